@@ -1,0 +1,44 @@
+// What a backbone plugin provides: a prediction for every utterance of a batch. It reads
+// Batch::context and has never heard of calibration.
+#ifndef CMERC_CORE_BACKBONE_H_
+#define CMERC_CORE_BACKBONE_H_
+
+#include <torch/nn/module.h>
+
+#include "absl/status/statusor.h"
+#include "core/batch.h"
+#include "core/dataset.h"
+#include "registry/registry.h"
+
+namespace cmerc {
+
+struct Prediction {
+  torch::Tensor log_probs;  // [N, C], natural logarithm; every row's exp sums to 1
+  torch::Tensor features;   // [N, H], what the contrastive losses compare
+};
+
+class Backbone : public torch::nn::Module {
+ public:
+  // Checks the batch, calls ForwardImpl, checks its answer (its shapes).
+  // InvalidArgument: the batch does not fit the dataset the backbone was made for. Internal,
+  // ResourceExhausted: what LibTorch threw.
+  absl::StatusOr<Prediction> Forward(const Batch& batch);
+
+  const DatasetInfo& info() const { return info_; }
+
+ protected:
+  explicit Backbone(DatasetInfo info) : info_(std::move(info)) {}
+
+ private:
+  // `batch` has been validated. May throw what LibTorch throws.
+  virtual Prediction ForwardImpl(const Batch& batch) = 0;
+
+  const DatasetInfo info_;
+};
+
+// (options, the data it will see) -> backbone, its weights drawn from LibTorch's default generator.
+Registry<Backbone, const DatasetInfo&>& Backbones();
+
+}  // namespace cmerc
+
+#endif  // CMERC_CORE_BACKBONE_H_

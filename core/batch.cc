@@ -1,0 +1,146 @@
+#include "core/batch.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace cmerc {
+namespace {
+
+std::string ShapeString(const torch::Tensor& tensor) {
+  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
+}
+
+absl::Status CheckTensor(const std::string& name, const torch::Tensor& tensor,
+                         torch::IntArrayRef want, torch::ScalarType dtype,
+                         const std::string& axes) {
+  if (!tensor.defined()) return absl::InvalidArgumentError(absl::StrCat("batch.", name, " is not set"));
+  if (tensor.sizes() != want) {
+    return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has shape ", ShapeString(tensor),
+                                                   ", want [", absl::StrJoin(want, ", "), "] (",
+                                                   axes, ")"));
+  }
+  if (tensor.scalar_type() != dtype) {
+    return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has dtype ",
+                                                   c10::toString(tensor.scalar_type()), ", want ",
+                                                   c10::toString(dtype)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRange(const std::string& name, const torch::Tensor& tensor, int64_t limit,
+                        const std::string& what) {
+  const int64_t lowest = tensor.min().item<int64_t>();
+  const int64_t highest = tensor.max().item<int64_t>();
+  if (lowest >= 0 && highest < limit) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("batch.", name, " holds ",
+                                                 lowest < 0 ? lowest : highest, ", want 0 to ",
+                                                 limit - 1, " (", what, ")"));
+}
+
+}  // namespace
+
+torch::Tensor ValidRows(const torch::Tensor& lengths, int64_t max_length) {
+  return torch::arange(max_length).unsqueeze(0) < lengths.unsqueeze(1);
+}
+
+torch::Tensor PackedRows(const torch::Tensor& lengths, int64_t max_length) {
+  return ValidRows(lengths, max_length).flatten().nonzero().squeeze(1);
+}
+
+Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo& info) {
+  const int64_t num = static_cast<int64_t>(conversations.size());
+  Batch batch;
+  batch.lengths = torch::empty({num}, torch::kInt64);
+  int64_t longest = 0;
+  for (int64_t b = 0; b < num; ++b) {
+    batch.lengths[b] = conversations[b].length();
+    longest = std::max(longest, conversations[b].length());
+  }
+  for (size_t m = 0; m < info.modalities.size(); ++m) {
+    Modality modality;
+    modality.name = info.modalities[m].name;
+    const torch::Tensor* previous = nullptr;
+    for (int64_t s = 0; s < info.modalities[m].num_streams; ++s) {
+      // Files often hold one object four times; one padded copy serves all such streams.
+      const bool same_as_previous =
+          s > 0 && std::all_of(conversations.begin(), conversations.end(), [&](const auto& c) {
+            return c.features[m][s].is_same(c.features[m][s - 1]);
+          });
+      if (same_as_previous) {
+        modality.streams.push_back(*previous);
+      } else {
+        torch::Tensor padded = torch::zeros({num, longest, info.modalities[m].width});
+        for (int64_t b = 0; b < num; ++b) {
+          padded[b].narrow(0, 0, conversations[b].length()).copy_(conversations[b].features[m][s]);
+        }
+        modality.streams.push_back(padded);
+      }
+      previous = &modality.streams.back();
+    }
+    batch.modalities.push_back(std::move(modality));
+  }
+  batch.speakers = torch::zeros({num, longest}, torch::kInt64);
+  std::vector<torch::Tensor> labels;
+  for (int64_t b = 0; b < num; ++b) {
+    batch.speakers[b].narrow(0, 0, conversations[b].length()).copy_(conversations[b].speakers);
+    labels.push_back(conversations[b].labels);
+  }
+  batch.labels = torch::cat(labels);
+  const torch::Tensor valid = ValidRows(batch.lengths, longest);
+  batch.context = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
+  return batch;
+}
+
+absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
+  if (!batch.lengths.defined() || batch.lengths.dim() != 1 || batch.lengths.size(0) < 1 ||
+      batch.lengths.scalar_type() != torch::kInt64 || !batch.lengths.device().is_cpu()) {
+    return absl::InvalidArgumentError(
+        "batch.lengths must be a [B] int64 tensor on the CPU with B >= 1");
+  }
+  const int64_t num = batch.lengths.size(0);
+  if (!batch.speakers.defined() || batch.speakers.dim() != 2 || batch.speakers.size(1) < 1) {
+    return absl::InvalidArgumentError("batch.speakers must be a [B, T] int64 tensor with T >= 1");
+  }
+  const int64_t longest = batch.speakers.size(1);
+  if (batch.lengths.min().item<int64_t>() < 1 || batch.lengths.max().item<int64_t>() > longest) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("batch.lengths holds [", absl::StrJoin(absl::MakeSpan(batch.lengths.contiguous().data_ptr<int64_t>(), num), ", "),
+                     "], want each between 1 and T = ", longest));
+  }
+  const int64_t total = batch.lengths.sum().item<int64_t>();
+  if (batch.modalities.size() != info.modalities.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("batch has ", batch.modalities.size(),
+                                                   " modalities, want ", info.modalities.size()));
+  }
+  for (size_t m = 0; m < info.modalities.size(); ++m) {
+    const Modality& modality = batch.modalities[m];
+    const ModalityInfo& want = info.modalities[m];
+    if (modality.name != want.name) {
+      return absl::InvalidArgumentError(absl::StrCat("batch.modalities[", m, "] is \"",
+                                                     modality.name, "\", want \"", want.name, "\""));
+    }
+    if (static_cast<int64_t>(modality.streams.size()) != want.num_streams) {
+      return absl::InvalidArgumentError(absl::StrCat("batch.", want.name, " has ",
+                                                     modality.streams.size(), " streams, want ",
+                                                     want.num_streams));
+    }
+    for (const torch::Tensor& stream : modality.streams) {
+      const absl::Status status = CheckTensor(want.name, stream, {num, longest, want.width},
+                                              torch::kFloat32, absl::StrCat("B, T, D_", want.name));
+      if (!status.ok()) return status;
+    }
+  }
+  absl::Status status = CheckTensor("speakers", batch.speakers, {num, longest}, torch::kInt64, "B, T");
+  if (!status.ok()) return status;
+  status = CheckTensor("context", batch.context, {num, longest, longest}, torch::kBool, "B, T, T");
+  if (!status.ok()) return status;
+  status = CheckTensor("labels", batch.labels, {total}, torch::kInt64, "N = sum of lengths");
+  if (!status.ok()) return status;
+  status = CheckRange("speakers", batch.speakers, info.num_speakers, "speakers of the dataset");
+  if (!status.ok()) return status;
+  return CheckRange("labels", batch.labels, info.num_classes(), "classes of the dataset");
+}
+
+}  // namespace cmerc

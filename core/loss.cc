@@ -1,0 +1,39 @@
+#include "core/loss.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+
+const Prediction& LossInput::at(const View& view) const {
+  for (const ViewPrediction& candidate : views) {
+    if (candidate.view == view) return candidate.prediction;
+  }
+  TORCH_CHECK_VALUE(false, "no prediction for the view \"", view.name(), "\"");
+}
+
+absl::StatusOr<torch::Tensor> Loss::Compute(const LossInput& input) const {
+  const torch::Tensor& full = input.full.log_probs;
+  if (!full.defined() || full.dim() != 2 || full.size(0) < 1 ||
+      input.labels.sizes() != torch::IntArrayRef({full.size(0)})) {
+    return absl::InvalidArgumentError(
+        "a loss needs log_probs [N, C] and labels [N] with N >= 1 utterances");
+  }
+  for (const View& view : views()) {
+    absl::StatusOr<const Prediction*> found = CatchTorch([&] { return &input.at(view); });
+    if (!found.ok()) return found.status();
+    if ((*found)->log_probs.sizes() != full.sizes()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the prediction of the view \"", view.name(),
+                       "\" has not the shape of the full prediction"));
+    }
+  }
+  return CatchTorch([&] { return ComputeImpl(input); });
+}
+
+Registry<Loss, const DatasetInfo&>& Losses() {
+  static auto* registry = new Registry<Loss, const DatasetInfo&>("loss");
+  return *registry;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,55 @@
+"""cmerc_plugin() and cmerc_plugins(): a plugin is one .proto and one .cc, linked in by being listed."""
+
+load("//tools:cc.bzl", "cmerc_cc_library")
+
+def cmerc_plugin(name, deps = [], proto_deps = [], torch = True, visibility = ["//visibility:private"]):
+    """One plugin: NAME.proto holds its options message, NAME.cc registers a factory for it.
+
+    The text of NAME.proto is linked in too, so that `cmerc plugins` can print its comments.
+    """
+    native.proto_library(
+        name = name + "_proto",
+        srcs = [name + ".proto"],
+        deps = [Label("//registry:range_proto")] + proto_deps,
+        visibility = visibility,
+    )
+    native.cc_proto_library(
+        name = name + "_cc_proto",
+        deps = [":" + name + "_proto"],
+        visibility = visibility,
+    )
+    native.genrule(
+        name = name + "_proto_source",
+        srcs = [name + ".proto"],
+        outs = [name + "_proto_source.cc"],
+        cmd = "\n".join([
+            "{",
+            "echo '#include \"registry/proto_source.h\"'",
+            "echo 'namespace {'",
+            "echo 'const cmerc::ProtoSource kSource(\"%s/%s.proto\", R\"__proto__('" % (native.package_name(), name),
+            "cat $<",
+            "echo ')__proto__\");'",
+            "echo '}  // namespace'",
+            "} > $@",
+        ]),
+    )
+    cmerc_cc_library(
+        name = name,
+        srcs = [name + ".cc", name + "_proto_source.cc"],
+        torch = torch,
+        deps = deps + [
+            ":" + name + "_cc_proto",
+            Label("//registry:proto_source"),
+            Label("//registry"),
+        ],
+        alwayslink = True,
+        visibility = visibility,
+    )
+
+def cmerc_plugins(name, plugins, visibility = ["//visibility:public"]):
+    """A bundle: whoever depends on it links every plugin listed."""
+    native.cc_library(
+        name = name,
+        deps = plugins,
+        visibility = visibility,
+    )

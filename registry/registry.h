@@ -1,0 +1,114 @@
+// Plugins by the type of their options message: the message type is the only identity of a plugin.
+//
+//   Registry<Loss, const DatasetInfo&>& Losses();                          // one per kind, in core/
+//   const Registered<NllOptions> kRegistered(Losses(), Nll::Create);       // one per plugin
+//
+// where `static absl::StatusOr<std::unique_ptr<Loss>> Create(const NllOptions&, const DatasetInfo&)`.
+#ifndef CMERC_REGISTRY_REGISTRY_H_
+#define CMERC_REGISTRY_REGISTRY_H_
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace cmerc {
+
+// What every registry has in common, whatever it makes.
+class RegistryBase {
+ public:
+  struct Plugin {
+    const google::protobuf::Descriptor* options;  // its name is the plugin's name
+    const char* file;                             // where it was registered
+    int line;
+  };
+
+  RegistryBase(const RegistryBase&) = delete;
+  RegistryBase& operator=(const RegistryBase&) = delete;
+
+  // "backbone", "loss", ...: the kind of plugin, for messages.
+  const std::string& kind() const { return kind_; }
+  // By full type name ("cmerc.M3NetOptions"), in alphabetical order.
+  const std::map<std::string, Plugin>& plugins() const { return plugins_; }
+
+  // The options inside `any`, or NotFound / InvalidArgument: no options given, a type that is not
+  // linked in (with the nearest name and the list), a plugin of another kind, bytes that do not
+  // parse.
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> Unpack(
+      const google::protobuf::Any& any) const;
+
+ protected:
+  explicit RegistryBase(std::string kind);
+  ~RegistryBase() = default;
+
+  // Two plugins of one type cannot both be meant: prints both places and aborts.
+  void AddPlugin(const google::protobuf::Message& prototype, const char* file, int line);
+
+ private:
+  const std::string kind_;
+  std::map<std::string, Plugin> plugins_;
+};
+
+// Every registry of the program, in order of creation.
+const std::vector<const RegistryBase*>& AllRegistries();
+
+// "no backbone cmerc.M3netOptions is linked in; did you mean cmerc.M3NetOptions? Linked backbones:
+// ...", across all registries. `type_name` is a full name, without "type.googleapis.com/".
+std::string UnknownPluginMessage(const std::string& type_name);
+
+template <typename Product, typename... Args>
+class Registry final : public RegistryBase {
+ public:
+  using Factory = std::function<absl::StatusOr<std::unique_ptr<Product>>(
+      const google::protobuf::Message& options, Args... args)>;
+
+  explicit Registry(std::string kind) : RegistryBase(std::move(kind)) {}
+
+  void Add(const google::protobuf::Message& prototype, Factory factory, const char* file,
+           int line) {
+    AddPlugin(prototype, file, line);
+    factories_[prototype.GetDescriptor()->full_name()] = std::move(factory);
+  }
+
+  // Makes what `any` asks for. Errors: those of Unpack() and of the plugin's own factory.
+  absl::StatusOr<std::unique_ptr<Product>> Create(const google::protobuf::Any& any,
+                                                  Args... args) const {
+    absl::StatusOr<std::unique_ptr<google::protobuf::Message>> options = Unpack(any);
+    if (!options.ok()) return options.status();
+    return factories_.at((*options)->GetDescriptor()->full_name())(**options,
+                                                                   std::forward<Args>(args)...);
+  }
+
+ private:
+  std::map<std::string, Factory> factories_;
+};
+
+// Registers a plugin when it is constructed, at namespace scope.
+template <typename Options>
+class Registered {
+ public:
+  template <typename Product, typename... Args, typename Create>
+  Registered(Registry<Product, Args...>& registry, Create create,
+             const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    registry.Add(
+        Options::default_instance(),
+        [create](const google::protobuf::Message& options,
+                 Args... args) -> absl::StatusOr<std::unique_ptr<Product>> {
+          return create(static_cast<const Options&>(options), std::forward<Args>(args)...);
+        },
+        file, line);
+  }
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_REGISTRY_REGISTRY_H_

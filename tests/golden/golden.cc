@@ -1,0 +1,112 @@
+#include "tests/golden/golden.h"
+
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+
+namespace cmerc::golden {
+namespace {
+
+std::vector<char> ReadBytes(const std::string& file) {
+  const std::string path = Path(file);
+  std::ifstream in(path, std::ios::binary);
+  TORCH_CHECK(in, "cannot open the golden fixture ", path);
+  return std::vector<char>((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+}
+
+const google::protobuf::Struct& SetsOfIndex() {
+  static const auto* sets = [] {
+    const std::vector<char> bytes = ReadBytes("index.json");
+    google::protobuf::Struct index;
+    const auto status = google::protobuf::util::JsonStringToMessage(
+        std::string(bytes.begin(), bytes.end()), &index);
+    TORCH_CHECK(status.ok(), Path("index.json"), ": ", status.ToString());
+    return new google::protobuf::Struct(index.fields().at("sets").struct_value());
+  }();
+  return *sets;
+}
+
+}  // namespace
+
+std::string Path(const std::string& file) {
+  const char* folder = std::getenv("CMERC_GOLDEN_DIR");
+  if (folder != nullptr && *folder != '\0') return absl::StrCat(folder, "/", file);
+  return absl::StrCat("tests/golden/data/", file);
+}
+
+Tensors Load(const std::string& file) {
+  const c10::IValue value = torch::pickle_load(ReadBytes(file));
+  Tensors tensors;
+  for (const auto& entry : value.toGenericDict()) {
+    tensors[entry.key().toStringRef()] = entry.value().toTensor();
+  }
+  return tensors;
+}
+
+std::vector<std::string> Sets() {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : SetsOfIndex().fields()) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Config ConfigOf(const std::string& set) {
+  const auto& fields =
+      SetsOfIndex().fields().at(set).struct_value().fields().at("config").struct_value().fields();
+  const auto number = [&](const char* name) { return fields.at(name).number_value(); };
+  const auto integer = [&](const char* name) { return static_cast<int64_t>(number(name)); };
+  Config config;
+  config.info.name = set;
+  config.info.modalities = {
+      {"text", integer("text_dim"), 4}, {"audio", integer("D_a"), 1}, {"visual", integer("D_v"), 1}};
+  for (int64_t c = 0; c < integer("n_classes"); ++c) {
+    config.info.class_names.push_back(absl::StrCat("class_", c));
+  }
+  config.info.class_counts.assign(integer("n_classes"), 1);
+  config.info.num_speakers = integer("n_speakers");
+  config.input_width = integer("D_g");
+  config.graph_width = integer("graph_h");
+  config.num_hypergraph = integer("num_L");
+  config.num_high_frequency = integer("num_K");
+  config.text_linear = fields.at("dataset_flag").string_value() != "MELD";
+  config.weighted_nll = fields.at("loss").string_value() == "weighted_nll";
+  config.ranking_weight = number("rank_coff");
+  config.mscl_weight = number("mscl_coff");
+  config.cscl_weight = number("cscl_coff");
+  return config;
+}
+
+Batch ReadBatch(const Tensors& inputs, const std::string& prefix) {
+  const auto batch_first = [&](const std::string& name) {
+    return inputs.at(absl::StrCat(prefix, ".", name)).transpose(0, 1).contiguous();
+  };
+  Batch batch;
+  batch.modalities.push_back({"text", {}});
+  for (int i = 1; i <= 4; ++i) {
+    batch.modalities[0].streams.push_back(batch_first(absl::StrCat("textf", i)));
+  }
+  batch.modalities.push_back({"audio", {batch_first("acouf")}});
+  batch.modalities.push_back({"visual", {batch_first("visuf")}});
+  batch.speakers = batch_first("qmask").argmax(2);
+  batch.lengths = inputs.at(absl::StrCat(prefix, ".lengths"));
+  const torch::Tensor valid = ValidRows(batch.lengths, batch.max_length());
+  batch.context = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
+  batch.labels = inputs.at(absl::StrCat(prefix, ".labels")).masked_select(valid);
+  return batch;
+}
+
+double Difference(const torch::Tensor& a, const torch::Tensor& b) {
+  TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
+  if (b.numel() == 0) return 0;
+  const torch::Tensor wide_a = a.detach().to(torch::kFloat64);
+  const torch::Tensor wide_b = b.detach().to(torch::kFloat64);
+  return (wide_a - wide_b).abs().max().item<double>() /
+         std::max(1.0, wide_b.abs().max().item<double>());
+}
+
+}  // namespace cmerc::golden

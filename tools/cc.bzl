@@ -1,0 +1,51 @@
+"""How this project's own C++ is compiled: one place for flags and for LibTorch."""
+
+CMERC_COPTS = ["-Wall", "-Wextra", "-Werror"]
+
+_TORCH_COPTS = CMERC_COPTS + ["-include", "torch_pch.h"]
+_TORCH_DEPS = [Label("//third_party/libtorch:torch_pch"), Label("@libtorch//:torch")]
+
+def _settings(torch, copts, deps):
+    return (
+        (_TORCH_COPTS if torch else CMERC_COPTS) + copts,
+        deps + (_TORCH_DEPS if torch else []),
+    )
+
+def cmerc_cc_library(name, torch = False, copts = [], deps = [], **kwargs):
+    """A cc_library of this project; torch = True gives it LibTorch, parsed once for all."""
+    copts, deps = _settings(torch, copts, deps)
+    native.cc_library(name = name, copts = copts, deps = deps, **kwargs)
+
+def cmerc_cc_test(name, torch = False, copts = [], deps = [], size = "small", **kwargs):
+    """A GoogleTest of this project; it always has //visibility:private."""
+    copts, deps = _settings(torch, copts, deps)
+    native.cc_test(
+        name = name,
+        size = size,
+        copts = copts,
+        deps = deps + [Label("@com_google_googletest//:gtest_main")],
+        **kwargs
+    )
+
+def cmerc_cc_binary(name, torch = False, copts = [], deps = [], **kwargs):
+    """A cc_binary of this project."""
+    copts, deps = _settings(torch, copts, deps)
+    native.cc_binary(name = name, copts = copts, deps = deps, **kwargs)
+
+def cmerc_benchmark(name, torch = False, copts = [], deps = [], **kwargs):
+    """A Google Benchmark binary, and a test that runs it for a moment so that it keeps working."""
+    cmerc_cc_binary(
+        name = name,
+        torch = torch,
+        testonly = True,
+        copts = copts,
+        deps = deps + [Label("@com_github_google_benchmark//:benchmark_main")],
+        **kwargs
+    )
+    native.sh_test(
+        name = name + "_smoke_test",
+        size = "medium",
+        srcs = [Label("//benchmarks:run_benchmark.sh")],
+        args = ["$(rootpath %s)" % name, "--benchmark_min_time=0.01"],
+        data = [name],
+    )
