@@ -13,8 +13,8 @@ absl::StatusOr<Prediction> Backbone::Forward(const Batch& batch) {
   const int64_t num = batch.num_utterances();
   if (!prediction->log_probs.defined() ||
       prediction->log_probs.sizes() != torch::IntArrayRef({num, info_.num_classes()})) {
-    return absl::InternalError(absl::StrCat("the backbone's log_probs must be [N, C] = [", num, ", ",
-                                            info_.num_classes(), "]"));
+    return absl::InternalError(absl::StrCat("the backbone's log_probs must be [N, C] = [", num,
+                                            ", ", info_.num_classes(), "]"));
   }
   if (!prediction->features.defined() || prediction->features.dim() != 2 ||
       prediction->features.size(0) != num) {

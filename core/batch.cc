@@ -15,11 +15,12 @@ std::string ShapeString(const torch::Tensor& tensor) {
 absl::Status CheckTensor(const std::string& name, const torch::Tensor& tensor,
                          torch::IntArrayRef want, torch::ScalarType dtype,
                          const std::string& axes) {
-  if (!tensor.defined()) return absl::InvalidArgumentError(absl::StrCat("batch.", name, " is not set"));
+  if (!tensor.defined())
+    return absl::InvalidArgumentError(absl::StrCat("batch.", name, " is not set"));
   if (tensor.sizes() != want) {
-    return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has shape ", ShapeString(tensor),
-                                                   ", want [", absl::StrJoin(want, ", "), "] (",
-                                                   axes, ")"));
+    return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has shape ",
+                                                   ShapeString(tensor), ", want [",
+                                                   absl::StrJoin(want, ", "), "] (", axes, ")"));
   }
   if (tensor.scalar_type() != dtype) {
     return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has dtype ",
@@ -105,9 +106,10 @@ absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
   }
   const int64_t longest = batch.speakers.size(1);
   if (batch.lengths.min().item<int64_t>() < 1 || batch.lengths.max().item<int64_t>() > longest) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("batch.lengths holds [", absl::StrJoin(absl::MakeSpan(batch.lengths.contiguous().data_ptr<int64_t>(), num), ", "),
-                     "], want each between 1 and T = ", longest));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "batch.lengths holds [",
+        absl::StrJoin(absl::MakeSpan(batch.lengths.contiguous().data_ptr<int64_t>(), num), ", "),
+        "], want each between 1 and T = ", longest));
   }
   const int64_t total = batch.lengths.sum().item<int64_t>();
   if (batch.modalities.size() != info.modalities.size()) {
@@ -118,8 +120,8 @@ absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
     const Modality& modality = batch.modalities[m];
     const ModalityInfo& want = info.modalities[m];
     if (modality.name != want.name) {
-      return absl::InvalidArgumentError(absl::StrCat("batch.modalities[", m, "] is \"",
-                                                     modality.name, "\", want \"", want.name, "\""));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "batch.modalities[", m, "] is \"", modality.name, "\", want \"", want.name, "\""));
     }
     if (static_cast<int64_t>(modality.streams.size()) != want.num_streams) {
       return absl::InvalidArgumentError(absl::StrCat("batch.", want.name, " has ",
@@ -132,7 +134,8 @@ absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
       if (!status.ok()) return status;
     }
   }
-  absl::Status status = CheckTensor("speakers", batch.speakers, {num, longest}, torch::kInt64, "B, T");
+  absl::Status status =
+      CheckTensor("speakers", batch.speakers, {num, longest}, torch::kInt64, "B, T");
   if (!status.ok()) return status;
   status = CheckTensor("context", batch.context, {num, longest, longest}, torch::kBool, "B, T, T");
   if (!status.ok()) return status;

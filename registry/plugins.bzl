@@ -2,6 +2,24 @@
 
 load("//tools:cc.bzl", "cmerc_cc_library")
 
+def proto_source(name, src):
+    """Writes NAME.cc, a source file that files the text of the .proto file SRC in ProtoSources()."""
+    native.genrule(
+        name = name,
+        srcs = [src],
+        outs = [name + ".cc"],
+        cmd = "\n".join([
+            "{",
+            "echo '#include \"registry/proto_source.h\"'",
+            "echo 'namespace {'",
+            "echo 'const cmerc::ProtoSource kSource(\"%s/%s\", R\"__proto__('" % (native.package_name(), src),
+            "cat $<",
+            "echo ')__proto__\");'",
+            "echo '}  // namespace'",
+            "} > $@",
+        ]),
+    )
+
 def cmerc_plugin(name, deps = [], proto_deps = [], torch = True, visibility = ["//visibility:private"]):
     """One plugin: NAME.proto holds its options message, NAME.cc registers a factory for it.
 
@@ -18,21 +36,7 @@ def cmerc_plugin(name, deps = [], proto_deps = [], torch = True, visibility = ["
         deps = [":" + name + "_proto"],
         visibility = visibility,
     )
-    native.genrule(
-        name = name + "_proto_source",
-        srcs = [name + ".proto"],
-        outs = [name + "_proto_source.cc"],
-        cmd = "\n".join([
-            "{",
-            "echo '#include \"registry/proto_source.h\"'",
-            "echo 'namespace {'",
-            "echo 'const cmerc::ProtoSource kSource(\"%s/%s.proto\", R\"__proto__('" % (native.package_name(), name),
-            "cat $<",
-            "echo ')__proto__\");'",
-            "echo '}  // namespace'",
-            "} > $@",
-        ]),
-    )
+    proto_source(name = name + "_proto_source", src = name + ".proto")
     cmerc_cc_library(
         name = name,
         srcs = [name + ".cc", name + "_proto_source.cc"],

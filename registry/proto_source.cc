@@ -11,9 +11,7 @@ std::map<std::string, const char*>& MutableProtoSources() {
 
 }  // namespace
 
-ProtoSource::ProtoSource(const char* path, const char* text) {
-  MutableProtoSources()[path] = text;
-}
+ProtoSource::ProtoSource(const char* path, const char* text) { MutableProtoSources()[path] = text; }
 
 const std::map<std::string, const char*>& ProtoSources() { return MutableProtoSources(); }
 

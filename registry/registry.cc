@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
-#include <numeric>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "registry/nearest_name.h"
 
 namespace cmerc {
 namespace {
@@ -18,31 +19,10 @@ std::vector<const RegistryBase*>& MutableRegistries() {
   return *registries;
 }
 
-// Levenshtein distance, letter case ignored.
-size_t EditDistance(absl::string_view a, absl::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const bool same = absl::ascii_tolower(a[i - 1]) == absl::ascii_tolower(b[j - 1]);
-      const size_t substitute = diagonal + (same ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row.back();
-}
-
 std::string ListPlugins(const RegistryBase& registry) {
+  if (registry.plugins().empty()) return "none";
   return absl::StrJoin(registry.plugins(), ", ",
                        [](std::string* out, const auto& plugin) { out->append(plugin.first); });
-}
-
-// "backbone" -> "backbones", "loss" -> "losses".
-std::string Plural(const std::string& kind) {
-  return absl::StrCat(kind, kind.back() == 's' ? "es" : "s");
 }
 
 }  // namespace
@@ -50,7 +30,16 @@ std::string Plural(const std::string& kind) {
 const std::vector<const RegistryBase*>& AllRegistries() { return MutableRegistries(); }
 
 RegistryBase::RegistryBase(std::string kind) : kind_(std::move(kind)) {
-  MutableRegistries().push_back(this);
+  std::vector<const RegistryBase*>& all = MutableRegistries();
+  // Not in order of creation, which is the linker's.
+  const auto place = std::find_if(
+      all.begin(), all.end(), [this](const RegistryBase* other) { return other->kind_ > kind_; });
+  all.insert(place, this);
+}
+
+RegistryBase::~RegistryBase() {
+  std::vector<const RegistryBase*>& all = MutableRegistries();
+  all.erase(std::remove(all.begin(), all.end(), this), all.end());
 }
 
 void RegistryBase::AddPlugin(const google::protobuf::Message& prototype, const char* file,
@@ -66,18 +55,19 @@ void RegistryBase::AddPlugin(const google::protobuf::Message& prototype, const c
 
 absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RegistryBase::Unpack(
     const google::protobuf::Any& any) const {
-  std::string type_name;
-  if (!google::protobuf::Any::ParseAnyTypeUrl(any.type_url(), &type_name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("no ", kind_, " is given; linked ", Plural(kind_), ": ", ListPlugins(*this)));
+  const std::string type_name = PluginType(any);
+  if (type_name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "no ", kind_, " is given; write [type.googleapis.com/TYPE] { } with a TYPE of the linked ",
+        PluralKind(kind_), ": ", ListPlugins(*this)));
   }
   const auto it = plugins_.find(type_name);
   if (it == plugins_.end()) {
     for (const RegistryBase* other : AllRegistries()) {
       if (other->plugins().count(type_name) == 0) continue;
-      return absl::InvalidArgumentError(absl::StrCat(type_name, " is a ", other->kind(),
-                                                     ", not a ", kind_, "; linked ", Plural(kind_),
-                                                     ": ", ListPlugins(*this)));
+      return absl::InvalidArgumentError(absl::StrCat(type_name, " is a ", other->kind(), ", not a ",
+                                                     kind_, "; linked ", PluralKind(kind_), ": ",
+                                                     ListPlugins(*this)));
     }
     return absl::NotFoundError(UnknownPluginMessage(type_name));
   }
@@ -92,22 +82,42 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RegistryBase::Unpack(
 }
 
 std::string UnknownPluginMessage(const std::string& type_name) {
-  std::string nearest;
-  size_t best = std::max<size_t>(3, type_name.size() / 2);
-  std::vector<std::string> lists;
+  // Short names are compared: "cmerc." and "Options" would make any two names look alike.
+  std::map<std::string, std::string> full_names;
+  std::vector<std::string> short_names;
+  std::vector<std::string> lines;
   for (const RegistryBase* registry : AllRegistries()) {
     for (const auto& [name, plugin] : registry->plugins()) {
-      const size_t distance = EditDistance(type_name, name);
-      if (distance < best) {
-        best = distance;
-        nearest = name;
-      }
+      short_names.push_back(ShortPluginName(name));
+      full_names[short_names.back()] = name;
     }
-    lists.push_back(absl::StrCat("linked ", Plural(registry->kind()), ": ", ListPlugins(*registry)));
+    lines.push_back(
+        absl::StrCat("linked ", PluralKind(registry->kind()), ": ", ListPlugins(*registry)));
   }
-  return absl::StrCat("no plugin ", type_name, " is linked into this program",
-                      nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"), "\n  ",
-                      absl::StrJoin(lists, "\n  "));
+  lines.push_back("a plugin is linked in by its entry in the cmerc_plugins() list of a BUILD file");
+  const std::string nearest = NearestName(ShortPluginName(type_name), short_names);
+  return absl::StrCat(
+      "no plugin ", type_name, " is linked into this program",
+      nearest.empty() ? "" : absl::StrCat("; did you mean ", full_names[nearest], "?"), "\n  ",
+      absl::StrJoin(lines, "\n  "));
+}
+
+std::string PluginType(const google::protobuf::Any& any) {
+  std::string type_name;
+  google::protobuf::Any::ParseAnyTypeUrl(any.type_url(), &type_name);
+  return type_name;
+}
+
+std::string ShortPluginName(const std::string& type_name) {
+  absl::string_view name = type_name;
+  const size_t dot = name.rfind('.');
+  if (dot != absl::string_view::npos) name.remove_prefix(dot + 1);
+  if (!absl::ConsumeSuffix(&name, "Options")) absl::ConsumeSuffix(&name, "Option");
+  return std::string(name);
+}
+
+std::string PluralKind(const std::string& kind) {
+  return absl::StrCat(kind, absl::EndsWith(kind, "s") ? "es" : "s");
 }
 
 }  // namespace cmerc

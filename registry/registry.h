@@ -1,9 +1,10 @@
 // Plugins by the type of their options message: the message type is the only identity of a plugin.
 //
-//   Registry<Loss, const DatasetInfo&>& Losses();                          // one per kind, in core/
-//   const Registered<NllOptions> kRegistered(Losses(), Nll::Create);       // one per plugin
+//   Registry<Loss, const DatasetInfo&>& Losses();                      // one per kind, in core/
+//   const Registered<NllOptions> kRegistered(Losses(), Nll::Create);   // one per plugin
 //
-// where `static absl::StatusOr<std::unique_ptr<Loss>> Create(const NllOptions&, const DatasetInfo&)`.
+// where Create is static and takes (const NllOptions&, const DatasetInfo&); it returns an
+// absl::StatusOr<std::unique_ptr<Loss>>.
 #ifndef CMERC_REGISTRY_REGISTRY_H_
 #define CMERC_REGISTRY_REGISTRY_H_
 
@@ -40,15 +41,14 @@ class RegistryBase {
   // By full type name ("cmerc.M3NetOptions"), in alphabetical order.
   const std::map<std::string, Plugin>& plugins() const { return plugins_; }
 
-  // The options inside `any`, or NotFound / InvalidArgument: no options given, a type that is not
-  // linked in (with the nearest name and the list), a plugin of another kind, bytes that do not
-  // parse.
+  // The options inside `any`. NotFound: a type that is not linked in (with the nearest name and the
+  // list). InvalidArgument: no options given, a plugin of another kind, bytes that do not parse.
   absl::StatusOr<std::unique_ptr<google::protobuf::Message>> Unpack(
       const google::protobuf::Any& any) const;
 
  protected:
   explicit RegistryBase(std::string kind);
-  ~RegistryBase() = default;
+  ~RegistryBase();
 
   // Two plugins of one type cannot both be meant: prints both places and aborts.
   void AddPlugin(const google::protobuf::Message& prototype, const char* file, int line);
@@ -58,12 +58,22 @@ class RegistryBase {
   std::map<std::string, Plugin> plugins_;
 };
 
-// Every registry of the program, in order of creation.
+// Every registry of the program, by kind.
 const std::vector<const RegistryBase*>& AllRegistries();
 
-// "no backbone cmerc.M3netOptions is linked in; did you mean cmerc.M3NetOptions? Linked backbones:
-// ...", across all registries. `type_name` is a full name, without "type.googleapis.com/".
+// "no plugin cmerc.M3netOptions is linked into this program; did you mean cmerc.M3NetOptions?" and
+// then, a line each, what is linked in and how to link more. `type_name` is a full name, without
+// "type.googleapis.com/".
 std::string UnknownPluginMessage(const std::string& type_name);
+
+// The full type name of the options in `any` ("cmerc.M3NetOptions"), or "" if it holds none.
+std::string PluginType(const google::protobuf::Any& any);
+
+// What people call a plugin: "M3Net" for "cmerc.M3NetOptions" (and for a mistyped M3NetOption).
+std::string ShortPluginName(const std::string& type_name);
+
+// "backbone" -> "backbones", "loss" -> "losses".
+std::string PluralKind(const std::string& kind);
 
 template <typename Product, typename... Args>
 class Registry final : public RegistryBase {

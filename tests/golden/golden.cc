@@ -62,8 +62,9 @@ Config ConfigOf(const std::string& set) {
   const auto integer = [&](const char* name) { return static_cast<int64_t>(number(name)); };
   Config config;
   config.info.name = set;
-  config.info.modalities = {
-      {"text", integer("text_dim"), 4}, {"audio", integer("D_a"), 1}, {"visual", integer("D_v"), 1}};
+  config.info.modalities = {{"text", integer("text_dim"), 4},
+                            {"audio", integer("D_a"), 1},
+                            {"visual", integer("D_v"), 1}};
   for (int64_t c = 0; c < integer("n_classes"); ++c) {
     config.info.class_names.push_back(absl::StrCat("class_", c));
   }

@@ -25,20 +25,21 @@ std::vector<std::string> Sets();
 
 // The configuration of a set (index.json, sets[NAME].config).
 struct Config {
-  DatasetInfo info;           // modalities text (4 streams), audio, visual
-  int64_t input_width = 0;    // G, "D_g"
-  int64_t graph_width = 0;    // H, "graph_h"
-  int64_t num_hypergraph = 0;  // num_L
+  DatasetInfo info;                // modalities text (4 streams), audio, visual
+  int64_t input_width = 0;         // G, "D_g"
+  int64_t graph_width = 0;         // H, "graph_h"
+  int64_t num_hypergraph = 0;      // num_L
   int64_t num_high_frequency = 0;  // num_K
-  bool text_linear = false;   // linear_l is applied: not where the set is MELD without it
-  bool weighted_nll = false;  // else the official focal loss
+  bool text_linear = false;        // linear_l is applied: not where the set is MELD without it
+  bool weighted_nll = false;       // else the official focal loss
   double ranking_weight = 0;
   double mscl_weight = 0;
   double cscl_weight = 0;
 };
 Config ConfigOf(const std::string& set);
 
-// A batch from PREFIX.textf1..4, acouf, visuf, qmask, labels, lengths ([T, B, D], one-hot speakers).
+// A batch from PREFIX.textf1..4, acouf, visuf, qmask, labels, lengths ([T, B, D], one-hot
+// speakers).
 Batch ReadBatch(const Tensors& inputs, const std::string& prefix);
 
 // max |a - b| / max(1, max |b|): the measure of the fixtures' tolerances.

@@ -1,0 +1,25 @@
+// The commands of `cmerc` that run models. Each prints its result to standard output and returns
+// why it failed: InvalidArgument or NotFound for bad usage or input, anything else for a run that
+// failed.
+#ifndef CMERC_BIN_COMMANDS_H_
+#define CMERC_BIN_COMMANDS_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "bin/flags.h"
+
+namespace cmerc {
+
+std::vector<FlagSpec> TrainFlags();
+absl::Status TrainCommand(const Flags& flags);
+
+std::vector<FlagSpec> EvaluateFlags();
+absl::Status EvaluateCommand(const Flags& flags);
+
+std::vector<FlagSpec> DifficultyFlags();
+absl::Status DifficultyCommand(const Flags& flags);
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_COMMANDS_H_

@@ -1,0 +1,73 @@
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bin/commands.h"
+#include "bin/environment.h"
+#include "bin/session.h"
+#include "calibration/evaluation.h"
+#include "metrics/json.h"
+#include "metrics/text_report.h"
+
+namespace cmerc {
+
+std::vector<FlagSpec> EvaluateFlags() {
+  return {
+      {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run, or a .pth that Python saved",
+       "FILE"},
+      {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
+       "FRAGMENT"},
+      {"split", FlagSpec::Kind::kValue, "train, valid or test (the default)", "SPLIT"},
+      {"views", FlagSpec::Kind::kSwitch, "also without each modality and kind of context", ""},
+      {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
+  };
+}
+
+absl::Status EvaluateCommand(const Flags& flags) {
+  const std::string split = flags.has("split") ? flags.Get("split") : "test";
+  if (split != "train" && split != "valid" && split != "test") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--split=", split, ", must be train, valid or test"));
+  }
+  if (flags.has("output")) {
+    const absl::Status writable = CheckWritableFile(flags.Get("output"));
+    if (!writable.ok()) return writable;
+  }
+  absl::StatusOr<TrainedModel> model = LoadTrainedModel(flags);
+  if (!model.ok()) return model.status();
+  const std::vector<int64_t>& indices = split == "train"   ? model->data.train
+                                        : split == "valid" ? model->data.valid
+                                                           : model->data.test;
+  if (indices.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--split=", split,
+                     ": this split is empty under the protocol of the config (data.protocol)"));
+  }
+  const absl::StatusOr<std::vector<WeightedLoss>> losses =
+      MakeLosses(model->config, model->data.info);
+  if (!losses.ok()) return losses.status();
+  const absl::StatusOr<SplitReport> report =
+      Evaluate(*model->backbone, model->data, indices, *losses, model->config,
+               flags.has("views") ? AllViews(model->data.info) : std::vector<View>{});
+  if (!report.ok()) return report.status();
+
+  std::cout << "\n" << FormatSplitReport(*report);
+  for (const ViewReport& view : report->views()) {
+    std::cout << absl::StrFormat(
+        "without %-16s %5.1f %% of utterances are surer of the truth; mean rise of its "
+        "log-probability %+.4f\n",
+        view.view(), 100 * view.share_surer_without(), view.mean_log_prob_rise());
+  }
+  if (!flags.has("output")) return absl::OkStatus();
+  EvaluationReport evaluation;
+  evaluation.set_checkpoint(flags.Get("checkpoint"));
+  evaluation.set_split(split);
+  evaluation.set_protocol(ProtocolDescription(model->config.data().protocol()));
+  const std::map<std::string, std::string> versions = Versions();
+  evaluation.mutable_versions()->insert(versions.begin(), versions.end());
+  *evaluation.mutable_scores() = *report;
+  return WriteFileAtomically(flags.Get("output"), ToJson(evaluation, /*pretty=*/true));
+}
+
+}  // namespace cmerc

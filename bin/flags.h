@@ -1,0 +1,46 @@
+// Command-line flags: --name=value or --name value, in any order, and words without dashes.
+#ifndef CMERC_BIN_FLAGS_H_
+#define CMERC_BIN_FLAGS_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace cmerc {
+
+struct FlagSpec {
+  enum class Kind { kValue, kRepeatedValue, kSwitch };
+  std::string name;  // without dashes
+  Kind kind = Kind::kValue;
+  std::string help;   // one line
+  std::string value;  // what a value looks like: "FILE"; empty for a switch
+};
+
+class Flags {
+ public:
+  // `args`: what follows the command's name. InvalidArgument: an unknown flag (with the nearest
+  // name and the list), a flag without its value, one given twice, a word that `max_words` does not
+  // allow.
+  static absl::StatusOr<Flags> Parse(const std::vector<std::string>& args,
+                                     const std::vector<FlagSpec>& specs, size_t max_words);
+
+  bool has(const std::string& name) const { return values_.count(name) > 0; }
+  // The value of a flag, or "".
+  std::string Get(const std::string& name) const;
+  // All values of a repeated flag, in order.
+  std::vector<std::string> All(const std::string& name) const;
+  const std::vector<std::string>& words() const { return words_; }
+
+ private:
+  std::map<std::string, std::vector<std::string>> values_;
+  std::vector<std::string> words_;
+};
+
+// "  --config=FILE   help" a line.
+std::string FlagHelp(const std::vector<FlagSpec>& specs);
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_FLAGS_H_

@@ -1,0 +1,162 @@
+// `cmerc`: trains and evaluates calibrated models of emotions in conversations.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "bin/commands.h"
+#include "bin/environment.h"
+#include "bin/flags.h"
+#include "config/catalogue.h"
+#include "registry/nearest_name.h"
+
+namespace cmerc {
+namespace {
+
+constexpr int kOk = 0;
+constexpr int kRunFailed = 1;
+constexpr int kBadUsage = 2;
+
+struct Command {
+  std::string name;
+  std::string purpose;
+  std::string example;
+  std::vector<FlagSpec> flags;
+  size_t max_words;
+  std::function<absl::Status(const Flags&)> run;
+};
+
+const std::vector<Command>& Commands();
+
+absl::Status PluginsCommand(const Flags& flags) {
+  if (flags.words().empty()) {
+    std::cout << Catalogue();
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<std::string> text = Catalogue(flags.words()[0]);
+  if (!text.ok()) return text.status();
+  std::cout << *text;
+  return absl::OkStatus();
+}
+
+std::vector<std::string> CommandNames() {
+  std::vector<std::string> names;
+  for (const Command& command : Commands()) names.push_back(command.name);
+  return names;
+}
+
+absl::Status UnknownCommand(const std::string& name) {
+  const std::string nearest = NearestName(name, CommandNames());
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown command \"", name, "\"",
+                   nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"),
+                   " Commands: ", absl::StrJoin(CommandNames(), ", ")));
+}
+
+absl::Status HelpCommand(const Flags& flags) {
+  if (flags.words().empty()) {
+    std::cout << "cmerc: emotion recognition in conversations, calibrated over modalities and "
+                 "contexts (CMERC)\n\nUsage: cmerc COMMAND [FLAGS]\n\n";
+    for (const Command& command : Commands()) {
+      std::cout << absl::StrFormat("  %-12s %s\n", command.name, command.purpose);
+    }
+    std::cout << "\ncmerc help COMMAND shows its flags, cmerc help config what a config may say, "
+                 "cmerc --version\nwhat is linked in. Exit status: 0 ok, 1 the run failed, 2 bad "
+                 "usage or input.\n";
+    return absl::OkStatus();
+  }
+  if (flags.words()[0] == "config") {
+    std::cout << ConfigReference();
+    return absl::OkStatus();
+  }
+  for (const Command& command : Commands()) {
+    if (command.name != flags.words()[0]) continue;
+    std::cout << command.purpose << "\n\n  " << command.example << "\n";
+    if (!command.flags.empty()) std::cout << "\n" << FlagHelp(command.flags);
+    return absl::OkStatus();
+  }
+  return UnknownCommand(flags.words()[0]);
+}
+
+const std::vector<Command>& Commands() {
+  static const auto* commands = new std::vector<Command>{
+      {"train", "train a model as a config says, calibrated or not",
+       "cmerc train --config=config/examples/quickstart.textproto --set='training { seed: 2 }'",
+       TrainFlags(), 0, TrainCommand},
+      {"evaluate", "print the scores of a trained model",
+       "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags(), 0,
+       EvaluateCommand},
+      {"difficulty", "measure how hard each training conversation is, for a curriculum",
+       "cmerc difficulty --checkpoint=runs/iemocap_m3net/selected.pth --output=difficulty.json",
+       DifficultyFlags(), 0, DifficultyCommand},
+      {"plugins",
+       "list the backbones, losses, schedulers and datasets, with their options",
+       "cmerc plugins [NAME]",
+       {},
+       1,
+       PluginsCommand},
+      {"help",
+       "explain a command, or what a config may say",
+       "cmerc help [COMMAND | config]",
+       {},
+       1,
+       HelpCommand},
+  };
+  return *commands;
+}
+
+void PrintVersions() {
+  for (const auto& [name, version] : Versions()) {
+    std::cout << absl::StrFormat("%-9s %s\n", name, version);
+  }
+}
+
+absl::Status Run(const std::vector<std::string>& args) {
+  // `bazel run` starts programs elsewhere; the user's paths are relative to the user's folder.
+  const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
+  if (folder != nullptr && chdir(folder) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot change to BUILD_WORKING_DIRECTORY=", folder, ": ", std::strerror(errno)));
+  }
+  if (args.empty() || args[0] == "--help" || args[0] == "-h") return HelpCommand(Flags());
+  if (args[0] == "--version") {
+    PrintVersions();
+    return absl::OkStatus();
+  }
+  for (const Command& command : Commands()) {
+    if (command.name != args[0]) continue;
+    const std::vector<std::string> rest(args.begin() + 1, args.end());
+    const absl::StatusOr<Flags> flags = Flags::Parse(rest, command.flags, command.max_words);
+    if (!flags.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flags.status().message(), "\n  see: cmerc help ", command.name));
+    }
+    return command.run(*flags);
+  }
+  return UnknownCommand(args[0]);
+}
+
+int Main(int argc, char** argv) {
+  const absl::Status status = Run(std::vector<std::string>(argv + 1, argv + argc));
+  if (status.ok()) return kOk;
+  std::cerr << "cmerc: " << status.message() << "\n";
+  return status.code() == absl::StatusCode::kInvalidArgument ||
+                 status.code() == absl::StatusCode::kNotFound ||
+                 status.code() == absl::StatusCode::kPermissionDenied
+             ? kBadUsage
+             : kRunFailed;
+}
+
+}  // namespace
+}  // namespace cmerc
+
+int main(int argc, char** argv) { return cmerc::Main(argc, argv); }

@@ -1,0 +1,37 @@
+// What the commands share: data for a config, a trained model from its checkpoint.
+#ifndef CMERC_BIN_SESSION_H_
+#define CMERC_BIN_SESSION_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bin/flags.h"
+#include "calibration/prepared_data.h"
+#include "config/experiment.pb.h"
+#include "core/backbone.h"
+
+namespace cmerc {
+
+// Sets the threads, warns of a slow BLAS, reads and checks the dataset of `config`, and says on
+// standard output what it found.
+absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
+                                      const Standardization* standardization = nullptr);
+
+struct TrainedModel {
+  ExperimentConfig config;
+  PreparedData data;
+  std::shared_ptr<Backbone> backbone;
+};
+
+// --checkpoint, with --config in place of the config it carries (a must for a file that Python
+// saved) and --set over either.
+absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags);
+
+// InvalidArgument when the file cannot be written, before long work is done for it.
+absl::Status CheckWritableFile(const std::string& path);
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_SESSION_H_

@@ -1,0 +1,111 @@
+#include "calibration/difficulty.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "calibration/progress.h"
+#include "calibration/train_step.h"
+#include "core/confidence.h"
+#include "core/view.h"
+
+namespace cmerc {
+namespace {
+
+constexpr size_t kMostNamed = 5;
+
+// "a, b, c and 7 more".
+std::string FirstFew(const std::vector<std::string>& ids) {
+  std::string text;
+  for (size_t i = 0; i < std::min(ids.size(), kMostNamed); ++i) {
+    absl::StrAppend(&text, i > 0 ? ", " : "", ids[i]);
+  }
+  if (ids.size() > kMostNamed) absl::StrAppend(&text, " and ", ids.size() - kMostNamed, " more");
+  return text;
+}
+
+}  // namespace
+
+absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation,
+                                   const CalibrationConfig& config) {
+  torch::NoGradGuard no_grad;
+  backbone.eval();
+  const absl::StatusOr<Prediction> full = backbone.Forward(conversation);
+  if (!full.ok()) return full.status();
+  const absl::StatusOr<std::vector<ViewPrediction>> views = PredictViews(
+      backbone, conversation, AllViews(backbone.info()), config, /*with_gradient=*/false);
+  if (!views.ok()) return views.status();
+  const torch::Tensor full_true = TrueClassLogProbs(full->log_probs, conversation.labels);
+  double ranking = 0;
+  for (const ViewPrediction& view : *views) {
+    ranking += (TrueClassLogProbs(view.prediction.log_probs, conversation.labels) - full_true)
+                   .clamp_min(0)
+                   .sum()
+                   .item<double>();
+  }
+  const int64_t speakers = conversation.speakers.max().item<int64_t>() + 1;
+  return static_cast<float>(ranking + static_cast<double>(speakers)) /
+         static_cast<float>(speakers + conversation.num_utterances());
+}
+
+absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const PreparedData& data,
+                                                    const CalibrationConfig& config) {
+  DifficultyTable table;
+  Progress progress("difficulty", static_cast<int64_t>(data.train.size()), "conversation");
+  for (const int64_t index : data.train) {
+    const absl::StatusOr<float> difficulty =
+        DifficultyOf(backbone, data.MakeBatch({index}), config);
+    if (!difficulty.ok()) {
+      return absl::Status(difficulty.status().code(),
+                          absl::StrCat("conversation ", data.conversations[index].id, ": ",
+                                       difficulty.status().message()));
+    }
+    table.emplace_back(data.conversations[index].id, *difficulty);
+    progress.Update(static_cast<int64_t>(table.size()), table.back().first);
+  }
+  return table;
+}
+
+absl::StatusOr<std::vector<std::pair<int64_t, float>>> AlignDifficulties(
+    const DifficultyTable& table, const PreparedData& data, const std::string& source) {
+  std::map<std::string, int64_t> positions;
+  for (size_t i = 0; i < data.train.size(); ++i) {
+    positions[data.conversations[data.train[i]].id] = static_cast<int64_t>(i);
+  }
+  std::map<std::string, bool> known;  // every conversation: has it a difficulty?
+  for (const Conversation& conversation : data.conversations) known[conversation.id] = false;
+
+  std::vector<std::pair<int64_t, float>> aligned;
+  std::vector<std::string> unknown;
+  for (const auto& [id, difficulty] : table) {
+    const auto it = known.find(id);
+    if (it == known.end()) {
+      unknown.push_back(id);
+      continue;
+    }
+    it->second = true;
+    // Difficulties of other splits' conversations are of no use here, and no harm.
+    const auto position = positions.find(id);
+    if (position != positions.end()) aligned.emplace_back(position->second, difficulty);
+  }
+  std::vector<std::string> missing;
+  for (const int64_t index : data.train) {
+    if (!known[data.conversations[index].id]) missing.push_back(data.conversations[index].id);
+  }
+  if (unknown.empty() && missing.empty()) return aligned;
+  std::string problem = absl::StrCat("difficulties of ", source, " are not those of this dataset:");
+  if (!missing.empty()) {
+    absl::StrAppend(&problem, " ", missing.size(), " of ", data.train.size(),
+                    " training conversations have none (", FirstFew(missing), ")");
+  }
+  if (!unknown.empty()) {
+    absl::StrAppend(&problem, missing.empty() ? " " : "; ", unknown.size(),
+                    " are of conversations that the dataset does not have (", FirstFew(unknown),
+                    ")");
+  }
+  absl::StrAppend(&problem, ". Compute them for this dataset and protocol: cmerc difficulty");
+  return absl::InvalidArgumentError(problem);
+}
+
+}  // namespace cmerc

@@ -1,0 +1,225 @@
+#include "calibration/prepared_data.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+namespace {
+
+// The positions, in the dataset's order, of the modalities that the config names (all when none).
+absl::StatusOr<std::vector<size_t>> ChosenModalities(const DatasetInfo& info,
+                                                     const DataConfig& config) {
+  std::vector<size_t> chosen;
+  for (size_t m = 0; m < info.modalities.size(); ++m) {
+    const auto& names = config.modalities();
+    if (names.empty() ||
+        std::find(names.begin(), names.end(), info.modalities[m].name) != names.end()) {
+      chosen.push_back(m);
+    }
+  }
+  for (int i = 0; i < config.modalities_size(); ++i) {
+    const std::string& name = config.modalities(i);
+    if (std::none_of(info.modalities.begin(), info.modalities.end(),
+                     [&](const ModalityInfo& m) { return m.name == name; })) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "data.modalities[", i, "] = \"", name, "\", must be one of: ",
+          absl::StrJoin(info.modalities, ", ",
+                        [](std::string* out, const ModalityInfo& m) { out->append(m.name); })));
+    }
+  }
+  return chosen;
+}
+
+// Mean and deviation of every feature of a stream over the utterances of `train`.
+Standardization::Stream Measure(const PreparedData& data, size_t modality, size_t stream) {
+  torch::Tensor sum, sum_of_squares;
+  int64_t rows = 0;
+  for (const int64_t index : data.train) {
+    const torch::Tensor x =
+        data.conversations[index].features[modality][stream].to(torch::kFloat64);
+    const torch::Tensor s = x.sum(0);
+    const torch::Tensor q = x.square().sum(0);
+    sum = sum.defined() ? sum + s : s;
+    sum_of_squares = sum_of_squares.defined() ? sum_of_squares + q : q;
+    rows += x.size(0);
+  }
+  const torch::Tensor mean = sum / rows;
+  const torch::Tensor variance = (sum_of_squares / rows - mean.square()).clamp_min(0);
+  // A feature that never varies says nothing: leave its scale alone.
+  const torch::Tensor tiny = variance <= 1e-12 * mean.square().clamp_min(1);
+  const torch::Tensor deviation = torch::where(tiny, torch::ones_like(variance), variance.sqrt());
+  Standardization::Stream result;
+  for (int64_t d = 0; d < mean.size(0); ++d) {
+    result.add_mean(static_cast<float>(mean[d].item<double>()));
+    result.add_deviation(static_cast<float>(deviation[d].item<double>()));
+  }
+  return result;
+}
+
+torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
+  return torch::tensor(std::vector<float>(values.begin(), values.end()));
+}
+
+void Standardize(const Standardization& standardization, PreparedData& data) {
+  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
+    std::vector<torch::Tensor> means, deviations;
+    for (const auto& stream : standardization.modalities(static_cast<int>(m)).streams()) {
+      means.push_back(ToTensor(stream.mean()));
+      deviations.push_back(ToTensor(stream.deviation()));
+    }
+    for (Conversation& conversation : data.conversations) {
+      std::vector<torch::Tensor> original = conversation.features[m];
+      for (size_t s = 0; s < original.size(); ++s) {
+        // Streams that are one tensor stay one tensor.
+        conversation.features[m][s] = s > 0 && original[s].is_same(original[s - 1])
+                                          ? conversation.features[m][s - 1]
+                                          : (original[s] - means[s]) / deviations[s];
+      }
+    }
+  }
+}
+
+// Whether `standardization` has a number for every feature.
+absl::Status CheckFits(const Standardization& standardization, const DatasetInfo& info) {
+  bool fits = standardization.modalities_size() == static_cast<int>(info.modalities.size());
+  for (int m = 0; fits && m < standardization.modalities_size(); ++m) {
+    const auto& streams = standardization.modalities(m).streams();
+    fits = streams.size() == info.modalities[m].num_streams;
+    for (const auto& stream : streams) {
+      fits = fits && stream.mean_size() == info.modalities[m].width &&
+             stream.deviation_size() == info.modalities[m].width;
+    }
+  }
+  if (fits) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "the checkpoint's standardisation does not fit this dataset's modalities and widths; use the "
+      "dataset the model was trained on");
+}
+
+}  // namespace
+
+const std::vector<int64_t>& PreparedData::split(Split split) const {
+  switch (split) {
+    case Split::kValid:
+      return valid;
+    case Split::kTest:
+      return test;
+    case Split::kTrain:
+    case Split::kTrainAndValid:
+      break;
+  }
+  return train;
+}
+
+Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
+  std::vector<Conversation> chosen;
+  for (const int64_t index : indices) chosen.push_back(conversations[index]);
+  return cmerc::MakeBatch(chosen, info);
+}
+
+absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
+                                         const Standardization* given) {
+  PreparedData data;
+  data.info = dataset.info();
+  const absl::StatusOr<std::vector<size_t>> chosen = ChosenModalities(dataset.info(), config);
+  if (!chosen.ok()) return chosen.status();
+  data.info.modalities.clear();
+  for (const size_t m : *chosen) data.info.modalities.push_back(dataset.info().modalities[m]);
+
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    absl::StatusOr<Conversation> conversation = dataset.Get(i);
+    if (!conversation.ok()) return conversation.status();
+    std::vector<std::vector<torch::Tensor>> features;
+    for (const size_t m : *chosen) features.push_back(conversation->features[m]);
+    conversation->features = std::move(features);
+    data.conversations.push_back(*std::move(conversation));
+  }
+
+  const bool official = config.protocol() == DataConfig::OFFICIAL;
+  const auto copy = [&](Split split) {
+    const absl::Span<const int64_t> indices = dataset.split(split);
+    return std::vector<int64_t>(indices.begin(), indices.end());
+  };
+  data.train = copy(official ? Split::kTrainAndValid : Split::kTrain);
+  if (!official) data.valid = copy(Split::kValid);
+  data.test = copy(Split::kTest);
+  if (data.train.empty()) {
+    return absl::InvalidArgumentError("the training split of the dataset is empty");
+  }
+  if (data.test.empty()) {
+    return absl::InvalidArgumentError("the test split of the dataset is empty");
+  }
+  if (!official && data.valid.empty()) {
+    return absl::InvalidArgumentError(
+        "the validation split of the dataset is empty, and the HELD_OUT protocol selects the epoch "
+        "on it; give the dataset one, or set data { protocol: OFFICIAL } to let the test set "
+        "select, as the official code does");
+  }
+
+  data.info.class_counts.assign(data.info.num_classes(), 0);
+  for (const int64_t index : data.train) {
+    const torch::Tensor counts =
+        data.conversations[index].labels.bincount({}, data.info.num_classes());
+    for (int64_t c = 0; c < data.info.num_classes(); ++c) {
+      data.info.class_counts[c] += counts[c].item<int64_t>();
+    }
+  }
+
+  if (given != nullptr) {
+    const absl::Status fits = CheckFits(*given, data.info);
+    if (!fits.ok()) return fits;
+    data.standardization = *given;
+  } else if (config.standardize()) {
+    data.standardization.emplace();
+    for (size_t m = 0; m < data.info.modalities.size(); ++m) {
+      Standardization::Modality* modality = data.standardization->add_modalities();
+      for (int64_t s = 0; s < data.info.modalities[m].num_streams; ++s) {
+        const Conversation& first = data.conversations.front();
+        const bool same_as_previous =
+            s > 0 && first.features[m][s].is_same(first.features[m][s - 1]);
+        *modality->add_streams() =
+            same_as_previous ? modality->streams(static_cast<int>(s) - 1) : Measure(data, m, s);
+      }
+    }
+  }
+  if (data.standardization.has_value()) Standardize(*data.standardization, data);
+  return data;
+}
+
+DatasetDescription Describe(const DatasetInfo& info) {
+  DatasetDescription description;
+  description.set_name(info.name);
+  for (const ModalityInfo& modality : info.modalities) {
+    DatasetDescription::Modality* entry = description.add_modalities();
+    entry->set_name(modality.name);
+    entry->set_width(modality.width);
+    entry->set_num_streams(modality.num_streams);
+  }
+  for (const std::string& name : info.class_names) description.add_class_names(name);
+  description.set_num_speakers(info.num_speakers);
+  for (const int64_t count : info.class_counts) description.add_class_counts(count);
+  return description;
+}
+
+DatasetInfo InfoFromDescription(const DatasetDescription& description) {
+  DatasetInfo info;
+  info.name = description.name();
+  for (const auto& modality : description.modalities()) {
+    info.modalities.push_back({modality.name(), modality.width(), modality.num_streams()});
+  }
+  info.class_names.assign(description.class_names().begin(), description.class_names().end());
+  info.num_speakers = description.num_speakers();
+  info.class_counts.assign(description.class_counts().begin(), description.class_counts().end());
+  return info;
+}
+
+std::string ProtocolDescription(DataConfig::Protocol protocol) {
+  return protocol == DataConfig::OFFICIAL
+             ? "OFFICIAL (trains on train + valid; the test set selects the epoch)"
+             : "HELD_OUT (the validation split selects the epoch)";
+}
+
+}  // namespace cmerc

@@ -1,0 +1,48 @@
+// A dataset as training sees it: splits by protocol, the chosen modalities, standardised features.
+#ifndef CMERC_CALIBRATION_PREPARED_DATA_H_
+#define CMERC_CALIBRATION_PREPARED_DATA_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "checkpoint/checkpoint.pb.h"
+#include "config/experiment.pb.h"
+#include "core/batch.h"
+#include "core/dataset.h"
+
+namespace cmerc {
+
+struct PreparedData {
+  DatasetInfo info;  // class_counts are those of `train`
+  std::vector<Conversation> conversations;
+  // Indices into `conversations`, in the order of the files. Under the OFFICIAL protocol train is
+  // train + valid in the official order, and valid is empty.
+  std::vector<int64_t> train;
+  std::vector<int64_t> valid;
+  std::vector<int64_t> test;
+  std::optional<Standardization> standardization;
+
+  const std::vector<int64_t>& split(Split split) const;
+  // The conversations at `indices`, as one batch.
+  Batch MakeBatch(absl::Span<const int64_t> indices) const;
+};
+
+// Reads all conversations of `dataset`. With `given`, its standardisation is used (that of a
+// checkpoint); otherwise data.standardize takes it from the training split. InvalidArgument: an
+// unknown modality, an empty split that the protocol needs, features that `given` does not fit.
+absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
+                                         const Standardization* given = nullptr);
+
+DatasetDescription Describe(const DatasetInfo& info);
+DatasetInfo InfoFromDescription(const DatasetDescription& description);
+
+// "HELD_OUT (valid selects the epoch)" or "OFFICIAL (trains on train + valid, the test set selects
+// the epoch)", for every report.
+std::string ProtocolDescription(DataConfig::Protocol protocol);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_PREPARED_DATA_H_

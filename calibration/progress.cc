@@ -1,0 +1,60 @@
+#include "calibration/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace cmerc {
+namespace {
+
+constexpr int kBarWidth = 24;
+
+std::string Clock(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  if (whole >= 3600)
+    return absl::StrFormat("%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+  return absl::StrFormat("%d:%02d", whole / 60, whole % 60);
+}
+
+double Seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Progress::Progress(std::string label, int64_t total, std::string unit)
+    : label_(std::move(label)),
+      total_(std::max<int64_t>(total, 1)),
+      unit_(std::move(unit)),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      start_(std::chrono::steady_clock::now()),
+      last_(terminal_ ? start_ - std::chrono::hours(1) : start_) {}
+
+Progress::~Progress() {
+  if (terminal_) std::cerr << "\r\033[K" << std::flush;
+}
+
+void Progress::Update(int64_t done, const std::string& detail) {
+  const auto now = std::chrono::steady_clock::now();
+  if (Seconds(now - last_) < (terminal_ ? 0.1 : 30.0)) return;
+  last_ = now;
+  const double elapsed = Seconds(now - start_);
+  const double left = done > 0 ? elapsed / done * (total_ - done) : 0;
+  if (!terminal_) {
+    std::cerr << absl::StrFormat("%s: %d of %d %ss, %s left  %s\n", label_, done, total_, unit_,
+                                 Clock(left), detail);
+    return;
+  }
+  const int filled = static_cast<int>(kBarWidth * done / total_);
+  std::cerr << "\r\033[K" << label_ << " [" << std::string(filled, '#')
+            << std::string(kBarWidth - filled, '.') << "] "
+            << absl::StrFormat("%d/%d  %s left  %s", done, total_, Clock(left), detail)
+            << std::flush;
+}
+
+}  // namespace cmerc

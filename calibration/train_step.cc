@@ -1,0 +1,124 @@
+#include "calibration/train_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "calibration/views.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+
+absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const ExperimentConfig& config,
+                                                     const DatasetInfo& info) {
+  std::vector<WeightedLoss> losses;
+  std::vector<std::string> problems;
+  bool learns_task = false;
+  for (int i = 0; i < config.losses_size(); ++i) {
+    const LossConfig& entry = config.losses(i);
+    absl::StatusOr<std::unique_ptr<Loss>> loss = Losses().Create(entry.loss(), info);
+    if (!loss.ok()) {
+      problems.push_back(absl::StrCat("losses[", i, "]: ", loss.status().message()));
+      continue;
+    }
+    if (entry.weight() == 0) continue;
+    learns_task = learns_task || (*loss)->views().empty();
+    std::string name;
+    google::protobuf::Any::ParseAnyTypeUrl(entry.loss().type_url(), &name);
+    losses.push_back({name, entry.weight(), *std::move(loss)});
+  }
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+  if (!learns_task) {
+    return absl::InvalidArgumentError(
+        "losses: none with a weight above 0 does without views, so nothing would learn the "
+        "emotions; add one, for example losses { loss { "
+        "[type.googleapis.com/cmerc.NllOptions] {} } }");
+  }
+  return losses;
+}
+
+std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses) {
+  std::vector<View> views;
+  for (const WeightedLoss& entry : losses) {
+    for (const View& view : entry.loss->views()) {
+      if (std::find(views.begin(), views.end(), view) == views.end()) views.push_back(view);
+    }
+  }
+  return views;
+}
+
+void CopyState(const Backbone& from, Backbone& to) {
+  torch::NoGradGuard no_grad;
+  const auto copy = [](const auto& sources, auto targets) {
+    for (const auto& source : sources) targets[source.key()].copy_(source.value());
+  };
+  copy(from.named_parameters(), to.named_parameters());
+  copy(from.named_buffers(), to.named_buffers());
+}
+
+absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, const Batch& batch,
+                                                         const std::vector<View>& views,
+                                                         const CalibrationConfig& config,
+                                                         bool with_gradient) {
+  const bool was_training = backbone.is_training();
+  if (was_training) backbone.eval();
+  torch::AutoGradMode gradient(with_gradient);
+  std::vector<ViewPrediction> predictions;
+  absl::Status status;
+  for (const View& view : views) {
+    absl::StatusOr<Prediction> prediction =
+        backbone.Forward(ApplyView(batch, view, config.masked_mean()));
+    status = prediction.status();
+    if (!status.ok()) break;
+    predictions.push_back({view, *std::move(prediction)});
+  }
+  if (was_training) backbone.train();
+  if (!status.ok()) return status;
+  return predictions;
+}
+
+absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
+                                     torch::optim::Optimizer& optimizer,
+                                     const std::vector<WeightedLoss>& losses, const Batch& batch,
+                                     const CalibrationConfig& config) {
+  StepReport report;
+  absl::StatusOr<Prediction> full = live.Forward(batch);
+  if (!full.ok()) return full.status();
+  absl::StatusOr<std::vector<ViewPrediction>> views =
+      PredictViews(for_views, batch, ViewsOf(losses), config,
+                   config.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
+  if (!views.ok()) return views.status();
+  report.input = {*std::move(full), *std::move(views), batch.labels};
+
+  torch::Tensor total;
+  for (const WeightedLoss& entry : losses) {
+    const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(report.input);
+    if (!value.ok()) return value.status();
+    report.losses.push_back(value->item<double>());
+    if (!std::isfinite(report.losses.back())) {
+      return absl::InternalError(absl::StrCat("the loss ", entry.name, " is ", report.losses.back(),
+                                              "; try a smaller training.learning_rate"));
+    }
+    const torch::Tensor weighted = entry.weight * *value;
+    total = total.defined() ? total + weighted : weighted;
+  }
+  report.total = total.item<double>();
+
+  const absl::StatusOr<bool> stepped = CatchTorch([&] {
+    optimizer.zero_grad();
+    total.backward();
+    optimizer.step();
+    return true;
+  });
+  if (!stepped.ok()) return stepped.status();
+  report.input.full.log_probs = report.input.full.log_probs.detach();
+  report.input.full.features = report.input.full.features.detach();
+  for (ViewPrediction& view : report.input.views) {
+    view.prediction.log_probs = view.prediction.log_probs.detach();
+    view.prediction.features = view.prediction.features.detach();
+  }
+  return report;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,58 @@
+// One training step of CMERC: predict in full, predict without each source of evidence, sum the
+// losses, step.
+#ifndef CMERC_CALIBRATION_TRAIN_STEP_H_
+#define CMERC_CALIBRATION_TRAIN_STEP_H_
+
+#include <torch/optim/optimizer.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/experiment.pb.h"
+#include "core/backbone.h"
+#include "core/batch.h"
+#include "core/loss.h"
+
+namespace cmerc {
+
+struct WeightedLoss {
+  std::string name;  // its options type, "cmerc.NllOptions"
+  double weight = 1;
+  std::unique_ptr<Loss> loss;
+};
+
+// The losses of a config whose weight is not 0, in its order. InvalidArgument: a loss refused its
+// options (all such errors at once), or no loss does without views, so nothing learns the task.
+absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const ExperimentConfig& config,
+                                                     const DatasetInfo& info);
+
+// The views that at least one loss asks for, each once.
+std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses);
+
+// Copies every parameter and buffer of `from` into `to`, a backbone made from the same options.
+void CopyState(const Backbone& from, Backbone& to);
+
+// Predicts `views` of a batch with `backbone` in evaluation mode, and leaves it in the mode it was.
+absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, const Batch& batch,
+                                                         const std::vector<View>& views,
+                                                         const CalibrationConfig& config,
+                                                         bool with_gradient);
+
+struct StepReport {
+  double total = 0;            // weighted sum of the losses
+  std::vector<double> losses;  // each before its weight, in the order of `losses`
+  LossInput input;             // what the losses saw, detached
+};
+
+// `live` is in training mode. `for_views` predicts the views: an epoch's snapshot, or `live`
+// itself. Non-finite losses are an Internal error that names the loss, before any weight changes.
+absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
+                                     torch::optim::Optimizer& optimizer,
+                                     const std::vector<WeightedLoss>& losses, const Batch& batch,
+                                     const CalibrationConfig& config);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_TRAIN_STEP_H_

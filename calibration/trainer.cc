@@ -1,0 +1,440 @@
+#include "calibration/trainer.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <torch/optim/adam.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "calibration/difficulty.h"
+#include "calibration/evaluation.h"
+#include "calibration/progress.h"
+#include "calibration/train_step.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/module_state.h"
+#include "core/scheduler.h"
+#include "metrics/classification.h"
+#include "metrics/json.h"
+
+namespace cmerc {
+namespace {
+
+double SecondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int64_t PeakMemoryBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+// A file that grows by a line at a time, each on disk before the next.
+class LineFile {
+ public:
+  explicit LineFile(std::string path) : path_(std::move(path)), out_(path_, std::ios::trunc) {}
+
+  absl::Status Write(const std::string& line) {
+    out_ << line << "\n" << std::flush;
+    if (out_.good()) return absl::OkStatus();
+    return absl::UnavailableError(absl::StrCat("cannot write ", path_, ": ", std::strerror(errno),
+                                               "; free some space or choose another --output"));
+  }
+
+ private:
+  const std::string path_;
+  std::ofstream out_;
+};
+
+// Which conversations each epoch trains on.
+class Curriculum {
+ public:
+  // Without a scheduler every epoch sees all of data.train.
+  explicit Curriculum(const PreparedData& data) : data_(&data) {}
+
+  Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
+             const std::vector<std::pair<int64_t, float>>& difficulties)
+      : data_(&data), scheduler_(std::move(scheduler)) {
+    for (const auto& [position, difficulty] : difficulties) {
+      positions_.push_back(position);
+      difficulties_.push_back(difficulty);
+    }
+  }
+
+  // In the order of the training split, whatever the order of the difficulties.
+  std::vector<int64_t> Conversations(int64_t epoch) const {
+    if (scheduler_ == nullptr) return data_->train;
+    std::vector<int64_t> positions;
+    for (const int64_t i : scheduler_->Select(epoch, difficulties_)) {
+      positions.push_back(positions_[i]);
+    }
+    std::sort(positions.begin(), positions.end());
+    for (int64_t& position : positions) position = data_->train[position];
+    return positions;
+  }
+
+ private:
+  const PreparedData* data_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::vector<int64_t> positions_;
+  std::vector<float> difficulties_;
+};
+
+// Everything one model's training needs.
+struct Stage {
+  const ExperimentConfig& config;
+  const PreparedData& data;
+  std::string output;
+  std::string label;
+  std::vector<WeightedLoss> losses;
+  Curriculum curriculum;
+  std::map<std::string, std::string> versions;
+  std::vector<View> report_views;
+};
+
+struct Trained {
+  RunSummary summary;
+  std::shared_ptr<Backbone> selected;
+};
+
+// Puts the conversations of an epoch in the order they are trained on.
+void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) {
+  if (training.reseed_every_pass()) {
+    torch::manual_seed(training.seed());
+    // PyTorch's DataLoader draws a seed for its workers before anything else; with this draw the
+    // orders and dropout masks that follow are the official ones.
+    torch::empty({}, torch::kInt64).random_();
+  }
+  if (!training.shuffle()) return;
+  const torch::Tensor permutation =
+      torch::randperm(static_cast<int64_t>(conversations.size()), torch::kInt64);
+  const std::vector<int64_t> unshuffled = conversations;
+  for (size_t i = 0; i < conversations.size(); ++i) {
+    conversations[i] = unshuffled[permutation[static_cast<int64_t>(i)].item<int64_t>()];
+  }
+}
+
+absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& live,
+                                       Backbone* snapshot, torch::optim::Optimizer& optimizer) {
+  const TrainingConfig& training = stage.config.training();
+  std::vector<int64_t> conversations = stage.curriculum.Conversations(epoch);
+  Order(training, conversations);
+  live.train();
+  if (snapshot != nullptr) CopyState(live, *snapshot);
+
+  const auto batch_size = static_cast<size_t>(training.batch_size());
+  const int64_t steps = static_cast<int64_t>((conversations.size() + batch_size - 1) / batch_size);
+  EpochReport report;
+  report.set_epoch(epoch);
+  report.set_conversations(static_cast<int>(conversations.size()));
+  report.set_steps(static_cast<int>(steps));
+  for (const WeightedLoss& entry : stage.losses) report.add_losses()->set_loss(entry.name);
+
+  Progress progress(absl::StrFormat("%sepoch %d/%d", stage.label, epoch + 1, training.epochs()),
+                    steps, "step");
+  std::vector<int64_t> labels, predictions;
+  double total = 0;
+  std::vector<double> sums(stage.losses.size());
+  for (int64_t step = 0; step < steps; ++step) {
+    const absl::Span<const int64_t> indices =
+        absl::MakeConstSpan(conversations).subspan(step * batch_size, batch_size);
+    const Batch batch = stage.data.MakeBatch(indices);
+    const absl::StatusOr<StepReport> done =
+        TrainStep(live, snapshot != nullptr ? *snapshot : live, optimizer, stage.losses, batch,
+                  stage.config.calibration());
+    if (!done.ok()) {
+      return absl::Status(
+          done.status().code(),
+          absl::StrCat("epoch ", epoch, ", step ", step, ", conversations ",
+                       absl::StrJoin(indices, ", ",
+                                     [&](std::string* out, int64_t index) {
+                                       out->append(stage.data.conversations[index].id);
+                                     }),
+                       ": ", done.status().message()));
+    }
+    total += done->total;
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += done->losses[i];
+    const torch::Tensor predicted = done->input.full.log_probs.argmax(1).contiguous();
+    predictions.insert(predictions.end(), predicted.data_ptr<int64_t>(),
+                       predicted.data_ptr<int64_t>() + predicted.numel());
+    labels.insert(labels.end(), batch.labels.data_ptr<int64_t>(),
+                  batch.labels.data_ptr<int64_t>() + batch.labels.numel());
+    progress.Update(step + 1, absl::StrFormat("loss %.4f", total / static_cast<double>(step + 1)));
+  }
+  report.set_total_loss(total / static_cast<double>(steps));
+  for (size_t i = 0; i < sums.size(); ++i) {
+    report.mutable_losses(static_cast<int>(i))->set_value(sums[i] / static_cast<double>(steps));
+  }
+  const absl::StatusOr<SplitReport> scores =
+      ClassificationReport(labels, predictions, stage.data.info.class_names);
+  if (!scores.ok()) return scores.status();
+  report.set_train_accuracy(scores->accuracy());
+  report.set_train_weighted_f1(scores->weighted_f1());
+  return report;
+}
+
+absl::StatusOr<Trained> TrainStage(const Stage& stage) {
+  const ExperimentConfig& config = stage.config;
+  const PreparedData& data = stage.data;
+  const TrainingConfig& training = config.training();
+  const bool official = config.data().protocol() == DataConfig::OFFICIAL;
+
+  absl::StatusOr<std::shared_ptr<Backbone>> live = MakeBackbone(config, data.info);
+  if (!live.ok()) return live.status();
+  std::shared_ptr<Backbone> snapshot;
+  if (!ViewsOf(stage.losses).empty() &&
+      config.calibration().view_weights() == CalibrationConfig::EPOCH_SNAPSHOT) {
+    // The same seed again: making it leaves the random stream as it was without calibration.
+    absl::StatusOr<std::shared_ptr<Backbone>> made = MakeBackbone(config, data.info);
+    if (!made.ok()) return made.status();
+    snapshot = *made;
+  }
+  torch::optim::Adam optimizer(
+      (*live)->parameters(),
+      torch::optim::AdamOptions(training.learning_rate()).weight_decay(training.weight_decay()));
+
+  CheckpointMetadata metadata;
+  *metadata.mutable_config() = config;
+  *metadata.mutable_dataset() = Describe(data.info);
+  if (data.standardization.has_value()) {
+    *metadata.mutable_standardization() = *data.standardization;
+  }
+  metadata.mutable_versions()->insert(stage.versions.begin(), stage.versions.end());
+
+  LineFile metrics(absl::StrCat(stage.output, "/metrics.jsonl"));
+  LineFile timing(absl::StrCat(stage.output, "/timing.jsonl"));
+  double best = -1;
+  int selected_epoch = 0;
+  StateDict selected;
+  for (int epoch = 0; epoch < training.epochs(); ++epoch) {
+    const auto start = std::chrono::steady_clock::now();
+    absl::StatusOr<EpochReport> report =
+        TrainEpoch(stage, epoch, **live, snapshot.get(), optimizer);
+    if (!report.ok()) return report.status();
+    const double train_seconds = SecondsSince(start);
+
+    absl::StatusOr<SplitReport> scores =
+        Evaluate(**live, data, official ? data.test : data.valid, stage.losses, config);
+    if (!scores.ok()) return scores.status();
+    *(official ? report->mutable_test() : report->mutable_valid()) = *scores;
+    const bool better = scores->weighted_f1() > best;
+    const StateDict state = StateOf(**live);
+    metadata.set_epoch(epoch);
+    if (better) {
+      best = scores->weighted_f1();
+      selected_epoch = epoch;
+      selected = state;
+      const absl::Status written =
+          WriteCheckpoint(absl::StrCat(stage.output, "/selected.pth"), state, metadata);
+      if (!written.ok()) return written;
+    }
+    absl::Status written =
+        WriteCheckpoint(absl::StrCat(stage.output, "/last.pth"), state, metadata);
+    if (written.ok()) written = metrics.Write(ToJson(*report, /*pretty=*/false));
+    if (written.ok()) {
+      written = timing.Write(absl::StrFormat(
+          "{\"epoch\":%d,\"train_seconds\":%.3f,\"total_seconds\":%.3f,\"peak_memory_bytes\":%d}",
+          epoch, train_seconds, SecondsSince(start), PeakMemoryBytes()));
+    }
+    if (!written.ok()) return written;
+    std::cout << absl::StrFormat(
+                     "%sepoch %3d/%d  %4d conversations  loss %8.4f  train F1 %.4f  %s F1 %.4f%s  "
+                     "%.1f s\n",
+                     stage.label, epoch + 1, training.epochs(), report->conversations(),
+                     report->total_loss(), report->train_weighted_f1(), official ? "test" : "valid",
+                     scores->weighted_f1(), better ? " *" : "  ", SecondsSince(start))
+              << std::flush;
+  }
+
+  const absl::Status loaded = LoadState(selected, **live, "the selected epoch");
+  if (!loaded.ok()) return loaded;
+  Trained result{{}, *live};
+  RunSummary& summary = result.summary;
+  summary.set_protocol(ProtocolDescription(config.data().protocol()));
+  summary.set_seed(training.seed());
+  summary.mutable_versions()->insert(stage.versions.begin(), stage.versions.end());
+  std::string backbone_name;
+  google::protobuf::Any::ParseAnyTypeUrl(config.backbone().type_url(), &backbone_name);
+  summary.set_backbone(backbone_name);
+  int64_t parameters = 0;
+  for (const torch::Tensor& parameter : (*live)->parameters()) parameters += parameter.numel();
+  summary.set_parameters(static_cast<int>(parameters));
+  summary.set_selected_epoch(selected_epoch);
+  const auto evaluate = [&](const std::vector<int64_t>& indices, const std::vector<View>& views,
+                            SplitReport* out) -> absl::Status {
+    absl::StatusOr<SplitReport> report =
+        Evaluate(**live, data, indices, stage.losses, config, views);
+    if (report.ok()) *out = *std::move(report);
+    return report.status();
+  };
+  absl::Status status = evaluate(data.train, {}, summary.mutable_train());
+  if (status.ok() && !official) status = evaluate(data.valid, {}, summary.mutable_valid());
+  if (status.ok()) status = evaluate(data.test, stage.report_views, summary.mutable_test());
+  if (!status.ok()) return status;
+  return result;
+}
+
+// The config of the same model without calibration: no loss that needs views, no curriculum.
+ExperimentConfig WithoutCalibration(const ExperimentConfig& config,
+                                    const std::vector<WeightedLoss>& losses) {
+  ExperimentConfig result = config;
+  result.clear_curriculum();
+  result.clear_losses();
+  for (const LossConfig& entry : config.losses()) {
+    std::string name;
+    google::protobuf::Any::ParseAnyTypeUrl(entry.loss().type_url(), &name);
+    const bool needs_no_views = std::any_of(
+        losses.begin(), losses.end(),
+        [&](const WeightedLoss& loss) { return loss.name == name && loss.loss->views().empty(); });
+    if (needs_no_views) *result.add_losses() = entry;
+  }
+  return result;
+}
+
+// A model from its checkpoint, for its difficulties.
+absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const ExperimentConfig& config,
+                                                           const PreparedData& data) {
+  const std::string& path = config.curriculum().difficulty_checkpoint();
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(
+      checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info);
+  if (!backbone.ok()) return backbone.status();
+  const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
+  if (!loaded.ok()) return loaded;
+  return MeasureDifficulties(**backbone, data, config.calibration());
+}
+
+// The curriculum of the config. `uncalibrated` is the previous stage's model, if there was one.
+absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const PreparedData& data,
+                                          std::unique_ptr<Scheduler> scheduler,
+                                          Backbone* uncalibrated) {
+  if (scheduler == nullptr) return Curriculum(data);
+  const CurriculumConfig& curriculum = config.curriculum();
+  absl::StatusOr<DifficultyTable> table = DifficultyTable{};
+  std::string source;
+  if (curriculum.has_difficulty_file()) {
+    source = curriculum.difficulty_file();
+    table = ReadDifficulties(source);
+  } else if (curriculum.has_difficulty_checkpoint()) {
+    source = curriculum.difficulty_checkpoint();
+    table = DifficultiesFromCheckpoint(config, data);
+  } else if (uncalibrated != nullptr) {
+    source = "the uncalibrated model";
+    table = MeasureDifficulties(*uncalibrated, data, config.calibration());
+  } else if (!scheduler->needs_difficulty()) {
+    source = "a scheduler without difficulties";
+    for (const int64_t index : data.train) table->emplace_back(data.conversations[index].id, 0.0f);
+  } else {
+    return absl::InvalidArgumentError(
+        "curriculum.scheduler needs difficulties; set curriculum.difficulty_file (written by "
+        "`cmerc difficulty`) or curriculum.difficulty_checkpoint, or let "
+        "training.compare_uncalibrated train the model that they come from");
+  }
+  if (!table.ok()) return table.status();
+  const absl::StatusOr<std::vector<std::pair<int64_t, float>>> aligned =
+      AlignDifficulties(*table, data, source);
+  if (!aligned.ok()) return aligned.status();
+  return Curriculum(data, std::move(scheduler), *aligned);
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("cannot create the folder ", path, ": ", std::strerror(errno)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& config,
+                                                       const DatasetInfo& info) {
+  torch::manual_seed(config.training().seed());
+  absl::StatusOr<std::unique_ptr<Backbone>> backbone = Backbones().Create(config.backbone(), info);
+  if (!backbone.ok()) {
+    return absl::Status(backbone.status().code(),
+                        absl::StrCat("backbone: ", backbone.status().message()));
+  }
+  return std::shared_ptr<Backbone>(*std::move(backbone));
+}
+
+absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
+                                 const std::string& output,
+                                 const std::map<std::string, std::string>& versions) {
+  // What can be wrong with the config is said before anything is trained.
+  absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
+  const absl::StatusOr<std::shared_ptr<Backbone>> probe = MakeBackbone(config, data.info);
+  std::unique_ptr<Scheduler> scheduler;
+  std::vector<std::string> problems;
+  if (!losses.ok()) problems.emplace_back(losses.status().message());
+  if (!probe.ok()) problems.emplace_back(probe.status().message());
+  if (config.has_curriculum()) {
+    absl::StatusOr<std::unique_ptr<Scheduler>> made =
+        Schedulers().Create(config.curriculum().scheduler());
+    if (made.ok()) {
+      scheduler = *std::move(made);
+    } else {
+      problems.push_back(absl::StrCat("curriculum.scheduler: ", made.status().message()));
+    }
+  }
+  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+
+  const std::vector<View> views = ViewsOf(*losses);
+  const bool compare = config.training().compare_uncalibrated();
+  const std::vector<View> report_views =
+      compare || !views.empty() ? AllViews(data.info) : std::vector<View>{};
+  // A difficulty file that does not fit must not be found out after hours of training.
+  const bool waits_for_uncalibrated = compare && scheduler != nullptr &&
+                                      scheduler->needs_difficulty() &&
+                                      !config.curriculum().has_difficulty_file() &&
+                                      !config.curriculum().has_difficulty_checkpoint();
+  absl::StatusOr<Curriculum> curriculum = Curriculum(data);
+  if (!waits_for_uncalibrated) {
+    curriculum = MakeCurriculum(config, data, std::move(scheduler), nullptr);
+    if (!curriculum.ok()) return curriculum.status();
+  }
+
+  RunSummary uncalibrated_summary;
+  if (compare) {
+    const ExperimentConfig plain_config = WithoutCalibration(config, *losses);
+    absl::StatusOr<std::vector<WeightedLoss>> plain_losses = MakeLosses(plain_config, data.info);
+    if (!plain_losses.ok()) return plain_losses.status();
+    const std::string folder = absl::StrCat(output, "/uncalibrated");
+    const absl::Status made = MakeFolder(folder);
+    if (!made.ok()) return made;
+    absl::StatusOr<Trained> uncalibrated =
+        TrainStage({plain_config, data, folder, "uncalibrated  ", *std::move(plain_losses),
+                    Curriculum(data), versions, report_views});
+    if (!uncalibrated.ok()) return uncalibrated.status();
+    uncalibrated_summary = std::move(uncalibrated->summary);
+    if (waits_for_uncalibrated) {
+      curriculum =
+          MakeCurriculum(config, data, std::move(scheduler), uncalibrated->selected.get());
+      if (!curriculum.ok()) return curriculum.status();
+    }
+  }
+
+  absl::StatusOr<Trained> trained =
+      TrainStage({config, data, output, compare ? "calibrated    " : "", *std::move(losses),
+                  *std::move(curriculum), versions, report_views});
+  if (!trained.ok()) return trained.status();
+  RunSummary summary = std::move(trained->summary);
+  if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);
+  const absl::Status written =
+      WriteFileAtomically(absl::StrCat(output, "/summary.json"), ToJson(summary, /*pretty=*/true));
+  if (!written.ok()) return written;
+  return summary;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,36 @@
+// The front door: trains a backbone, calibrated or not, as an ExperimentConfig says.
+#ifndef CMERC_CALIBRATION_TRAINER_H_
+#define CMERC_CALIBRATION_TRAINER_H_
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "calibration/prepared_data.h"
+#include "config/experiment.pb.h"
+#include "core/backbone.h"
+#include "metrics/report.pb.h"
+
+namespace cmerc {
+
+// Makes config.backbone with weights drawn from training.seed.
+absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& config,
+                                                       const DatasetInfo& info);
+
+// Trains and writes into the folder `output`, which exists:
+//   metrics.jsonl   an EpochReport a line; the same bytes for the same seed, machine and threads
+//   timing.jsonl    seconds and peak memory of each epoch
+//   summary.json    a RunSummary
+//   selected.pth    the weights of the epoch that the protocol selects; last.pth: of the last one
+//   uncalibrated/   the same for the model without calibration, with training.compare_uncalibrated
+// `config` has passed LoadConfig(); `versions` goes into the summary and the checkpoints.
+// InvalidArgument: the config does not fit the data. Other errors: the run failed; what was written
+// until then stays.
+absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
+                                 const std::string& output,
+                                 const std::map<std::string, std::string>& versions);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_TRAINER_H_

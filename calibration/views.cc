@@ -1,0 +1,46 @@
+#include "calibration/views.h"
+
+namespace cmerc {
+namespace {
+
+// [B, T, D]: each conversation's mean, in every row.
+torch::Tensor MeanInEveryRow(const torch::Tensor& stream, const Batch& batch,
+                             CalibrationConfig::MaskedMean masked_mean) {
+  if (masked_mean == CalibrationConfig::PADDED_ROWS) {
+    return stream.mean(1, /*keepdim=*/true).expand_as(stream);
+  }
+  // Padding rows are 0, so they add nothing to the sum; they stay 0 in the result.
+  const torch::Tensor valid =
+      ValidRows(batch.lengths, batch.max_length()).unsqueeze(2).to(stream.dtype());
+  const torch::Tensor mean =
+      (stream * valid).sum(1, /*keepdim=*/true) / batch.lengths.view({-1, 1, 1}).to(stream.dtype());
+  return mean * valid;
+}
+
+}  // namespace
+
+Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedMean masked_mean) {
+  Batch result = batch;
+  if (view.kind == View::Kind::kModality) {
+    for (size_t m = 0; m < batch.modalities.size(); ++m) {
+      if (batch.modalities[m].name != view.modality) continue;
+      const std::vector<torch::Tensor>& streams = batch.modalities[m].streams;
+      for (size_t s = 0; s < streams.size(); ++s) {
+        // Streams that are one tensor stay one tensor.
+        const bool same_as_previous = s > 0 && streams[s].is_same(streams[s - 1]);
+        result.modalities[m].streams[s] = same_as_previous
+                                              ? result.modalities[m].streams[s - 1]
+                                              : MeanInEveryRow(streams[s], batch, masked_mean);
+      }
+    }
+    return result;
+  }
+  const torch::Tensor same = batch.speakers.unsqueeze(2) == batch.speakers.unsqueeze(1);
+  const torch::Tensor itself =
+      torch::eye(batch.max_length(), torch::TensorOptions().dtype(torch::kBool));
+  const torch::Tensor keep = view.kind == View::Kind::kSameSpeaker ? same.logical_not() : same;
+  result.context = batch.context.logical_and(keep.logical_or(itself));
+  return result;
+}
+
+}  // namespace cmerc

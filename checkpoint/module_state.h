@@ -1,0 +1,25 @@
+// Moving weights between a module and a state dict.
+#ifndef CMERC_CHECKPOINT_MODULE_STATE_H_
+#define CMERC_CHECKPOINT_MODULE_STATE_H_
+
+#include <torch/nn/module.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "checkpoint/checkpoint.h"
+
+namespace cmerc {
+
+// A copy of every parameter and buffer.
+StateDict StateOf(const torch::nn::Module& module);
+
+// Copies `state` into `module`. Nothing is copied and InvalidArgument is returned, with all
+// differences, when a name is missing, unknown or has another shape; `source` is the file, for the
+// message.
+absl::Status LoadState(const StateDict& state, torch::nn::Module& module,
+                       const std::string& source);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CHECKPOINT_MODULE_STATE_H_

@@ -1,0 +1,40 @@
+// A config file plus --set fragments -> a valid ExperimentConfig, or everything that is wrong with
+// it.
+#ifndef CMERC_CONFIG_LOADER_H_
+#define CMERC_CONFIG_LOADER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/experiment.pb.h"
+
+namespace cmerc {
+
+// Reads the text-format ExperimentConfig in the file `path`, merges each of `overrides` ("training
+// { epochs: 3 }", text format too) over it in order, and validates the result.
+//
+// Merging: a scalar replaces, a message merges field by field, and so do the options of the same
+// plugin; another plugin replaces, and a repeated field replaces the whole list. An entry of
+// `losses` merges into the entry with the same type of options (the n-th of a type into the n-th),
+// or else is added.
+//
+// Errors: NotFound or PermissionDenied for the file, InvalidArgument for what is in it: at most 50
+// problems, a line each, with the place in the text or the path of the field, the value, and what
+// is allowed. Lines that are indented further belong to the problem above.
+absl::StatusOr<ExperimentConfig> LoadConfig(const std::string& path,
+                                            const std::vector<std::string>& overrides);
+
+// The same for text that is at hand; `source` names it in messages ("the config in model.pt").
+absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std::string& source,
+                                             const std::vector<std::string>& overrides);
+
+// Text format of a valid `config` with every default written out, in plugins' options too; it
+// parses to a config that means the same. Left out: what is unset and has no default (strings,
+// plugins, `curriculum`), and unset messages and members of a oneof inside a plugin's options,
+// which may mean something by being absent.
+std::string ResolvedConfig(const ExperimentConfig& config);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CONFIG_LOADER_H_

@@ -1,0 +1,129 @@
+#include "metrics/classification.h"
+
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace cmerc {
+namespace {
+
+struct Counts {
+  int64_t num_classes = 0;         // C
+  std::vector<int64_t> confusion;  // [C * C], row: true class, column: predicted class
+  std::vector<int64_t> support;    // [C] row sums
+  std::vector<int64_t> predicted;  // [C] column sums
+
+  int64_t correct(int64_t c) const { return confusion[c * num_classes + c]; }
+};
+
+double Ratio(int64_t numerator, int64_t denominator) {
+  return denominator == 0 ? 0.0 : static_cast<double>(numerator) / static_cast<double>(denominator);
+}
+
+// 2 TP / (2 TP + FP + FN), scikit-learn's form since 1.3: no rounding on the way through P and R.
+double F1(const Counts& counts, int64_t c) {
+  return Ratio(2 * counts.correct(c), counts.support[c] + counts.predicted[c]);
+}
+
+absl::StatusOr<Counts> Count(absl::Span<const int64_t> labels,
+                             absl::Span<const int64_t> predictions, int64_t num_classes) {
+  if (labels.size() != predictions.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("classification report: ", labels.size(), " labels but ", predictions.size(),
+                     " predictions, want one prediction per utterance"));
+  }
+  if (labels.empty()) {
+    return absl::InvalidArgumentError(
+        "classification report: 0 utterances, want at least 1; check that the split is not empty");
+  }
+  if (labels.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) {
+    return absl::InvalidArgumentError(absl::StrCat("classification report: ", labels.size(),
+                                                   " utterances, want at most ",
+                                                   std::numeric_limits<int32_t>::max()));
+  }
+  for (size_t i = 0; i < labels.size(); ++i) {
+    for (bool is_label : {true, false}) {
+      const int64_t value = is_label ? labels[i] : predictions[i];
+      if (value < 0 || value >= num_classes) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "classification report: ", is_label ? "labels[" : "predictions[", i, "] = ", value,
+            ", want 0 <= class < ", num_classes, " (the number of classes)"));
+      }
+    }
+  }
+  Counts counts;
+  counts.num_classes = num_classes;
+  counts.confusion.resize(num_classes * num_classes);
+  counts.support.resize(num_classes);
+  counts.predicted.resize(num_classes);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    ++counts.confusion[labels[i] * num_classes + predictions[i]];
+    ++counts.support[labels[i]];
+    ++counts.predicted[predictions[i]];
+  }
+  return counts;
+}
+
+double WeightedF1(const Counts& counts) {
+  double sum = 0;
+  int64_t utterances = 0;
+  for (int64_t c = 0; c < counts.num_classes; ++c) {
+    sum += F1(counts, c) * static_cast<double>(counts.support[c]);
+    utterances += counts.support[c];
+  }
+  return sum / static_cast<double>(utterances);
+}
+
+double MacroF1(const Counts& counts) {
+  double sum = 0;
+  int64_t occurring = 0;
+  for (int64_t c = 0; c < counts.num_classes; ++c) {
+    if (counts.support[c] + counts.predicted[c] == 0) continue;
+    sum += F1(counts, c);
+    ++occurring;
+  }
+  return sum / static_cast<double>(occurring);
+}
+
+}  // namespace
+
+absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> labels,
+                                                 absl::Span<const int64_t> predictions,
+                                                 absl::Span<const std::string> class_names) {
+  const int64_t num_classes = static_cast<int64_t>(class_names.size());
+  absl::StatusOr<Counts> counts = Count(labels, predictions, num_classes);
+  if (!counts.ok()) return counts.status();
+
+  SplitReport report;
+  int64_t correct = 0;
+  for (int64_t c = 0; c < num_classes; ++c) {
+    correct += counts->correct(c);
+    ClassReport* class_report = report.add_classes();
+    class_report->set_name(class_names[c]);
+    class_report->set_precision(Ratio(counts->correct(c), counts->predicted[c]));
+    class_report->set_recall(Ratio(counts->correct(c), counts->support[c]));
+    class_report->set_f1(F1(*counts, c));
+    class_report->set_support(static_cast<int32_t>(counts->support[c]));
+    ConfusionRow* row = report.add_confusion();
+    for (int64_t p = 0; p < num_classes; ++p) {
+      row->add_predicted(static_cast<int32_t>(counts->confusion[c * num_classes + p]));
+    }
+  }
+  report.set_utterances(static_cast<int32_t>(labels.size()));
+  report.set_accuracy(Ratio(correct, static_cast<int64_t>(labels.size())));
+  report.set_weighted_f1(WeightedF1(*counts));
+  report.set_macro_f1(MacroF1(*counts));
+  return report;
+}
+
+absl::StatusOr<double> WeightedF1(absl::Span<const int64_t> labels,
+                                  absl::Span<const int64_t> predictions, int64_t num_classes) {
+  absl::StatusOr<Counts> counts = Count(labels, predictions, num_classes);
+  if (!counts.ok()) return counts.status();
+  return WeightedF1(*counts);
+}
+
+}  // namespace cmerc

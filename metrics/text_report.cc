@@ -1,0 +1,175 @@
+#include "metrics/text_report.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace cmerc {
+namespace {
+
+// Characters, not bytes, so that names in UTF-8 line up.
+size_t Width(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+}
+
+std::string RightAligned(const std::string& text, size_t width) {
+  return absl::StrCat(std::string(width - std::min(width, Width(text)), ' '), text);
+}
+
+std::string LeftAligned(const std::string& text, size_t width) {
+  return absl::StrCat(text, std::string(width - std::min(width, Width(text)), ' '));
+}
+
+// [C] how often each class was predicted.
+std::vector<int64_t> PredictedCounts(const SplitReport& report) {
+  std::vector<int64_t> counts(report.classes_size());
+  for (const ConfusionRow& row : report.confusion()) {
+    for (int c = 0; c < std::min(row.predicted_size(), report.classes_size()); ++c) {
+      counts[c] += row.predicted(c);
+    }
+  }
+  return counts;
+}
+
+struct Average {
+  double precision = 0;
+  double recall = 0;
+  double f1 = 0;
+  double weight = 0;
+
+  void Add(const ClassReport& class_report, double by) {
+    precision += by * class_report.precision();
+    recall += by * class_report.recall();
+    f1 += by * class_report.f1();
+    weight += by;
+  }
+};
+
+std::string ScoreTable(const SplitReport& report, const std::vector<int64_t>& predicted) {
+  size_t width = Width("weighted avg");
+  for (int c = 0; c < report.classes_size(); ++c) {
+    const ClassReport& one = report.classes(c);
+    if (one.support() + predicted[c] > 0) width = std::max(width, Width(one.name()));
+  }
+  const auto row = [width](const std::string& name, double precision, double recall, double f1,
+                           int64_t support) {
+    return absl::StrFormat("%s  %9.4f %9.4f %9.4f %9d\n", RightAligned(name, width), precision,
+                           recall, f1, support);
+  };
+  const auto average_row = [&](const std::string& name, const Average& sum, int64_t support) {
+    const double weight = sum.weight > 0 ? sum.weight : 1;
+    return row(name, sum.precision / weight, sum.recall / weight, sum.f1 / weight, support);
+  };
+
+  std::string text = absl::StrFormat("%s  %9s %9s %9s %9s\n\n", std::string(width, ' '),
+                                     "precision", "recall", "f1-score", "support");
+  Average macro, weighted;
+  for (int c = 0; c < report.classes_size(); ++c) {
+    const ClassReport& one = report.classes(c);
+    if (one.support() + predicted[c] == 0) continue;
+    absl::StrAppend(&text, row(one.name(), one.precision(), one.recall(), one.f1(), one.support()));
+    macro.Add(one, 1);
+    weighted.Add(one, one.support());
+  }
+  absl::StrAppendFormat(&text, "\n%s  %9s %9s %9.4f %9d\n", RightAligned("accuracy", width), "", "",
+                        report.accuracy(), report.utterances());
+  absl::StrAppend(&text, average_row("macro avg", macro, report.utterances()),
+                  average_row("weighted avg", weighted, report.utterances()));
+  return text;
+}
+
+std::string ConfusionTable(const SplitReport& report) {
+  size_t name_width = 0;
+  for (const ClassReport& one : report.classes()) {
+    name_width = std::max(name_width, Width(one.name()));
+  }
+  std::vector<size_t> widths;
+  std::string text = std::string(name_width, ' ');
+  for (int c = 0; c < report.classes_size(); ++c) {
+    size_t width = Width(report.classes(c).name());
+    for (const ConfusionRow& row : report.confusion()) {
+      if (c < row.predicted_size()) {
+        width = std::max(width, absl::StrCat(row.predicted(c)).size());
+      }
+    }
+    widths.push_back(width + 2);
+    absl::StrAppend(&text, RightAligned(report.classes(c).name(), widths.back()));
+  }
+  absl::StrAppend(&text, "\n");
+  for (int r = 0; r < std::min(report.confusion_size(), report.classes_size()); ++r) {
+    absl::StrAppend(&text, RightAligned(report.classes(r).name(), name_width));
+    const ConfusionRow& row = report.confusion(r);
+    for (int c = 0; c < std::min(row.predicted_size(), report.classes_size()); ++c) {
+      absl::StrAppend(&text, RightAligned(absl::StrCat(row.predicted(c)), widths[c]));
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
+std::optional<double> ShareSurerWithout(const SplitReport& report, const std::string& view) {
+  for (const ViewReport& one : report.views()) {
+    if (one.view() == view) return one.share_surer_without();
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string FormatSplitReport(const SplitReport& report) {
+  const std::vector<int64_t> predicted = PredictedCounts(report);
+  std::string text = ScoreTable(report, predicted);
+  absl::StrAppend(&text, "\nconfusion matrix (row: true class, column: predicted class)\n",
+                  ConfusionTable(report));
+  for (int c = 0; c < report.classes_size(); ++c) {
+    const ClassReport& one = report.classes(c);
+    if (one.support() > 0 && predicted[c] == 0) {
+      absl::StrAppendFormat(&text, "warning: \"%s\" is never predicted (%d of %d utterances)\n",
+                            one.name(), one.support(), report.utterances());
+    }
+  }
+  return text;
+}
+
+std::string FormatComparison(const RunSummary& calibrated, const RunSummary& uncalibrated) {
+  struct Row {
+    std::string name;
+    std::optional<double> calibrated, uncalibrated;
+  };
+  const SplitReport& with = calibrated.test();
+  const SplitReport& without = uncalibrated.test();
+  std::vector<Row> rows = {
+      {"weighted F1", with.weighted_f1(), without.weighted_f1()},
+      {"macro F1", with.macro_f1(), without.macro_f1()},
+      {"accuracy", with.accuracy(), without.accuracy()},
+  };
+  std::vector<std::string> views;
+  for (const SplitReport* report : {&with, &without}) {
+    for (const ViewReport& one : report->views()) {
+      if (std::find(views.begin(), views.end(), one.view()) != views.end()) continue;
+      views.push_back(one.view());
+      rows.push_back({absl::StrCat("surer without ", one.view()),
+                      ShareSurerWithout(with, one.view()), ShareSurerWithout(without, one.view())});
+    }
+  }
+
+  const std::string title = "test split";
+  size_t width = Width(title);
+  for (const Row& row : rows) width = std::max(width, Width(row.name));
+  const auto cell = [](const std::optional<double>& value) {
+    return value.has_value() ? absl::StrFormat("%.4f", *value) : std::string("-");
+  };
+  std::string text =
+      absl::StrFormat("%s  %10s  %12s\n", LeftAligned(title, width), "calibrated", "uncalibrated");
+  for (const Row& row : rows) {
+    absl::StrAppendFormat(&text, "%s  %10s  %12s\n", LeftAligned(row.name, width),
+                          cell(row.calibrated), cell(row.uncalibrated));
+  }
+  return text;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,24 @@
+// Reports as text for people.
+#ifndef CMERC_METRICS_TEXT_REPORT_H_
+#define CMERC_METRICS_TEXT_REPORT_H_
+
+#include <string>
+
+#include "metrics/report.pb.h"
+
+namespace cmerc {
+
+// What sklearn.metrics.classification_report(labels, predictions, digits=4, zero_division=0)
+// prints, with class names: one row per class that occurs among the labels or the predictions.
+// Then the confusion matrix of all classes and a warning for each class that is never predicted.
+// `report` is one that ClassificationReport() made. Ends with a newline.
+std::string FormatSplitReport(const SplitReport& report);
+
+// The test scores of a calibrated run beside those of the same run without calibration: weighted
+// F1, macro F1, accuracy, and per view the share of utterances surer without that evidence ("-"
+// for a view that a run lacks). Ends with a newline.
+std::string FormatComparison(const RunSummary& calibrated, const RunSummary& uncalibrated);
+
+}  // namespace cmerc
+
+#endif  // CMERC_METRICS_TEXT_REPORT_H_

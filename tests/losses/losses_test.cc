@@ -1,0 +1,166 @@
+// The numbers of nll, focal and calibration_ranking, and what they say to bad options.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/losses/loss_testing.h"
+
+namespace cmerc {
+namespace {
+
+// Sums of a few float32 logarithms.
+constexpr double kFloatTolerance = 1e-6;
+
+// Two utterances of classes 0 and 2 with probabilities 0.5 and 0.1 of the truth.
+LossInput TwoUtterances() {
+  LossInput input;
+  input.full.log_probs = torch::tensor({{0.5F, 0.25F, 0.25F}, {0.6F, 0.3F, 0.1F}}).log();
+  input.labels = torch::tensor({0, 2}, torch::kInt64);
+  return input;
+}
+
+double Value(const std::string& type, const std::string& options, const LossInput& input,
+             const DatasetInfo& info = LossTestInfo(3)) {
+  const auto loss = LossFromText(type, options, info);
+  EXPECT_TRUE(loss.ok()) << loss.status();
+  const absl::StatusOr<torch::Tensor> value = (*loss)->Compute(input);
+  EXPECT_TRUE(value.ok()) << value.status();
+  return value->item<double>();
+}
+
+std::string Refusal(const std::string& type, const std::string& options,
+                    const DatasetInfo& info = LossTestInfo(3)) {
+  const auto loss = LossFromText(type, options, info);
+  EXPECT_EQ(loss.status().code(), absl::StatusCode::kInvalidArgument);
+  return std::string(loss.status().message());
+}
+
+TEST(NllTest, IsTheMeanWithoutWeights) {
+  EXPECT_NEAR(Value("cmerc.NllOptions", "", TwoUtterances()), -(std::log(0.5) + std::log(0.1)) / 2,
+              kFloatTolerance);
+}
+
+TEST(NllTest, DividesByTheWeightsOfTheLabels) {
+  const double expected = -(3 * std::log(0.5) + 0.5 * std::log(0.1)) / 3.5;
+  EXPECT_NEAR(
+      Value("cmerc.NllOptions", "class_weights: GIVEN weight: [3, 7, 0.5]", TwoUtterances()),
+      expected, kFloatTolerance);
+}
+
+TEST(NllTest, InverseFrequencyComesFromTheTrainingSplit) {
+  // 10, 20 and 30 training utterances: weights 2, 1 and 2/3.
+  const double expected = -(2 * std::log(0.5) + std::log(0.1) * 2 / 3) / (2 + 2.0 / 3);
+  EXPECT_NEAR(Value("cmerc.NllOptions", "class_weights: INVERSE_FREQUENCY", TwoUtterances()),
+              expected, kFloatTolerance);
+}
+
+TEST(NllTest, AClassWithoutTrainingUtterancesCountsOnce) {
+  DatasetInfo info = LossTestInfo(3);
+  info.class_counts = {4, 8, 0};  // weights 1, 1/2 and 4
+  const double expected = -(std::log(0.5) + 4 * std::log(0.1)) / 5;
+  EXPECT_NEAR(Value("cmerc.NllOptions", "class_weights: INVERSE_FREQUENCY", TwoUtterances(), info),
+              expected, kFloatTolerance);
+}
+
+TEST(NllTest, RefusesBadOptions) {
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: GIVEN weight: [1, 2]"),
+            "cmerc.NllOptions: 2 values of weight, must be 3, one for each class of test");
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: GIVEN weight: [1, 0, 2]"),
+            "cmerc.NllOptions: weight[1] = 0, must be above 0 and finite");
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: GIVEN weight: [1, 2, nan]"),
+            "cmerc.NllOptions: weight[2] = nan, must be above 0 and finite");
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "weight: [1, 2, 3]"),
+            "cmerc.NllOptions: 3 values of weight with class_weights = NONE, which ignores them; "
+            "set class_weights: GIVEN or remove them");
+  DatasetInfo info = LossTestInfo(3);
+  info.class_counts.clear();
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: INVERSE_FREQUENCY", info),
+            "cmerc.NllOptions: class_weights = INVERSE_FREQUENCY needs a count for each of the 3 "
+            "classes of test, which has 0");
+}
+
+TEST(FocalTest, IsThePapersFormula) {
+  const double expected = -(0.25 * std::log(0.5) + 0.81 * std::log(0.1)) / 2;
+  EXPECT_NEAR(Value("cmerc.FocalOptions", "gamma: 2", TwoUtterances()), expected, kFloatTolerance);
+}
+
+TEST(FocalTest, IsCrossEntropyForGammaZero) {
+  EXPECT_NEAR(Value("cmerc.FocalOptions", "gamma: 0", TwoUtterances()),
+              Value("cmerc.NllOptions", "", TwoUtterances()), kFloatTolerance);
+}
+
+TEST(FocalTest, OfficialFormCountsEveryClass) {
+  double expected = 0;
+  const double probabilities[2][3] = {{0.5, 0.25, 0.25}, {0.6, 0.3, 0.1}};
+  const int labels[2] = {0, 2};
+  for (int i = 0; i < 2; ++i) {
+    for (int c = 0; c < 3; ++c) {
+      const double log_prob = std::log(probabilities[i][c]);
+      expected -= (c == labels[i] ? std::pow(1 - log_prob, 2.5) : 1) * log_prob / 6;
+    }
+  }
+  EXPECT_NEAR(Value("cmerc.FocalOptions", "form: OFFICIAL_ALL_CLASSES", TwoUtterances()), expected,
+              kFloatTolerance * expected);
+}
+
+TEST(FocalTest, RefusesANegativeGamma) {
+  EXPECT_EQ(Refusal("cmerc.FocalOptions", "gamma: -0.5"),
+            "cmerc.FocalOptions: gamma = -0.5, must be >= 0");
+}
+
+// Full log-probabilities of the truth -1 and -2; the view "text" has -1 (a tie) and -0.5, the view
+// "same_speaker" -3 and -1.75, all others -9.
+LossInput RankedInput() {
+  const auto log_probs = [](float first, float second) {
+    return torch::tensor({{first, -5.0F, -5.0F}, {-5.0F, -5.0F, second}});
+  };
+  LossInput input;
+  input.full.log_probs = log_probs(-1, -2);
+  for (const View& view : AllViews(LossTestInfo(3))) {
+    torch::Tensor of_view = log_probs(-9, -9);
+    if (view.name() == "text") of_view = log_probs(-1, -0.5);
+    if (view.name() == "same_speaker") of_view = log_probs(-3, -1.75);
+    input.views.push_back({view, {of_view, {}}});
+  }
+  input.labels = torch::tensor({0, 2}, torch::kInt64);
+  return input;
+}
+
+TEST(CalibrationRankingTest, SumsWhatViewsAreSurer) {
+  // Exact in float32: 1.5 of "text" and 0.25 of "same_speaker".
+  const std::string type = "cmerc.CalibrationRankingOptions";
+  EXPECT_EQ(Value(type, "", RankedInput()), 1.75);
+  EXPECT_EQ(Value(type, "views: 'text' views: 'audio'", RankedInput()), 1.5);
+  EXPECT_EQ(Value(type, "views: 'same_speaker'", RankedInput()), 0.25);
+  EXPECT_EQ(Value(type, "views: 'other_speakers'", RankedInput()), 0);
+}
+
+TEST(CalibrationRankingTest, PushesAtATieAndReachesTheViews) {
+  LossInput input = RankedInput();
+  input.full.log_probs.set_requires_grad(true);
+  const torch::Tensor text = input.views[0].prediction.log_probs.set_requires_grad(true);
+  const auto loss = LossFromText("cmerc.CalibrationRankingOptions", "", LossTestInfo(3));
+  ASSERT_TRUE(loss.ok()) << loss.status();
+  (*loss)->Compute(input)->backward();
+  // Row 0 ties with "text" only; row 1 is below "text" and "same_speaker".
+  EXPECT_TRUE(
+      input.full.log_probs.grad().equal(torch::tensor({{-1.0F, 0.0F, 0.0F}, {0.0F, 0.0F, -2.0F}})));
+  EXPECT_TRUE(text.grad().equal(torch::tensor({{1.0F, 0.0F, 0.0F}, {0.0F, 0.0F, 1.0F}})));
+}
+
+TEST(CalibrationRankingTest, DoesNotHideNaN) {
+  LossInput input = RankedInput();
+  input.views[0].prediction.log_probs.fill_(NAN);
+  EXPECT_TRUE(std::isnan(Value("cmerc.CalibrationRankingOptions", "", input)));
+}
+
+TEST(CalibrationRankingTest, RefusesUnknownAndRepeatedViews) {
+  EXPECT_EQ(Refusal("cmerc.CalibrationRankingOptions", "views: 'txt'"),
+            "cmerc.CalibrationRankingOptions: views has \"txt\", must be among text, audio, "
+            "visual, same_speaker, other_speakers");
+  EXPECT_EQ(Refusal("cmerc.CalibrationRankingOptions", "views: 'text' views: 'text'"),
+            "cmerc.CalibrationRankingOptions: views has \"text\" twice, must have it once");
+}
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,157 @@
+// The score tables are what sklearn.metrics.classification_report(digits=4, zero_division=0)
+// printed, with `labels` the classes that occur and `target_names` their names.
+#include "metrics/text_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "metrics/classification.h"
+
+namespace cmerc {
+namespace {
+
+std::string Format(const std::vector<int64_t>& labels, const std::vector<int64_t>& predictions,
+                   const std::vector<std::string>& names) {
+  const auto report = ClassificationReport(labels, predictions, names);
+  EXPECT_TRUE(report.ok()) << report.status();
+  return report.ok() ? FormatSplitReport(*report) : "";
+}
+
+TEST(FormatSplitReportTest, ClassesWithoutSupport) {
+  EXPECT_EQ(Format({0, 0, 0, 1, 1, 2, 2, 2, 2, 3}, {0, 0, 1, 1, 2, 2, 2, 2, 0, 4},
+                   {"happy", "sad", "neutral", "angry", "excited", "frustrated"}),
+            R"(              precision    recall  f1-score   support
+
+       happy     0.6667    0.6667    0.6667         3
+         sad     0.5000    0.5000    0.5000         2
+     neutral     0.7500    0.7500    0.7500         4
+       angry     0.0000    0.0000    0.0000         1
+     excited     0.0000    0.0000    0.0000         0
+
+    accuracy                         0.6000        10
+   macro avg     0.3833    0.3833    0.3833        10
+weighted avg     0.6000    0.6000    0.6000        10
+
+confusion matrix (row: true class, column: predicted class)
+            happy  sad  neutral  angry  excited  frustrated
+     happy      2    1        0      0        0           0
+       sad      0    1        1      0        0           0
+   neutral      1    0        3      0        0           0
+     angry      0    0        0      0        1           0
+   excited      0    0        0      0        0           0
+frustrated      0    0        0      0        0           0
+warning: "angry" is never predicted (1 of 10 utterances)
+)");
+}
+
+TEST(FormatSplitReportTest, NeverPredictedClasses) {
+  const std::string text =
+      Format({0, 0, 3, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 4, 0, 0, 3, 6, 1, 0, 6, 0, 5, 0, 0, 0, 0,
+              4, 0, 2, 3, 0, 1, 0, 0, 0, 3, 0, 0, 2, 0, 0, 4, 4, 0, 1, 1, 6, 4, 0, 6, 0, 0, 4,
+              0, 1, 0, 3, 4, 1, 6, 0, 4, 2, 1, 0, 4, 6, 1, 3, 0, 4, 3, 6, 4, 0, 0, 3, 0, 0},
+             {0, 0, 3, 0, 1, 0, 0, 1, 0, 4, 0, 0, 0, 6, 0, 0, 3, 6, 1, 0, 6, 0, 0, 0, 0, 4, 0,
+              3, 0, 4, 4, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 4, 4, 0, 3, 1, 6, 4, 0, 6, 6, 0, 4,
+              0, 1, 0, 3, 0, 1, 1, 0, 4, 0, 1, 0, 0, 6, 1, 1, 0, 4, 6, 4, 4, 0, 0, 3, 0, 0},
+             {"neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"});
+  EXPECT_THAT(text, ::testing::StartsWith(R"(              precision    recall  f1-score   support
+
+     neutral     0.8810    0.9250    0.9024        40
+    surprise     0.8182    0.9000    0.8571        10
+        fear     0.0000    0.0000    0.0000         3
+     sadness     0.7143    0.6250    0.6667         8
+         joy     0.5833    0.6364    0.6087        11
+     disgust     0.0000    0.0000    0.0000         1
+       anger     0.6250    0.7143    0.6667         7
+
+    accuracy                         0.7875        80
+   macro avg     0.5174    0.5429    0.5288        80
+weighted avg     0.7491    0.7875    0.7671        80
+
+)"));
+  EXPECT_THAT(
+      text, ::testing::EndsWith("warning: \"fear\" is never predicted (3 of 80 utterances)\n"
+                                "warning: \"disgust\" is never predicted (1 of 80 utterances)\n"));
+}
+
+TEST(FormatSplitReportTest, LongAndNonAsciiNamesLineUp) {
+  EXPECT_EQ(Format({0, 1, 2}, {0, 0, 2}, {"ok", "a class with a long name", "été"}),
+            R"(                          precision    recall  f1-score   support
+
+                      ok     0.5000    1.0000    0.6667         1
+a class with a long name     0.0000    0.0000    0.0000         1
+                     été     1.0000    1.0000    1.0000         1
+
+                accuracy                         0.6667         3
+               macro avg     0.5000    0.6667    0.5556         3
+            weighted avg     0.5000    0.6667    0.5556         3
+
+confusion matrix (row: true class, column: predicted class)
+                          ok  a class with a long name  été
+                      ok   1                         0    0
+a class with a long name   1                         0    0
+                     été   0                         0    1
+warning: "a class with a long name" is never predicted (1 of 3 utterances)
+)");
+}
+
+TEST(FormatSplitReportTest, SingleClass) {
+  EXPECT_EQ(Format({0, 0, 0, 0, 0}, {0, 0, 0, 0, 0}, {"only"}),
+            R"(              precision    recall  f1-score   support
+
+        only     1.0000    1.0000    1.0000         5
+
+    accuracy                         1.0000         5
+   macro avg     1.0000    1.0000    1.0000         5
+weighted avg     1.0000    1.0000    1.0000         5
+
+confusion matrix (row: true class, column: predicted class)
+      only
+only     5
+)");
+}
+
+// A report read from elsewhere must not crash the program.
+TEST(FormatSplitReportTest, EmptyAndInconsistentReports) {
+  EXPECT_THAT(FormatSplitReport(SplitReport()), ::testing::HasSubstr("accuracy"));
+  SplitReport report;
+  report.add_classes()->set_name("a");
+  report.add_confusion()->add_predicted(1);
+  report.mutable_confusion(0)->add_predicted(2);
+  report.add_confusion();
+  EXPECT_THAT(FormatSplitReport(report), ::testing::EndsWith("   a\na  1\n"));
+}
+
+void AddView(SplitReport* report, const std::string& name, double share) {
+  ViewReport* view = report->add_views();
+  view->set_view(name);
+  view->set_share_surer_without(share);
+}
+
+TEST(FormatComparisonTest, SideBySide) {
+  RunSummary calibrated, uncalibrated;
+  calibrated.mutable_test()->set_weighted_f1(0.6412345);
+  calibrated.mutable_test()->set_macro_f1(0.5);
+  calibrated.mutable_test()->set_accuracy(0.65);
+  AddView(calibrated.mutable_test(), "text", 0.125);
+  AddView(calibrated.mutable_test(), "same_speaker", 0.18);
+  uncalibrated.mutable_test()->set_weighted_f1(0.63);
+  uncalibrated.mutable_test()->set_macro_f1(0.49);
+  uncalibrated.mutable_test()->set_accuracy(0.64);
+  AddView(uncalibrated.mutable_test(), "same_speaker", 0.39);
+  AddView(uncalibrated.mutable_test(), "audio", 0.4);
+  EXPECT_EQ(FormatComparison(calibrated, uncalibrated),
+            R"(test split                  calibrated  uncalibrated
+weighted F1                     0.6412        0.6300
+macro F1                        0.5000        0.4900
+accuracy                        0.6500        0.6400
+surer without text              0.1250             -
+surer without same_speaker      0.1800        0.3900
+surer without audio                  -        0.4000
+)");
+}
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,81 @@
+#!/bin/bash
+# Installs what the build needs from Debian 12's own packages, as root or through sudo.
+# Does nothing, without network, when everything is there.
+# Usage: tools/setup.sh [--lint]    --lint: also what tools/lint.sh needs
+set -euo pipefail
+
+packages=(
+  bazel-bootstrap  # the command bazel, version 4.2.3
+  g++
+  pkgconf
+  libtorch-dev
+  libopenblas0-openmp  # by name: LibTorch would take any BLAS, also a slow one
+  libabsl-dev
+  libprotobuf-dev
+  protobuf-compiler
+  libgtest-dev
+  libgmock-dev
+  libbenchmark-dev
+)
+
+fail() {
+  echo "tools/setup.sh: $1" >&2
+  exit 1
+}
+
+for argument in "$@"; do
+  case "$argument" in
+    --lint) packages+=(clang-format clang-tidy) ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--lint]" ;;
+  esac
+done
+
+distribution="an unknown system"
+codename=
+if [[ -r /etc/os-release ]]; then
+  distribution=$(. /etc/os-release && echo "${PRETTY_NAME:-$ID}")
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+fi
+if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
+  fail "this is $distribution, but the packages come from Debian 12 with apt. Work in a Debian 12 \
+container (docker run -it debian:12), or install Bazel 4.2, a C++17 compiler, pkg-config and the \
+development files of LibTorch, OpenBLAS, Abseil, Protobuf, GoogleTest and Google Benchmark yourself \
+and leave out tools/setup.sh."
+fi
+
+installed=" $(dpkg-query --show --showformat='${db:Status-Status}:${Package} ' "${packages[@]}" \
+  2> /dev/null || true)"
+missing=()
+for package in "${packages[@]}"; do
+  [[ "$installed" == *" installed:$package "* ]] || missing+=("$package")
+done
+
+if ((${#missing[@]} > 0)); then
+  if [[ "$codename" != bookworm ]]; then
+    fail "this is $distribution, but only Debian 12 (bookworm) is known to work. Work in a Debian 12 \
+container (docker run -it debian:12), or install these packages or their like yourself and leave out \
+tools/setup.sh: ${missing[*]}"
+  fi
+  as_root=(env DEBIAN_FRONTEND=noninteractive)
+  if ((EUID != 0)); then
+    if ! command -v sudo > /dev/null; then
+      fail "there is no sudo. As root: apt-get update && \
+apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    as_root=(sudo "${as_root[@]}")
+  fi
+  quiet=()
+  [[ -t 1 ]] || quiet=(-qq -o Dpkg::Use-Pty=0)
+  # A machine that has just been started may be installing its updates.
+  apt=("${as_root[@]}" apt-get "${quiet[@]}" -o DPkg::Lock::Timeout=300)
+  echo "tools/setup.sh: installing ${missing[*]}"
+  "${apt[@]}" update || fail "apt-get update failed: see above; is there a network?"
+  "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" ||
+    fail "apt-get install failed: see above; is there a network, and 2 GB of free disk space?"
+  hash -r
+fi
+
+if [[ "$(command -v bazel)" != /usr/bin/bazel ]]; then
+  echo "tools/setup.sh: warning: 'bazel' is $(command -v bazel || echo 'not on the PATH'), not \
+Debian's Bazel 4.2.3; if the build fails, write /usr/bin/bazel" >&2
+fi
