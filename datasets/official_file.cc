@@ -106,7 +106,7 @@ absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(int field) const {
   std::vector<ConversationId> ids;
   if (value.kind() == Kind::kArray && value.dtype().kind != 'O') {
     if (value.shape().size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat("is a ", Describe(value), ", want a list"));
+      return absl::InvalidArgumentError(absl::StrCat("is ", Describe(value), ", want a list"));
     }
     if (IsText(value)) {
       absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
@@ -151,7 +151,7 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
   if (value.kind() == Kind::kArray) {  // the fast path: no list of lists
     if (value.shape().size() != 1 || value.dtype().kind == 'O') {
       return absl::InvalidArgumentError(
-          absl::StrCat("has a ", Describe(value), ", want a vector of numbers"));
+          absl::StrCat("has ", Describe(value), ", want a vector of numbers"));
     }
     if (value.num_elements() != static_cast<int64_t>(row.size())) {
       return WrongWidth(value.num_elements(), row.size());
@@ -160,7 +160,7 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
   }
   const absl::StatusOr<std::vector<int64_t>> shape = document_->NumbersShape(value);
   if (!shape.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("has a ", Describe(value),
+    return absl::InvalidArgumentError(absl::StrCat("has ", Describe(value),
                                                    ", want a vector of numbers (",
                                                    WithoutPath(shape.status()).message(), ")"));
   }
@@ -179,7 +179,7 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
     const absl::Span<const int64_t> shape = value.shape();
     if (shape.size() != 2) {
       return absl::InvalidArgumentError(
-          absl::StrCat("is a ", Describe(value), ", want a matrix [utterances, width]"));
+          absl::StrCat("is ", Describe(value), ", want a matrix [utterances, width]"));
     }
     torch::Tensor features = torch::empty({shape[0], shape[1]});
     const absl::Status status =
@@ -189,7 +189,7 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
   }
   if (!IsSequence(value)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("is a ", Describe(value), ", want a matrix or a list of vectors"));
+        absl::StrCat("is ", Describe(value), ", want a matrix or a list of vectors"));
   }
   const absl::Span<const Value* const> rows = value.items();
   const int64_t length = static_cast<int64_t>(rows.size());

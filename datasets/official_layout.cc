@@ -157,7 +157,7 @@ absl::StatusOr<OfficialLayout> DetectLayout(const pickle::Document& document) {
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat(document.name(), " holds a ", Describe(root),
+      absl::StrCat(document.name(), " holds ", Describe(root),
                    ", want the tuple or list of 9 to 13 fields of an official feature file",
                    root.kind() == Kind::kDict ? " (a dict is what difficulty files hold)" : ""));
 }
@@ -166,7 +166,7 @@ absl::Status CheckLayout(const pickle::Document& document, const OfficialLayout&
   const pickle::Value& root = document.root();
   if (!IsRecord(root) || static_cast<int>(root.items().size()) != layout.num_fields) {
     return absl::InvalidArgumentError(
-        absl::StrCat(document.name(), " holds a ", Describe(root), ", want the tuple or list of ",
+        absl::StrCat(document.name(), " holds ", Describe(root), ", want the tuple or list of ",
                      layout.num_fields, " fields of the layout ", layout.name));
   }
   std::vector<std::pair<int, const char*>> tables = {
@@ -180,7 +180,7 @@ absl::Status CheckLayout(const pickle::Document& document, const OfficialLayout&
     const pickle::Value& table = *root.items()[field];
     if (table.kind() != Kind::kDict) {
       return absl::InvalidArgumentError(
-          absl::StrCat(document.name(), ": field ", field + 1, " of ", layout.num_fields, " is a ",
+          absl::StrCat(document.name(), ": field ", field + 1, " of ", layout.num_fields, " is ",
                        Describe(table), ", want a dict from conversation id to ", name, " (layout ",
                        layout.name, "); set `layout` if the file has another"));
     }

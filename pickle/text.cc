@@ -109,20 +109,22 @@ size_t Latin1Size(absl::string_view utf8) {
 
 bool Utf8ToLatin1(absl::string_view utf8, char* out) {
   // Half of an array's bytes are above 0x7F, at random: branches would be mispredicted, and waiting
-  // for each length before the next load is slow. So each byte looks at the one before it: a lead
-  // writes what its continuation will overwrite.
-  unsigned bad = 0, previous = 0;
+  // for each length before the next load is slow. So each byte looks at the one before it, in bit
+  // arithmetic only: a lead byte writes what its continuation then overwrites.
+  uint32_t bad = 0, previous = 0, previous_lead = 0;
   for (const char c : utf8) {
-    const unsigned byte = static_cast<uint8_t>(c);
-    const unsigned lead = byte >= 0xC0, after_lead = previous >= 0xC0;
-    const unsigned continuation = (byte & 0xC0) == 0x80;
-    bad |= (lead & static_cast<unsigned>(byte > 0xC3)) | static_cast<unsigned>(byte == 0xC0) |
-           static_cast<unsigned>(byte == 0xC1) | (continuation ^ after_lead);
-    *out = static_cast<char>(continuation != 0 ? previous << 6 | (byte & 0x3F) : byte);
+    const uint32_t byte = static_cast<uint8_t>(c);
+    const uint32_t high = byte >> 7;
+    const uint32_t lead = byte >> 6 & high & 1;
+    const uint32_t joined = previous << 6 | (byte & 0x3F);
+    *out = static_cast<char>(byte ^ ((joined ^ byte) & (0 - high)));
+    bad |= (byte ^ 0xC2) & 0xFE & (0 - lead);  // a lead other than C2 and C3
+    bad |= (high ^ lead) ^ previous_lead;      // a continuation if and only if after a lead
     out += lead ^ 1;
     previous = byte;
+    previous_lead = lead;
   }
-  return bad == 0 && previous < 0xC0;
+  return bad == 0 && previous_lead == 0;
 }
 
 bool Utf32ToUtf8(absl::string_view utf32, bool big_endian, std::string* utf8) {

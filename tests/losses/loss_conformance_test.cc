@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <ostream>
 
 #include "tests/losses/loss_testing.h"
 
@@ -14,6 +15,10 @@ struct Case {
   std::string type;
   std::string options;
 };
+
+void PrintTo(const Case& test_case, std::ostream* out) {
+  *out << test_case.type << " {" << test_case.options << "}";
+}
 
 std::vector<Case> Cases() {
   std::vector<Case> cases;

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <functional>
 #include <numeric>
+#include <ostream>
 #include <random>
 
 #include "tests/schedulers/scheduler_testing.h"
@@ -16,6 +17,10 @@ struct Case {
   std::string type;
   std::string options;
 };
+
+void PrintTo(const Case& test_case, std::ostream* out) {
+  *out << test_case.type << " {" << test_case.options << "}";
+}
 
 std::vector<Case> Cases() {
   std::vector<Case> cases;
