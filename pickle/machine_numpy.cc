@@ -1,6 +1,5 @@
 // NumPy's arrays, dtypes and scalars, from the states that their __reduce__ methods write.
 #include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "absl/strings/escaping.h"

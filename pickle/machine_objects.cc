@@ -1,7 +1,6 @@
 // Containers, text and calls.
 #include <algorithm>
 #include <string>
-#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"

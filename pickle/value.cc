@@ -1,6 +1,5 @@
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include "absl/hash/hash.h"

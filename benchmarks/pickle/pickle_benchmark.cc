@@ -2,7 +2,6 @@
 // vectors of 1024, one per utterance; then one contiguous [utterances, 1024] matrix each. The
 // argument is the number of conversations of 50 utterances, 0.2 MB each.
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
