@@ -419,8 +419,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
     if (!uncalibrated.ok()) return uncalibrated.status();
     uncalibrated_summary = std::move(uncalibrated->summary);
     if (waits_for_uncalibrated) {
-      curriculum =
-          MakeCurriculum(config, data, std::move(scheduler), uncalibrated->selected.get());
+      curriculum = MakeCurriculum(config, data, std::move(scheduler), uncalibrated->selected.get());
       if (!curriculum.ok()) return curriculum.status();
     }
   }
