@@ -9,18 +9,15 @@
 #ifndef CMERC_BACKBONES_HYPERGRAPH_H_
 #define CMERC_BACKBONES_HYPERGRAPH_H_
 
-#include <vector>
-
 #include "backbones/packing.h"
 
 namespace cmerc {
 
-// What all layers share: the reciprocals of the sums above; 0 where a sum is 0. Each broadcasts
-// with [B, T, H].
+// What all layers share: the reciprocals of the sums above; 0 where a sum is 0.
 struct HypergraphNorms {
-  std::vector<torch::Tensor> modality;  // M of them: 1 / sum_i ew_{k,i}
-  torch::Tensor utterance;              // 1 / sum_k ew_{k,i}
-  std::vector<torch::Tensor> node;      // M of them: 1 / (w_k + w_i)
+  torch::Tensor modality;   // [M, B]: 1 / sum_i ew_{k,i}
+  torch::Tensor utterance;  // [N]: 1 / sum_k ew_{k,i}
+  torch::Tensor node;       // [M, N]: 1 / (w_k + w_i)
 };
 
 // Weights that belong to modalities. hyperedge_weight [M + 1]: one per modality's hyperedge, then
@@ -35,11 +32,9 @@ HypergraphNorms NormsByPosition(const torch::Tensor& hyperedge_weight,
                                 const torch::Tensor& node_weight, int64_t num_modalities,
                                 const Packing& packing);
 
-// One layer. nodes: M tensors [B, T, H], of which padding rows are ignored; bias [H]. The result's
-// padding rows are finite and mean nothing.
-std::vector<torch::Tensor> HypergraphLayer(const std::vector<torch::Tensor>& nodes,
-                                           const HypergraphNorms& norms, const torch::Tensor& bias,
-                                           const Packing& packing);
+// One layer. nodes [M, N, H] float32 on the CPU, bias [H] -> [M, N, H].
+torch::Tensor HypergraphLayer(const torch::Tensor& nodes, const HypergraphNorms& norms,
+                              const torch::Tensor& bias, const Packing& packing);
 
 }  // namespace cmerc
 

@@ -2,10 +2,10 @@
 // Networks for Emotion Recognition in Conversation", CVPR 2023), as the official CMERC code has it:
 // model_cm.py, class Model, and model_hyper.py, class HyperGCN.
 //
-//   encoded modality: mean of its normalised streams, linear_l, encoder   -> [N, G] + speaker
-//   vector the others:       mean of their streams, linear_<m>, encoder on request -> [N, G] X =
-//   fc1(nodes) [M x N, H], then from X both
-//     hypergraph_layers of hypergraph.h and high_frequency_layers of high_frequency.h
+//   encoded modality: mean of its normalised streams, linear_l, encoder, + speaker     [N, G]
+//   the others: mean of their streams, linear_<m>, encoder on request                  [N, G]
+//   X = fc1(nodes)                                                                     [M x N, H]
+//   then, both from X: hypergraph_layers of hypergraph.h, high_frequency_layers of high_frequency.h
 //   features = per modality [nodes on request | hypergraph | high frequency]     [N, M (2 H + G?)]
 //   log_probs = log_softmax(smax_fc(ReLU(Dropout(features))))                    [N, C]
 //
@@ -20,6 +20,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/normalization.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 
@@ -28,6 +29,7 @@
 #include "backbones/high_frequency.h"
 #include "backbones/hypergraph.h"
 #include "backbones/m3net.pb.h"
+#include "backbones/memo.h"
 #include "backbones/packing.h"
 #include "backbones/sequence_encoder.h"
 #include "core/backbone.h"
@@ -185,35 +187,50 @@ class GraphModel : public torch::nn::Module {
     }
   }
 
-  // nodes: M tensors [N, G]; speakers [N] int64; context [B, T, T] bool. The features [N, F].
-  Tensor Forward(std::vector<Tensor> nodes, const Tensor& speakers, const Tensor& context,
-                 const Packing& packing) {
-    const int64_t num_modalities = static_cast<int64_t>(nodes.size());
-    if (speaker_embeddings_) nodes[0] = nodes[0] + speaker_embeddings_->forward(speakers);
+  // A modality's nodes before both graphs.
+  struct Nodes {
+    Tensor rows;       // [N, G], with their embeddings
+    Tensor projected;  // [N, H]
+  };
+
+  // rows [N, G] of node type k; speakers [N] int64.
+  Nodes MakeNodes(int64_t k, Tensor rows, const Tensor& speakers) {
+    if (k == 0 && speaker_embeddings_) rows = rows + speaker_embeddings_->forward(speakers);
     if (modality_embeddings_) {
       // The official order of rows: a, v, l.
-      for (int64_t k = 0; k < num_modalities; ++k) {
-        nodes[k] = nodes[k] + modality_embeddings_->weight[k == 0 ? num_modalities - 1 : k - 1];
-      }
+      const int64_t last = modality_embeddings_->weight.size(0) - 1;
+      rows = rows + modality_embeddings_->weight[k == 0 ? last : k - 1];
     }
-    std::vector<Tensor> low;
-    for (const Tensor& node : nodes) low.push_back(packing.Pad(fc1_->forward(node)));
-    std::vector<Tensor> high = low;
-    if (!biases_.empty()) {
-      const HypergraphNorms norms =
-          official_ ? NormsByPosition(hyperedge_weight_, node_weight_, num_modalities, packing)
-                    : NormsByModality(hyperedge_weight_, node_weight_, packing);
-      for (const Tensor& bias : biases_) low = HypergraphLayer(low, norms, bias, packing);
-    }
-    const HighFrequencyGraph graph = MakeHighFrequencyGraph(context, num_modalities, packing);
+    return {rows, fc1_->forward(rows)};
+  }
+
+  HypergraphNorms MakeNorms(int64_t num_modalities, const Packing& packing) {
+    if (biases_.empty()) return {};
+    return official_ ? NormsByPosition(hyperedge_weight_, node_weight_, num_modalities, packing)
+                     : NormsByModality(hyperedge_weight_, node_weight_, packing);
+  }
+
+  // x [M, N, H], all that was projected -> [M, N, H].
+  Tensor LowFrequency(Tensor x, const HypergraphNorms& norms, const Packing& packing) {
+    for (const Tensor& bias : biases_) x = HypergraphLayer(x, norms, bias, packing);
+    return x;
+  }
+  Tensor HighFrequency(Tensor x, const HighFrequencyGraph& graph, const Packing& packing) {
     for (torch::nn::Linear& gate : gates_) {
-      high = HighFrequencyLayer(high, graph, gate->weight, gate->bias);
+      x = HighFrequencyLayer(x, graph, gate->weight, gate->bias, packing);
     }
+    return x;
+  }
+
+  // [N, F]
+  Tensor Features(const std::vector<Nodes>& nodes, const Tensor& low, const Tensor& high) const {
+    const std::vector<Tensor> low_of = low.unbind(0);
+    const std::vector<Tensor> high_of = high.unbind(0);
     std::vector<Tensor> features;
-    for (int64_t k = 0; k < num_modalities; ++k) {
-      if (use_residue_) features.push_back(nodes[k]);
-      features.push_back(packing.Pack(low[k]));
-      features.push_back(packing.Pack(high[k]));
+    for (size_t k = 0; k < nodes.size(); ++k) {
+      if (use_residue_) features.push_back(nodes[k].rows);
+      features.push_back(low_of[k]);
+      features.push_back(high_of[k]);
     }
     return torch::cat(features, 1);
   }
@@ -334,56 +351,156 @@ class M3Net final : public Backbone {
     }
   }
 
+  // What passes over batches that hold the same tensors have in common.
+  struct Shared {
+    Memo<Packing> packings;
+    Memo<HypergraphNorms> norms;
+    Memo<HighFrequencyGraph> graphs;
+    Memo<GraphModel::Nodes> nodes;
+    struct Hypergraph {
+      Tensor input, output;  // [M, N, H]
+    };
+    Memo<Hypergraph> hypergraphs;
+  };
+
   Prediction ForwardImpl(const Batch& batch) override {
-    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
-    const Tensor features = graph_->Forward(Encode(batch, packing), packing.Pack(batch.speakers),
-                                            batch.context, packing);
+    Shared shared;
+    return Predict(batch, shared);
+  }
+
+  std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
+    std::vector<Prediction> predictions;
+    Shared shared;
+    for (const Batch& batch : batches) {
+      // In training each pass has dropout masks and batch statistics of its own.
+      predictions.push_back(is_training() ? ForwardImpl(batch) : Predict(batch, shared));
+    }
+    return predictions;
+  }
+
+  Prediction Predict(const Batch& batch, Shared& shared) {
+    // Together they say where the utterances are: the longest length is that of the speakers.
+    const std::vector<Tensor> place = {batch.lengths, batch.speakers};
+    const Packing& packing = shared.packings.Get(
+        place, [&] { return Packing(batch.lengths, batch.max_length(), batch.speakers.device()); });
+    const auto num_modalities = static_cast<int64_t>(order_.size());
+    std::vector<GraphModel::Nodes> nodes;
+    std::vector<Tensor> projected;
+    for (int64_t k = 0; k < num_modalities; ++k) {
+      const std::vector<Tensor>& streams = batch.modalities[order_[k]].streams;
+      std::vector<Tensor> key = place;
+      key.insert(key.end(), streams.begin(), streams.end());
+      nodes.push_back(shared.nodes.Get(
+          key,
+          [&] {
+            return graph_->MakeNodes(k, Encode(k, streams, packing), packing.Pack(batch.speakers));
+          },
+          k));
+      projected.push_back(nodes.back().projected);
+    }
+    const HypergraphNorms& norms =
+        shared.norms.Get(place, [&] { return graph_->MakeNorms(num_modalities, packing); });
+    const Shared::Hypergraph& hypergraph = shared.hypergraphs.Get(projected, [&] {
+      const Tensor input = torch::stack(projected);
+      return Shared::Hypergraph{input, graph_->LowFrequency(input, norms, packing)};
+    });
+    const HighFrequencyGraph& graph = shared.graphs.Get({batch.context, batch.lengths}, [&] {
+      return MakeHighFrequencyGraph(batch.context, num_modalities, packing);
+    });
+    const Tensor features = graph_->Features(
+        nodes, hypergraph.output, graph_->HighFrequency(hypergraph.input, graph, packing));
     const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(head_->forward(torch::relu(dropped)), 1), features};
   }
 
-  // The nodes before both graphs, without embeddings: M tensors [N, G], the encoded modality first.
-  std::vector<Tensor> Encode(const Batch& batch, const Packing& packing) {
-    std::vector<Tensor> nodes;
-    for (size_t k = 0; k < order_.size(); ++k) {
-      const std::vector<Tensor>& streams = batch.modalities[order_[k]].streams;
-      // Official normalisation and encoders see padding; elsewhere it would only cost time.
-      const bool padded = official_ && (k == 0 || encoders_[k].has_value());
-      Tensor sum, rows;
-      for (size_t s = 0; s < streams.size(); ++s) {
-        // Files often hold one tensor as several streams.
-        if (s == 0 || !streams[s].is_same(streams[s - 1])) {
-          const bool whole = k == 0 && options_.norm() == M3NetOptions::LN2;
-          const Tensor stream = whole ? NormalizeConversations(streams[s], packing) : streams[s];
-          rows = padded ? stream.flatten(0, 1) : packing.Pack(stream);
-        }
-        const Tensor normalized = k == 0 ? NormalizeRows(rows, s) : rows;
-        sum = s == 0 ? normalized : sum + normalized;
-      }
-      Tensor node = streams.size() == 1 ? sum : sum / static_cast<double>(streams.size());
-      if (linears_[k]) node = linears_[k]->forward(node);
-      if (padded) {
-        node = node.view({packing.num_conversations(), packing.max_length(), -1});
-        if (encoders_[k].has_value()) node = encoders_[k]->EncodePadded(node);
-        node = packing.Pack(node);
-      } else if (encoders_[k].has_value()) {
-        node = encoders_[k]->EncodePacked(node, packing);
-      }
-      nodes.push_back(node);
+  // The nodes of type k before both graphs, without embeddings: [N, G]. streams [B, T, D].
+  Tensor Encode(int64_t k, const std::vector<Tensor>& streams, const Packing& packing) {
+    // Official normalisation and encoders see padding; elsewhere it would only cost time.
+    const bool padded = official_ && (k == 0 || encoders_[k].has_value());
+    const bool whole = k == 0 && options_.norm() == M3NetOptions::LN2;
+    // A view without the modality: the same features in every row of a conversation. One row of
+    // each will do until the encoder.
+    const bool constant = !whole && !is_training() && packing.max_length() > 1 &&
+                          std::all_of(streams.begin(), streams.end(),
+                                      [](const Tensor& s) { return s.stride(1) == 0; });
+    Tensor node;
+    for (size_t begin = 0, end = 0; begin < streams.size(); begin = end) {
+      // Files often hold one tensor as several streams, which are normalised at once.
+      do {
+        ++end;
+      } while (end < streams.size() && streams[end].is_same(streams[begin]));
+      const Tensor stream =
+          whole ? NormalizeConversations(streams[begin], packing) : streams[begin];
+      const Tensor rows = constant ? stream.select(1, 0)
+                          : padded ? stream.flatten(0, 1)
+                                   : packing.Pack(stream);
+      const Tensor part = k == 0 ? NormalizeRows(rows, begin, end, streams.size())
+                                 : Share(rows, end - begin, streams.size());
+      node = begin == 0 ? part : node + part;
     }
-    return nodes;
+    if (linears_[k]) node = linears_[k]->forward(node);
+    if (padded) {
+      const std::vector<int64_t> shape = {packing.num_conversations(), packing.max_length(),
+                                          node.size(1)};
+      node = constant ? node.unsqueeze(1).expand(shape) : node.view(shape);
+      if (encoders_[k].has_value()) node = encoders_[k]->EncodePadded(node);
+      return packing.Pack(node);
+    }
+    if (constant) node = node.repeat_interleave(packing.lengths(), 0);
+    return encoders_[k].has_value() ? encoders_[k]->EncodePacked(node, packing) : node;
   }
 
-  // BN or LN of stream s; rows [R, D].
-  Tensor NormalizeRows(const Tensor& rows, size_t s) {
-    if (options_.norm() == M3NetOptions::LN) return layer_norms_[s]->forward(rows);
-    if (options_.norm() != M3NetOptions::BN) return rows;
-    torch::nn::BatchNorm1d& norm = batch_norms_[s];
-    if (!norm->is_training() || rows.size(0) > 1) return norm->forward(rows);
+  // rows * part / whole
+  static Tensor Share(const Tensor& rows, size_t part, size_t whole) {
+    return part == whole ? rows : rows * (static_cast<double>(part) / static_cast<double>(whole));
+  }
+
+  // The sum of the normalised streams begin to end - 1, all of which are `rows` [R, D], divided by
+  // the number of all streams. Their normalisations differ by a factor and a shift per feature
+  // only, so that the sum has the sum of factors and of shifts.
+  Tensor NormalizeRows(const Tensor& rows, size_t begin, size_t end, size_t num_streams) {
+    if (options_.norm() != M3NetOptions::BN && options_.norm() != M3NetOptions::LN) {
+      return Share(rows, end - begin, num_streams);
+    }
+    const auto mean = [&](const auto& of_stream) {
+      Tensor sum = of_stream(begin);
+      for (size_t s = begin + 1; s < end; ++s) sum = sum + of_stream(s);
+      return sum / static_cast<double>(num_streams);
+    };
+    if (options_.norm() == M3NetOptions::LN) {
+      return torch::layer_norm(rows, {rows.size(1)},
+                               mean([&](size_t s) { return layer_norms_[s]->weight; }),
+                               mean([&](size_t s) { return layer_norms_[s]->bias; }),
+                               layer_norms_[begin]->options.eps());
+    }
     // One row has no variance (the official code crashes): as in evaluation.
-    return torch::batch_norm(rows, norm->weight, norm->bias, norm->running_mean, norm->running_var,
-                             /*training=*/false, *norm->options.momentum(), norm->options.eps(),
-                             /*cudnn_enabled=*/false);
+    if (!is_training() || rows.size(0) == 1) {
+      const auto scale = [&](size_t s) {
+        const torch::nn::BatchNorm1d& norm = batch_norms_[s];
+        return norm->weight * (norm->running_var + norm->options.eps()).rsqrt();
+      };
+      const Tensor shift = mean([&](size_t s) {
+        return batch_norms_[s]->bias - batch_norms_[s]->running_mean * scale(s);
+      });
+      return torch::addcmul(shift, rows, mean(scale));
+    }
+    // With a momentum of 1 the running statistics become those of the batch.
+    const Tensor batch_mean = torch::zeros_like(batch_norms_[begin]->running_mean);
+    const Tensor batch_variance = torch::zeros_like(batch_mean);
+    const Tensor normalized = torch::batch_norm(
+        rows, mean([&](size_t s) { return batch_norms_[s]->weight; }),
+        mean([&](size_t s) { return batch_norms_[s]->bias; }), batch_mean, batch_variance,
+        /*training=*/true, /*momentum=*/1, batch_norms_[begin]->options.eps(),
+        /*cudnn_enabled=*/false);
+    const torch::NoGradGuard no_grad;
+    for (size_t s = begin; s < end; ++s) {
+      torch::nn::BatchNorm1d& norm = batch_norms_[s];
+      const double momentum = *norm->options.momentum();
+      norm->running_mean.mul_(1 - momentum).add_(batch_mean, momentum);
+      norm->running_var.mul_(1 - momentum).add_(batch_variance, momentum);
+      norm->num_batches_tracked += 1;
+    }
+    return normalized;
   }
 
   // LN2: mean 0 and variance 1 over all features of a conversation; the official code counts its

@@ -1,13 +1,11 @@
 #include "backbones/sequence_encoder.h"
 
-#include <torch/nn/utils/rnn.h>
-
 #include "absl/strings/str_cat.h"
+#include "backbones/recurrent.h"
 
 namespace cmerc {
 
 using torch::Tensor;
-using torch::nn::utils::rnn::PackedSequence;
 
 SequenceEncoder::SequenceEncoder(torch::nn::Module& parent, Kind kind, const std::string& suffix,
                                  int64_t width, double dropout)
@@ -47,31 +45,31 @@ std::string SequenceEncoder::Name(Kind kind, const std::string& suffix) {
 }
 
 Tensor SequenceEncoder::EncodePacked(const Tensor& packed, const Packing& packing) {
-  if (kind_ == Kind::kTransformer) {
-    const Tensor padded = packing.Pad(packed).transpose(0, 1);
-    const Tensor encoded = transformer_->forward(padded, /*src_mask=*/{},
-                                                 /*src_key_padding_mask=*/~packing.valid());
-    return packing.Pack(encoded.transpose(0, 1).contiguous());
+  switch (kind_) {
+    case Kind::kGru:
+      return RunRecurrent(gru_, packed, packing.lengths());
+    case Kind::kLstm:
+      return RunRecurrent(lstm_, packed, packing.lengths());
+    case Kind::kTransformer: {
+      const Tensor padded = packing.Pad(packed).transpose(0, 1);
+      const Tensor encoded = transformer_->forward(padded, /*src_mask=*/{},
+                                                   /*src_key_padding_mask=*/~packing.valid());
+      return packing.Pack(encoded.transpose(0, 1).contiguous());
+    }
   }
-  const Packing::TimeMajor time_major = packing.MakeTimeMajor();
-  const PackedSequence sequence(SelectRows(packed, time_major.order), time_major.batch_sizes);
-  const PackedSequence encoded = kind_ == Kind::kGru
-                                     ? std::get<0>(gru_->forward_with_packed_input(sequence))
-                                     : std::get<0>(lstm_->forward_with_packed_input(sequence));
-  return PlaceRows(encoded.data(), time_major.order, packed.size(0));
+  return packed;
 }
 
 Tensor SequenceEncoder::EncodePadded(const Tensor& padded) {
-  const Tensor input = padded.transpose(0, 1);
-  switch (kind_) {
-    case Kind::kGru:
-      return std::get<0>(gru_->forward(input)).transpose(0, 1);
-    case Kind::kLstm:
-      return std::get<0>(lstm_->forward(input)).transpose(0, 1);
-    case Kind::kTransformer:
-      return transformer_->forward(input).transpose(0, 1);
+  if (kind_ == Kind::kTransformer) {
+    return transformer_->forward(padded.transpose(0, 1)).transpose(0, 1);
   }
-  return padded;
+  // Whole conversations of T utterances, some of them padding.
+  const Tensor rows = padded.flatten(0, 1);
+  const Tensor lengths = torch::full({padded.size(0)}, padded.size(1), torch::kInt64);
+  const Tensor encoded =
+      kind_ == Kind::kGru ? RunRecurrent(gru_, rows, lengths) : RunRecurrent(lstm_, rows, lengths);
+  return encoded.view(padded.sizes());
 }
 
 }  // namespace cmerc

@@ -6,6 +6,7 @@
 #include <torch/version.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -52,6 +53,7 @@ std::string BlasWarning() {
 }
 
 void SetThreads(int threads) {
+  if (threads == 0 && std::getenv("OMP_NUM_THREADS") != nullptr) return;  // LibTorch obeys it
   const int wanted =
       threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   at::set_num_threads(wanted);

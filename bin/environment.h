@@ -14,7 +14,8 @@ std::map<std::string, std::string> Versions();
 // with its own threads makes LibTorch's GRU ten times slower (its threads fight OpenMP's).
 std::string BlasWarning();
 
-// Sets the threads of LibTorch and OpenMP; 0: one per processor.
+// Sets the threads of LibTorch and OpenMP; 0: OMP_NUM_THREADS where it is set, else one per
+// processor.
 void SetThreads(int threads);
 
 }  // namespace cmerc

@@ -52,7 +52,8 @@ absl::Status EvaluateCommand(const Flags& flags) {
                flags.has("views") ? AllViews(model->data.info) : std::vector<View>{});
   if (!report.ok()) return report.status();
 
-  std::cout << "\n" << FormatSplitReport(*report);
+  std::cout << "split     " << split << "\n\n" << FormatSplitReport(*report);
+  if (!report->views().empty()) std::cout << "\n";
   for (const ViewReport& view : report->views()) {
     std::cout << absl::StrFormat(
         "without %-16s %5.1f %% of utterances are surer of the truth; mean rise of its "

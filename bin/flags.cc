@@ -33,10 +33,10 @@ absl::StatusOr<Flags> Flags::Parse(const std::vector<std::string>& args,
       for (const FlagSpec& s : specs) names.push_back(s.name);
       const std::string nearest = NearestName(name, names);
       return absl::InvalidArgumentError(
-          absl::StrCat("unknown flag --", name,
-                       nearest.empty() ? "" : absl::StrCat("; did you mean --", nearest, "?"),
-                       names.empty() ? "; this command has no flags"
-                                     : absl::StrCat(" Flags: --", absl::StrJoin(names, ", --"))));
+          absl::StrCat("unknown flag --", name, "; ",
+                       nearest.empty() ? "" : absl::StrCat("did you mean --", nearest, "? "),
+                       names.empty() ? "this command has no flags"
+                                     : absl::StrCat("flags: --", absl::StrJoin(names, ", --"))));
     }
     if (spec->kind == FlagSpec::Kind::kSwitch && has_value) {
       return absl::InvalidArgumentError(absl::StrCat("--", name, " takes no value"));

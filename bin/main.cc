@@ -1,22 +1,27 @@
 // `cmerc`: trains and evaluates calibrated models of emotions in conversations.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/flags.h"
 #include "config/catalogue.h"
+#include "core/torch_status.h"
 #include "registry/nearest_name.h"
 
 namespace cmerc {
@@ -55,11 +60,18 @@ std::vector<std::string> CommandNames() {
 }
 
 absl::Status UnknownCommand(const std::string& name) {
-  const std::string nearest = NearestName(name, CommandNames());
+  std::vector<std::string> names = CommandNames();
+  names.insert(names.end(), {"--help", "--version"});
+  const std::string nearest = NearestName(name, names);
   return absl::InvalidArgumentError(
-      absl::StrCat("unknown command \"", name, "\"",
-                   nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"),
-                   " Commands: ", absl::StrJoin(CommandNames(), ", ")));
+      absl::StrCat("unknown command \"", name, "\"; ",
+                   nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "),
+                   "commands: ", absl::StrJoin(CommandNames(), ", ")));
+}
+
+void PrintCommand(const Command& command) {
+  std::cout << command.purpose << "\n\n  " << command.example << "\n";
+  if (!command.flags.empty()) std::cout << "\n" << FlagHelp(command.flags);
 }
 
 absl::Status HelpCommand(const Flags& flags) {
@@ -80,8 +92,7 @@ absl::Status HelpCommand(const Flags& flags) {
   }
   for (const Command& command : Commands()) {
     if (command.name != flags.words()[0]) continue;
-    std::cout << command.purpose << "\n\n  " << command.example << "\n";
-    if (!command.flags.empty()) std::cout << "\n" << FlagHelp(command.flags);
+    PrintCommand(command);
     return absl::OkStatus();
   }
   return UnknownCommand(flags.words()[0]);
@@ -114,6 +125,8 @@ const std::vector<Command>& Commands() {
   return *commands;
 }
 
+bool AsksForHelp(const std::string& arg) { return arg == "--help" || arg == "-h"; }
+
 void PrintVersions() {
   for (const auto& [name, version] : Versions()) {
     std::cout << absl::StrFormat("%-9s %s\n", name, version);
@@ -125,9 +138,10 @@ absl::Status Run(const std::vector<std::string>& args) {
   const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
   if (folder != nullptr && chdir(folder) != 0) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "cannot change to BUILD_WORKING_DIRECTORY=", folder, ": ", std::strerror(errno)));
+        "cannot change to BUILD_WORKING_DIRECTORY=", folder, ": ", std::strerror(errno),
+        "; start from a folder that exists, or unset the variable"));
   }
-  if (args.empty() || args[0] == "--help" || args[0] == "-h") return HelpCommand(Flags());
+  if (args.empty() || AsksForHelp(args[0])) return HelpCommand(Flags());
   if (args[0] == "--version") {
     PrintVersions();
     return absl::OkStatus();
@@ -135,6 +149,10 @@ absl::Status Run(const std::vector<std::string>& args) {
   for (const Command& command : Commands()) {
     if (command.name != args[0]) continue;
     const std::vector<std::string> rest(args.begin() + 1, args.end());
+    if (std::any_of(rest.begin(), rest.end(), AsksForHelp)) {
+      PrintCommand(command);
+      return absl::OkStatus();
+    }
     const absl::StatusOr<Flags> flags = Flags::Parse(rest, command.flags, command.max_words);
     if (!flags.ok()) {
       return absl::InvalidArgumentError(
@@ -145,15 +163,36 @@ absl::Status Run(const std::vector<std::string>& args) {
   return UnknownCommand(args[0]);
 }
 
-int Main(int argc, char** argv) {
-  const absl::Status status = Run(std::vector<std::string>(argv + 1, argv + argc));
-  if (status.ok()) return kOk;
-  std::cerr << "cmerc: " << status.message() << "\n";
+// Whether the user can mend it by other flags or files, rather than the run having failed.
+bool IsBadInput(const absl::Status& status) {
   return status.code() == absl::StatusCode::kInvalidArgument ||
-                 status.code() == absl::StatusCode::kNotFound ||
-                 status.code() == absl::StatusCode::kPermissionDenied
-             ? kBadUsage
-             : kRunFailed;
+         status.code() == absl::StatusCode::kNotFound ||
+         status.code() == absl::StatusCode::kPermissionDenied;
+}
+
+// Every line but the first begins with spaces, so that it is seen to belong to the first.
+std::string Indented(const std::string& message) {
+  std::vector<std::string> lines = absl::StrSplit(message, '\n');
+  for (size_t i = 1; i < lines.size(); ++i) {
+    if (!absl::StartsWith(lines[i], " ")) lines[i].insert(0, "  ");
+  }
+  return absl::StrJoin(lines, "\n");
+}
+
+int Main(int argc, char** argv) {
+  absl::Status status;
+  try {
+    status = Run(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const std::exception& exception) {  // out of memory, far from LibTorch
+    status = StatusFromException(exception);
+  }
+  std::cout.flush();
+  if (status.ok() && !std::cout) {
+    status = absl::UnavailableError("cannot write to standard output; is the disk full?");
+  }
+  if (status.ok()) return kOk;
+  std::cerr << "cmerc: " << Indented(std::string(status.message())) << "\n";
+  return IsBadInput(status) ? kBadUsage : kRunFailed;
 }
 
 }  // namespace

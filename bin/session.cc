@@ -1,8 +1,12 @@
 #include "bin/session.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <utility>
@@ -18,10 +22,48 @@
 namespace cmerc {
 namespace {
 
-std::string SplitSize(const PreparedData& data, const std::vector<int64_t>& indices) {
+int64_t Utterances(const PreparedData& data, const std::vector<int64_t>& indices) {
   int64_t utterances = 0;
   for (const int64_t index : indices) utterances += data.conversations[index].length();
-  return absl::StrCat(indices.size(), " conversations of ", utterances, " utterances");
+  return utterances;
+}
+
+// "data      IEMOCAP, 6 classes: hap sad ..." and then its splits, features and speakers.
+std::string DescribeData(const PreparedData& data) {
+  const auto short_size = [&](const char* split, const std::vector<int64_t>& indices) {
+    return absl::StrCat(", ", split, " ", indices.size(), " (", Utterances(data, indices), ")");
+  };
+  return absl::StrCat("data      ", data.info.name, ", ", data.info.num_classes(),
+                      " classes: ", absl::StrJoin(data.info.class_names, " "), "\n          train ",
+                      data.train.size(), " conversations (", Utterances(data, data.train),
+                      " utterances)", data.valid.empty() ? "" : short_size("valid", data.valid),
+                      short_size("test", data.test), "\n          ",
+                      absl::StrJoin(data.info.modalities, ", ",
+                                    [](std::string* out, const ModalityInfo& m) {
+                                      absl::StrAppend(out, m.name, " ", m.width);
+                                      if (m.num_streams > 1)
+                                        absl::StrAppend(out, " x ", m.num_streams);
+                                    }),
+                      "; ", data.info.num_speakers, " speakers\n");
+}
+
+// What to do about a file of the dataset that is not there.
+std::string WherePathsStart() {
+  char folder[PATH_MAX];
+  return absl::StrCat("; relative paths start at ",
+                      getcwd(folder, sizeof(folder)) == nullptr ? "." : folder,
+                      ": put the file there, or set its path in data.dataset of the config");
+}
+
+// The weights would load, and every score would be wrong.
+void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo& info) {
+  if (std::equal(info.class_names.begin(), info.class_names.end(), trained_on.class_names().begin(),
+                 trained_on.class_names().end())) {
+    return;
+  }
+  std::cerr << "warning: the model was trained on the classes "
+            << absl::StrJoin(trained_on.class_names(), " ") << " of " << trained_on.name()
+            << ", and this dataset has others; scores mean something only if they match in order\n";
 }
 
 }  // namespace
@@ -35,21 +77,13 @@ absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
       Datasets().Create(config.data().dataset());
   if (!dataset.ok()) {
     return absl::Status(dataset.status().code(),
-                        absl::StrCat("data.dataset: ", dataset.status().message()));
+                        absl::StrCat("data.dataset: ", dataset.status().message(),
+                                     absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
   }
   absl::StatusOr<PreparedData> data = PrepareData(**dataset, config.data(), standardization);
   if (!data.ok()) return data;
-  std::cout << "data      " << data->info.name << ": train " << SplitSize(*data, data->train);
-  if (!data->valid.empty()) std::cout << ", valid " << SplitSize(*data, data->valid);
-  std::cout << ", test " << SplitSize(*data, data->test) << "\n          "
-            << absl::StrJoin(data->info.modalities, ", ",
-                             [](std::string* out, const ModalityInfo& m) {
-                               absl::StrAppend(out, m.name, " ", m.width);
-                               if (m.num_streams > 1) absl::StrAppend(out, " x ", m.num_streams);
-                             })
-            << "; " << data->info.num_speakers << " speakers; "
-            << absl::StrJoin(data->info.class_names, " ") << "\nprotocol  "
-            << ProtocolDescription(config.data().protocol()) << "\n"
+  std::cout << DescribeData(*data) << "protocol  " << ProtocolDescription(config.data().protocol())
+            << "\n"
             << std::flush;
   return data;
 }
@@ -61,12 +95,13 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags) {
   }
   const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
   if (!checkpoint.ok()) return checkpoint.status();
+  const std::string source =
+      flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
   absl::StatusOr<ExperimentConfig> config;
   if (flags.has("config")) {
-    config = LoadConfig(flags.Get("config"), flags.All("set"));
+    config = LoadConfig(source, flags.All("set"));
   } else if (checkpoint->metadata.has_value()) {
-    config = ParseConfig(ResolvedConfig(checkpoint->metadata->config()),
-                         absl::StrCat("the config in ", path), flags.All("set"));
+    config = ParseConfig(ResolvedConfig(checkpoint->metadata->config()), source, flags.All("set"));
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat(path,
@@ -80,22 +115,54 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags) {
     standardization = &checkpoint->metadata->standardization();
   }
   absl::StatusOr<PreparedData> data = LoadData(*config, standardization);
-  if (!data.ok()) return data.status();
+  if (!data.ok()) {
+    return absl::Status(data.status().code(), absl::StrCat(source, ": ", data.status().message()));
+  }
   absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(*config, data->info);
   if (!backbone.ok()) return backbone.status();
   const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
   if (!loaded.ok()) return loaded;
+  if (checkpoint->metadata.has_value()) {
+    WarnOfOtherClasses(checkpoint->metadata->dataset(), data->info);
+  }
   return TrainedModel{*std::move(config), *std::move(data), *std::move(backbone)};
 }
 
-absl::Status CheckWritableFile(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder =
-      slash == std::string::npos ? "." : (slash == 0 ? "/" : path.substr(0, slash));
-  if (access(folder.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--output=", path, ": cannot write into ", folder,
-                                                 ": ", std::strerror(errno),
-                                                 "; create the folder or choose another"));
+absl::Status CheckWritableFolder(const std::string& folder, const std::string& output) {
+  // access() would say yes to root, whatever else is in the way.
+  std::string probe = absl::StrCat(folder, "/.cmerc-XXXXXX");
+  const int file = mkstemp(&probe[0]);
+  if (file >= 0) {
+    close(file);
+    unlink(probe.c_str());
+    return absl::OkStatus();
+  }
+  const int error = errno;
+  struct stat info {};
+  return absl::InvalidArgumentError(absl::StrCat("--output=", output, ": cannot write into ",
+                                                 folder, ": ", std::strerror(error),
+                                                 stat(folder.c_str(), &info) != 0 && errno == ENOENT
+                                                     ? "; create that folder or choose another"
+                                                     : "; choose a folder that can be written"));
+}
+
+absl::Status CheckWritableFile(const std::string& output) {
+  struct stat info {};
+  if (stat(output.c_str(), &info) == 0) {
+    const char* problem = S_ISDIR(info.st_mode)               ? "this is a folder"
+                          : !S_ISREG(info.st_mode)            ? "this is no regular file"
+                          : access(output.c_str(), W_OK) != 0 ? "this file may not be written"
+                                                              : nullptr;
+    if (problem != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--output=", output, ": ", problem, "; choose the name of a file"));
+    }
+  }
+  const size_t slash = output.rfind('/');
+  return CheckWritableFolder(slash == std::string::npos ? "."
+                             : slash == 0               ? "/"
+                                                        : output.substr(0, slash),
+                             output);
 }
 
 }  // namespace cmerc

@@ -29,8 +29,12 @@ struct TrainedModel {
 // saved) and --set over either.
 absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags);
 
-// InvalidArgument when the file cannot be written, before long work is done for it.
-absl::Status CheckWritableFile(const std::string& path);
+// InvalidArgument, for --output=`output`, when no file can be made in `folder`.
+absl::Status CheckWritableFolder(const std::string& folder, const std::string& output);
+
+// InvalidArgument, for --output=`output`, when that file cannot be written: said before long work
+// is done for it.
+absl::Status CheckWritableFile(const std::string& output);
 
 }  // namespace cmerc
 

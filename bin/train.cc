@@ -3,8 +3,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <iostream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
@@ -23,7 +29,8 @@ bool Exists(const std::string& path) {
 }
 
 bool HoldsRun(const std::string& folder) {
-  return Exists(folder + "/metrics.jsonl") || Exists(folder + "/summary.json");
+  return Exists(folder + "/metrics.jsonl") || Exists(folder + "/uncalibrated/metrics.jsonl") ||
+         Exists(folder + "/summary.json");
 }
 
 // "config/examples/quickstart.textproto" -> "quickstart".
@@ -40,12 +47,16 @@ std::string FreshFolder(const std::string& config_path) {
   return folder;
 }
 
-// Creates the folder and its parents.
-absl::Status MakeFolders(const std::string& folder) {
+// Creates the folder and its parents, and appends those that were not there to `created`.
+absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* created) {
   for (size_t i = 1; i <= folder.size(); ++i) {
     if (i < folder.size() && folder[i] != '/') continue;
     const std::string prefix = folder.substr(0, i);
-    if (mkdir(prefix.c_str(), 0777) == 0 || errno == EEXIST) continue;
+    if (mkdir(prefix.c_str(), 0777) == 0) {
+      created->push_back(prefix);
+      continue;
+    }
+    if (errno == EEXIST) continue;
     return absl::InvalidArgumentError(absl::StrCat("--output=", folder, ": cannot create ", prefix,
                                                    ": ", std::strerror(errno),
                                                    "; choose a folder that can be written"));
@@ -55,11 +66,19 @@ absl::Status MakeFolders(const std::string& folder) {
     return absl::InvalidArgumentError(
         absl::StrCat("--output=", folder, ": this is not a folder; choose another"));
   }
-  if (access(folder.c_str(), W_OK | X_OK) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("--output=", folder, ": ", std::strerror(errno),
-                                                   "; choose a folder that can be written"));
-  }
-  return absl::OkStatus();
+  return CheckWritableFolder(folder, folder);
+}
+
+// What a file holds, or nothing.
+std::optional<std::string> Contents(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+// The files that change as soon as training starts.
+std::vector<std::optional<std::string>> Metrics(const std::string& folder) {
+  return {Contents(folder + "/metrics.jsonl"), Contents(folder + "/uncalibrated/metrics.jsonl")};
 }
 
 }  // namespace
@@ -88,16 +107,33 @@ absl::Status TrainCommand(const Flags& flags) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--output=", output, " holds a run already; choose another folder, or --overwrite"));
   }
-  absl::Status status = MakeFolders(output);
+  std::vector<std::string> created;
+  const absl::Cleanup remove_empty_folders = [&created] {
+    for (auto it = created.rbegin(); it != created.rend(); ++it) rmdir(it->c_str());
+  };
+  absl::Status status = MakeFolders(output, &created);
   if (!status.ok()) return status;
   const absl::StatusOr<PreparedData> data = LoadData(*config);
   if (!data.ok()) return data.status();
 
-  status = WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(*config));
+  // Before training, so that an interrupted run, too, says what it was.
+  const std::string config_path = absl::StrCat(output, "/config.textproto");
+  const std::optional<std::string> previous_config = Contents(config_path);
+  const std::vector<std::optional<std::string>> previous_metrics = Metrics(output);
+  status = WriteFileAtomically(config_path, ResolvedConfig(*config));
   if (!status.ok()) return status;
   std::cout << "output    " << output << "\n\n" << std::flush;
   const absl::StatusOr<RunSummary> summary = Train(*config, *data, output, Versions());
-  if (!summary.ok()) return summary.status();
+  if (!summary.ok()) {
+    if (Metrics(output) != previous_metrics) return summary.status();
+    // Nothing was trained: the folder is to be as it was.
+    if (previous_config.has_value()) {
+      status = WriteFileAtomically(config_path, *previous_config);
+    } else {
+      unlink(config_path.c_str());
+    }
+    return summary.status();
+  }
 
   std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "
             << config->training().epochs() << ", protocol " << summary->protocol() << ", seed "
@@ -108,7 +144,8 @@ absl::Status TrainCommand(const Flags& flags) {
   }
   std::cout << "\nwritten to " << output
             << ": summary.json, metrics.jsonl, timing.jsonl, config.textproto, selected.pth, "
-               "last.pth\n";
+               "last.pth"
+            << (summary->has_uncalibrated() ? ", uncalibrated/" : "") << "\n";
   return absl::OkStatus();
 }
 

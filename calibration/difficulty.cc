@@ -1,6 +1,7 @@
 #include "calibration/difficulty.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "absl/strings/match.h"
@@ -31,14 +32,12 @@ absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation
                                    const CalibrationConfig& config) {
   torch::NoGradGuard no_grad;
   backbone.eval();
-  const absl::StatusOr<Prediction> full = backbone.Forward(conversation);
-  if (!full.ok()) return full.status();
-  const absl::StatusOr<std::vector<ViewPrediction>> views = PredictViews(
-      backbone, conversation, AllViews(backbone.info()), config, /*with_gradient=*/false);
-  if (!views.ok()) return views.status();
-  const torch::Tensor full_true = TrueClassLogProbs(full->log_probs, conversation.labels);
+  const absl::StatusOr<LossInput> input =
+      PredictFullAndViews(backbone, conversation, AllViews(backbone.info()), config);
+  if (!input.ok()) return input.status();
+  const torch::Tensor full_true = TrueClassLogProbs(input->full.log_probs, conversation.labels);
   double ranking = 0;
-  for (const ViewPrediction& view : *views) {
+  for (const ViewPrediction& view : input->views) {
     ranking += (TrueClassLogProbs(view.prediction.log_probs, conversation.labels) - full_true)
                    .clamp_min(0)
                    .sum()
@@ -60,6 +59,11 @@ absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const Pr
       return absl::Status(difficulty.status().code(),
                           absl::StrCat("conversation ", data.conversations[index].id, ": ",
                                        difficulty.status().message()));
+    }
+    if (!std::isfinite(*difficulty)) {
+      return absl::InternalError(absl::StrCat("the difficulty of conversation ",
+                                              data.conversations[index].id, " is ", *difficulty,
+                                              ": the model's weights are of no use"));
     }
     table.emplace_back(data.conversations[index].id, *difficulty);
     progress.Update(static_cast<int64_t>(table.size()), table.back().first);

@@ -47,6 +47,11 @@ absl::StatusOr<DifficultyTable> FromJson(const std::string& path, const std::str
   }
   DifficultyTable table;
   for (const auto& entry : file.conversations()) {
+    if (!entry.has_conversation() || !entry.has_difficulty()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": conversations[", table.size(),
+                                                     "] must have both a conversation and a "
+                                                     "difficulty"));
+    }
     table.emplace_back(entry.conversation(), entry.difficulty());
   }
   return table;

@@ -1,7 +1,9 @@
 #include "calibration/evaluation.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "core/confidence.h"
 #include "metrics/classification.h"
 
@@ -21,29 +23,31 @@ absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& dat
   int64_t batches = 0;
   for (size_t begin = 0; begin < indices.size(); begin += batch_size, ++batches) {
     const Batch batch = data.MakeBatch(absl::MakeConstSpan(indices).subspan(begin, batch_size));
-    absl::StatusOr<Prediction> full = backbone.Forward(batch);
-    if (!full.ok()) return full.status();
-    const LossInput input{*full, {}, batch.labels};
+    const absl::StatusOr<LossInput> input =
+        PredictFullAndViews(backbone, batch, views, config.calibration());
+    if (!input.ok()) return input.status();
+    const torch::Tensor& log_probs = input->full.log_probs;
     for (const WeightedLoss& entry : losses) {
       if (!entry.loss->views().empty()) continue;
-      const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(input);
+      const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(*input);
       if (!value.ok()) return value.status();
       loss += entry.weight * value->item<double>();
+      if (!std::isfinite(loss)) {
+        return absl::InternalError(absl::StrCat("the loss ", entry.name, " is ",
+                                                value->item<double>(),
+                                                ": the model's weights are of no use"));
+      }
     }
-    const torch::Tensor predicted = full->log_probs.argmax(1).contiguous();
+    const torch::Tensor predicted = log_probs.argmax(1).contiguous();
     const torch::Tensor truth = batch.labels.contiguous();
     predictions.insert(predictions.end(), predicted.data_ptr<int64_t>(),
                        predicted.data_ptr<int64_t>() + predicted.numel());
     labels.insert(labels.end(), truth.data_ptr<int64_t>(),
                   truth.data_ptr<int64_t>() + truth.numel());
-    if (views.empty()) continue;
-    const absl::StatusOr<std::vector<ViewPrediction>> without =
-        PredictViews(backbone, batch, views, config.calibration(), /*with_gradient=*/false);
-    if (!without.ok()) return without.status();
-    const torch::Tensor full_true = TrueClassLogProbs(full->log_probs, batch.labels);
+    const torch::Tensor full_true = TrueClassLogProbs(log_probs, batch.labels);
     for (size_t v = 0; v < views.size(); ++v) {
       const torch::Tensor change =
-          TrueClassLogProbs((*without)[v].prediction.log_probs, batch.labels) - full_true;
+          TrueClassLogProbs(input->views[v].prediction.log_probs, batch.labels) - full_true;
       surer_without[v] += (change > 0).sum().item<double>();
       rise[v] += change.sum().item<double>();
     }

@@ -16,7 +16,7 @@ namespace cmerc {
 // Predicts the conversations at `indices` (not empty), `training.batch_size` at a time in that
 // order, in evaluation mode and without gradient; leaves `backbone` in evaluation mode. The loss is
 // that of the members of `losses` that need no views. `views`: also report how confidence changes
-// in each of them.
+// in each of them. Internal: a loss that is not finite, by name.
 absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,

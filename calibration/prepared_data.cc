@@ -1,6 +1,7 @@
 #include "calibration/prepared_data.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -74,9 +75,11 @@ void Standardize(const Standardization& standardization, PreparedData& data) {
       std::vector<torch::Tensor> original = conversation.features[m];
       for (size_t s = 0; s < original.size(); ++s) {
         // Streams that are one tensor stay one tensor.
-        conversation.features[m][s] = s > 0 && original[s].is_same(original[s - 1])
-                                          ? conversation.features[m][s - 1]
-                                          : (original[s] - means[s]) / deviations[s];
+        const bool same_as_previous = s > 0 && original[s].is_same(original[s - 1]) &&
+                                      means[s].equal(means[s - 1]) &&
+                                      deviations[s].equal(deviations[s - 1]);
+        conversation.features[m][s] = same_as_previous ? conversation.features[m][s - 1]
+                                                       : (original[s] - means[s]) / deviations[s];
       }
     }
   }
@@ -90,7 +93,11 @@ absl::Status CheckFits(const Standardization& standardization, const DatasetInfo
     fits = streams.size() == info.modalities[m].num_streams;
     for (const auto& stream : streams) {
       fits = fits && stream.mean_size() == info.modalities[m].width &&
-             stream.deviation_size() == info.modalities[m].width;
+             stream.deviation_size() == info.modalities[m].width &&
+             std::all_of(stream.mean().begin(), stream.mean().end(),
+                         [](float mean) { return std::isfinite(mean); }) &&
+             std::all_of(stream.deviation().begin(), stream.deviation().end(),
+                         [](float deviation) { return std::isfinite(deviation) && deviation > 0; });
     }
   }
   if (fits) return absl::OkStatus();
@@ -177,9 +184,12 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
     for (size_t m = 0; m < data.info.modalities.size(); ++m) {
       Standardization::Modality* modality = data.standardization->add_modalities();
       for (int64_t s = 0; s < data.info.modalities[m].num_streams; ++s) {
-        const Conversation& first = data.conversations.front();
         const bool same_as_previous =
-            s > 0 && first.features[m][s].is_same(first.features[m][s - 1]);
+            s > 0 && std::all_of(data.conversations.begin(), data.conversations.end(),
+                                 [&](const Conversation& conversation) {
+                                   return conversation.features[m][s].is_same(
+                                       conversation.features[m][s - 1]);
+                                 });
         *modality->add_streams() =
             same_as_previous ? modality->streams(static_cast<int>(s) - 1) : Measure(data, m, s);
       }

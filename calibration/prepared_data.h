@@ -32,15 +32,16 @@ struct PreparedData {
 
 // Reads all conversations of `dataset`. With `given`, its standardisation is used (that of a
 // checkpoint); otherwise data.standardize takes it from the training split. InvalidArgument: an
-// unknown modality, an empty split that the protocol needs, features that `given` does not fit.
+// unknown modality, an empty split that the protocol needs, a `given` that does not fit the
+// features or has a deviation that is not above 0.
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const Standardization* given = nullptr);
 
 DatasetDescription Describe(const DatasetInfo& info);
 DatasetInfo InfoFromDescription(const DatasetDescription& description);
 
-// "HELD_OUT (valid selects the epoch)" or "OFFICIAL (trains on train + valid, the test set selects
-// the epoch)", for every report.
+// "HELD_OUT (the validation split selects the epoch)" or "OFFICIAL (trains on train + valid; the
+// test set selects the epoch)", for every report.
 std::string ProtocolDescription(DataConfig::Protocol protocol);
 
 }  // namespace cmerc

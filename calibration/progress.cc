@@ -1,8 +1,10 @@
 #include "calibration/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <utility>
 
@@ -12,7 +14,20 @@
 namespace cmerc {
 namespace {
 
-constexpr int kBarWidth = 24;
+constexpr int64_t kBarWidth = 24;
+constexpr int64_t kNarrowestBar = 4;
+
+// Whether standard error is a terminal that understands how to clear a line.
+bool OnTerminal() {
+  const char* term = std::getenv("TERM");
+  return isatty(STDERR_FILENO) != 0 && term != nullptr && std::string(term) != "dumb";
+}
+
+// Columns of the terminal.
+int64_t Columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 
 std::string Clock(double seconds) {
   const auto whole = static_cast<int64_t>(seconds + 0.5);
@@ -31,7 +46,7 @@ Progress::Progress(std::string label, int64_t total, std::string unit)
     : label_(std::move(label)),
       total_(std::max<int64_t>(total, 1)),
       unit_(std::move(unit)),
-      terminal_(isatty(STDERR_FILENO) != 0),
+      terminal_(OnTerminal()),
       start_(std::chrono::steady_clock::now()),
       last_(terminal_ ? start_ - std::chrono::hours(1) : start_) {}
 
@@ -50,11 +65,16 @@ void Progress::Update(int64_t done, const std::string& detail) {
                                  Clock(left), detail);
     return;
   }
-  const int filled = static_cast<int>(kBarWidth * done / total_);
-  std::cerr << "\r\033[K" << label_ << " [" << std::string(filled, '#')
-            << std::string(kBarWidth - filled, '.') << "] "
-            << absl::StrFormat("%d/%d  %s left  %s", done, total_, Clock(left), detail)
-            << std::flush;
+  const std::string numbers =
+      absl::StrFormat("] %d/%d  %s left  %s", done, total_, Clock(left), detail);
+  // A line that wraps could not be cleared.
+  const int64_t columns = Columns() - 1;
+  const int64_t room = columns - static_cast<int64_t>(label_.size() + 2 + numbers.size());
+  const int64_t width = std::clamp(room, kNarrowestBar, kBarWidth);
+  const int64_t filled = width * done / total_;
+  const std::string line = absl::StrCat(label_, " [", std::string(filled, '#'),
+                                        std::string(width - filled, '.'), numbers);
+  std::cerr << "\r\033[K" << line.substr(0, columns) << std::flush;
 }
 
 }  // namespace cmerc

@@ -8,8 +8,9 @@
 
 namespace cmerc {
 
-// Writes to standard error. On a terminal the bar is redrawn in place at most ten times a second;
-// elsewhere a line is written at most every 30 seconds, so that short work writes none.
+// Writes to standard error. On a terminal the bar is redrawn in place at most ten times a second
+// and never wraps; elsewhere a line is written at most every 30 seconds, so that short work writes
+// none.
 class Progress {
  public:
   // total >= 1 units of work ahead; `unit` for the log, "step".

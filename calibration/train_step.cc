@@ -9,6 +9,39 @@
 #include "core/torch_status.h"
 
 namespace cmerc {
+namespace {
+
+// The batch itself, if asked for, and it without each view.
+std::vector<Batch> BatchesOf(const Batch& batch, const std::vector<View>& views,
+                             const CalibrationConfig& config, bool with_full) {
+  std::vector<Batch> batches;
+  if (with_full) batches.push_back(batch);
+  for (const View& view : views) batches.push_back(ApplyView(batch, view, config.masked_mean()));
+  return batches;
+}
+
+// Leaves `backbone` in the mode it was.
+absl::StatusOr<std::vector<Prediction>> ForwardAllInEvaluation(Backbone& backbone,
+                                                               const std::vector<Batch>& batches,
+                                                               bool with_gradient) {
+  const bool was_training = backbone.is_training();
+  if (was_training) backbone.eval();
+  torch::AutoGradMode gradient(with_gradient);
+  absl::StatusOr<std::vector<Prediction>> predictions = backbone.ForwardAll(batches);
+  if (was_training) backbone.train();
+  return predictions;
+}
+
+std::vector<ViewPrediction> WithViews(const std::vector<View>& views,
+                                      absl::Span<Prediction> predictions) {
+  std::vector<ViewPrediction> result;
+  for (size_t v = 0; v < views.size(); ++v) {
+    result.push_back({views[v], std::move(predictions[v])});
+  }
+  return result;
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const ExperimentConfig& config,
                                                      const DatasetInfo& info) {
@@ -61,21 +94,20 @@ absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, con
                                                          const std::vector<View>& views,
                                                          const CalibrationConfig& config,
                                                          bool with_gradient) {
-  const bool was_training = backbone.is_training();
-  if (was_training) backbone.eval();
-  torch::AutoGradMode gradient(with_gradient);
-  std::vector<ViewPrediction> predictions;
-  absl::Status status;
-  for (const View& view : views) {
-    absl::StatusOr<Prediction> prediction =
-        backbone.Forward(ApplyView(batch, view, config.masked_mean()));
-    status = prediction.status();
-    if (!status.ok()) break;
-    predictions.push_back({view, *std::move(prediction)});
-  }
-  if (was_training) backbone.train();
-  if (!status.ok()) return status;
-  return predictions;
+  absl::StatusOr<std::vector<Prediction>> predictions = ForwardAllInEvaluation(
+      backbone, BatchesOf(batch, views, config, /*with_full=*/false), with_gradient);
+  if (!predictions.ok()) return predictions.status();
+  return WithViews(views, absl::MakeSpan(*predictions));
+}
+
+absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& batch,
+                                              const std::vector<View>& views,
+                                              const CalibrationConfig& config) {
+  absl::StatusOr<std::vector<Prediction>> predictions = ForwardAllInEvaluation(
+      backbone, BatchesOf(batch, views, config, /*with_full=*/true), /*with_gradient=*/false);
+  if (!predictions.ok()) return predictions.status();
+  return LossInput{(*predictions)[0], WithViews(views, absl::MakeSpan(*predictions).subspan(1)),
+                   batch.labels};
 }
 
 absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
@@ -104,6 +136,10 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
     total = total.defined() ? total + weighted : weighted;
   }
   report.total = total.item<double>();
+  if (!std::isfinite(report.total)) {
+    return absl::InternalError(absl::StrCat("the weighted sum of the losses is ", report.total,
+                                            "; try smaller losses.weight"));
+  }
 
   const absl::StatusOr<bool> stepped = CatchTorch([&] {
     optimizer.zero_grad();
@@ -114,6 +150,7 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
   if (!stepped.ok()) return stepped.status();
   report.input.full.log_probs = report.input.full.log_probs.detach();
   report.input.full.features = report.input.full.features.detach();
+  report.input.cosine_cache = {};
   for (ViewPrediction& view : report.input.views) {
     view.prediction.log_probs = view.prediction.log_probs.detach();
     view.prediction.features = view.prediction.features.detach();

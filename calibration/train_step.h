@@ -40,6 +40,12 @@ absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, con
                                                          const CalibrationConfig& config,
                                                          bool with_gradient);
 
+// Predicts a batch in full and without each of `views`, in evaluation mode and without gradient;
+// leaves `backbone` in the mode it was.
+absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& batch,
+                                              const std::vector<View>& views,
+                                              const CalibrationConfig& config);
+
 struct StepReport {
   double total = 0;            // weighted sum of the losses
   std::vector<double> losses;  // each before its weight, in the order of `losses`

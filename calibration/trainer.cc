@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <torch/optim/adam.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "calibration/adam.h"
 #include "calibration/difficulty.h"
 #include "calibration/evaluation.h"
 #include "calibration/progress.h"
@@ -46,11 +46,16 @@ class LineFile {
  public:
   explicit LineFile(std::string path) : path_(std::move(path)), out_(path_, std::ios::trunc) {}
 
-  absl::Status Write(const std::string& line) {
-    out_ << line << "\n" << std::flush;
+  // Whether all went well so far.
+  absl::Status status() const {
     if (out_.good()) return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat("cannot write ", path_, ": ", std::strerror(errno),
                                                "; free some space or choose another --output"));
+  }
+
+  absl::Status Write(const std::string& line) {
+    out_ << line << "\n" << std::flush;
+    return status();
   }
 
  private:
@@ -201,7 +206,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     if (!made.ok()) return made.status();
     snapshot = *made;
   }
-  torch::optim::Adam optimizer(
+  Adam optimizer(
       (*live)->parameters(),
       torch::optim::AdamOptions(training.learning_rate()).weight_decay(training.weight_decay()));
 
@@ -215,6 +220,9 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
 
   LineFile metrics(absl::StrCat(stage.output, "/metrics.jsonl"));
   LineFile timing(absl::StrCat(stage.output, "/timing.jsonl"));
+  for (const LineFile* file : {&metrics, &timing}) {
+    if (!file->status().ok()) return file->status();
+  }
   double best = -1;
   int selected_epoch = 0;
   StateDict selected;
@@ -284,6 +292,11 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   if (status.ok()) status = evaluate(data.test, stage.report_views, summary.mutable_test());
   if (!status.ok()) return status;
   return result;
+}
+
+absl::Status WriteSummary(const RunSummary& summary, const std::string& output) {
+  return WriteFileAtomically(absl::StrCat(output, "/summary.json"),
+                             ToJson(summary, /*pretty=*/true));
 }
 
 // The config of the same model without calibration: no loss that needs views, no curriculum.
@@ -418,6 +431,8 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
                     Curriculum(data), versions, report_views});
     if (!uncalibrated.ok()) return uncalibrated.status();
     uncalibrated_summary = std::move(uncalibrated->summary);
+    const absl::Status written = WriteSummary(uncalibrated_summary, folder);
+    if (!written.ok()) return written;
     if (waits_for_uncalibrated) {
       curriculum = MakeCurriculum(config, data, std::move(scheduler), uncalibrated->selected.get());
       if (!curriculum.ok()) return curriculum.status();
@@ -430,8 +445,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
   if (!trained.ok()) return trained.status();
   RunSummary summary = std::move(trained->summary);
   if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);
-  const absl::Status written =
-      WriteFileAtomically(absl::StrCat(output, "/summary.json"), ToJson(summary, /*pretty=*/true));
+  const absl::Status written = WriteSummary(summary, output);
   if (!written.ok()) return written;
   return summary;
 }

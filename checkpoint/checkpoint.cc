@@ -5,13 +5,17 @@
 #include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "checkpoint/archive.h"
 #include "core/torch_status.h"
 #include "metrics/json.h"
 #include "pickle/pickle.h"
@@ -22,6 +26,9 @@ namespace {
 
 constexpr char kMetadataRecord[] = "cmerc/metadata.textproto";
 constexpr int kFormatVersion = 1;
+// Bytes of tensors per byte of the file: names may share a storage, and a view may repeat its
+// elements, but a small file must not fill the memory.
+constexpr double kMostExpansion = 64;
 
 // torch.save()'s name of the storage of each element type.
 struct StorageType {
@@ -49,9 +56,12 @@ std::string StatePickle(const StateDict& state) {
     {
       writer.Mark();  // the storage: ("storage", type, key, location, elements)
       writer.String("storage");
-      for (const StorageType& type : kStorageTypes) {
-        if (type.dtype == tensor.scalar_type()) writer.Global("torch", type.name);
-      }
+      const auto* type =
+          std::find_if(std::begin(kStorageTypes), std::end(kStorageTypes),
+                       [&](const StorageType& t) { return t.dtype == tensor.scalar_type(); });
+      TORCH_CHECK_TYPE(type != std::end(kStorageTypes), "tensor ", name, " is of type ",
+                       tensor.scalar_type(), ", which checkpoints do not hold");
+      writer.Global("torch", type->name);
       writer.String(absl::StrCat(index++));
       writer.String("cpu");
       writer.Int(tensor.numel());
@@ -75,7 +85,7 @@ std::string StatePickle(const StateDict& state) {
   return std::move(writer).Finish();
 }
 
-std::string Archive(const StateDict& state, const CheckpointMetadata& metadata) {
+std::string ArchiveBytes(const StateDict& state, const CheckpointMetadata& metadata) {
   std::string bytes;
   caffe2::serialize::PyTorchStreamWriter writer([&bytes](const void* data, size_t size) {
     bytes.append(static_cast<const char*>(data), size);
@@ -99,8 +109,10 @@ std::string Archive(const StateDict& state, const CheckpointMetadata& metadata) 
 // Reads the tensors that data.pkl describes.
 class StateReader {
  public:
-  StateReader(const pickle::Document& document, caffe2::serialize::PyTorchStreamReader& archive)
-      : document_(document), archive_(archive) {}
+  StateReader(const pickle::Document& document, const Archive& archive)
+      : document_(document),
+        archive_(archive),
+        bytes_left_(kMostExpansion * static_cast<double>(archive.size())) {}
 
   absl::StatusOr<StateDict> Read() {
     const pickle::Value* dict = &document_.root();
@@ -150,18 +162,25 @@ class StateReader {
     for (const absl::Status& status : {offset.status(), sizes.status(), strides.status()}) {
       if (!status.ok()) return status;
     }
-    // The last element the tensor would touch, without overflow.
+    // The last element the tensor would touch and the bytes it would take, without overflow.
     bool inside = *offset >= 0 && sizes->size() == strides->size();
     double last = static_cast<double>(*offset);
+    auto bytes = static_cast<double>(storage->element_size());
     bool empty = false;
     for (size_t d = 0; inside && d < sizes->size(); ++d) {
       inside = (*sizes)[d] >= 0 && (*strides)[d] >= 0;
       empty = empty || (*sizes)[d] == 0;
       last += static_cast<double>((*sizes)[d] - 1) * static_cast<double>((*strides)[d]);
+      bytes *= static_cast<double>(std::max<int64_t>((*sizes)[d], 1));
     }
     if (!inside || (!empty && last >= static_cast<double>(storage->numel()))) {
       return document_.Error(value, absl::StrCat("the tensor reaches beyond its storage of ",
                                                  storage->numel(), " elements"));
+    }
+    bytes_left_ -= bytes;
+    if (bytes_left_ < 0) {
+      return document_.Error(value, absl::StrCat("the tensors up to this one take more than ",
+                                                 kMostExpansion, " times the file"));
     }
     return CatchTorch([&] { return storage->as_strided(*sizes, *strides, *offset).contiguous(); });
   }
@@ -190,31 +209,33 @@ class StateReader {
     if (!key.ok()) return key.status();
     if (!elements.ok()) return elements.status();
     const std::string record = absl::StrCat("data/", *key);
-    const auto cached = storages_.find(record);
-    if (cached != storages_.end()) return cached->second;
-    absl::string_view name = id->items()[1]->global_name();
+    const absl::string_view name = id->items()[1]->global_name();
+    torch::Tensor& cached = storages_[{record, std::string(name)}];
+    if (cached.defined()) return cached;
     for (const StorageType& type : kStorageTypes) {
       if (name != absl::StrCat("torch.", type.name)) continue;
-      absl::StatusOr<torch::Tensor> storage = CatchTorch([&] {
-        TORCH_CHECK_VALUE(archive_.hasRecord(record), "the archive has no ", record);
-        auto [data, size] = archive_.getRecord(record);
-        const auto item_size = static_cast<int64_t>(c10::elementSize(type.dtype));
-        TORCH_CHECK_VALUE(*elements >= 0 && static_cast<int64_t>(size) / item_size >= *elements,
-                          record, " has ", size, " bytes, want ", *elements, " elements of ",
-                          item_size, " bytes");
-        torch::Tensor tensor = torch::empty({*elements}, type.dtype);
-        std::memcpy(tensor.data_ptr(), data.get(), *elements * item_size);
-        return tensor;
-      });
-      if (storage.ok()) storages_[record] = *storage;
+      const absl::StatusOr<absl::string_view> data = archive_.Read(record);
+      if (!data.ok()) return document_.Error(value, data.status().message());
+      const size_t item_size = c10::elementSize(type.dtype);
+      if (*elements < 0 || data->size() / item_size < static_cast<uint64_t>(*elements)) {
+        return document_.Error(
+            value, absl::StrCat("record ", record, " has ", data->size(), " bytes, want ",
+                                *elements, " elements of ", item_size, " bytes"));
+      }
+      absl::StatusOr<torch::Tensor> storage =
+          CatchTorch([&] { return torch::empty({*elements}, type.dtype); });
+      if (!storage.ok()) return storage;
+      std::memcpy(storage->data_ptr(), data->data(), *elements * item_size);
+      cached = *storage;
       return storage;
     }
     return document_.Error(value, absl::StrCat("tensors of ", name, " are not supported"));
   }
 
   const pickle::Document& document_;
-  caffe2::serialize::PyTorchStreamReader& archive_;
-  std::map<std::string, torch::Tensor> storages_;
+  const Archive& archive_;
+  double bytes_left_;
+  std::map<std::pair<std::string, std::string>, torch::Tensor> storages_;  // by record and type
 };
 
 absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
@@ -264,7 +285,7 @@ absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
     for (const auto& [name, tensor] : state) plain[name] = tensor.detach().cpu().contiguous();
     CheckpointMetadata versioned = metadata;
     versioned.set_format_version(kFormatVersion);
-    return Archive(plain, versioned);
+    return ArchiveBytes(plain, versioned);
   });
   if (!bytes.ok()) return bytes.status();
   return WriteFileAtomically(path, *bytes);
@@ -273,21 +294,25 @@ absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
   const absl::Status regular = CheckRegularFile(path);
   if (!regular.ok()) return regular;
-  absl::StatusOr<std::unique_ptr<caffe2::serialize::PyTorchStreamReader>> archive =
-      CatchTorch([&] { return std::make_unique<caffe2::serialize::PyTorchStreamReader>(path); });
-  const auto read = [&](const std::string& record) -> absl::StatusOr<std::string> {
-    return CatchTorch([&] {
-      auto [data, size] = (*archive)->getRecord(record);
-      return std::string(static_cast<const char*>(data.get()), size);
-    });
-  };
-  if (!archive.ok() || !(*archive)->hasRecord("data.pkl")) {
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  std::string bytes(in.good() ? static_cast<size_t>(in.tellg()) : 0, '\0');
+  in.seekg(0).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!in.good()) {
+    return absl::UnavailableError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
+  }
+  const absl::StatusOr<Archive> archive = Archive::Parse(std::move(bytes));
+  if (!archive.ok() || !archive->Has("data.pkl")) {
     return absl::InvalidArgumentError(absl::StrCat(
-        path, ": not a checkpoint, or a damaged one", archive.ok() ? " (it has no data.pkl)" : "",
-        "; want the file of `cmerc train`, or of torch.save(model.state_dict(), file) of PyTorch "
+        path, ": not a checkpoint, or a damaged one (",
+        archive.ok() ? "it has no data.pkl" : archive.status().message(),
+        "); want the file of `cmerc train`, or of torch.save(model.state_dict(), file) of PyTorch "
         "1.6 or later"));
   }
-  absl::StatusOr<std::string> pickled = read("data.pkl");
+  if (archive->Has("byteorder") && archive->Read("byteorder").value_or("") != "little") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": not written by a little-endian machine; load it there and save it again here"));
+  }
+  const absl::StatusOr<absl::string_view> pickled = archive->Read("data.pkl");
   if (!pickled.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": ", pickled.status().message()));
   }
@@ -298,19 +323,19 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
     options.allowed_globals.insert(absl::StrCat("torch.", type.name));
   }
   const absl::StatusOr<std::unique_ptr<pickle::Document>> document =
-      pickle::Document::Parse(*std::move(pickled), absl::StrCat(path, ":data.pkl"), options);
+      pickle::Document::Parse(std::string(*pickled), absl::StrCat(path, ":data.pkl"), options);
   if (!document.ok()) return document.status();
-  absl::StatusOr<StateDict> state = StateReader(**document, **archive).Read();
+  absl::StatusOr<StateDict> state = StateReader(**document, *archive).Read();
   if (!state.ok()) return absl::InvalidArgumentError(state.status().message());
   Checkpoint checkpoint{*std::move(state), std::nullopt};
-  if ((*archive)->hasRecord(kMetadataRecord)) {
-    const absl::StatusOr<std::string> text = read(kMetadataRecord);
-    if (!text.ok()) return text.status();
-    absl::StatusOr<CheckpointMetadata> metadata = ParseMetadata(*text);
+  if (archive->Has(kMetadataRecord)) {
+    const absl::StatusOr<absl::string_view> text = archive->Read(kMetadataRecord);
+    const absl::StatusOr<CheckpointMetadata> metadata =
+        text.ok() ? ParseMetadata(std::string(*text)) : text.status();
     if (!metadata.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": ", metadata.status().message()));
     }
-    checkpoint.metadata = *std::move(metadata);
+    checkpoint.metadata = *metadata;
   }
   return checkpoint;
 }

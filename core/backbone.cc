@@ -10,18 +10,49 @@ absl::StatusOr<Prediction> Backbone::Forward(const Batch& batch) {
   if (!valid.ok()) return valid;
   absl::StatusOr<Prediction> prediction = CatchTorch([&] { return ForwardImpl(batch); });
   if (!prediction.ok()) return prediction;
+  const absl::Status fits = CheckPrediction(*prediction, batch);
+  if (!fits.ok()) return fits;
+  return prediction;
+}
+
+absl::StatusOr<std::vector<Prediction>> Backbone::ForwardAll(absl::Span<const Batch> batches) {
+  for (const Batch& batch : batches) {
+    const absl::Status valid = ValidateBatch(batch, info_);
+    if (!valid.ok()) return valid;
+  }
+  absl::StatusOr<std::vector<Prediction>> predictions =
+      CatchTorch([&] { return ForwardAllImpl(batches); });
+  if (!predictions.ok()) return predictions;
+  if (predictions->size() != batches.size()) {
+    return absl::InternalError(absl::StrCat("the backbone made ", predictions->size(),
+                                            " predictions of ", batches.size(), " batches"));
+  }
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const absl::Status fits = CheckPrediction((*predictions)[i], batches[i]);
+    if (!fits.ok()) return fits;
+  }
+  return predictions;
+}
+
+std::vector<Prediction> Backbone::ForwardAllImpl(absl::Span<const Batch> batches) {
+  std::vector<Prediction> predictions;
+  for (const Batch& batch : batches) predictions.push_back(ForwardImpl(batch));
+  return predictions;
+}
+
+absl::Status Backbone::CheckPrediction(const Prediction& prediction, const Batch& batch) const {
   const int64_t num = batch.num_utterances();
-  if (!prediction->log_probs.defined() ||
-      prediction->log_probs.sizes() != torch::IntArrayRef({num, info_.num_classes()})) {
+  if (!prediction.log_probs.defined() ||
+      prediction.log_probs.sizes() != torch::IntArrayRef({num, info_.num_classes()})) {
     return absl::InternalError(absl::StrCat("the backbone's log_probs must be [N, C] = [", num,
                                             ", ", info_.num_classes(), "]"));
   }
-  if (!prediction->features.defined() || prediction->features.dim() != 2 ||
-      prediction->features.size(0) != num) {
+  if (!prediction.features.defined() || prediction.features.dim() != 2 ||
+      prediction.features.size(0) != num) {
     return absl::InternalError(
         absl::StrCat("the backbone's features must be [N, H] with N = ", num));
   }
-  return prediction;
+  return absl::OkStatus();
 }
 
 Registry<Backbone, const DatasetInfo&>& Backbones() {

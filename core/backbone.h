@@ -5,7 +5,10 @@
 
 #include <torch/nn/module.h>
 
+#include <vector>
+
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "core/batch.h"
 #include "core/dataset.h"
 #include "registry/registry.h"
@@ -24,6 +27,11 @@ class Backbone : public torch::nn::Module {
   // ResourceExhausted: what LibTorch threw.
   absl::StatusOr<Prediction> Forward(const Batch& batch);
 
+  // Forward of each batch, one after the other; the first error of any. In evaluation mode it may
+  // cost less than as many calls of Forward where batches hold the same tensors (Tensor::is_same),
+  // as the views of one batch do. The predictions are those of Forward.
+  absl::StatusOr<std::vector<Prediction>> ForwardAll(absl::Span<const Batch> batches);
+
   const DatasetInfo& info() const { return info_; }
 
  protected:
@@ -32,6 +40,13 @@ class Backbone : public torch::nn::Module {
  private:
   // `batch` has been validated. May throw what LibTorch throws.
   virtual Prediction ForwardImpl(const Batch& batch) = 0;
+
+  // As many predictions as batches. The default calls ForwardImpl for each; override it only to
+  // compute once what batches share.
+  virtual std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches);
+
+  // Internal: the shapes of a prediction are not those of Prediction.
+  absl::Status CheckPrediction(const Prediction& prediction, const Batch& batch) const;
 
   const DatasetInfo info_;
 };

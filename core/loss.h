@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/backbone.h"
+#include "core/cosines.h"
 #include "core/dataset.h"
 #include "core/view.h"
 #include "registry/registry.h"
@@ -26,6 +27,12 @@ struct LossInput {
 
   // The prediction of a view the loss asked for.
   const Prediction& at(const View& view) const;
+
+  // [N, N]: the cosines of full.features (core/cosines.h), which all losses of a step share.
+  // Throws ValueError unless full.features is [N, H].
+  torch::Tensor Cosines() const;
+
+  mutable CosineCache cosine_cache = {};  // of Cosines()
 };
 
 class Loss {

@@ -18,9 +18,9 @@
 // gradient.
 //
 // Shapes: features [N, H], log_probs [N, C], labels [N] -> []. Time O(N^2 H), memory O(N^2), for
-// any number of views. Source: CMERC (MM '24), the contrastive losses; Khosla et al., "Supervised
-// Contrastive Learning" (2020); official clloss.py, class CKSCL_base, and train_cm.py,
-// create_class_weight_SCL.
+// any number of views; all but O(N^2) of it is in LossInput::Cosines, which losses share. Source:
+// CMERC (MM '24), the contrastive losses; Khosla et al., "Supervised Contrastive Learning" (2020);
+// official clloss.py, class CKSCL_base, and train_cm.py, create_class_weight_SCL.
 #ifndef CMERC_LOSSES_CONTRASTIVE_H_
 #define CMERC_LOSSES_CONTRASTIVE_H_
 

@@ -29,13 +29,32 @@ double MaxDifference(const Tensor& a, const Tensor& b) {
   return (a.to(torch::kFloat64) - b.to(torch::kFloat64)).abs().max().item<double>();
 }
 
-// M tensors [B, T, kWidth], zero on padding.
-std::vector<Tensor> RandomNodes(int64_t num_modalities, const Packing& packing) {
-  std::vector<Tensor> nodes;
-  for (int64_t k = 0; k < num_modalities; ++k) {
-    nodes.push_back(packing.Pad(torch::randn({packing.num_utterances(), kWidth})));
+Tensor RandomNodes(int64_t num_modalities, const Packing& packing) {
+  return torch::randn({num_modalities, packing.num_utterances(), kWidth});
+}
+
+// Every tensor's gradient against its slope along a random direction, of a random linear function
+// of f().
+template <typename F>
+void ExpectGradientsAreSlopes(const std::vector<Tensor>& leaves, const F& f) {
+  const Tensor output = f();
+  const Tensor factor = torch::randn_like(output);
+  const auto gradients = torch::autograd::grad({(output * factor).sum()}, leaves);
+  const torch::NoGradGuard no_grad;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    // Float32 layers: the step balances their rounding, some 1e-6 / step, and step^2.
+    constexpr double kStep = 5e-3;
+    const Tensor direction = torch::randn_like(leaves[i]);
+    const auto moved = [&](double step) {
+      leaves[i].add_(direction, step);
+      const double value = (f() * factor).to(torch::kFloat64).sum().template item<double>();
+      leaves[i].sub_(direction, step);
+      return value;
+    };
+    const double slope = (moved(kStep) - moved(-kStep)) / (2 * kStep);
+    const double got = (gradients[i] * direction).sum().template item<double>();
+    EXPECT_NEAR(got, slope, 5e-3 * std::max(1.0, std::abs(slope))) << "leaf " << i;
   }
-  return nodes;
 }
 
 TEST(PackingTest, PacksInConversationAndTimeOrder) {
@@ -96,11 +115,11 @@ TEST(SequenceEncoderTest, PackedConversationsAreEncodedAsIfAlone) {
 }
 
 // One layer by its definition, hyperedge by hyperedge, with weights by position in the batch.
-std::vector<Tensor> HypergraphByEdges(const std::vector<Tensor>& nodes, const Tensor& w,
-                                      const Tensor& ew, const Tensor& bias) {
-  std::vector<Tensor> result;
-  for (const Tensor& node : nodes) result.push_back(torch::zeros_like(node));
-  const int64_t num_modalities = static_cast<int64_t>(nodes.size());
+Tensor HypergraphByEdges(const Tensor& nodes, const Tensor& w, const Tensor& ew,
+                         const Tensor& bias) {
+  Tensor result = torch::zeros_like(nodes);
+  const int64_t num_modalities = nodes.size(0);
+  int64_t first_row = 0;
   int64_t first_node = 0;
   int64_t first_edge = 0;
   for (size_t b = 0; b < kLengths.size(); ++b) {
@@ -112,19 +131,20 @@ std::vector<Tensor> HypergraphByEdges(const std::vector<Tensor>& nodes, const Te
         double modality_weight = 0;
         double utterance_weight = 0;
         for (int64_t j = 0; j < n; ++j) {
-          modality += nodes[k][b][j];
+          modality += nodes[k][first_row + j];
           modality_weight += ew[first_node + k * n + j].item<double>();
         }
         for (int64_t other = 0; other < num_modalities; ++other) {
-          utterance += nodes[other][b][i];
+          utterance += nodes[other][first_row + i];
           utterance_weight += ew[first_node + other * n + i].item<double>();
         }
         const Tensor sum = modality / modality_weight + utterance / utterance_weight;
         const double degree =
             (w[first_edge + k] + w[first_edge + num_modalities + i]).item<double>();
-        result[k][b][i] = torch::leaky_relu(sum / degree + bias, 0.01);
+        result[k][first_row + i] = torch::leaky_relu(sum / degree + bias, 0.01);
       }
     }
+    first_row += n;
     first_node += num_modalities * n;
     first_edge += num_modalities + n;
   }
@@ -135,23 +155,40 @@ TEST(HypergraphTest, LayerIsItsDefinition) {
   torch::manual_seed(3);
   const Packing packing = MakePacking();
   for (const int64_t num_modalities : {1, 2, 3, 5}) {
-    const std::vector<Tensor> nodes = RandomNodes(num_modalities, packing);
+    const Tensor nodes = RandomNodes(num_modalities, packing);
     const Tensor w = torch::rand({40}) + 0.5;
     const Tensor ew = torch::rand({60}) + 0.5;
     const Tensor bias = torch::randn({kWidth});
-    const std::vector<Tensor> got =
+    const Tensor got =
         HypergraphLayer(nodes, NormsByPosition(w, ew, num_modalities, packing), bias, packing);
-    const std::vector<Tensor> want = HypergraphByEdges(nodes, w, ew, bias);
-    for (int64_t k = 0; k < num_modalities; ++k) {
-      EXPECT_LE(MaxDifference(packing.Pack(got[k]), packing.Pack(want[k])), kTolerance)
-          << num_modalities << " modalities, modality " << k;
-    }
+    EXPECT_LE(MaxDifference(got, HypergraphByEdges(nodes, w, ew, bias)), kTolerance)
+        << num_modalities << " modalities";
+  }
+}
+
+TEST(HypergraphTest, GradientsAreSlopes) {
+  torch::manual_seed(5);
+  const Packing packing = MakePacking();
+  for (const int64_t num_modalities : {1, 3}) {
+    const Tensor nodes = RandomNodes(num_modalities, packing).requires_grad_();
+    // Far from the kink of the LeakyReLU on either side.
+    const Tensor bias = torch::tensor({8.0f, -8.0f, 9.0f}).requires_grad_();
+    const Tensor by_modality = (torch::rand({num_modalities + 1}) + 0.5).requires_grad_();
+    const Tensor of_nodes = (torch::rand({num_modalities}) + 0.5).requires_grad_();
+    ExpectGradientsAreSlopes({nodes, bias, by_modality, of_nodes}, [&] {
+      return HypergraphLayer(nodes, NormsByModality(by_modality, of_nodes, packing), bias, packing);
+    });
+    const Tensor w = (torch::rand({40}) + 0.5).requires_grad_();
+    const Tensor ew = (torch::rand({60}) + 0.5).requires_grad_();
+    ExpectGradientsAreSlopes({nodes, bias, w, ew}, [&] {
+      return HypergraphLayer(nodes, NormsByPosition(w, ew, num_modalities, packing), bias, packing);
+    });
   }
 }
 
 TEST(HypergraphTest, WeightsByModalityAreWeightsByPositionThatRepeat) {
   const Packing packing = MakePacking();
-  const std::vector<Tensor> nodes = RandomNodes(2, packing);
+  const Tensor nodes = RandomNodes(2, packing);
   const Tensor w = torch::tensor({0.5f, 1.5f, 2.0f});
   const Tensor ew = torch::tensor({0.7f, 1.3f});
   std::vector<Tensor> w_by_position, ew_by_position;
@@ -161,29 +198,11 @@ TEST(HypergraphTest, WeightsByModalityAreWeightsByPositionThatRepeat) {
     ew_by_position.push_back(ew.repeat_interleave(n));
   }
   const Tensor bias = torch::randn({kWidth});
-  const auto want = HypergraphLayer(
+  const Tensor want = HypergraphLayer(
       nodes, NormsByPosition(torch::cat(w_by_position), torch::cat(ew_by_position), 2, packing),
       bias, packing);
-  const auto got = HypergraphLayer(nodes, NormsByModality(w, ew, packing), bias, packing);
-  for (int64_t k = 0; k < 2; ++k) {
-    EXPECT_LE(MaxDifference(packing.Pack(got[k]), packing.Pack(want[k])), kTolerance);
-  }
-}
-
-TEST(HypergraphTest, PaddingRowsNeverCount) {
-  const Packing packing = MakePacking();
-  const std::vector<Tensor> nodes = RandomNodes(2, packing);
-  std::vector<Tensor> garbage;
-  for (const Tensor& node : nodes) {
-    garbage.push_back(node + 1000 * (1 - packing.weights()).unsqueeze(2));
-  }
-  const HypergraphNorms norms = NormsByModality(torch::ones({3}), torch::ones({2}), packing);
-  const Tensor bias = torch::zeros({kWidth});
-  const auto want = HypergraphLayer(nodes, norms, bias, packing);
-  const auto got = HypergraphLayer(garbage, norms, bias, packing);
-  for (int64_t k = 0; k < 2; ++k) {
-    EXPECT_TRUE(torch::equal(packing.Pack(got[k]), packing.Pack(want[k])));
-  }
+  const Tensor got = HypergraphLayer(nodes, NormsByModality(w, ew, packing), bias, packing);
+  EXPECT_LE(MaxDifference(got, want), kTolerance);
 }
 
 // The official code turns an infinite reciprocal into 0; so do we, and its gradient is finite too.
@@ -191,10 +210,10 @@ TEST(HypergraphTest, WeightsThatCancelGiveNoNaN) {
   const Packing packing = MakePacking();
   const Tensor w = torch::tensor({1.0f, 1.0f, -1.0f}).requires_grad_();
   const Tensor ew = torch::tensor({0.5f, -0.5f}).requires_grad_();
-  const auto got = HypergraphLayer(RandomNodes(2, packing), NormsByModality(w, ew, packing),
-                                   torch::ones({kWidth}), packing);
-  (got[0] + got[1]).sum().backward();
-  EXPECT_TRUE(torch::equal(packing.Pack(got[0]), torch::ones({7, kWidth})));
+  const Tensor got = HypergraphLayer(RandomNodes(2, packing), NormsByModality(w, ew, packing),
+                                     torch::ones({kWidth}), packing);
+  got.sum().backward();
+  EXPECT_TRUE(torch::equal(got[0], torch::ones({7, kWidth})));
   EXPECT_TRUE(w.grad().isfinite().all().item<bool>());
   EXPECT_TRUE(ew.grad().isfinite().all().item<bool>());
 }
@@ -221,11 +240,12 @@ TEST(HighFrequencyTest, LayerIsItsDefinition) {
   // count.
   const Tensor context = torch::rand({3, kMaxLength, kMaxLength}) < 0.6;
   for (const int64_t num_modalities : {1, 2, 3}) {
-    const std::vector<Tensor> nodes = RandomNodes(num_modalities, packing);
+    const Tensor nodes = RandomNodes(num_modalities, packing);
     const Tensor gate = torch::randn({1, 2 * kWidth});
     const Tensor bias = torch::randn({1});
-    const auto got = HighFrequencyLayer(
-        nodes, MakeHighFrequencyGraph(context, num_modalities, packing), gate, bias);
+    const Tensor got = HighFrequencyLayer(
+        nodes, MakeHighFrequencyGraph(context, num_modalities, packing), gate, bias, packing);
+    int64_t first = 0;
     for (size_t b = 0; b < kLengths.size(); ++b) {
       const int64_t n = kLengths[b];
       const auto neighbour = [&](int64_t i, int64_t j) {
@@ -238,7 +258,7 @@ TEST(HighFrequencyTest, LayerIsItsDefinition) {
       };
       for (int64_t k = 0; k < num_modalities; ++k) {
         for (int64_t i = 0; i < n; ++i) {
-          const Tensor target = nodes[k][b][i];
+          const Tensor target = nodes[k][first + i];
           Tensor want = target.clone();
           const auto receive = [&](const Tensor& source, double norm) {
             const Tensor both = torch::cat({target, source}).unsqueeze(0);
@@ -246,34 +266,46 @@ TEST(HighFrequencyTest, LayerIsItsDefinition) {
           };
           for (int64_t j = 0; j < n; ++j) {
             if (neighbour(i, j)) {
-              receive(nodes[k][b][j], 1 / std::sqrt(degree(i) * degree(j)));
+              receive(nodes[k][first + j], 1 / std::sqrt(degree(i) * degree(j)));
             }
           }
           for (int64_t other = 0; other < num_modalities; ++other) {
-            if (other != k) receive(nodes[other][b][i], 1 / degree(i));
+            if (other != k) receive(nodes[other][first + i], 1 / degree(i));
           }
-          EXPECT_LE(MaxDifference(got[k][b][i], want), kTolerance)
+          EXPECT_LE(MaxDifference(got[k][first + i], want), kTolerance)
               << num_modalities << " modalities: " << k << ", " << b << ", " << i;
         }
       }
+      first += n;
     }
-    for (const Tensor& node : got) {
-      EXPECT_EQ((node * (1 - packing.weights()).unsqueeze(2)).abs().max().item<float>(), 0);
-    }
+  }
+}
+
+TEST(HighFrequencyTest, GradientsAreSlopes) {
+  torch::manual_seed(6);
+  const Packing packing = MakePacking();
+  const Tensor context = torch::rand({3, kMaxLength, kMaxLength}) < 0.6;
+  for (const int64_t num_modalities : {1, 2, 3}) {
+    const HighFrequencyGraph graph = MakeHighFrequencyGraph(context, num_modalities, packing);
+    const Tensor nodes = RandomNodes(num_modalities, packing).requires_grad_();
+    const Tensor gate = (torch::randn({1, 2 * kWidth}) * 0.5).requires_grad_();
+    const Tensor bias = torch::randn({1}).requires_grad_();
+    ExpectGradientsAreSlopes({nodes, gate, bias},
+                             [&] { return HighFrequencyLayer(nodes, graph, gate, bias, packing); });
   }
 }
 
 TEST(HighFrequencyTest, ANodeWithoutNeighboursKeepsItsValue) {
   const Packing packing = MakePacking();
-  const std::vector<Tensor> nodes = {RandomNodes(1, packing)[0].requires_grad_()};
+  const Tensor nodes = RandomNodes(1, packing).requires_grad_();
   const Tensor gate = torch::randn({1, 2 * kWidth}).requires_grad_();
   const Tensor nothing = torch::zeros({3, kMaxLength, kMaxLength}, torch::kBool);
-  const auto got = HighFrequencyLayer(nodes, MakeHighFrequencyGraph(nothing, 1, packing), gate,
-                                      torch::zeros({1}));
-  EXPECT_TRUE(torch::equal(got[0], nodes[0]));
-  got[0].sum().backward();
-  EXPECT_TRUE(gate.grad().isfinite().all().item<bool>());
-  EXPECT_TRUE(nodes[0].grad().isfinite().all().item<bool>());
+  const Tensor got = HighFrequencyLayer(nodes, MakeHighFrequencyGraph(nothing, 1, packing), gate,
+                                        torch::zeros({1}), packing);
+  EXPECT_TRUE(torch::equal(got, nodes));
+  got.sum().backward();
+  EXPECT_TRUE(torch::equal(gate.grad(), torch::zeros_like(gate)));
+  EXPECT_TRUE(torch::equal(nodes.grad(), torch::ones_like(nodes)));
 }
 
 }  // namespace

@@ -177,8 +177,9 @@ TEST(LossLinkageTest, TheBundleLinksTheseLosses) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Losses().plugins()) types.push_back(type);
   EXPECT_EQ(types, (std::vector<std::string>{"cmerc.CalibrationRankingOptions", "cmerc.CsclOptions",
-                                             "cmerc.FocalOptions", "cmerc.MsclOptions",
-                                             "cmerc.NllOptions"}));
+                                             "cmerc.FocalOptions", "cmerc.LabelSmoothingOptions",
+                                             "cmerc.MsclOptions", "cmerc.NllOptions",
+                                             "cmerc.SupConOptions"}));
 }
 
 }  // namespace

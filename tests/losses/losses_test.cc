@@ -1,4 +1,5 @@
-// The numbers of nll, focal and calibration_ranking, and what they say to bad options.
+// The numbers of nll, label_smoothing, focal and calibration_ranking, and what they say to bad
+// options.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -77,6 +78,61 @@ TEST(NllTest, RefusesBadOptions) {
   EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: INVERSE_FREQUENCY", info),
             "cmerc.NllOptions: class_weights = INVERSE_FREQUENCY needs a count for each of the 3 "
             "classes of test, which has 0");
+}
+
+TEST(NllTest, ClassBalancedComesFromTheTrainingSplit) {
+  // The weights of classes 0 and 2 for 10, 20 and 30 training utterances and beta 0.999.
+  const double first = 1.6311660860002413, third = 0.5491709495000249;
+  EXPECT_NEAR(Value("cmerc.NllOptions", "class_weights: CLASS_BALANCED", TwoUtterances()),
+              -(first * std::log(0.5) + third * std::log(0.1)) / (first + third), kFloatTolerance);
+}
+
+// The values of PyTorch's cross_entropy(weight=..., label_smoothing=...) in float64.
+TEST(LabelSmoothingTest, IsPyTorchsCrossEntropy) {
+  EXPECT_NEAR(Value("cmerc.LabelSmoothingOptions", "epsilon: 0.1", TwoUtterances()),
+              1.4727981801640575, kFloatTolerance);
+  EXPECT_NEAR(Value("cmerc.LabelSmoothingOptions",
+                    "epsilon: 0.2 class_weights: GIVEN weight: [3, 7, 0.5]", TwoUtterances()),
+              1.1877530925005308, kFloatTolerance);
+}
+
+TEST(LabelSmoothingTest, IsNllForEpsilonZero) {
+  LossInput input = TwoUtterances();
+  input.full.log_probs[0][1] = -INFINITY;  // a probability of 0 of another class
+  for (const std::string weights : {"", "class_weights: INVERSE_FREQUENCY"}) {
+    EXPECT_EQ(Value("cmerc.LabelSmoothingOptions", "epsilon: 0 " + weights, input),
+              Value("cmerc.NllOptions", weights, input));
+  }
+}
+
+TEST(LabelSmoothingTest, OnlyTheRatiosOfTheWeightsMatter) {
+  const std::string given = "class_weights: GIVEN weight: ";
+  // A power of 2, so exact.
+  EXPECT_EQ(Value("cmerc.LabelSmoothingOptions", given + "[3, 7, 0.5]", TwoUtterances()),
+            Value("cmerc.LabelSmoothingOptions", given + "[12, 28, 2]", TwoUtterances()));
+}
+
+TEST(LabelSmoothingTest, IsLeastAtTheSmoothedLabels) {
+  // With epsilon 0.3 and 3 classes: 0.8 for the truth and 0.1 for the others.
+  LossInput input;
+  input.full.log_probs = torch::tensor({{0.1F, 0.8F, 0.1F}}).log().set_requires_grad(true);
+  input.labels = torch::tensor({1}, torch::kInt64);
+  const auto loss = LossFromText("cmerc.LabelSmoothingOptions", "epsilon: 0.3", LossTestInfo(3));
+  ASSERT_TRUE(loss.ok()) << loss.status();
+  (*loss)->Compute(input)->backward();
+  // Of a sum of t_c -log p_c, the gradient by log p is -t; float32 rounds 1 - 0.3 + 0.1.
+  EXPECT_TRUE(torch::allclose(input.full.log_probs.grad(), torch::tensor({{-0.1F, -0.8F, -0.1F}}),
+                              0, 1e-7));
+}
+
+TEST(LabelSmoothingTest, RefusesBadOptions) {
+  EXPECT_EQ(Refusal("cmerc.LabelSmoothingOptions", "epsilon: 1"),
+            "cmerc.LabelSmoothingOptions: epsilon = 1, must be >= 0 and below 1");
+  EXPECT_EQ(Refusal("cmerc.LabelSmoothingOptions", "epsilon: nan"),
+            "cmerc.LabelSmoothingOptions: epsilon = nan, must be >= 0 and below 1");
+  EXPECT_EQ(Refusal("cmerc.LabelSmoothingOptions", "weight: [1, 2, 3]"),
+            "cmerc.LabelSmoothingOptions: 3 values of weight with class_weights = NONE, which "
+            "ignores them; set class_weights: GIVEN or remove them");
 }
 
 TEST(FocalTest, IsThePapersFormula) {

@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(AllSchedulers, SchedulerConformanceTest, testing::Value
 TEST(SchedulerLinkageTest, TheBundleLinksTheseSchedulers) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Schedulers().plugins()) types.push_back(type);
-  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.BabyStepOptions", "cmerc.ConstantOptions"}));
+  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.AntiOptions", "cmerc.BabyStepOptions", "cmerc.ConstantOptions", "cmerc.GeometricOptions", "cmerc.LinearOptions", "cmerc.RootOptions"}));
 }
 
 }  // namespace

@@ -2,10 +2,10 @@
 // official code: six Adam steps over three batches and two epochs.
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
-#include <torch/optim/adam.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
+#include "calibration/adam.h"
 #include "calibration/difficulty.h"
 #include "calibration/train_step.h"
 #include "calibration/trainer.h"
@@ -145,8 +145,7 @@ TEST_P(CalibrationGoldenTest, SixStepsOverTwoEpochs) {
   const std::shared_ptr<Backbone> snapshot = InitialModel(GetParam(), config, set_.info);
   const auto losses = MakeLosses(config, set_.info);
   ASSERT_TRUE(losses.ok()) << losses.status();
-  torch::optim::Adam optimizer(live->parameters(),
-                               torch::optim::AdamOptions(1e-3).weight_decay(3e-5));
+  Adam optimizer(live->parameters(), torch::optim::AdamOptions(1e-3).weight_decay(3e-5));
   live->train();
   for (int step = 0; step < 6; ++step) {
     if (step % 3 == 0) CopyState(*live, *snapshot);
@@ -200,8 +199,7 @@ TEST_P(CalibrationGoldenTest, SixStepsWithoutCalibration) {
   const std::shared_ptr<Backbone> live = InitialModel(GetParam(), config, set_.info);
   const auto losses = MakeLosses(config, set_.info);
   ASSERT_TRUE(losses.ok()) << losses.status();
-  torch::optim::Adam optimizer(live->parameters(),
-                               torch::optim::AdamOptions(1e-3).weight_decay(3e-5));
+  Adam optimizer(live->parameters(), torch::optim::AdamOptions(1e-3).weight_decay(3e-5));
   live->train();
   std::vector<double> totals;
   for (int step = 0; step < 6; ++step) {

@@ -1,0 +1,160 @@
+#include "backbones/recurrent_kernels.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace cmerc {
+namespace {
+
+// Floats, aligned for the widest vectors.
+class Scratch {
+ public:
+  explicit Scratch(int64_t size)
+      : data_(static_cast<float*>(
+            ::operator new(static_cast<size_t>(size) * sizeof(float), kAlignment))) {}
+  float* get() const { return data_.get(); }
+
+ private:
+  static constexpr std::align_val_t kAlignment{64};
+  struct Free {
+    void operator()(float* data) const { ::operator delete(data, kAlignment); }
+  };
+  std::unique_ptr<float, Free> data_;
+};
+
+int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// target[k * target_stride + i] = source[i * source_stride + k] for i < width, k < depth.
+void Transpose(const float* source, int64_t source_stride, int64_t width, int64_t depth,
+               float* target, int64_t target_stride) {
+  using Quad = float __attribute__((vector_size(16)));
+  const int64_t whole_width = width / 4 * 4;
+  const int64_t whole_depth = depth / 4 * 4;
+  for (int64_t i = 0; i < whole_width; i += 4) {
+    for (int64_t k = 0; k < whole_depth; k += 4) {
+      Quad rows[4];
+      for (int q = 0; q < 4; ++q) {
+        std::memcpy(&rows[q], source + (i + q) * source_stride + k, sizeof(Quad));
+      }
+      const Quad low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
+      const Quad low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+      const Quad high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+      const Quad high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+      const Quad columns[4] = {__builtin_shufflevector(low01, low23, 0, 1, 4, 5),
+                               __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+                               __builtin_shufflevector(high01, high23, 0, 1, 4, 5),
+                               __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+      for (int q = 0; q < 4; ++q) {
+        std::memcpy(target + (k + q) * target_stride + i, &columns[q], sizeof(Quad));
+      }
+    }
+  }
+  for (int64_t i = 0; i < width; ++i) {
+    for (int64_t k = i < whole_width ? whole_depth : 0; k < depth; ++k) {
+      target[k * target_stride + i] = source[i * source_stride + k];
+    }
+  }
+}
+
+// Copies a [width, depth] to panels of kWidth, [width / kWidth, depth, kWidth], the last one filled
+// up with zeros. Of the two strides of a, one is 1.
+template <int64_t kWidth>
+void PackPanels(const float* source, int64_t width_stride, int64_t depth_stride, int64_t width,
+                int64_t depth, float* packed) {
+  for (int64_t first = 0; first < width; first += kWidth, packed += kWidth * depth) {
+    const int64_t count = std::min(kWidth, width - first);
+    const float* from = source + first * width_stride;
+    if (count < kWidth) std::fill(packed, packed + kWidth * depth, 0.0F);
+    if (depth_stride == 1) {
+      Transpose(from, width_stride, count, depth, packed, kWidth);
+    } else if (count < kWidth) {
+      for (int64_t k = 0; k < depth; ++k) {
+        std::copy(from + k * depth_stride, from + k * depth_stride + count, packed + k * kWidth);
+      }
+    } else {
+      for (int64_t k = 0; k < depth; ++k) {
+        std::memcpy(packed + k * kWidth, from + k * depth_stride, kWidth * sizeof(float));
+      }
+    }
+  }
+}
+
+// Calls body(t, number of conversations longer than t), in the order of time or against it.
+template <typename Body>
+void ForEachStep(const ConversationRows& conversations, bool descending, const Body& body) {
+  const int64_t longest = conversations.lengths[0];
+  int64_t running = descending ? 0 : conversations.count;
+  for (int64_t step = 0; step < longest; ++step) {
+    const int64_t t = descending ? longest - 1 - step : step;
+    while (running < conversations.count && conversations.lengths[running] > t) ++running;
+    while (conversations.lengths[running - 1] <= t) --running;
+    body(t, running);
+  }
+}
+
+// One instance per instruction set. Attributes and not compiler flags, so that no inline function
+// of a library is compiled for instructions which the processor may lack.
+#define CMERC_LANES 4
+#define CMERC_TARGET
+namespace baseline {
+#include "backbones/recurrent_kernels.inc"
+}  // namespace baseline
+#undef CMERC_LANES
+#undef CMERC_TARGET
+
+#ifdef __x86_64__
+#define CMERC_LANES 8
+#define CMERC_TARGET __attribute__((target("avx2,fma")))
+namespace avx2 {
+#include "backbones/recurrent_kernels.inc"
+}  // namespace avx2
+#undef CMERC_LANES
+#undef CMERC_TARGET
+
+#define CMERC_LANES 16
+#define CMERC_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
+namespace avx512 {
+#include "backbones/recurrent_kernels.inc"
+}  // namespace avx512
+#undef CMERC_LANES
+#undef CMERC_TARGET
+#endif  // __x86_64__
+
+}  // namespace
+
+const RecurrentKernels* FindRecurrentKernels(RecurrentCell cell, InstructionSet instructions) {
+  const bool gru = cell == RecurrentCell::kGru;
+  switch (instructions) {
+#ifdef __x86_64__
+    case InstructionSet::kAvx512:
+      if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
+          !__builtin_cpu_supports("avx512vl")) {
+        return nullptr;
+      }
+      return gru ? &avx512::kKernels<avx512::Gru> : &avx512::kKernels<avx512::Lstm>;
+    case InstructionSet::kAvx2:
+      if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
+      return gru ? &avx2::kKernels<avx2::Gru> : &avx2::kKernels<avx2::Lstm>;
+#endif  // __x86_64__
+    case InstructionSet::kBaseline:
+      return gru ? &baseline::kKernels<baseline::Gru> : &baseline::kKernels<baseline::Lstm>;
+    default:
+      return nullptr;
+  }
+}
+
+const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell) {
+  for (const InstructionSet instructions : {InstructionSet::kAvx512, InstructionSet::kAvx2}) {
+    const RecurrentKernels* kernels = FindRecurrentKernels(cell, instructions);
+    if (kernels != nullptr) return *kernels;
+  }
+  return *FindRecurrentKernels(cell, InstructionSet::kBaseline);
+}
+
+}  // namespace cmerc

@@ -1,0 +1,82 @@
+#include "calibration/adam.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <memory>
+#include <tuple>
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+using torch::optim::AdamOptions;
+using torch::optim::AdamParamState;
+
+constexpr int64_t kNumbersPerThread = 1 << 15;
+
+// Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient).
+// `gradient` may be null, for 0.
+void Update(const AdamOptions& options, int64_t step, const float* gradient, int64_t size,
+            float* parameter, float* first_moment, float* second_moment) {
+  const auto [beta1, beta2] = options.betas();
+  const auto decay = static_cast<float>(options.weight_decay());
+  const auto keep1 = static_cast<float>(beta1);
+  const auto add1 = static_cast<float>(1 - beta1);
+  const auto keep2 = static_cast<float>(beta2);
+  const auto add2 = static_cast<float>(1 - beta2);
+  const auto epsilon = static_cast<float>(options.eps());
+  const auto rate =
+      static_cast<float>(options.lr() / (1 - std::pow(beta1, static_cast<double>(step))));
+  const auto correction =
+      static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step))));
+  at::parallel_for(0, size, kNumbersPerThread, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const float g = (gradient != nullptr ? gradient[i] : 0) + decay * parameter[i];
+      const float m = keep1 * first_moment[i] + add1 * g;
+      const float v = keep2 * second_moment[i] + add2 * g * g;
+      first_moment[i] = m;
+      second_moment[i] = v;
+      parameter[i] -= rate * m / (std::sqrt(v) * correction + epsilon);
+    }
+  });
+}
+
+}  // namespace
+
+Tensor Adam::step(LossClosure closure) {
+  Tensor loss;
+  if (closure != nullptr) {
+    const at::AutoGradMode enable_grad(true);
+    loss = closure();
+  }
+  const torch::NoGradGuard no_grad;
+  for (torch::optim::OptimizerParamGroup& group : param_groups_) {
+    const auto& options = static_cast<const AdamOptions&>(group.options());
+    TORCH_CHECK(!options.amsgrad(), "cmerc::Adam has no amsgrad");
+    for (Tensor& parameter : group.params()) {
+      const std::string key = c10::guts::to_string(parameter.unsafeGetTensorImpl());
+      auto found = state_.find(key);
+      const Tensor gradient = parameter.grad().defined() ? parameter.grad().contiguous() : Tensor();
+      if (found == state_.end()) {
+        if (!gradient.defined()) continue;
+        auto fresh = std::make_unique<AdamParamState>();
+        fresh->exp_avg(torch::zeros_like(parameter, at::MemoryFormat::Contiguous));
+        fresh->exp_avg_sq(torch::zeros_like(parameter, at::MemoryFormat::Contiguous));
+        found = state_.emplace(key, std::move(fresh)).first;
+      }
+      auto& state = static_cast<AdamParamState&>(*found->second);
+      state.step(state.step() + 1);
+      TORCH_CHECK(parameter.is_contiguous() && parameter.device().is_cpu(),
+                  "cmerc::Adam steps parameters that are contiguous and on the CPU");
+      Update(options, state.step(), gradient.defined() ? gradient.data_ptr<float>() : nullptr,
+             parameter.numel(), parameter.data_ptr<float>(), state.exp_avg().data_ptr<float>(),
+             state.exp_avg_sq().data_ptr<float>());
+      parameter.unsafeGetTensorImpl()->bump_version();  // it was written to
+      parameter.mutable_grad().reset();
+    }
+  }
+  return loss;
+}
+
+}  // namespace cmerc

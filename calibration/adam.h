@@ -1,0 +1,23 @@
+// The optimiser of the trainer.
+#ifndef CMERC_CALIBRATION_ADAM_H_
+#define CMERC_CALIBRATION_ADAM_H_
+
+#include <torch/optim/adam.h>
+
+namespace cmerc {
+
+// torch::optim::Adam for float32 parameters on the CPU, without amsgrad, in one pass over memory
+// instead of ten. Options and state are LibTorch's; results are up to float32 rounding.
+class Adam final : public torch::optim::Adam {
+ public:
+  using torch::optim::Adam::Adam;
+
+  // Frees the gradients, so that the next backward pass need not add to zeros. A parameter that has
+  // been stepped before and has no gradient now is stepped with a gradient of 0, as it would be
+  // after zero_grad().
+  torch::Tensor step(LossClosure closure = nullptr) override;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_ADAM_H_

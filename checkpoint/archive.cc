@@ -1,0 +1,211 @@
+#include "checkpoint/archive.h"
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace cmerc {
+namespace {
+
+constexpr uint64_t kEndSize = 22;
+constexpr uint64_t kEnd64Size = 56;
+constexpr uint64_t kEnd64LocatorSize = 20;
+constexpr uint64_t kEntrySize = 46;  // of the central directory
+constexpr uint64_t kLocalHeaderSize = 30;
+
+// The little-endian number of `size` bytes at `position`, which the caller knows to be inside.
+uint64_t Number(absl::string_view bytes, uint64_t position, int size) {
+  uint64_t value = 0;
+  for (int i = size - 1; i >= 0; --i) {
+    value = value << 8 | static_cast<uint8_t>(bytes[position + i]);
+  }
+  return value;
+}
+
+// Whether [position, position + size) is inside the first `limit` bytes, without overflow.
+bool Inside(uint64_t position, uint64_t size, uint64_t limit) {
+  return size <= limit && position <= limit - size;
+}
+
+bool SignatureAt(absl::string_view bytes, uint64_t position, absl::string_view signature) {
+  return absl::StartsWith(bytes.substr(position), signature);
+}
+
+absl::Status NotAnArchive(absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat("not a whole zip archive: ", why));
+}
+
+// Tables for eight bytes at a time: checkpoints are large.
+std::array<std::array<uint32_t, 256>, 8> CrcTables() {
+  std::array<std::array<uint32_t, 256>, 8> tables{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc & 1) != 0 ? crc >> 1 ^ 0xEDB88320U : crc >> 1;
+    tables[0][i] = crc;
+  }
+  for (size_t t = 1; t < tables.size(); ++t) {
+    for (uint32_t i = 0; i < 256; ++i) {
+      const uint32_t previous = tables[t - 1][i];
+      tables[t][i] = previous >> 8 ^ tables[0][previous & 0xFF];
+    }
+  }
+  return tables;
+}
+
+uint32_t Crc32(absl::string_view bytes) {
+  static const auto tables = CrcTables();
+  uint32_t crc = 0xFFFFFFFFU;
+  size_t i = 0;
+  for (; i + 8 <= bytes.size(); i += 8) {
+    const uint64_t word = Number(bytes, i, 8) ^ crc;
+    crc = 0;
+    for (int byte = 0; byte < 8; ++byte) crc ^= tables[7 - byte][word >> 8 * byte & 0xFF];
+  }
+  for (; i < bytes.size(); ++i) {
+    crc = crc >> 8 ^ tables[0][(crc ^ static_cast<uint8_t>(bytes[i])) & 0xFF];
+  }
+  return ~crc;
+}
+
+bool SafeName(absl::string_view name) {
+  if (name.empty() || name[0] == '/' ||
+      name.find_first_of(absl::string_view("\\\0", 2)) != absl::string_view::npos) {
+    return false;
+  }
+  for (const absl::string_view part : absl::StrSplit(name, '/')) {
+    if (part == "..") return false;
+  }
+  return true;
+}
+
+// Where the central directory is.
+struct Directory {
+  uint64_t begin;
+  uint64_t end;
+  uint64_t entries;
+};
+
+absl::StatusOr<Directory> FindDirectory(absl::string_view bytes) {
+  size_t end = bytes.rfind("PK\5\6");
+  // Nothing but the archive's comment may follow.
+  while (end != absl::string_view::npos &&
+         (!Inside(end, kEndSize, bytes.size()) ||
+          end + kEndSize + Number(bytes, end + 20, 2) != bytes.size())) {
+    end = end == 0 ? absl::string_view::npos : bytes.rfind("PK\5\6", end - 1);
+  }
+  if (end == absl::string_view::npos) return NotAnArchive("it has no end record");
+  uint64_t entries = Number(bytes, end + 10, 2);
+  uint64_t size = Number(bytes, end + 12, 4);
+  uint64_t begin = Number(bytes, end + 16, 4);
+  uint64_t limit = end;
+  if (end >= kEnd64LocatorSize && SignatureAt(bytes, end - kEnd64LocatorSize, "PK\6\7")) {
+    const uint64_t end64 = Number(bytes, end - kEnd64LocatorSize + 8, 8);
+    if (!Inside(end64, kEnd64Size, end - kEnd64LocatorSize) ||
+        !SignatureAt(bytes, end64, "PK\6\6")) {
+      return NotAnArchive("its ZIP64 end record is not where it should be");
+    }
+    entries = Number(bytes, end64 + 32, 8);
+    size = Number(bytes, end64 + 40, 8);
+    begin = Number(bytes, end64 + 48, 8);
+    limit = end64;
+  }
+  if (!Inside(begin, size, limit)) return NotAnArchive("its directory is outside the file");
+  return Directory{begin, begin + size, entries};
+}
+
+}  // namespace
+
+absl::StatusOr<Archive> Archive::Parse(std::string bytes) {
+  Archive archive;
+  archive.bytes_ = std::move(bytes);
+  const absl::Status status = archive.ReadDirectory();
+  if (!status.ok()) return status;
+  return archive;
+}
+
+absl::Status Archive::ReadDirectory() {
+  const absl::string_view bytes = bytes_;
+  const absl::StatusOr<Directory> directory = FindDirectory(bytes);
+  if (!directory.ok()) return directory.status();
+  uint64_t position = directory->begin;
+  uint64_t stored = 0;
+  std::string folder;  // the first record's, with its slash: the archive's own
+  for (uint64_t i = 0; i < directory->entries; ++i) {
+    if (!Inside(position, kEntrySize, directory->end) || !SignatureAt(bytes, position, "PK\1\2")) {
+      return NotAnArchive("its directory is cut short");
+    }
+    const uint64_t flags = Number(bytes, position + 8, 2);
+    const uint64_t method = Number(bytes, position + 10, 2);
+    const auto crc = static_cast<uint32_t>(Number(bytes, position + 16, 4));
+    uint64_t stored_size = Number(bytes, position + 20, 4);
+    uint64_t size = Number(bytes, position + 24, 4);
+    const uint64_t name_size = Number(bytes, position + 28, 2);
+    const uint64_t extra_size = Number(bytes, position + 30, 2);
+    const uint64_t comment_size = Number(bytes, position + 32, 2);
+    uint64_t header = Number(bytes, position + 42, 4);
+    if (!Inside(position + kEntrySize, name_size + extra_size + comment_size, directory->end)) {
+      return NotAnArchive("its directory is cut short");
+    }
+    const absl::string_view name = bytes.substr(position + kEntrySize, name_size);
+    if (!SafeName(name)) {
+      return absl::InvalidArgumentError(absl::StrCat("record ", i, " has an unsafe name"));
+    }
+    // ZIP64: what does not fit into 32 bits is in the extra field of type 1, in this order.
+    absl::string_view extra = bytes.substr(position + kEntrySize + name_size, extra_size);
+    while (extra.size() >= 4) {
+      const uint64_t type = Number(extra, 0, 2);
+      absl::string_view field = extra.substr(4, Number(extra, 2, 2));
+      extra.remove_prefix(4 + field.size());
+      if (type != 1) continue;
+      for (uint64_t* value : {&size, &stored_size, &header}) {
+        if (*value != 0xFFFFFFFF || field.size() < 8) continue;
+        *value = Number(field, 0, 8);
+        field.remove_prefix(8);
+      }
+    }
+    if (method != 0 || size != stored_size || (flags & 1) != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("record ", name,
+                       " is compressed or encrypted, which torch.save() never does; save the "
+                       "file again, do not zip it"));
+    }
+    if (!Inside(header, kLocalHeaderSize, directory->begin) ||
+        !SignatureAt(bytes, header, "PK\3\4")) {
+      return NotAnArchive(absl::StrCat("record ", name, " is not where it should be"));
+    }
+    const uint64_t begin =
+        header + kLocalHeaderSize + Number(bytes, header + 26, 2) + Number(bytes, header + 28, 2);
+    if (!Inside(begin, size, directory->begin)) {
+      return NotAnArchive(absl::StrCat("record ", name, " reaches beyond the data"));
+    }
+    // Records that share bytes could add up to any size.
+    stored += kLocalHeaderSize + name_size + size;
+    if (stored > directory->begin) return NotAnArchive("its records overlap");
+    if (i == 0) folder = std::string(name.substr(0, name.find('/') + 1));
+    if (absl::StartsWith(name, folder) &&
+        !records_.emplace(name.substr(folder.size()), Record{begin, size, crc}).second) {
+      return absl::InvalidArgumentError(absl::StrCat("record ", name, " is there twice"));
+    }
+    position += kEntrySize + name_size + extra_size + comment_size;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::string_view> Archive::Read(const std::string& name) const {
+  const auto it = records_.find(name);
+  if (it == records_.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("the archive has no record ", name));
+  }
+  const absl::string_view record =
+      absl::string_view(bytes_).substr(it->second.begin, it->second.size);
+  if (Crc32(record) != it->second.crc) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("record ", name, " is damaged (its CRC-32 does not match)"));
+  }
+  return record;
+}
+
+}  // namespace cmerc

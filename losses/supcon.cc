@@ -1,0 +1,77 @@
+// Supervised contrastive loss over the emotion labels of a batch.
+//
+//   z_i = features_i / |features_i|,   P(i) = { j != i: y_j = y_i },
+//   loss = mean_{i: P(i) not empty} -1/|P(i)| sum_{p in P(i)}
+//          log( exp(z_i . z_p / temperature) / sum_{j != i} exp(z_i . z_j / temperature) )
+//
+// features [N, H], labels [N] -> []. Reads no views and no log_probs. Time O(N^2 H), memory O(N^2).
+// An utterance that is alone with its emotion has no positive and is no anchor; without any anchor
+// the loss is 0. A feature vector of length 0 has no direction: its similarity to all is 0 and it
+// gets no gradient.
+// Source: Khosla et al., "Supervised Contrastive Learning" (NeurIPS 2020), eq. 2 (L_out), and its
+// temperature.
+//
+//   losses { weight: 0.1 loss { [type.googleapis.com/cmerc.SupConOptions] { temperature: 0.07 } } }
+#include <cmath>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/loss.h"
+#include "losses/supcon.pb.h"
+
+namespace cmerc {
+namespace {
+
+// Stands for the logarithm of 0. Finite, so that the gradient of log-sum-exp is not NaN for an
+// utterance that is alone in its batch.
+constexpr double kLogZero = -1e30;
+
+class SupCon final : public Loss {
+ public:
+  static absl::StatusOr<std::unique_ptr<Loss>> Create(const SupConOptions& options,
+                                                      const DatasetInfo& /*info*/) {
+    if (!(options.temperature() >= 0.001) || !std::isfinite(options.temperature())) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("cmerc.SupConOptions: temperature = ", options.temperature(),
+                       ", must be finite and >= 0.001"));
+    }
+    return std::make_unique<SupCon>(options.temperature());
+  }
+
+  explicit SupCon(double temperature) : temperature_(temperature) {}
+
+ private:
+  // [N, N]: z_i . z_j / temperature.
+  torch::Tensor Similarities(const torch::Tensor& features) const {
+    const torch::Tensor norms = features.norm(2, 1, /*keepdim=*/true);
+    // x / infinity is 0 and so is its gradient.
+    const torch::Tensor unit = features / norms.masked_fill(norms < 1e-12, INFINITY);
+    return unit.mm(unit.t() / temperature_);
+  }
+
+  torch::Tensor ComputeImpl(const LossInput& input) const override {
+    const torch::Tensor& features = input.full.features;
+    const torch::Tensor& labels = input.labels;
+    TORCH_CHECK_VALUE(
+        features.defined() && features.dim() == 2 && features.size(0) == labels.size(0),
+        "a contrastive loss needs features [N, H] of the same N utterances as labels [",
+        labels.size(0), "]");
+    const torch::Tensor self = torch::eye(labels.size(0), labels.options().dtype(torch::kBool));
+    const torch::Tensor logits = Similarities(features).masked_fill(self, kLogZero);
+    const torch::Tensor positive =
+        (labels.unsqueeze(1) == labels.unsqueeze(0)).logical_and(self.logical_not());
+    const torch::Tensor num_positives = positive.sum(1);
+    const torch::Tensor mean_of_positives =
+        logits.masked_fill(positive.logical_not(), 0).sum(1) / num_positives.clamp_min(1);
+    const torch::Tensor is_anchor = num_positives > 0;
+    const torch::Tensor terms = logits.logsumexp(1) - mean_of_positives;
+    return terms.masked_fill(is_anchor.logical_not(), 0).sum() / is_anchor.sum().clamp_min(1);
+  }
+
+  const double temperature_;
+};
+
+const Registered<SupConOptions> kRegistered(Losses(), SupCon::Create);
+
+}  // namespace
+}  // namespace cmerc

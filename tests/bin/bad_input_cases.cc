@@ -1,0 +1,490 @@
+#include "tests/bin/bad_input_cases.h"
+
+#include <filesystem>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "pickle/writer.h"
+#include "tests/bin/cmerc_process.h"
+#include "tests/bin/tiny_files.h"
+
+namespace cmerc {
+namespace {
+
+using Args = std::vector<std::string>;
+
+// Any of the commands' flags; a test's own output stays below its folder.
+Args Train(const Args& more) {
+  Args args = {"train", "--config=tiny.textproto"};
+  bool has_output = false;
+  for (const std::string& arg : more) {
+    has_output = has_output || arg.rfind("--output", 0) == 0;
+    args.push_back(arg);
+  }
+  if (!has_output) args.push_back("--output=out/of/this");
+  return args;
+}
+Args TrainSet(const std::string& fragment) { return Train({"--set=" + fragment}); }
+Args TrainModel(const std::string& options) {
+  return TrainSet("backbone { [type.googleapis.com/cmerc.M3NetOptions] { " + options + " } }");
+}
+Args TrainLoss(const std::string& loss) { return TrainSet("losses { " + loss + " }"); }
+Args TrainSynthetic(const std::string& options) {
+  return TrainSet("data { dataset { [type.googleapis.com/cmerc.SyntheticOptions] { " + options +
+                  " } } }");
+}
+Args TrainPickle(const std::string& file, const std::string& options = "") {
+  return TrainSet(
+      absl::StrCat("data { dataset { [type.googleapis.com/cmerc.OfficialPicklesOptions] ",
+                   "{ roberta_file: '", file, "' ", options, " } } }"));
+}
+// With a scheduler that needs difficulties.
+Args TrainCurriculum(const std::string& fields) {
+  return TrainSet("curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] {} } " +
+                  fields + " }");
+}
+Args Evaluate(const Args& more) {
+  Args args = {"evaluate", "--checkpoint=run/selected.pth"};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+Args Difficulty(const Args& more) {
+  Args args = {"difficulty", "--checkpoint=run/selected.pth"};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+void AddCommandLine(std::vector<BadInput>* cases) {
+  const std::string commands = "commands: train, evaluate, difficulty, plugins, help";
+  const std::vector<BadInput> more = {
+      {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
+      {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},
+      {"UnknownGlobalFlag", {"--versoin"}, {"\"--versoin\"", "did you mean --version?"}},
+      {"HelpOnUnknownCommand", {"help", "evalute"}, {"\"evalute\"", "did you mean evaluate?"}},
+      {"HelpOnTwoCommands",
+       {"help", "train", "evaluate"},
+       {"unexpected argument \"evaluate\"", "cmerc help help"}},
+      {"UnknownFlag",
+       Train({"--ouput=x"}),
+       {"unknown flag --ouput", "did you mean --output?", "--config, --set", "cmerc help train"}},
+      {"FlagOfAnotherCommand", Train({"--views"}), {"unknown flag --views", "--overwrite"}},
+      {"FlagOfACommandWithoutFlags",
+       {"plugins", "--all"},
+       {"unknown flag --all", "this command has no flags"}},
+      {"FlagWithoutValue", {"train", "--config"}, {"--config needs a value: --config=FILE"}},
+      {"FlagWithEmptyValue", {"train", "--config="}, {"--config needs a value: --config=FILE"}},
+      {"FlagInPlaceOfValue",
+       {"train", "--config", "--overwrite"},
+       {"--config needs a value: --config=FILE"}},
+      {"FlagTwice",
+       Train({"--config=tiny.textproto"}),
+       {"--config is given twice", "cmerc help train"}},
+      {"SwitchWithValue", Train({"--overwrite=yes"}), {"--overwrite takes no value"}},
+      {"WordInPlaceOfFlag",
+       {"train", "tiny.textproto"},
+       {"unexpected argument \"tiny.textproto\"", "flags look like --name=value"}},
+      {"UnknownPluginInCatalogue",
+       {"plugins", "m4net"},
+       {"no plugin m4net is linked into this program", "did you mean cmerc.M3NetOptions?",
+        "linked losses: cmerc.CalibrationRankingOptions"}},
+      {"MissingWorkingDirectory",
+       {"help"},
+       {"BUILD_WORKING_DIRECTORY=/nonexistent: No such file or directory", "unset the variable"},
+       {{"BUILD_WORKING_DIRECTORY", "/nonexistent"}}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddConfig(std::vector<BadInput>* cases) {
+  const std::string tiny = "tiny.textproto is not a valid config:";
+  const std::vector<BadInput> more = {
+      {"NoConfig", {"train"}, {"--config=FILE is missing", "config/examples/quickstart.textproto"}},
+      {"MissingConfig",
+       {"train", "--config=nowhere.textproto"},
+       {"nowhere.textproto does not exist", "check the path"}},
+      {"FolderAsConfig",
+       {"train", "--config=run"},
+       {"config run is a directory", "name a file in it"}},
+      {"EmptyConfig",
+       {"train", "--config=empty"},
+       {"empty is empty; write a text-format ExperimentConfig"}},
+      {"BinaryConfig",
+       {"train", "--config=run/selected.pth"},
+       {"run/selected.pth is binary; name a text-format ExperimentConfig"}},
+      {"ConfigIsJson", {"train", "--config=run/summary.json"}, {"run/summary.json:1:"}},
+      {"UnknownField",
+       TrainSet("training { epoch: 3 }"),
+       {tiny, "--set='training { epoch: 3 }':1:12:", "no field \"epoch\"",
+        "did you mean \"epochs\"?", "fields: epochs, batch_size"}},
+      {"UnknownFieldOfPlugin",
+       TrainModel("layers: 3"),
+       {"\"cmerc.M3NetOptions\" has no field \"layers\"", "fields: input_width"}},
+      {"UnknownPlugin",
+       TrainSet("backbone { [type.googleapis.com/cmerc.M3netOptions] {} }"),
+       {tiny, "no plugin cmerc.M3netOptions is linked into this program",
+        "did you mean cmerc.M3NetOptions?", "linked datasets: cmerc.OfficialPicklesOptions"}},
+      {"WrongPluginKind",
+       TrainSet("backbone { [type.googleapis.com/cmerc.NllOptions] {} }"),
+       {tiny, "backbone: cmerc.NllOptions is a loss, not a backbone", "linked backbones: "}},
+      {"PluginWithoutUrl",
+       TrainSet("backbone { [cmerc.M3NetOptions] {} }"),
+       {"write [type.googleapis.com/cmerc.M3NetOptions] instead of [cmerc.M3NetOptions]"}},
+      {"EntryWithoutLoss",
+       TrainLoss("weight: 2"),
+       {"losses[2].loss: no loss is given", "cmerc.FocalOptions"}},
+      {"UnclosedSet",
+       TrainSet("training { epochs: 3"),
+       {"--set='training { epochs: 3':1:10: \"{\" is never closed"}},
+      {"SetWithoutValue",
+       TrainSet("training { epochs: }"),
+       {"--set='training { epochs: }':1:20: expected a value, got }"}},
+      {"SetIsAnAssignment",
+       TrainSet("training.epochs=3"),
+       {"--set='training.epochs=3':1:9: expected"}},
+      {"UnknownEnumValue",
+       TrainSet("calibration { view_weights: FROZEN }"),
+       {"calibration.view_weights = FROZEN", "one of EPOCH_SNAPSHOT, LIVE, LIVE_WITH_GRADIENT"}},
+      {"TextForNumber",
+       TrainSet("training { epochs: 'three' }"),
+       {"training.epochs = 'three', must be an integer of 32 bits"}},
+      {"NumberTooLarge",
+       TrainSet("training { epochs: 3000000000 }"),
+       {"training.epochs = 3000000000, must be an integer of 32 bits"}},
+      {"BatchSizeZero",
+       TrainSet("training { batch_size: 0 }"),
+       {tiny, "training.batch_size = 0, must be >= 1"}},
+      {"NegativeLearningRate",
+       TrainSet("training { learning_rate: -1 }"),
+       {tiny, "training.learning_rate = -1, must be > 0"}},
+      {"NanLearningRate",
+       TrainSet("training { learning_rate: nan }"),
+       {"training.learning_rate = nan, must be finite and > 0"}},
+      {"InfiniteWeightDecay",
+       TrainSet("training { weight_decay: inf }"),
+       {"training.weight_decay = inf, must be finite and >= 0"}},
+      {"NegativeLossWeight",
+       TrainLoss("weight: -0.5 loss { [type.googleapis.com/cmerc.NllOptions] {} }"),
+       {tiny, "losses[0].weight = -0.5, must be >= 0"}},
+      {"EveryProblemAtOnce",
+       Train({"--set=training { epochs: 0 batch_size: -2 }", "--set=data { protocl: OFFICIAL }"}),
+       {"training.epochs = 0, must be >= 1", "training.batch_size = -2, must be >= 1",
+        "did you mean \"protocol\"?"}},
+      {"DropoutOfOne",
+       TrainModel("dropout: 1"),
+       {"backbone[cmerc.M3NetOptions].dropout = 1, must be in [0, 1)"}},
+      {"OddInputWidth",
+       TrainModel("input_width: 7"),
+       {"backbone: cmerc.M3NetOptions: input_width = 7, must be even"}},
+      {"TextOfAnotherWidthThanTheGraph",
+       TrainModel("text_linear: false"),
+       {"text_linear = false", "input_width = 8 to be the width of text, 32",
+        "set text_linear: true"}},
+      {"ModelLargerThanMemory",
+       TrainModel("graph_width: 2147483647"),
+       {"backbone: out of memory: you tried to allocate", "use a smaller model"}},
+      {"NoLossOfTheTask",
+       TrainLoss("weight: 0 loss { [type.googleapis.com/cmerc.NllOptions] {} }"),
+       {"losses: none with a weight above 0 does without views",
+        "[type.googleapis.com/cmerc.NllOptions]"}},
+      {"ClassWeightsOfTheWrongCount",
+       TrainLoss("loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: GIVEN "
+                 "weight: 1 weight: 2 } }"),
+       {"losses[0]: cmerc.NllOptions: 2 values of weight, must be 3"}},
+      {"RankingOfUnknownView",
+       TrainLoss("loss { [type.googleapis.com/cmerc.CalibrationRankingOptions] "
+                 "{ views: 'txt' } }"),
+       {"losses[1]: cmerc.CalibrationRankingOptions: views has \"txt\"",
+        "text, audio, visual, same_speaker, other_speakers"}},
+      {"UnknownModality",
+       TrainSet("data { modalities: 'video' }"),
+       {"data.modalities[0] = \"video\", must be one of: text, audio, visual"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddData(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
+      {"NoDataFiles",
+       TrainSet("data { dataset { [type.googleapis.com/cmerc.OfficialPicklesOptions] {} } }"),
+       {"data.dataset: cmerc.OfficialPicklesOptions: features_file and roberta_file are both not "
+        "set, give at least one"}},
+      {"MissingDataFile",
+       TrainPickle("nowhere.pkl"),
+       {"data.dataset: cmerc.OfficialPicklesOptions: roberta_file: nowhere.pkl",
+        "No such file or directory", "relative paths start at "}},
+      {"FolderAsDataFile", TrainPickle("run"), {"roberta_file: run: is a directory"}},
+      {"EmptyDataFile", TrainPickle("empty"), {"roberta_file: empty: ", "the file is empty"}},
+      {"TextAsDataFile", TrainPickle("tiny.textproto"), {"roberta_file: tiny.textproto: byte "}},
+      {"TruncatedPickle", TrainPickle("truncated.pkl"), {"truncated.pkl: byte ", "truncated"}},
+      {"PickleThatRunsAProgram",
+       TrainPickle("hostile.pkl"),
+       {"hostile.pkl: byte 2: ", "os.system", "allow"}},
+      {"PickleOfAnotherLayout", TrainPickle("difficulty.pkl"), {"difficulty.pkl", "fields"}},
+      {"NanFeature",
+       TrainPickle("nan.pkl"),
+       {"nan.pkl: conversation 'Ses1': text (field 3) utterance 1, column 0 is nan",
+        "replace the value in the file"}},
+      {"InfiniteFeature",
+       TrainPickle("infinite.pkl"),
+       {"conversation 'Ses0': text (field 3) utterance 0, column 1 is inf"}},
+      {"NegativeLabel",
+       TrainPickle("negative_label.pkl"),
+       {"conversation 'Ses2': labels (field 2) utterance 1 has label -1, want 0 to "}},
+      {"LabelOutOfRange",
+       TrainPickle("good.pkl", "class_names: 'calm'"),
+       {"conversation 'Ses0': labels (field 2) utterance 1 has label 1, want 0 to 0",
+        "class_names"}},
+      {"UnequalLengths",
+       TrainPickle("lengths.pkl"),
+       {"conversation 'Ses0': text (field 3) has 1 utterances, want 2, the number of its labels"}},
+      {"UnequalWidths", TrainPickle("widths.pkl"), {"conversation 'Ses1': text (field 3)"}},
+      {"NothingToTrainOn",
+       TrainPickle("no_train.pkl"),
+       {"no_train.pkl: there is no conversation to train on, want >= 1"}},
+      {"NothingToTestOn",
+       TrainPickle("no_test.pkl"),
+       {"no_test.pkl: there is no conversation to test on, want >= 1"}},
+      {"NothingToSelectOn",
+       TrainPickle("no_valid.pkl"),
+       {"the validation split of the dataset is empty", "set data { protocol: OFFICIAL }"}},
+      {"ConversationInTwoSplits",
+       TrainPickle("overlap.pkl"),
+       {"overlap.pkl: conversation 'Ses0' is in the train list and in the test list"}},
+      {"ConversationThatIsNotThere",
+       TrainPickle("unknown_id.pkl"),
+       {"unknown_id.pkl: conversation 'Ses9'", "has no such conversation"}},
+      {"SyntheticLengthsThatDecrease",
+       TrainSynthetic("min_length: 5"),
+       {"min_length, mean_length, max_length = 5, 3, 4, must not decrease"}},
+      {"SyntheticModalityTwice",
+       TrainSynthetic("modalities { name: 'text' } modalities { name: 'text' }"),
+       {"data.dataset: cmerc.SyntheticOptions: ", "text"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddCurriculum(std::vector<BadInput>* cases) {
+  const std::string want = "`cmerc difficulty`";
+  const std::vector<BadInput> more = {
+      {"CurriculumWithoutScheduler",
+       TrainSet("curriculum {}"),
+       {"curriculum.scheduler: no scheduler is given", "cmerc.BabyStepOptions"}},
+      {"CurriculumWithoutDifficulties",
+       TrainCurriculum(""),
+       {"curriculum.scheduler needs difficulties", "set curriculum.difficulty_file"}},
+      {"TwoSourcesOfDifficulties",
+       TrainCurriculum("difficulty_file: 'a.json' difficulty_checkpoint: 'b.pth'"),
+       {"difficulty_file = \"a.json\" and difficulty_checkpoint = \"b.pth\"", "keep one"}},
+      {"MissingDifficultyFile",
+       TrainCurriculum("difficulty_file: 'nowhere.json'"),
+       {"nowhere.json: No such file or directory", want}},
+      {"FolderAsDifficultyFile",
+       TrainCurriculum("difficulty_file: 'run'"),
+       {"run: this is no regular file"}},
+      {"EmptyDifficultyFile", TrainCurriculum("difficulty_file: 'empty'"), {"empty: "}},
+      {"DifficultyFileWithUnknownField",
+       TrainCurriculum("difficulty_file: 'run/summary.json'"),
+       {"run/summary.json: ", want}},
+      {"TruncatedDifficultyFile",
+       TrainCurriculum("difficulty_file: 'truncated.json'"),
+       {"truncated.json: ", want}},
+      {"DifficultyPickleThatRunsAProgram",
+       TrainCurriculum("difficulty_file: 'hostile.pkl'"),
+       {"hostile.pkl: byte 2: ", "os.system"}},
+      {"NanDifficulty",
+       TrainCurriculum("difficulty_file: 'nan.json'"),
+       {"nan.json: the difficulty of train_0 is nan, want a finite number"}},
+      {"DifficultyTwice",
+       TrainCurriculum("difficulty_file: 'twice.json'"),
+       {"twice.json: train_0 occurs twice"}},
+      {"DifficultiesOfAnotherDataset",
+       TrainCurriculum("difficulty_file: 'difficulty.pkl'"),
+       {"difficulties of difficulty.pkl are not those of this dataset",
+        "4 of 4 training conversations have none (train_0", "(Ses0)", "cmerc difficulty"}},
+      {"MissingDifficultyCheckpoint",
+       TrainCurriculum("difficulty_checkpoint: 'nowhere.pth'"),
+       {"nowhere.pth: No such file or directory; want a checkpoint"}},
+      {"DifficultyCheckpointOfAnotherModel",
+       Train({"--set=curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] {} } "
+              "difficulty_checkpoint: 'run/selected.pth' }",
+              "--set=data { dataset { [type.googleapis.com/cmerc.SyntheticOptions] { "
+              "num_classes: 4 } } }"}),
+       {"run/selected.pth: these are not the weights of this model",
+        "smax_fc.bias has shape [3], want [4]"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddCheckpoints(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
+      {"NoCheckpoint", {"evaluate"}, {"--checkpoint=FILE is missing", "selected.pth"}},
+      {"NoCheckpointForDifficulty",
+       {"difficulty", "--output=x.json"},
+       {"--checkpoint=FILE is missing"}},
+      {"MissingCheckpoint",
+       {"evaluate", "--checkpoint=nowhere.pth"},
+       {"nowhere.pth: No such file or directory; want a checkpoint"}},
+      {"FolderAsCheckpoint", {"evaluate", "--checkpoint=run"}, {"run: ", "run/selected.pth"}},
+      {"EmptyCheckpoint", {"evaluate", "--checkpoint=empty"}, {"empty: not a checkpoint"}},
+      {"TextAsCheckpoint",
+       {"evaluate", "--checkpoint=run/metrics.jsonl"},
+       {"run/metrics.jsonl: not a checkpoint", "want the file of `cmerc train`"}},
+      {"TruncatedCheckpoint",
+       {"evaluate", "--checkpoint=truncated.pth"},
+       {"truncated.pth: not a checkpoint, or a damaged one"}},
+      {"PickleAsCheckpoint", {"evaluate", "--checkpoint=hostile.pkl"}, {"hostile.pkl: "}},
+      {"CheckpointFromPythonWithoutConfig",
+       {"evaluate", "--checkpoint=python.pth"},
+       {"python.pth holds weights alone", "say how they were trained: --config="}},
+      {"CheckpointFromPythonOfAnotherModel",
+       {"evaluate", "--checkpoint=python.pth", "--config=tiny.textproto"},
+       {"python.pth: these are not the weights of this model",
+        "gru_l.bias_hh_l0 has shape [48], want [12]",
+        "Give the config the model was trained with"}},
+      {"CheckpointOfAnotherModel",
+       Evaluate(
+           {"--set=backbone { [type.googleapis.com/cmerc.M3NetOptions] { graph_width: 16 } }"}),
+       {"run/selected.pth: these are not the weights of this model",
+        "smax_fc.weight has shape [3, 48], want [3, 96]"}},
+      {"StandardisationOfAnotherDataset",
+       Evaluate({"--set=data { modalities: 'text' }"}),
+       {"run/selected.pth", "standardisation", "use the dataset the model was trained on"}},
+      {"EvaluateWithBadSet",
+       Evaluate({"--set=training { batch_size: 0 }"}),
+       {"the config in run/selected.pth is not a valid config", "training.batch_size = 0"}},
+      {"UnknownSplit", Evaluate({"--split=dev"}), {"--split=dev, must be train, valid or test"}},
+      {"EmptySplit",
+       Evaluate({"--split=valid", "--set=data { protocol: OFFICIAL }"}),
+       {"--split=valid: this split is empty", "data.protocol"}},
+      {"DifficultyWithoutOutput",
+       Difficulty({}),
+       {"--output=FILE is missing (NAME.json or NAME.pkl)"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddOutputs(std::vector<BadInput>* cases) {
+  const std::string remedy = "choose a folder that can be written";
+  const std::vector<BadInput> more = {
+      {"TrainIntoAFile",
+       Train({"--output=tiny.textproto"}),
+       {"--output=tiny.textproto: this is not a folder; choose another"}},
+      {"TrainBelowAFile",
+       Train({"--output=tiny.textproto/run"}),
+       {"--output=tiny.textproto/run", "Not a directory", remedy}},
+      {"TrainIntoAFolderThatCannotBeMade",
+       Train({"--output=/proc/cmerc"}),
+       {"--output=/proc/cmerc: cannot create /proc/cmerc", remedy}},
+      {"TrainIntoAFolderThatCannotBeWritten",
+       Train({"--output=/proc/self"}),
+       {"--output=/proc/self: cannot write into /proc/self", remedy}},
+      {"TrainOverARun",
+       Train({"--output=run"}),
+       {"--output=run holds a run already", "choose another folder, or --overwrite"}},
+      {"BadInputLeavesTheRunThatItWouldHaveReplaced",
+       Train({"--output=run", "--overwrite",
+              "--set=backbone { [type.googleapis.com/cmerc.M3NetOptions] { input_width: 5 } }"}),
+       {"input_width = 5, must be even"}},
+      {"EvaluateIntoAFolder",
+       Evaluate({"--output=run"}),
+       {"--output=run: this is a folder; choose the name of a file"}},
+      {"EvaluateIntoAMissingFolder",
+       Evaluate({"--output=nowhere/scores.json"}),
+       {"--output=nowhere/scores.json: cannot write into nowhere", "create that folder"}},
+      {"EvaluateBelowAFile",
+       Evaluate({"--output=tiny.textproto/scores.json"}),
+       {"cannot write into tiny.textproto: Not a directory", remedy}},
+      {"EvaluateIntoAFolderThatCannotBeWritten",
+       Evaluate({"--output=/proc/scores.json"}),
+       {"--output=/proc/scores.json: cannot write into /proc", remedy}},
+      {"EvaluateIntoADevice",
+       Evaluate({"--output=/dev/null"}),
+       {"--output=/dev/null: this is no regular file; choose the name of a file"}},
+      {"DifficultyIntoAFolder", Difficulty({"--output=run"}), {"--output=run: this is a folder"}},
+      {"DifficultyIntoAFolderThatCannotBeWritten",
+       Difficulty({"--output=/proc/difficulty.pkl"}),
+       {"--output=/proc/difficulty.pkl: cannot write into /proc", remedy}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+// {"train_0": 0.5, ...} as our own file has it.
+std::string DifficultyJson(const std::vector<std::pair<std::string, std::string>>& entries) {
+  std::string json;
+  for (const auto& [id, difficulty] : entries) {
+    absl::StrAppend(&json, json.empty() ? "" : ",", "{\"conversation\": \"", id,
+                    "\", \"difficulty\": ", difficulty, "}");
+  }
+  return absl::StrCat("{\"conversations\": [", json, "]}");
+}
+
+}  // namespace
+
+std::ostream& operator<<(std::ostream& out, const BadInput& input) {
+  out << "cmerc";
+  for (const std::string& arg : input.args) out << " '" << arg << "'";
+  return out;
+}
+
+const std::vector<BadInput>& BadInputs() {
+  static const auto* cases = [] {
+    auto* all = new std::vector<BadInput>;
+    AddCommandLine(all);
+    AddConfig(all);
+    AddData(all);
+    AddCurriculum(all);
+    AddCheckpoints(all);
+    AddOutputs(all);
+    return all;
+  }();
+  return *cases;
+}
+
+void WriteBadFiles(const std::string& folder) {
+  const auto write = [&](const std::string& name, const std::string& contents) {
+    WriteFile(absl::StrCat(folder, "/", name), contents);
+  };
+  write("empty", "");
+
+  const TinyCorpus good;
+  const std::string bytes = PickleOf(good);
+  write("good.pkl", bytes);
+  write("truncated.pkl", bytes.substr(0, bytes.size() / 2));
+  write("hostile.pkl", PickleThatRuns("touch hostile"));
+  const auto write_corpus = [&](const std::string& name, const auto& spoil) {
+    TinyCorpus corpus = good;
+    spoil(corpus);
+    write(name, PickleOf(corpus));
+  };
+  write_corpus("nan.pkl", [](TinyCorpus& c) {
+    c.conversations[1].text[1][0] = std::numeric_limits<double>::quiet_NaN();
+  });
+  write_corpus("infinite.pkl", [](TinyCorpus& c) {
+    c.conversations[0].text[0][1] = std::numeric_limits<double>::infinity();
+  });
+  write_corpus("negative_label.pkl", [](TinyCorpus& c) { c.conversations[2].labels[1] = -1; });
+  write_corpus("lengths.pkl", [](TinyCorpus& c) { c.conversations[0].text.pop_back(); });
+  write_corpus("widths.pkl", [](TinyCorpus& c) { c.conversations[1].text = {{1}, {2}}; });
+  write_corpus("no_train.pkl", [](TinyCorpus& c) { c.train.clear(); });
+  write_corpus("no_valid.pkl", [](TinyCorpus& c) { c.valid.clear(); });
+  write_corpus("no_test.pkl", [](TinyCorpus& c) { c.test.clear(); });
+  write_corpus("overlap.pkl", [](TinyCorpus& c) { c.test.push_back("Ses0"); });
+  write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
+
+  pickle::Writer difficulty;
+  difficulty.EmptyDict();
+  difficulty.Mark();
+  difficulty.String("Ses0");
+  difficulty.Float(0.5);
+  difficulty.SetItems();
+  write("difficulty.pkl", std::move(difficulty).Finish());
+  write("nan.json", DifficultyJson({{"train_0", "\"NaN\""}}));
+  write("twice.json", DifficultyJson({{"train_0", "1"}, {"train_0", "1"}}));
+  write("truncated.json", "{\"conversations\": [{\"conversation\": \"train_0\", \"diff");
+
+  const std::string checkpoint = ReadFile(folder + "/run/selected.pth");
+  write("truncated.pth", checkpoint.substr(0, checkpoint.size() / 2));
+  write("python.pth", ReadFile("tests/golden/data/meld_state0.pt"));
+}
+
+}  // namespace cmerc

@@ -1,0 +1,59 @@
+// The optimiser against LibTorch's.
+#include "calibration/adam.h"
+
+#include <gtest/gtest.h>
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+
+TEST(AdamTest, StepsAsLibTorchDoes) {
+  torch::manual_seed(1);
+  // The last one is large enough for several threads, and its gradient is transposed.
+  const std::vector<torch::IntArrayRef> shapes = {{}, {3}, {300, 400}};
+  std::vector<Tensor> ours, theirs;
+  for (const torch::IntArrayRef shape : shapes) {
+    ours.push_back(torch::randn(shape).requires_grad_());
+    theirs.push_back(ours.back().detach().clone().requires_grad_());
+  }
+  const auto options = torch::optim::AdamOptions(1e-2).weight_decay(0.1).betas({0.8, 0.99});
+  Adam optimizer(ours, options);
+  torch::optim::Adam reference(theirs, options);
+  for (int step = 0; step < 5; ++step) {
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      // Never a gradient at first, and then one now and then.
+      const bool none = i == 1 && step % 2 == 0;
+      const Tensor gradient = i == 2 ? torch::randn({400, 300}).t() : torch::randn(shapes[i]);
+      if (!none) ours[i].mutable_grad() = gradient.clone();
+      if (!none) {
+        theirs[i].mutable_grad() = gradient.clone();
+      } else if (step > 0) {
+        theirs[i].mutable_grad() = torch::zeros(shapes[i]);
+      }
+    }
+    optimizer.step();
+    reference.step();
+    for (size_t i = 0; i < shapes.size(); ++i) {
+      // Steps of 1e-2 from numbers of order 1: float32 rounding of the sum, 6e-8 each step, and of
+      // the quotient.
+      EXPECT_LE((ours[i] - theirs[i]).abs().max().item<double>(), 1e-6)
+          << "parameter " << i << ", step " << step;
+      EXPECT_FALSE(ours[i].grad().defined());
+    }
+  }
+}
+
+TEST(AdamTest, AWrittenParameterHasANewVersion) {
+  Tensor parameter = torch::ones({2}).requires_grad_();
+  Adam optimizer(std::vector<Tensor>{parameter}, torch::optim::AdamOptions(1));
+  const auto before = parameter._version();
+  parameter.mutable_grad() = torch::ones({2});
+  optimizer.step();
+  EXPECT_GT(parameter._version(), before);
+  // The first step of Adam is the learning rate.
+  EXPECT_NEAR(parameter[0].item<double>(), 0, 1e-6);
+}
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,281 @@
+#include "calibration/prepared_data.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/calibration/stub.h"
+
+namespace cmerc {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Conversations c0 to c5 of StubInfo(). Train 0 and 2, valid 3, train + valid in an order of its
+// own, test 1 and 4.
+class FakeDataset final : public Dataset {
+ public:
+  FakeDataset() : info_(StubInfo()) {
+    torch::manual_seed(7);
+    for (const int64_t length : {4, 2, 3, 5, 1}) {
+      conversations.push_back(
+          RandomConversation("c" + std::to_string(conversations.size()), length));
+    }
+  }
+
+  const DatasetInfo& info() const override { return info_; }
+  int64_t size() const override { return static_cast<int64_t>(conversations.size()); }
+  absl::StatusOr<Conversation> Get(int64_t index) const override {
+    if (index == unreadable) return absl::DataLossError("cannot read this one");
+    return conversations[index];
+  }
+  absl::Span<const int64_t> split(Split split) const override {
+    return split == Split::kTrain           ? train
+           : split == Split::kValid         ? valid
+           : split == Split::kTrainAndValid ? train_and_valid
+                                            : test;
+  }
+
+  std::vector<Conversation> conversations;
+  int64_t unreadable = -1;
+  std::vector<int64_t> train = {0, 2};
+  std::vector<int64_t> valid = {3};
+  std::vector<int64_t> train_and_valid = {3, 0, 2};
+  std::vector<int64_t> test = {1, 4};
+
+ private:
+  const DatasetInfo info_;
+};
+
+DataConfig Config(DataConfig::Protocol protocol, bool standardize = false) {
+  DataConfig config;
+  config.set_protocol(protocol);
+  config.set_standardize(standardize);
+  return config;
+}
+
+PreparedData Prepare(const Dataset& dataset, const DataConfig& config,
+                     const Standardization* given = nullptr) {
+  absl::StatusOr<PreparedData> data = PrepareData(dataset, config, given);
+  TORCH_CHECK(data.ok(), data.status().ToString());
+  return *std::move(data);
+}
+
+// All of a stream's rows in the training split.
+torch::Tensor TrainingRows(const PreparedData& data, size_t modality, size_t stream) {
+  std::vector<torch::Tensor> rows;
+  for (const int64_t i : data.train) {
+    rows.push_back(data.conversations[i].features[modality][stream]);
+  }
+  return torch::cat(rows).to(torch::kFloat64);
+}
+
+std::vector<int64_t> CountLabels(const FakeDataset& dataset, const std::vector<int64_t>& indices) {
+  std::vector<int64_t> counts(3);
+  for (const int64_t i : indices) {
+    for (int64_t u = 0; u < dataset.conversations[i].length(); ++u) {
+      ++counts[dataset.conversations[i].labels[u].item<int64_t>()];
+    }
+  }
+  return counts;
+}
+
+TEST(PreparedDataTest, HeldOutKeepsTheSplits) {
+  const FakeDataset dataset;
+  const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT));
+  EXPECT_THAT(data.train, ElementsAre(0, 2));
+  EXPECT_THAT(data.valid, ElementsAre(3));
+  EXPECT_THAT(data.test, ElementsAre(1, 4));
+  EXPECT_EQ(data.info.class_counts, CountLabels(dataset, {0, 2}));
+  EXPECT_EQ(&data.split(Split::kTrain), &data.train);
+  EXPECT_EQ(&data.split(Split::kValid), &data.valid);
+  EXPECT_EQ(&data.split(Split::kTest), &data.test);
+  EXPECT_FALSE(data.standardization.has_value());
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    EXPECT_TRUE(
+        data.conversations[i].features[1][0].is_same(dataset.conversations[i].features[1][0]));
+  }
+}
+
+TEST(PreparedDataTest, OfficialTrainsOnTrainAndValidInItsOrder) {
+  const FakeDataset dataset;
+  const PreparedData data = Prepare(dataset, Config(DataConfig::OFFICIAL));
+  EXPECT_THAT(data.train, ElementsAre(3, 0, 2));
+  EXPECT_TRUE(data.valid.empty());
+  EXPECT_THAT(data.test, ElementsAre(1, 4));
+  EXPECT_EQ(data.info.class_counts, CountLabels(dataset, {3, 0, 2}));
+  EXPECT_NE(data.info.class_counts, CountLabels(dataset, {0, 2}));
+}
+
+TEST(PreparedDataTest, ChoosesModalitiesInTheDatasetsOrder) {
+  const FakeDataset dataset;
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  config.add_modalities("audio");
+  const PreparedData audio = Prepare(dataset, config);
+  ASSERT_EQ(audio.info.modalities.size(), 1U);
+  EXPECT_EQ(audio.info.modalities[0].name, "audio");
+  ASSERT_EQ(audio.conversations[0].features.size(), 1U);
+  EXPECT_TRUE(audio.conversations[0].features[0][0].equal(dataset.conversations[0].features[1][0]));
+  EXPECT_TRUE(ValidateBatch(audio.MakeBatch({0, 3}), audio.info).ok());
+
+  config.add_modalities("text");
+  const PreparedData both = Prepare(dataset, config);
+  ASSERT_EQ(both.info.modalities.size(), 2U);
+  EXPECT_EQ(both.info.modalities[0].name, "text");
+}
+
+TEST(PreparedDataTest, AModalityThatTheDatasetDoesNotHave) {
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  config.add_modalities("text");
+  config.add_modalities("smell");
+  const absl::Status status = PrepareData(FakeDataset(), config).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "data.modalities[1] = \"smell\", must be one of: text, audio");
+}
+
+TEST(PreparedDataTest, StandardisesByTheTrainingSplit) {
+  FakeDataset dataset;
+  for (Conversation& conversation : dataset.conversations) {
+    conversation.features[1][0] = conversation.features[1][0] * 1000 + 500;
+  }
+  for (const auto protocol : {DataConfig::HELD_OUT, DataConfig::OFFICIAL}) {
+    const PreparedData data = Prepare(dataset, Config(protocol, true));
+    for (const auto& [modality, stream] : {std::pair(0, 0), std::pair(0, 1), std::pair(1, 0)}) {
+      const torch::Tensor rows = TrainingRows(data, modality, stream);
+      // Float32 features: each is off by at most its rounding, 1e-7 of values up to 3; the mean is
+      // rounded too, 500 * 6e-8 before it is divided by the deviation of about 1000.
+      EXPECT_LE(rows.mean(0).abs().max().item<double>(), 1e-6);
+      EXPECT_LE((rows.var(0, /*unbiased=*/false) - 1).abs().max().item<double>(), 2e-6);
+    }
+    // The same shift and scale elsewhere.
+    const auto& stream = data.standardization->modalities(1).streams(0);
+    const float x = dataset.conversations[4].features[1][0][0][2].item<float>();
+    EXPECT_NEAR(data.conversations[4].features[1][0][0][2].item<float>(),
+                (x - stream.mean(2)) / stream.deviation(2), 1e-6);
+  }
+  const PreparedData held_out = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
+  const PreparedData official = Prepare(dataset, Config(DataConfig::OFFICIAL, true));
+  EXPECT_FALSE(MessageDifferencer::Equals(*held_out.standardization, *official.standardization));
+}
+
+TEST(PreparedDataTest, AConstantFeatureBecomesZeroAndKeepsItsScale) {
+  FakeDataset dataset;
+  for (size_t i = 0; i < dataset.conversations.size(); ++i) {
+    torch::Tensor& audio = dataset.conversations[i].features[1][0];
+    audio.select(1, 0).fill_(0.1F);
+    audio.select(1, 1).fill_(0);
+    // Constant in training, not in testing.
+    audio.select(1, 2).fill_(i == 1 ? 1e6F + 2 : 1e6F);
+  }
+  const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
+  EXPECT_TRUE(TrainingRows(data, 1, 0).equal(torch::zeros({7, 3}, torch::kFloat64)));
+  EXPECT_THAT(data.standardization->modalities(1).streams(0).deviation(), ElementsAre(1, 1, 1));
+  EXPECT_TRUE(data.conversations[1].features[1][0].select(1, 2).equal(torch::full({2}, 2.0F)));
+}
+
+TEST(PreparedDataTest, StreamsThatAreOneTensorStayOne) {
+  FakeDataset dataset;
+  for (Conversation& conversation : dataset.conversations) {
+    conversation.features[0][1] = conversation.features[0][0];
+  }
+  const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
+  for (const Conversation& conversation : data.conversations) {
+    EXPECT_TRUE(conversation.features[0][1].is_same(conversation.features[0][0]));
+  }
+  // One conversation alone does not make the streams one.
+  FakeDataset mixed;
+  mixed.conversations[0].features[0][1] = mixed.conversations[0].features[0][0];
+  const PreparedData apart = Prepare(mixed, Config(DataConfig::HELD_OUT, true));
+  EXPECT_LE(TrainingRows(apart, 0, 1).mean(0).abs().max().item<double>(), 1e-6);
+}
+
+TEST(PreparedDataTest, AGivenStandardisationIsUsedWhateverTheConfigSays) {
+  const FakeDataset dataset;
+  Standardization given;
+  for (const auto& modality : StubInfo().modalities) {
+    auto* entry = given.add_modalities();
+    for (int64_t s = 0; s < modality.num_streams; ++s) {
+      auto* stream = entry->add_streams();
+      for (int64_t d = 0; d < modality.width; ++d) {
+        stream->add_mean(2);
+        stream->add_deviation(4);
+      }
+    }
+  }
+  for (const bool standardize : {false, true}) {
+    const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, standardize), &given);
+    EXPECT_TRUE(data.conversations[3].features[0][1].equal(
+        (dataset.conversations[3].features[0][1] - 2) / 4));
+    EXPECT_TRUE(MessageDifferencer::Equals(*data.standardization, given));
+  }
+
+  const auto problem = [&](const Standardization& standardization) {
+    const absl::Status status =
+        PrepareData(dataset, Config(DataConfig::HELD_OUT), &standardization).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  Standardization narrow = given;
+  narrow.mutable_modalities(1)->mutable_streams(0)->mutable_mean()->RemoveLast();
+  Standardization fewer = given;
+  fewer.mutable_modalities()->RemoveLast();
+  Standardization streams = given;
+  streams.mutable_modalities(0)->mutable_streams()->RemoveLast();
+  Standardization zero = given;
+  zero.mutable_modalities(0)->mutable_streams(0)->set_deviation(1, 0);
+  Standardization not_a_number = given;
+  not_a_number.mutable_modalities(0)->mutable_streams(0)->set_mean(1, NAN);
+  for (const Standardization& bad : {narrow, fewer, streams, zero, not_a_number}) {
+    EXPECT_THAT(problem(bad), HasSubstr("does not fit this dataset"));
+  }
+}
+
+TEST(PreparedDataTest, EmptySplits) {
+  const auto problem = [](const FakeDataset& dataset, DataConfig::Protocol protocol) {
+    const absl::Status status = PrepareData(dataset, Config(protocol)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  FakeDataset no_train;
+  no_train.train = {};
+  EXPECT_THAT(problem(no_train, DataConfig::HELD_OUT), HasSubstr("training split"));
+  FakeDataset no_test;
+  no_test.test = {};
+  EXPECT_THAT(problem(no_test, DataConfig::HELD_OUT), HasSubstr("test split"));
+  EXPECT_THAT(problem(no_test, DataConfig::OFFICIAL), HasSubstr("test split"));
+  FakeDataset no_valid;
+  no_valid.valid = {};
+  EXPECT_THAT(problem(no_valid, DataConfig::HELD_OUT),
+              testing::AllOf(HasSubstr("validation split"), HasSubstr("protocol: OFFICIAL")));
+  EXPECT_TRUE(PrepareData(no_valid, Config(DataConfig::OFFICIAL)).ok());
+}
+
+TEST(PreparedDataTest, AConversationThatCannotBeRead) {
+  FakeDataset dataset;
+  dataset.unreadable = 3;
+  EXPECT_EQ(PrepareData(dataset, Config(DataConfig::HELD_OUT)).status(),
+            absl::DataLossError("cannot read this one"));
+}
+
+TEST(PreparedDataTest, TheDescriptionOfADatasetIsAllOfIt) {
+  DatasetInfo info = StubInfo();
+  info.class_counts = {5, 0, 7};
+  const DatasetInfo back = InfoFromDescription(Describe(info));
+  EXPECT_TRUE(MessageDifferencer::Equals(Describe(back), Describe(info)));
+  EXPECT_EQ(back.name, "stub");
+  ASSERT_EQ(back.modalities.size(), 2U);
+  EXPECT_EQ(back.modalities[0].name, "text");
+  EXPECT_EQ(back.modalities[0].width, 3);
+  EXPECT_EQ(back.modalities[0].num_streams, 2);
+  EXPECT_EQ(back.class_names, info.class_names);
+  EXPECT_EQ(back.num_speakers, 2);
+  EXPECT_EQ(back.class_counts, info.class_counts);
+}
+
+}  // namespace
+}  // namespace cmerc

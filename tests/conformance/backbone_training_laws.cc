@@ -1,0 +1,191 @@
+// Laws of training a backbone: with every registered loss and every view, calibrated or not.
+#include <gtest/gtest.h>
+#include <torch/optim/adam.h>
+
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "calibration/train_step.h"
+#include "calibration/views.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/module_state.h"
+#include "tests/conformance/backbone_fixture.h"
+
+namespace cmerc::conformance {
+namespace {
+
+using torch::Tensor;
+
+constexpr CalibrationConfig::Weights kViewWeights[] = {CalibrationConfig::EPOCH_SNAPSHOT,
+                                                       CalibrationConfig::LIVE,
+                                                       CalibrationConfig::LIVE_WITH_GRADIENT};
+
+class BackboneTrainingLaws : public BackboneFixture {
+ protected:
+  void SetUp() override {
+    ASSERT_FALSE(Losses().plugins().empty())
+        << "no loss is linked in; add //losses:plugins to deps";
+  }
+
+  // Default options, weight 1.
+  std::vector<WeightedLoss> OneLoss(const PluginCase& plugin) const {
+    std::vector<WeightedLoss> losses;
+    auto loss = Create<Loss, const DatasetInfo&>(Losses(), plugin, info_);
+    EXPECT_TRUE(loss.ok()) << loss.status();
+    if (loss.ok()) losses.push_back({plugin.type, 1, *std::move(loss)});
+    return losses;
+  }
+
+  // Every linked loss, those that need no views with weight 1, the others with `weight`.
+  ExperimentConfig AllLosses(double weight) const {
+    ExperimentConfig config;
+    for (const auto& [type, plugin] : Losses().plugins()) {
+      const PluginCase one{type, ""};
+      const std::vector<WeightedLoss> made = OneLoss(one);
+      if (made.empty()) continue;
+      LossConfig* entry = config.add_losses();
+      entry->set_weight(made[0].loss->views().empty() ? 1 : weight);
+      *entry->mutable_loss() = ExactOptions(one).value();
+    }
+    return config;
+  }
+
+  // Steps over three batches, calibrated as `config` says; the state afterwards.
+  StateDict Train(const ExperimentConfig& config) const {
+    const auto model = Make(info_);
+    const auto snapshot = Make(info_);
+    if (model == nullptr || snapshot == nullptr) return {};
+    torch::manual_seed(3);
+    const auto losses = MakeLosses(config, info_);
+    EXPECT_TRUE(losses.ok()) << losses.status();
+    if (!losses.ok()) return {};
+    CopyState(*model, *snapshot);
+    torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
+    for (uint64_t step = 0; step < 3; ++step) {
+      const auto report = TrainStep(*model, *snapshot, adam, *losses,
+                                    RandomBatch({3, 5}, info_, 2 + step), config.calibration());
+      EXPECT_TRUE(report.ok()) << report.status();
+    }
+    return StateOf(*model);
+  }
+};
+
+TEST_P(BackboneTrainingLaws, AGradientReachesEveryParameter) {
+  const auto model = Make(info_);
+  ASSERT_NE(model, nullptr);
+  // Some of a batch's units may be off, by dropout or ReLU.
+  for (uint64_t seed = 2; seed < 6; ++seed) {
+    const Batch batch = RandomBatch({4, 1, 6}, info_, seed);
+    std::vector<Batch> inputs = {batch};
+    for (const View& view : AllViews(info_)) {
+      inputs.push_back(ApplyView(batch, view, CalibrationConfig::REAL_UTTERANCES));
+    }
+    for (const Batch& input : inputs) {
+      const Prediction prediction = Predict(*model, input);
+      ASSERT_TRUE(prediction.log_probs.requires_grad()) << "log_probs have no gradient";
+      (torch::nll_loss(prediction.log_probs, input.labels) + prediction.features.square().mean())
+          .backward();
+    }
+  }
+  for (const auto& parameter : model->named_parameters()) {
+    if (!parameter.value().requires_grad()) continue;
+    const Tensor& gradient = parameter.value().grad();
+    ASSERT_TRUE(gradient.defined()) << parameter.key() << " has no gradient";
+    EXPECT_TRUE(gradient.isfinite().all().item<bool>()) << parameter.key();
+    EXPECT_GT(gradient.abs().max().item<double>(), 0) << parameter.key() << " has no gradient";
+  }
+}
+
+TEST_P(BackboneTrainingLaws, TakesAStepWithEveryLossAndEveryView) {
+  for (const PluginCase& plugin : CasesOf(Losses())) {
+    for (const CalibrationConfig::Weights weights : kViewWeights) {
+      SCOPED_TRACE(testing::PrintToString(plugin) + ", " +
+                   CalibrationConfig::Weights_Name(weights));
+      const auto model = Make(info_);
+      const auto snapshot = Make(info_, 2);
+      const std::vector<WeightedLoss> losses = OneLoss(plugin);
+      ASSERT_TRUE(model != nullptr && snapshot != nullptr && !losses.empty());
+      CalibrationConfig config;
+      config.set_view_weights(weights);
+      torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
+      Backbone& for_views = weights == CalibrationConfig::EPOCH_SNAPSHOT ? *snapshot : *model;
+      const auto report =
+          TrainStep(*model, for_views, adam, losses, RandomBatch({4, 1, 6}, info_, 2), config);
+      ASSERT_TRUE(report.ok()) << report.status();
+      EXPECT_EQ(report->input.views.size(), losses[0].loss->views().size());
+      for (const auto& parameter : model->named_parameters()) {
+        EXPECT_TRUE(parameter.value().isfinite().all().item<bool>()) << parameter.key();
+      }
+    }
+  }
+}
+
+TEST_P(BackboneTrainingLaws, CalibratingWithWeightZeroCostsNothing) {
+  ExperimentConfig without = AllLosses(0);
+  ASSERT_GT(without.losses_size(), 0);
+  for (int i = without.losses_size() - 1; i >= 0; --i) {
+    if (without.losses(i).weight() == 0) without.mutable_losses()->DeleteSubrange(i, 1);
+  }
+  const StateDict want = Train(without);
+  const StateDict got = Train(AllLosses(0));
+  ASSERT_FALSE(want.empty());
+  ASSERT_EQ(got.size(), want.size());
+  for (const auto& [name, value] : want) EXPECT_TRUE(torch::equal(got.at(name), value)) << name;
+  // And the same comparison sees a difference where there is one.
+  const StateDict calibrated = Train(AllLosses(0.5));
+  bool all_equal = true;
+  for (const auto& [name, value] : want) {
+    all_equal = all_equal && torch::equal(calibrated.at(name), value);
+  }
+  EXPECT_EQ(all_equal, without.losses_size() == static_cast<int>(Losses().plugins().size()))
+      << "calibrating changed nothing";
+}
+
+TEST_P(BackboneTrainingLaws, ACheckpointBringsBackTheSameBits) {
+  const auto model = Make(info_, 1);
+  const auto restored = Make(info_, 2);
+  ASSERT_TRUE(model != nullptr && restored != nullptr);
+  // A step, so that whatever is trained or counted has moved.
+  torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-2));
+  const Batch batch = RandomBatch({3, 5}, info_, 2);
+  torch::nll_loss(Predict(*model, batch).log_probs, batch.labels).backward();
+  adam.step();
+  const std::string path = absl::StrCat(testing::TempDir(), "/conformance.pth");
+  const absl::Status written = WriteCheckpoint(path, StateOf(*model), CheckpointMetadata());
+  ASSERT_TRUE(written.ok()) << written;
+  const auto checkpoint = ReadCheckpoint(path);
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const absl::Status loaded = LoadState(checkpoint->state, *restored, path);
+  ASSERT_TRUE(loaded.ok()) << loaded;
+  model->eval();
+  restored->eval();
+  const torch::NoGradGuard no_grad;
+  const Batch other = RandomBatch({4, 2}, info_, 3);
+  ExpectSameBits(Predict(*restored, other), Predict(*model, other));
+}
+
+TEST_P(BackboneTrainingLaws, LearnsThreeConversationsByHeart) {
+  const auto model = Make(info_, 1, Dropout::kNone);
+  ASSERT_NE(model, nullptr);
+  const Batch batch = RandomBatch({3, 5, 4}, info_, 2);
+  torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-2));
+  double first = 0;
+  double last = 0;
+  for (int step = 0; step < 200; ++step) {
+    const Tensor loss = torch::nll_loss(Predict(*model, batch).log_probs, batch.labels);
+    last = loss.item<double>();
+    if (step == 0) first = last;
+    ASSERT_TRUE(loss.requires_grad());
+    adam.zero_grad();
+    loss.backward();
+    adam.step();
+  }
+  // Twelve utterances of random features: any model with a working gradient is far below.
+  EXPECT_LT(last, 0.5 * first);
+}
+
+INSTANTIATE_TEST_SUITE_P(Registered, BackboneTrainingLaws, testing::ValuesIn(CasesOf(Backbones())),
+                         CaseName);
+
+}  // namespace
+}  // namespace cmerc::conformance

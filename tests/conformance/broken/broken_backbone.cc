@@ -1,0 +1,138 @@
+// A backbone that obeys every law of the suite, and the same with one defect.
+//
+//   x = the modalities side by side, each the mean of its streams, and the speaker   [B, T, D]
+//   h_i = tanh(own x_i + mean over the context of i of shared x_j)                   [B, T,
+//   hidden_size] log_probs = log_softmax(Dropout(head h))
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/linear.h>
+
+#include "core/backbone.h"
+#include "core/torch_status.h"
+#include "tests/conformance/broken/broken_backbone.pb.h"
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+using Options = BrokenBackboneOptions;
+
+class BrokenBackbone final : public Backbone {
+ public:
+  static absl::StatusOr<std::unique_ptr<Backbone>> Create(const Options& options,
+                                                          const DatasetInfo& info) {
+    return CatchTorch([&] { return std::unique_ptr<Backbone>(new BrokenBackbone(options, info)); });
+  }
+
+ private:
+  static DatasetInfo Info(const Options& options, DatasetInfo info) {
+    if (options.defect() == Options::WRONG_INFO) info.class_names.push_back("surprise");
+    return info;
+  }
+
+  BrokenBackbone(const Options& options, const DatasetInfo& data)
+      : Backbone(Info(options, data)), defect_(options.defect()), dropout_(options.dropout()) {
+    int64_t width = 0;
+    for (size_t m = 0; m < data.modalities.size(); ++m) {
+      if (!Drops(m)) width += data.modalities[m].width;
+    }
+    if (Has(Options::THREE_MODALITIES)) {
+      TORCH_CHECK(data.modalities.size() == 3, "three modalities, please");
+    }
+    if (Has(Options::READS_LABELS)) ++width;
+    const int64_t hidden = options.hidden_size();
+    own_ = register_module("own", torch::nn::Linear(width, hidden));
+    shared_ = register_module("shared", torch::nn::Linear(width, hidden));
+    speakers_ = register_module(
+        "speakers",
+        torch::nn::Embedding(Has(Options::NINE_SPEAKERS) ? 9 : data.num_speakers, width));
+    head_ = register_module("head", torch::nn::Linear(hidden, info().num_classes()));
+    if (Has(Options::DEAD_PARAMETER)) register_parameter("dead", torch::randn({3}));
+    if (Has(Options::UNREGISTERED_TENSOR)) scale_ = torch::randn({hidden});
+    if (Has(Options::HUNDRED_UTTERANCES)) {
+      positions_ = register_module("positions", torch::nn::Embedding(100, width));
+    }
+    if (Has(Options::NORMALISES_PADDING)) {
+      norm_ = register_module("norm", torch::nn::BatchNorm1d(width));
+    }
+    if (Has(Options::OWN_SEED)) {
+      static int64_t models = 0;
+      const torch::NoGradGuard no_grad;
+      head_->bias.fill_(static_cast<double>(++models));
+    }
+  }
+
+  bool Has(Options::Defect defect) const { return defect_ == defect; }
+
+  bool Drops(size_t modality) const {
+    return Has(Options::DROPS_A_MODALITY) && modality > 0 &&
+           modality + 1 == info().modalities.size();
+  }
+
+  Prediction ForwardImpl(const Batch& batch) override {
+    const int64_t longest = batch.max_length();
+    const Tensor rows = PackedRows(batch.lengths, longest);
+    const Tensor x = Inputs(batch, rows);
+    const Tensor valid = ValidRows(batch.lengths, longest);
+    const Tensor all = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
+    Tensor weights = (Has(Options::IGNORES_CONTEXT) ? all : batch.context).to(torch::kFloat32);
+    if (Has(Options::LEAKS_ACROSS_CONTEXT)) weights = weights + 0.1 * all;
+    const Tensor count = Has(Options::COUNTS_PADDING)
+                             ? torch::full({1, 1, 1}, static_cast<double>(longest))
+                             : weights.sum(2, /*keepdim=*/true).clamp_min(1);
+    Tensor hidden = own_->forward(x) + (weights / count).bmm(shared_->forward(x));
+    hidden = hidden.flatten(0, 1).index_select(0, rows);
+    if (Has(Options::SEES_BATCH_MATES)) hidden = hidden - hidden.mean(0, /*keepdim=*/true);
+    if (Has(Options::DIVIDES_BY_ZERO)) {
+      const Tensor scale = batch.modalities[0].streams[0].abs().max();
+      hidden = hidden * (scale / scale);
+    }
+    if (Has(Options::REMEMBERS_BATCHES)) {
+      if (memory_.defined()) hidden = hidden + memory_;
+      memory_ = hidden.detach().mean(0, /*keepdim=*/true);
+    }
+    if (Has(Options::UNREGISTERED_TENSOR)) hidden = hidden * scale_;
+    Tensor features = torch::tanh(hidden);
+    if (Has(Options::DETACHED)) features = features.detach();
+    if (Has(Options::FAILS_ON_ONE_UTTERANCE)) features = features.squeeze();
+    const bool drops = is_training() || Has(Options::DROPOUT_IN_EVALUATION);
+    Tensor logits = head_->forward(torch::dropout(features, dropout_, drops));
+    if (Has(Options::REVERSED_GRADIENT)) logits = 2 * logits.detach() - logits;
+    return {Has(Options::LOGITS) ? logits : logits.log_softmax(1), features};
+  }
+
+  Tensor Inputs(const Batch& batch, const Tensor& rows) {
+    std::vector<Tensor> columns;
+    for (size_t m = 0; m < batch.modalities.size(); ++m) {
+      const std::vector<Tensor>& streams = batch.modalities[m].streams;
+      if (Has(Options::WRITES_TO_THE_BATCH)) Tensor(streams[0]).mul_(0.5);
+      if (Has(Options::NEEDS_CONTIGUOUS_FEATURES)) streams[0].view({-1});
+      if (!Drops(m)) columns.push_back(torch::stack(streams).mean(0));
+    }
+    if (Has(Options::READS_LABELS)) {
+      const Tensor column = torch::zeros({batch.speakers.numel(), 1});
+      column.index_copy_(0, rows, batch.labels.unsqueeze(1).to(torch::kFloat32));
+      columns.push_back(column.view({batch.speakers.size(0), -1, 1}));
+    }
+    Tensor x = torch::cat(columns, 2) + speakers_->forward(batch.speakers);
+    if (norm_) x = norm_->forward(x.flatten(0, 1)).view_as(x);
+    if (positions_) x = x + positions_->forward(torch::arange(batch.max_length()));
+    return x;
+  }
+
+  const Options::Defect defect_;
+  const double dropout_;
+  torch::nn::Linear own_ = nullptr;
+  torch::nn::Linear shared_ = nullptr;
+  torch::nn::Embedding speakers_ = nullptr;
+  torch::nn::Embedding positions_ = nullptr;  // null without its defect
+  torch::nn::BatchNorm1d norm_ = nullptr;     // null without its defect
+  torch::nn::Linear head_ = nullptr;
+  Tensor scale_;
+  Tensor memory_;
+};
+
+const Registered<BrokenBackboneOptions> kRegistered(Backbones(), BrokenBackbone::Create);
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,33 @@
+// The loss suite over the project's own plugins, with more of their options.
+#include <gtest/gtest.h>
+
+#include "core/loss.h"
+#include "tests/conformance/plugin_cases.h"
+
+namespace cmerc::conformance {
+namespace {
+
+const ExtraCase kExtraCases[] = {
+    {"cmerc.NllOptions", "class_weights: INVERSE_FREQUENCY"},
+    {"cmerc.NllOptions", "class_weights: CLASS_BALANCED"},
+    {"cmerc.LabelSmoothingOptions", "epsilon: 0 class_weights: INVERSE_FREQUENCY"},
+    {"cmerc.SupConOptions", "temperature: 0.5"},
+    {"cmerc.FocalOptions", "gamma: 0.5"},
+    {"cmerc.FocalOptions", "form: OFFICIAL_ALL_CLASSES"},
+    {"cmerc.CalibrationRankingOptions", "views: 'audio' views: 'same_speaker'"},
+    {"cmerc.MsclOptions", "semantics: OFFICIAL"},
+    {"cmerc.MsclOptions", "temperature: 0.005"},
+    {"cmerc.CsclOptions", "semantics: OFFICIAL"},
+};
+
+TEST(LossLinkageTest, TheBundleLinksThesePlugins) {
+  std::vector<std::string> types;
+  for (const auto& [type, plugin] : Losses().plugins()) types.push_back(type);
+  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.CalibrationRankingOptions", "cmerc.CsclOptions",
+                                             "cmerc.FocalOptions", "cmerc.LabelSmoothingOptions",
+                                             "cmerc.MsclOptions", "cmerc.NllOptions",
+                                             "cmerc.SupConOptions"}));
+}
+
+}  // namespace
+}  // namespace cmerc::conformance

@@ -1,0 +1,74 @@
+#include "core/torch_status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <new>
+#include <stdexcept>
+
+namespace cmerc {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// What CatchTorch makes of it.
+template <typename F>
+absl::Status Caught(F f) {
+  return CatchTorch([&]() -> int {
+           f();
+           return 0;
+         })
+      .status();
+}
+
+TEST(CatchTorchTest, PassesTheResultOn) {
+  const absl::StatusOr<std::string> result = CatchTorch([] { return std::string("yes"); });
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(*result, "yes");
+  const auto moved = CatchTorch([] { return std::make_unique<int>(3); });
+  EXPECT_EQ(**moved, 3);
+}
+
+TEST(CatchTorchTest, WhatTheCallerGaveIsInvalidArgument) {
+  EXPECT_EQ(Caught([] { TORCH_CHECK_INDEX(false, "index"); }), absl::InvalidArgumentError("index"));
+  EXPECT_EQ(Caught([] { TORCH_CHECK_VALUE(false, "value ", 3); }),
+            absl::InvalidArgumentError("value 3"));
+  EXPECT_EQ(Caught([] { TORCH_CHECK_TYPE(false, "type"); }), absl::InvalidArgumentError("type"));
+}
+
+TEST(CatchTorchTest, OtherErrorsAreInternal) {
+  EXPECT_EQ(Caught([] { TORCH_CHECK(false, "other"); }), absl::InternalError("other"));
+  EXPECT_EQ(Caught([] { throw std::runtime_error("standard"); }), absl::InternalError("standard"));
+  const absl::Status status = Caught([] { torch::mm(torch::ones({2, 3}), torch::ones({2, 3})); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("2x3"));
+}
+
+TEST(CatchTorchTest, NoBacktrace) {
+  const absl::Status status = Caught([] { torch::ones({2}).index_select(0, torch::tensor({9})); });
+  EXPECT_FALSE(status.ok());
+  EXPECT_THAT(std::string(status.message()),
+              testing::AllOf(Not(HasSubstr("frame #")), Not(HasSubstr("Exception raised from"))));
+}
+
+TEST(CatchTorchTest, OutOfMemoryIsResourceExhausted) {
+  EXPECT_EQ(Caught([] { throw std::bad_alloc(); }).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Caught([] { TORCH_CHECK_WITH(OutOfMemoryError, false, "GPU is full"); }),
+            absl::ResourceExhaustedError("GPU is full"));
+  // What LibTorch's allocator says when the processor's memory cannot hold a tensor.
+  EXPECT_EQ(Caught([] {
+              TORCH_CHECK(false, "DefaultCPUAllocator: not enough memory: you tried to allocate");
+            }).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Caught([] {
+              TORCH_CHECK(
+                  false, "[enforce fail at alloc.cpp:66] err == 0. DefaultCPUAllocator: ",
+                  "can't allocate memory: you tried to allocate 25600 bytes. Error code 12");
+            }),
+            absl::ResourceExhaustedError("out of memory: you tried to allocate 25600 bytes; use a "
+                                         "smaller model or batch"));
+}
+
+}  // namespace
+}  // namespace cmerc

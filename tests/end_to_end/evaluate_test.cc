@@ -1,0 +1,119 @@
+// `cmerc evaluate` gives the scores that the run gave.
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "metrics/text_report.h"
+#include "tests/bin/cmerc_process.h"
+#include "tests/bin/tiny_files.h"
+#include "tests/end_to_end/reports.h"
+
+namespace cmerc {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class EvaluateTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new std::string(NewFolder());
+    WriteFile(*folder_ + "/tiny.textproto", TinyConfig());
+    const Outcome trained = RunCmerc({"train", "--config=tiny.textproto", "--output=run",
+                                      "--set=training { epochs: 3 learning_rate: 0.01 }"},
+                                     *folder_);
+    ASSERT_EQ(trained.exit_code, 0) << trained.err;
+    summary_ = new RunSummary(ReadSummary(*folder_ + "/run"));
+  }
+
+  Outcome Evaluate(const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"evaluate", "--checkpoint=run/selected.pth"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Outcome outcome = RunCmerc(args, *folder_);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    return outcome;
+  }
+
+  static std::string* folder_;
+  static RunSummary* summary_;
+};
+
+std::string* EvaluateTest::folder_ = nullptr;
+RunSummary* EvaluateTest::summary_ = nullptr;
+
+TEST_F(EvaluateTest, TestScoresAreThoseOfTheSummary) {
+  const Outcome outcome = Evaluate({"--output=test.json"});
+  EXPECT_THAT(outcome.out, HasSubstr(FormatSplitReport(summary_->test())));
+  EXPECT_THAT(outcome.out, HasSubstr("split     test\n"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("without text")));
+
+  const EvaluationReport report = ReadEvaluation(*folder_ + "/test.json");
+  EXPECT_EQ(report.checkpoint(), "run/selected.pth");
+  EXPECT_EQ(report.split(), "test");
+  EXPECT_EQ(report.protocol(), summary_->protocol());
+  SplitReport expected = summary_->test();
+  expected.clear_views();
+  EXPECT_TRUE(MessageDifferencer::Equals(report.scores(), expected))
+      << report.scores().DebugString() << expected.DebugString();
+}
+
+TEST_F(EvaluateTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
+  const Outcome outcome = Evaluate({"--views", "--output=views.json"});
+  for (const char* view : {"text", "audio", "visual", "same_speaker", "other_speakers"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(std::string("\nwithout ") + view + " "));
+  }
+  const SplitReport scores = ReadEvaluation(*folder_ + "/views.json").scores();
+  EXPECT_EQ(scores.views_size(), 5);
+  EXPECT_TRUE(MessageDifferencer::Equals(scores, summary_->test())) << scores.DebugString();
+}
+
+TEST_F(EvaluateTest, OtherSplits) {
+  Evaluate({"--split=valid", "--output=valid.json"});
+  Evaluate({"--split", "train", "--output", "train.json"});
+  EXPECT_TRUE(MessageDifferencer::Equals(ReadEvaluation(*folder_ + "/valid.json").scores(),
+                                         summary_->valid()));
+  EXPECT_TRUE(MessageDifferencer::Equals(ReadEvaluation(*folder_ + "/train.json").scores(),
+                                         summary_->train()));
+}
+
+TEST_F(EvaluateTest, WithAConfigOfItsOwn) {
+  const Outcome same = Evaluate({"--config=tiny.textproto"});
+  EXPECT_THAT(same.out, HasSubstr(FormatSplitReport(summary_->test())));
+  // Other conversations of the same kind.
+  Evaluate({"--output=others.json",
+            "--set=data { dataset { [type.googleapis.com/cmerc.SyntheticOptions] { "
+            "test_conversations: 9 } } }"});
+  EXPECT_EQ(ReadEvaluation(*folder_ + "/others.json").scores().conversations(), 9);
+}
+
+TEST_F(EvaluateTest, ReplacesTheFileItWrites) {
+  WriteFile(*folder_ + "/old.json", "something else");
+  Evaluate({"--output=old.json"});
+  EXPECT_THAT(ReadFile(*folder_ + "/old.json"), StartsWith("{"));
+}
+
+TEST_F(EvaluateTest, WarnsOfClassesWithOtherNames) {
+  TinyCorpus corpus;
+  WriteFile(*folder_ + "/corpus.pkl", PickleOf(corpus));
+  const std::string data =
+      "data { dataset { [type.googleapis.com/cmerc.OfficialPicklesOptions] { "
+      "roberta_file: 'corpus.pkl' class_names: ";
+  const Outcome trained = RunCmerc({"train", "--config=tiny.textproto", "--output=named",
+                                    "--set=" + data + "['calm', 'angry'] } } }"},
+                                   *folder_);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const Outcome outcome = RunCmerc(
+      {"evaluate", "--checkpoint=named/selected.pth", "--set=" + data + "['angry', 'calm'] } } }"},
+      *folder_);
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.err, StartsWith("warning: the model was trained on the classes calm angry"));
+}
+
+}  // namespace
+}  // namespace cmerc
