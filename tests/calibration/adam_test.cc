@@ -11,9 +11,9 @@ using torch::Tensor;
 TEST(AdamTest, StepsAsLibTorchDoes) {
   torch::manual_seed(1);
   // The last one is large enough for several threads, and its gradient is transposed.
-  const std::vector<torch::IntArrayRef> shapes = {{}, {3}, {300, 400}};
+  const std::vector<std::vector<int64_t>> shapes = {{}, {3}, {300, 400}};
   std::vector<Tensor> ours, theirs;
-  for (const torch::IntArrayRef shape : shapes) {
+  for (const std::vector<int64_t>& shape : shapes) {
     ours.push_back(torch::randn(shape).requires_grad_());
     theirs.push_back(ours.back().detach().clone().requires_grad_());
   }

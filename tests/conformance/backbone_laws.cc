@@ -238,6 +238,27 @@ TEST_P(BackboneLaws, TensorsThatShareMemoryCountLikeCopies) {
   }
 }
 
+// The views of a batch are predicted together, so that what they share is computed once.
+TEST_P(BackboneLaws, ForwardAllIsForwardOfEach) {
+  const auto model = Make(info_);
+  ASSERT_NE(model, nullptr);
+  model->eval();
+  const torch::NoGradGuard no_grad;
+  std::vector<Batch> batches = {RandomBatch({3, 5}, info_, 2)};
+  for (const View& view : AllViews(info_)) {
+    batches.push_back(ApplyView(batches[0], view, CalibrationConfig::REAL_UTTERANCES));
+  }
+  batches.push_back(RandomBatch({1, 4}, info_, 3));
+  const auto predictions = model->ForwardAll(batches);
+  ASSERT_TRUE(predictions.ok()) << predictions.status();
+  ASSERT_EQ(predictions->size(), batches.size());
+  for (size_t i = 0; i < batches.size(); ++i) {
+    SCOPED_TRACE(testing::Message() << "batch " << i);
+    // What is shared may be computed in another order.
+    ExpectNear((*predictions)[i], Predict(*model, batches[i]), kReordered);
+  }
+}
+
 // A modality view leaves nothing of the modality but its mean; and without the view it is evidence,
 // or else masking it could calibrate nothing.
 TEST_P(BackboneLaws, AMaskedModalityLeavesOnlyItsMean) {

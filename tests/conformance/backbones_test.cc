@@ -25,7 +25,8 @@ const DeclareContextUse kContextUses[] = {
 TEST(BackboneLinkageTest, TheBundleLinksThesePlugins) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Backbones().plugins()) types.push_back(type);
-  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.GruOptions", "cmerc.M3NetOptions"}));
+  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.DialogueGcnOptions", "cmerc.GruOptions",
+                                             "cmerc.M3NetOptions"}));
 }
 
 }  // namespace

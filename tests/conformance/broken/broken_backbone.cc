@@ -101,6 +101,16 @@ class BrokenBackbone final : public Backbone {
     return {Has(Options::LOGITS) ? logits : logits.log_softmax(1), features};
   }
 
+  std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
+    std::vector<Prediction> predictions;
+    for (const Batch& batch : batches) {
+      const bool mixed_up = Has(Options::MIXES_UP_BATCHES) && !predictions.empty() &&
+                            batch.num_utterances() == batches[0].num_utterances();
+      predictions.push_back(mixed_up ? predictions[0] : ForwardImpl(batch));
+    }
+    return predictions;
+  }
+
   Tensor Inputs(const Batch& batch, const Tensor& rows) {
     std::vector<Tensor> columns;
     for (size_t m = 0; m < batch.modalities.size(); ++m) {
@@ -115,7 +125,10 @@ class BrokenBackbone final : public Backbone {
       columns.push_back(column.view({batch.speakers.size(0), -1, 1}));
     }
     Tensor x = torch::cat(columns, 2) + speakers_->forward(batch.speakers);
-    if (norm_) x = norm_->forward(x.flatten(0, 1)).view_as(x);
+    // One row has no variance.
+    if (norm_ && (x.size(0) * x.size(1) > 1 || !is_training())) {
+      x = norm_->forward(x.flatten(0, 1)).view_as(x);
+    }
     if (positions_) x = x + positions_->forward(torch::arange(batch.max_length()));
     return x;
   }
