@@ -94,9 +94,11 @@ struct Layer {
         for (int64_t k = 0; k < num_modalities; ++k) {
           const int64_t row = k * num_rows + i;
           const float* mean = means.data() + k * width;
+          const float sum_norm = utterance[i];
+          const float norm = node[row];
           float* out = result + row * width;
           for (int64_t h = 0; h < width; ++h) {
-            const float value = (mean[h] + sum[h] * utterance[i]) * node[row] + bias[h];
+            const float value = (mean[h] + sum[h] * sum_norm) * norm + bias[h];
             out[h] = value > 0 ? value : kNegativeSlope * value;
           }
         }
@@ -114,25 +116,28 @@ struct Layer {
       std::vector<float> sum(width), d_sum(width), d_value(width);
       float* bias_sum = d_bias + b * width;
       for (int64_t i = starts[b]; i < starts[b + 1]; ++i) {
+        const float sum_norm = utterance[i];
         UtteranceSum(i, sum.data());
         for (int64_t h = 0; h < width; ++h) d_sum[h] = 0;
         for (int64_t k = 0; k < num_modalities; ++k) {
           const int64_t row = k * num_rows + i;
           const float mean_norm = modality[k * num_conversations() + b];
+          const float norm = node[row];
+          const float* modality_sum = sums.data() + k * width;
+          const float* out = result + row * width;
+          const float* d_out = d_result + row * width;
           float along = 0;
 #pragma omp simd reduction(+ : along)
           for (int64_t h = 0; h < width; ++h) {
-            const float slope = result[row * width + h] > 0 ? 1 : kNegativeSlope;
-            const float d = d_result[row * width + h] * slope;
+            const float d = out[h] > 0 ? d_out[h] : kNegativeSlope * d_out[h];
             d_value[h] = d;
-            along += d * (sums[k * width + h] * mean_norm + sum[h] * utterance[i]);
+            along += d * (modality_sum[h] * mean_norm + sum[h] * sum_norm);
           }
           d_node[row] = along;
-          for (int64_t h = 0; h < width; ++h) {
-            bias_sum[h] += d_value[h];
-            d_means[k * width + h] += d_value[h] * node[row];
-            d_sum[h] += d_value[h] * node[row];
-          }
+          for (int64_t h = 0; h < width; ++h) bias_sum[h] += d_value[h];
+          float* d_mean = d_means.data() + k * width;
+          for (int64_t h = 0; h < width; ++h) d_mean[h] += d_value[h] * norm;
+          for (int64_t h = 0; h < width; ++h) d_sum[h] += d_value[h] * norm;
         }
         float along = 0;
 #pragma omp simd reduction(+ : along)
@@ -140,7 +145,7 @@ struct Layer {
         d_utterance[i] = along;
         for (int64_t k = 0; k < num_modalities; ++k) {
           float* d = d_nodes + (k * num_rows + i) * width;
-          for (int64_t h = 0; h < width; ++h) d[h] = d_sum[h] * utterance[i];
+          for (int64_t h = 0; h < width; ++h) d[h] = d_sum[h] * sum_norm;
         }
       }
       for (int64_t k = 0; k < num_modalities; ++k) {
@@ -150,7 +155,8 @@ struct Layer {
 #pragma omp simd reduction(+ : along)
         for (int64_t h = 0; h < width; ++h) along += d_mean[h] * sums[k * width + h];
         d_modality[at] = along;
-        for (int64_t h = 0; h < width; ++h) d_mean[h] *= modality[at];
+        const float mean_norm = modality[at];
+        for (int64_t h = 0; h < width; ++h) d_mean[h] *= mean_norm;
         for (int64_t i = starts[b]; i < starts[b + 1]; ++i) {
           float* d = d_nodes + (k * num_rows + i) * width;
           for (int64_t h = 0; h < width; ++h) d[h] += d_mean[h];

@@ -11,8 +11,8 @@
 
 namespace cmerc {
 
-// OutOfMemoryError (and "not enough memory") -> ResourceExhausted; index, value and type errors ->
-// InvalidArgument; any other -> Internal. The message has no backtrace.
+// OutOfMemoryError and what the CPU allocator throws -> ResourceExhausted; index, value and type
+// errors -> InvalidArgument; any other -> Internal. The message has no backtrace.
 absl::Status StatusFromException(const std::exception& exception);
 
 // Runs `f`, which may throw: StatusOr<what f returns>.

@@ -8,6 +8,9 @@ namespace cmerc::conformance {
 namespace {
 
 const ExtraCase kExtraCases[] = {
+    {"cmerc.DialogueGcnOptions", "encoder: GRU nodal_attention: false"},
+    {"cmerc.DialogueGcnOptions", "encoder: NO_ENCODER"},
+    {"cmerc.DialogueGcnOptions", "semantics: OFFICIAL max_length: 500"},
     {"cmerc.GruOptions", "cell: LSTM"},
     {"cmerc.GruOptions", "attention: false"},
     {"cmerc.GruOptions", "semantics: OFFICIAL residual: false"},
@@ -17,6 +20,7 @@ const ExtraCase kExtraCases[] = {
 };
 
 const DeclareContextUse kContextUses[] = {
+    {"cmerc.DialogueGcnOptions", "encoder: NO_ENCODER", ContextUse::kExact},
     {"cmerc.GruOptions", "attention: false", ContextUse::kIgnored},
     {"cmerc.M3NetOptions", "norm: LN text_encoder: NO_ENCODER hypergraph_layers: 0",
      ContextUse::kExact},
