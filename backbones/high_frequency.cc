@@ -275,6 +275,8 @@ HighFrequencyGraph MakeHighFrequencyGraph(const Tensor& context, int64_t num_mod
 Tensor HighFrequencyLayer(const Tensor& nodes, const HighFrequencyGraph& graph,
                           const Tensor& gate_weight, const Tensor& gate_bias,
                           const Packing& packing) {
+  TORCH_CHECK_VALUE(nodes.device().is_cpu(), "M3Net's graphs need nodes on the CPU, not on ",
+                    nodes.device());
   return HighFrequencyFunction::apply(nodes.contiguous(), gate_weight.contiguous(), gate_bias,
                                       graph.within, graph.between.contiguous(),
                                       packing.lengths().contiguous());

@@ -247,6 +247,8 @@ HypergraphNorms NormsByPosition(const Tensor& hyperedge_weight, const Tensor& no
 
 Tensor HypergraphLayer(const Tensor& nodes, const HypergraphNorms& norms, const Tensor& bias,
                        const Packing& packing) {
+  TORCH_CHECK_VALUE(nodes.device().is_cpu(), "M3Net's graphs need nodes on the CPU, not on ",
+                    nodes.device());
   return HypergraphFunction::apply(nodes.contiguous(), norms.modality.contiguous(),
                                    norms.utterance.contiguous(), norms.node.contiguous(), bias,
                                    packing.lengths().contiguous());
