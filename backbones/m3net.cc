@@ -22,7 +22,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -30,6 +29,7 @@
 #include "backbones/hypergraph.h"
 #include "backbones/m3net.pb.h"
 #include "backbones/memo.h"
+#include "backbones/modality_names.h"
 #include "backbones/packing.h"
 #include "backbones/sequence_encoder.h"
 #include "core/backbone.h"
@@ -61,14 +61,6 @@ std::shared_ptr<torch::nn::Module> AsBuffers(const torch::nn::Module& module) {
   return copy;
 }
 
-// The official name of a modality's parameters: linear_l, gru_a, ...
-std::string Suffix(const std::string& modality) {
-  if (modality == "text") return "l";
-  if (modality == "audio") return "a";
-  if (modality == "visual") return "v";
-  return modality;
-}
-
 // normBNa, normBNb, ...
 std::string NormName(const std::string& kind, int64_t stream) {
   return absl::StrCat(
@@ -88,15 +80,6 @@ std::optional<SequenceEncoder::Kind> EncoderKind(const M3NetOptions& options) {
       return std::nullopt;
   }
   return std::nullopt;
-}
-
-// Index of the modality that is normalised and encoded; -1: there is none of that name.
-int64_t EncodedModality(const M3NetOptions& options, const DatasetInfo& info) {
-  const std::string& name = options.encoded_modality();
-  for (size_t m = 0; m < info.modalities.size(); ++m) {
-    if (info.modalities[m].name == (name.empty() ? "text" : name)) return static_cast<int64_t>(m);
-  }
-  return name.empty() ? 0 : -1;
 }
 
 // Every reason why these options cannot be built for this data.
@@ -123,21 +106,13 @@ absl::Status Validate(const M3NetOptions& options, const DatasetInfo& info) {
     field("input_width", options.input_width(),
           "must be a multiple of 4 with text_encoder: TRANSFORMER (it has 4 heads)");
   }
-  if (info.modalities.empty()) errors.push_back("cmerc.M3NetOptions: the data has no modality");
-  std::vector<std::string> names;
-  std::set<std::string> suffixes;
-  for (const ModalityInfo& modality : info.modalities) {
-    names.push_back(modality.name);
-    if (modality.name.empty() || modality.name.find('.') != std::string::npos ||
-        !suffixes.insert(Suffix(modality.name)).second) {
-      errors.push_back(absl::StrCat("cmerc.M3NetOptions: the data has a modality \"", modality.name,
-                                    "\"; parameters are named after modalities, so their names "
-                                    "must not be empty, hold a '.', or be another's short name "
-                                    "(l for text, a for audio, v for visual)"));
-    }
+  for (const std::string& error : ModalityNameErrors(info)) {
+    errors.push_back(absl::StrCat("cmerc.M3NetOptions: ", error));
   }
-  const int64_t encoded = EncodedModality(options, info);
+  const int64_t encoded = FindModality(info, options.encoded_modality());
   if (encoded < 0) {
+    std::vector<std::string> names;
+    for (const ModalityInfo& modality : info.modalities) names.push_back(modality.name);
     field("encoded_modality", absl::StrCat("\"", options.encoded_modality(), "\""),
           absl::StrCat("must be a modality of the data: ", absl::StrJoin(names, ", ")));
   } else if (!info.modalities.empty() && !options.text_linear() &&
@@ -279,7 +254,7 @@ class M3Net final : public Backbone {
   M3Net(const M3NetOptions& options, const DatasetInfo& data)
       : Backbone(data), options_(options), official_(options.semantics() == OFFICIAL) {
     const auto& modalities = info().modalities;
-    const int64_t encoded = EncodedModality(options, info());
+    const int64_t encoded = FindModality(info(), options.encoded_modality());
     order_.push_back(encoded);
     for (int64_t m = 0; m < static_cast<int64_t>(modalities.size()); ++m) {
       if (m != encoded) order_.push_back(m);
@@ -329,7 +304,7 @@ class M3Net final : public Backbone {
   // The linear layer and the encoder of node type k.
   void AddLayers(size_t k, bool encode) {
     const ModalityInfo& modality = info().modalities[order_[k]];
-    const std::string suffix = Suffix(modality.name);
+    const std::string suffix = ShortModalityName(modality.name);
     const std::string linear_name = absl::StrCat("linear_", suffix);
     const torch::nn::LinearOptions linear(modality.width, options_.input_width());
     if (k > 0 || options_.text_linear()) {

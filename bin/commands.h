@@ -20,6 +20,9 @@ absl::Status EvaluateCommand(const Flags& flags);
 std::vector<FlagSpec> DifficultyFlags();
 absl::Status DifficultyCommand(const Flags& flags);
 
+std::vector<FlagSpec> ExperimentFlags();
+absl::Status ExperimentCommand(const Flags& flags);
+
 }  // namespace cmerc
 
 #endif  // CMERC_BIN_COMMANDS_H_

@@ -3,10 +3,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <iostream>
-#include <iterator>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +14,6 @@
 #include "bin/session.h"
 #include "calibration/trainer.h"
 #include "config/loader.h"
-#include "metrics/json.h"
 #include "metrics/text_report.h"
 
 namespace cmerc {
@@ -69,18 +65,6 @@ absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* cr
   return CheckWritableFolder(folder, folder);
 }
 
-// What a file holds, or nothing.
-std::optional<std::string> Contents(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
-// The files that change as soon as training starts.
-std::vector<std::optional<std::string>> Metrics(const std::string& folder) {
-  return {Contents(folder + "/metrics.jsonl"), Contents(folder + "/uncalibrated/metrics.jsonl")};
-}
-
 }  // namespace
 
 std::vector<FlagSpec> TrainFlags() {
@@ -116,24 +100,9 @@ absl::Status TrainCommand(const Flags& flags) {
   const absl::StatusOr<PreparedData> data = LoadData(*config);
   if (!data.ok()) return data.status();
 
-  // Before training, so that an interrupted run, too, says what it was.
-  const std::string config_path = absl::StrCat(output, "/config.textproto");
-  const std::optional<std::string> previous_config = Contents(config_path);
-  const std::vector<std::optional<std::string>> previous_metrics = Metrics(output);
-  status = WriteFileAtomically(config_path, ResolvedConfig(*config));
-  if (!status.ok()) return status;
   std::cout << "output    " << output << "\n\n" << std::flush;
   const absl::StatusOr<RunSummary> summary = Train(*config, *data, output, Versions());
-  if (!summary.ok()) {
-    if (Metrics(output) != previous_metrics) return summary.status();
-    // Nothing was trained: the folder is to be as it was.
-    if (previous_config.has_value()) {
-      status = WriteFileAtomically(config_path, *previous_config);
-    } else {
-      unlink(config_path.c_str());
-    }
-    return summary.status();
-  }
+  if (!summary.ok()) return summary.status();
 
   std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "
             << config->training().epochs() << ", protocol " << summary->protocol() << ", seed "

@@ -37,12 +37,15 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return bytes;
 }
 
+// Protobuf's JSON errors go on with an excerpt and a caret below it.
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
 absl::StatusOr<DifficultyTable> FromJson(const std::string& path, const std::string& text) {
   DifficultyFile file;
   const auto status = google::protobuf::util::JsonStringToMessage(text, &file);
   if (!status.ok()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": ", std::string(status.message()),
+        absl::StrCat(path, ": ", FirstLine(std::string(status.message())),
                      "; want the file of `cmerc difficulty` or the official code's .pkl"));
   }
   DifficultyTable table;
@@ -105,7 +108,8 @@ absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path) {
                                                      difficulty, ", want a finite number"));
     }
     if (!seen.insert(id).second) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": ", id, " occurs twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": ", id, " occurs twice; keep one of its entries"));
     }
   }
   return table;

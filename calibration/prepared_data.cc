@@ -23,6 +23,11 @@ absl::StatusOr<std::vector<size_t>> ChosenModalities(const DatasetInfo& info,
   }
   for (int i = 0; i < config.modalities_size(); ++i) {
     const std::string& name = config.modalities(i);
+    for (int earlier = 0; earlier < i; ++earlier) {
+      if (config.modalities(earlier) != name) continue;
+      return absl::InvalidArgumentError(absl::StrCat("data.modalities[", i, "] = \"", name,
+                                                     "\" occurs twice; name each modality once"));
+    }
     if (std::none_of(info.modalities.begin(), info.modalities.end(),
                      [&](const ModalityInfo& m) { return m.name == name; })) {
       return absl::InvalidArgumentError(absl::StrCat(

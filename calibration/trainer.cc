@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -24,6 +25,7 @@
 #include "calibration/train_step.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/module_state.h"
+#include "config/loader.h"
 #include "core/scheduler.h"
 #include "metrics/classification.h"
 #include "metrics/json.h"
@@ -106,7 +108,6 @@ struct Stage {
   std::vector<WeightedLoss> losses;
   Curriculum curriculum;
   std::map<std::string, std::string> versions;
-  std::vector<View> report_views;
 };
 
 struct Trained {
@@ -162,7 +163,7 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
     if (!done.ok()) {
       return absl::Status(
           done.status().code(),
-          absl::StrCat("epoch ", epoch, ", step ", step, ", conversations ",
+          absl::StrCat("epoch ", epoch + 1, ", step ", step + 1, ", conversations ",
                        absl::StrJoin(indices, ", ",
                                      [&](std::string* out, int64_t index) {
                                        out->append(stage.data.conversations[index].id);
@@ -257,13 +258,13 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
           epoch, train_seconds, SecondsSince(start), PeakMemoryBytes()));
     }
     if (!written.ok()) return written;
-    std::cout << absl::StrFormat(
-                     "%sepoch %3d/%d  %4d conversations  loss %8.4f  train F1 %.4f  %s F1 %.4f%s  "
-                     "%.1f s\n",
-                     stage.label, epoch + 1, training.epochs(), report->conversations(),
-                     report->total_loss(), report->train_weighted_f1(), official ? "test" : "valid",
-                     scores->weighted_f1(), better ? " *" : "  ", SecondsSince(start))
-              << std::flush;
+    std::cout
+        << absl::StrFormat(
+               "%sepoch %3d/%d  %4d conversations  loss %.4f  F1 train %.4f %s %.4f%s %5.1f s\n",
+               stage.label, epoch + 1, training.epochs(), report->conversations(),
+               report->total_loss(), report->train_weighted_f1(), official ? "test" : "valid",
+               scores->weighted_f1(), better ? " *" : "  ", SecondsSince(start))
+        << std::flush;
   }
 
   const absl::Status loaded = LoadState(selected, **live, "the selected epoch");
@@ -289,7 +290,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   };
   absl::Status status = evaluate(data.train, {}, summary.mutable_train());
   if (status.ok() && !official) status = evaluate(data.valid, {}, summary.mutable_valid());
-  if (status.ok()) status = evaluate(data.test, stage.report_views, summary.mutable_test());
+  if (status.ok()) status = evaluate(data.test, AllViews(data.info), summary.mutable_test());
   if (!status.ok()) return status;
   return result;
 }
@@ -363,6 +364,23 @@ absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const 
   return Curriculum(data, std::move(scheduler), *aligned);
 }
 
+// Makes `output` the folder of this run: no file of an earlier one stays, and an interrupted run,
+// too, says what it was.
+absl::Status BeginRun(const ExperimentConfig& config, const std::string& output) {
+  // metrics.jsonl and timing.jsonl are begun anew by whoever writes them.
+  for (const char* file : {"summary.json", "selected.pth", "last.pth", "uncalibrated/summary.json",
+                           "uncalibrated/selected.pth", "uncalibrated/last.pth",
+                           "uncalibrated/metrics.jsonl", "uncalibrated/timing.jsonl"}) {
+    const std::string path = absl::StrCat(output, "/", file);
+    if (unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
+      return absl::UnavailableError(
+          absl::StrCat("cannot remove ", path, " of the earlier run: ", std::strerror(errno)));
+    }
+  }
+  rmdir(absl::StrCat(output, "/uncalibrated").c_str());
+  return WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(config));
+}
+
 absl::Status MakeFolder(const std::string& path) {
   if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return absl::OkStatus();
   return absl::UnavailableError(
@@ -403,10 +421,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
   }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
 
-  const std::vector<View> views = ViewsOf(*losses);
   const bool compare = config.training().compare_uncalibrated();
-  const std::vector<View> report_views =
-      compare || !views.empty() ? AllViews(data.info) : std::vector<View>{};
   // A difficulty file that does not fit must not be found out after hours of training.
   const bool waits_for_uncalibrated = compare && scheduler != nullptr &&
                                       scheduler->needs_difficulty() &&
@@ -418,6 +433,8 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
     if (!curriculum.ok()) return curriculum.status();
   }
 
+  const absl::Status begun = BeginRun(config, output);
+  if (!begun.ok()) return begun;
   RunSummary uncalibrated_summary;
   if (compare) {
     const ExperimentConfig plain_config = WithoutCalibration(config, *losses);
@@ -428,7 +445,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
     if (!made.ok()) return made;
     absl::StatusOr<Trained> uncalibrated =
         TrainStage({plain_config, data, folder, "uncalibrated  ", *std::move(plain_losses),
-                    Curriculum(data), versions, report_views});
+                    Curriculum(data), versions});
     if (!uncalibrated.ok()) return uncalibrated.status();
     uncalibrated_summary = std::move(uncalibrated->summary);
     const absl::Status written = WriteSummary(uncalibrated_summary, folder);
@@ -441,7 +458,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
 
   absl::StatusOr<Trained> trained =
       TrainStage({config, data, output, compare ? "calibrated    " : "", *std::move(losses),
-                  *std::move(curriculum), versions, report_views});
+                  *std::move(curriculum), versions});
   if (!trained.ok()) return trained.status();
   RunSummary summary = std::move(trained->summary);
   if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);

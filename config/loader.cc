@@ -174,6 +174,19 @@ void FillDefaults(Message* message) {
   }
 }
 
+absl::Status CheckText(const std::string& text, const std::string& source,
+                       const google::protobuf::Descriptor& type) {
+  if (absl::StripAsciiWhitespace(text).empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(source, " is empty; write a text-format ",
+                                                   type.name(), " (config/examples/ has some)"));
+  }
+  if (text.find('\0') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(source, " is binary; name a text-format ", type.name()));
+  }
+  return absl::OkStatus();
+}
+
 // One line per problem, those that are indented aside.
 absl::Status ToStatus(const std::string& source, const Problems& problems) {
   std::string text = absl::StrCat(source, " is not a valid config:");
@@ -198,14 +211,8 @@ absl::StatusOr<ExperimentConfig> LoadConfig(const std::string& path,
 
 absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std::string& source,
                                              const std::vector<std::string>& overrides) {
-  if (absl::StripAsciiWhitespace(text).empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        source, " is empty; write a text-format ExperimentConfig (config/examples/ has some)"));
-  }
-  if (text.find('\0') != std::string::npos) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(source, " is binary; name a text-format ExperimentConfig"));
-  }
+  const absl::Status is_text = CheckText(text, source, *ExperimentConfig::descriptor());
+  if (!is_text.ok()) return is_text;
   Problems problems;
   ExperimentConfig config;
   ParseText(text, source, &config, &problems);
@@ -218,6 +225,26 @@ absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std:
   Validate(config, &problems);
   if (!problems.messages.empty()) return ToStatus(source, problems);
   return config;
+}
+
+absl::StatusOr<ExperimentConfig> MergeConfigs(const std::vector<ExperimentConfig>& layers,
+                                              const std::string& source) {
+  ExperimentConfig config;
+  for (const ExperimentConfig& layer : layers) MergeConfig(layer, &config);
+  Problems problems;
+  Validate(config, &problems);
+  if (!problems.messages.empty()) return ToStatus(source, problems);
+  return config;
+}
+
+absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* message) {
+  const absl::StatusOr<std::string> text = ReadConfigFile(path);
+  if (!text.ok()) return text.status();
+  const absl::Status is_text = CheckText(*text, path, *message->GetDescriptor());
+  if (!is_text.ok()) return is_text;
+  Problems problems;
+  ParseText(*text, path, message, &problems);
+  return problems.messages.empty() ? absl::OkStatus() : ToStatus(path, problems);
 }
 
 std::string ResolvedConfig(const ExperimentConfig& config) {

@@ -29,6 +29,16 @@ absl::StatusOr<ExperimentConfig> LoadConfig(const std::string& path,
 absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std::string& source,
                                              const std::vector<std::string>& overrides);
 
+// `layers` merged in order, each over those before it, as LoadConfig() does, and validated;
+// `source` names the result in messages.
+absl::StatusOr<ExperimentConfig> MergeConfigs(const std::vector<ExperimentConfig>& layers,
+                                              const std::string& source);
+
+// Reads any message in text format, such as a plan of runs, over an empty `message`, with
+// LoadConfig()'s errors for the file and for what cannot be parsed. Values are not checked against
+// their ranges.
+absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* message);
+
 // Text format of a valid `config` with every default written out, in plugins' options too; it
 // parses to a config that means the same. Left out: what is unset and has no default (strings,
 // plugins, `curriculum`), and unset messages and members of a oneof inside a plugin's options,

@@ -129,8 +129,8 @@ absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
                                                      want.num_streams));
     }
     for (const torch::Tensor& stream : modality.streams) {
-      const absl::Status status = CheckTensor(want.name, stream, {num, longest, want.width},
-                                              torch::kFloat32, absl::StrCat("B, T, D_", want.name));
+      absl::Status status = CheckTensor(want.name, stream, {num, longest, want.width},
+                                        torch::kFloat32, absl::StrCat("B, T, D_", want.name));
       if (!status.ok()) return status;
     }
   }

@@ -4,6 +4,9 @@ load("//tools:cc.bzl", "cmerc_cc_library")
 
 def proto_source(name, src):
     """Writes NAME.cc, a source file that files the text of the .proto file SRC in ProtoSources()."""
+
+    # As protoc knows it; in the top folder of a workspace there is no package name.
+    path = "/".join([part for part in [native.package_name(), src] if part])
     native.genrule(
         name = name,
         srcs = [src],
@@ -12,7 +15,7 @@ def proto_source(name, src):
             "{",
             "echo '#include \"registry/proto_source.h\"'",
             "echo 'namespace {'",
-            "echo 'const cmerc::ProtoSource kSource(\"%s/%s\", R\"__proto__('" % (native.package_name(), src),
+            "echo 'const cmerc::ProtoSource kSource(\"%s\", R\"__proto__('" % path,
             "cat $<",
             "echo ')__proto__\");'",
             "echo '}  // namespace'",

@@ -55,7 +55,7 @@ Args Difficulty(const Args& more) {
 }
 
 void AddCommandLine(std::vector<BadInput>* cases) {
-  const std::string commands = "commands: train, evaluate, difficulty, plugins, help";
+  const std::string commands = "commands: train, evaluate, difficulty, experiment, plugins, help";
   const std::vector<BadInput> more = {
       {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
       {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},
@@ -198,6 +198,9 @@ void AddConfig(std::vector<BadInput>* cases) {
       {"UnknownModality",
        TrainSet("data { modalities: 'video' }"),
        {"data.modalities[0] = \"video\", must be one of: text, audio, visual"}},
+      {"ModalityTwice",
+       TrainSet("data { modalities: 'text' modalities: 'audio' modalities: 'text' }"),
+       {"data.modalities[2] = \"text\" occurs twice", "name each modality once"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }
@@ -296,7 +299,7 @@ void AddCurriculum(std::vector<BadInput>* cases) {
        {"nan.json: the difficulty of train_0 is nan, want a finite number"}},
       {"DifficultyTwice",
        TrainCurriculum("difficulty_file: 'twice.json'"),
-       {"twice.json: train_0 occurs twice"}},
+       {"twice.json: train_0 occurs twice; keep one of its entries"}},
       {"DifficultiesOfAnotherDataset",
        TrainCurriculum("difficulty_file: 'difficulty.pkl'"),
        {"difficulties of difficulty.pkl are not those of this dataset",

@@ -168,6 +168,21 @@ TEST(TrainTest, OverwriteReplacesARun) {
   EXPECT_THAT(ReadFile(folder + "/a/b/run/config.textproto"), HasSubstr("epochs: 3"));
 }
 
+// What is left of an interrupted run must not look like the end of an earlier one.
+TEST(TrainTest, OverwriteRemovesWhatTheNewRunDoesNotReach) {
+  const std::string folder = TinyFolder();
+  Train(folder, {"--output=run", "--set=training { compare_uncalibrated: true }"});
+  ASSERT_EQ(Files(folder).count("run/uncalibrated/summary.json"), 1u);
+  const Outcome failed =
+      RunCmerc({"train", "--config=tiny.textproto", "--output=run", "--overwrite",
+                "--set=training { epochs: 3 learning_rate: 1e30 }"},
+               folder);
+  EXPECT_EQ(failed.exit_code, 1);
+  EXPECT_EQ(Files(folder).count("run/summary.json"), 0u);
+  EXPECT_EQ(Files(folder).count("run/uncalibrated/summary.json"), 0u);
+  EXPECT_THAT(ReadFile(folder + "/run/config.textproto"), HasSubstr("epochs: 3"));
+}
+
 TEST(TrainTest, AbsolutePathsDoNotDependOnTheFolder) {
   const std::string folder = TinyFolder();
   const std::string elsewhere = NewFolder();

@@ -1,0 +1,97 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bin/commands.h"
+#include "bin/environment.h"
+#include "experiment/plan.h"
+#include "experiment/runner.h"
+#include "experiment/table.h"
+#include "metrics/json.h"
+
+namespace cmerc {
+namespace {
+
+absl::StatusOr<std::string> ThisProgram() {
+  std::string path(4096, '\0');
+  const ssize_t length = readlink("/proc/self/exe", &path[0], path.size());
+  if (length <= 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot find this program in /proc/self/exe: ", std::strerror(errno)));
+  }
+  path.resize(length);
+  return path;
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  for (size_t i = 1; i <= path.size(); ++i) {
+    if (i < path.size() && path[i] != '/') continue;
+    const std::string prefix = path.substr(0, i);
+    if (mkdir(prefix.c_str(), 0777) == 0 || errno == EEXIST) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--output=", path, ": cannot create ", prefix,
+                                                   ": ", std::strerror(errno),
+                                                   "; choose a folder that can be written"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<FlagSpec> ExperimentFlags() {
+  return {
+      {"config", FlagSpec::Kind::kValue, "the plan, an ExperimentPlan in text format", "FILE"},
+      {"output", FlagSpec::Kind::kValue,
+       "folder for the runs and their tables; runs that it holds are not repeated", "DIR"},
+  };
+}
+
+absl::Status ExperimentCommand(const Flags& flags) {
+  for (const char* flag : {"config", "output"}) {
+    if (flags.has(flag)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--", flag,
+                     "= is missing; try --config=config/experiments/quickstart.textproto "
+                     "--output=runs/experiment"));
+  }
+  const absl::StatusOr<ExperimentPlan> plan = LoadPlan(flags.Get("config"));
+  if (!plan.ok()) return plan.status();
+  const absl::StatusOr<std::vector<PlannedRun>> runs = RunsOf(*plan);
+  if (!runs.ok()) return runs.status();
+  RunnerOptions options;
+  options.output = flags.Get("output");
+  options.version = Versions().at("cmerc");
+  options.parallel_runs = plan->parallel_runs();
+  const absl::StatusOr<std::string> program = ThisProgram();
+  if (!program.ok()) return program.status();
+  options.program = *program;
+  absl::Status status = MakeFolder(options.output);
+  if (!status.ok()) return status;
+
+  std::cout << runs->size() << " runs in " << options.output << "\n" << std::flush;
+  const absl::StatusOr<std::vector<std::string>> failures = DoRuns(*runs, options);
+  if (!failures.ok()) return failures.status();
+  absl::StatusOr<ExperimentResults> results = GatherResults(*plan, *runs, options);
+  if (!results.ok()) return results.status();
+  for (const std::string& failure : *failures) results->add_failed_runs(failure);
+  const std::string table = FormatMarkdown(*results);
+  for (const auto& [file, text] :
+       {std::make_pair("results.md", table), std::make_pair("results.csv", FormatCsv(*results)),
+        std::make_pair("results.json", ToJson(*results, /*pretty=*/true))}) {
+    status = WriteFileAtomically(absl::StrCat(options.output, "/", file), text);
+    if (!status.ok()) return status;
+  }
+  std::cout << "\n"
+            << table << "\nwritten to " << options.output
+            << ": results.md, results.csv, results.json\n";
+  if (failures->empty()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(failures->size(), " of ", runs->size(),
+                                             " runs failed; the same command repeats only those"));
+}
+
+}  // namespace cmerc

@@ -1,0 +1,40 @@
+// An experiment: the runs that a plan asks for, each with its config and its identity.
+#ifndef CMERC_EXPERIMENT_PLAN_H_
+#define CMERC_EXPERIMENT_PLAN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/experiment.pb.h"
+#include "experiment/plan.pb.h"
+
+namespace cmerc {
+
+struct PlannedRun {
+  std::string dataset;  // "" when the plan names none
+  std::string variant;  // "" when the plan names none
+  uint64_t seed;
+  ExperimentConfig config;
+
+  // "DATASET/VARIANT/seed-N": its folder below the experiment's.
+  std::string path() const;
+};
+
+// Reads the text-format ExperimentPlan in the file `path`. Errors as LoadConfig()'s: everything
+// that is wrong with the plan itself at once.
+absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path);
+
+// Every run of the plan, all of the first seed first, so that an early look at the results shows
+// every variant. InvalidArgument: a config that is not valid, with the run that it belongs to.
+absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan);
+
+// What a finished run was: `version`, the config with every default, and for each string of it that
+// names a file that file's size and a 64-bit FNV-1a of its bytes. Two runs of equal identity need
+// not be run twice. Errors: a file that cannot be read.
+absl::StatusOr<std::string> IdentityOf(const ExperimentConfig& config, const std::string& version);
+
+}  // namespace cmerc
+
+#endif  // CMERC_EXPERIMENT_PLAN_H_

@@ -1,0 +1,306 @@
+#include "experiment/runner.h"
+
+#include <fcntl.h>
+#include <google/protobuf/util/json_util.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <thread>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "config/loader.h"
+#include "experiment/statistics.h"
+#include "metrics/json.h"
+#include "metrics/report.pb.h"
+
+namespace cmerc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string Contents(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+absl::Status MakeFolders(const std::string& path) {
+  for (size_t i = 1; i <= path.size(); ++i) {
+    if (i < path.size() && path[i] != '/') continue;
+    const std::string prefix = path.substr(0, i);
+    if (mkdir(prefix.c_str(), 0777) == 0 || errno == EEXIST) continue;
+    return absl::UnavailableError(absl::StrCat("cannot create ", prefix, ": ", std::strerror(errno),
+                                               "; choose another --output"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunSummary> ReadSummary(const std::string& path) {
+  RunSummary summary;
+  const auto status = google::protobuf::util::JsonStringToMessage(Contents(path), &summary);
+  if (!status.ok() || !summary.has_test()) {
+    return absl::DataLossError(absl::StrCat(
+        path, ": cannot be read as the summary of a run; remove its folder and run it again"));
+  }
+  return summary;
+}
+
+// Why a run failed: what `cmerc train` said last.
+std::string LastWords(const std::string& log) {
+  const std::string text = Contents(log);
+  const size_t error = text.rfind("cmerc: ");
+  std::string words = error == std::string::npos ? "" : text.substr(error + 7);
+  absl::StripAsciiWhitespace(&words);
+  return words.empty() ? "see " + log : words;
+}
+
+struct Child {
+  size_t run;
+  std::string identity;
+  Clock::time_point start;
+};
+
+// Starts `cmerc train` for a run; its process, or an error.
+absl::StatusOr<pid_t> Start(const RunnerOptions& options, const std::string& folder) {
+  const std::string config = "--config=" + folder + "/config.textproto";
+  const std::string output = "--output=" + folder;
+  const std::string log = folder + "/train.log";
+  const int descriptor = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot write ", log, ": ", std::strerror(errno)));
+  }
+  const absl::Cleanup close_log = [descriptor] { close(descriptor); };
+  const char* const arguments[] = {options.program.c_str(), "train",       config.c_str(),
+                                   output.c_str(),          "--overwrite", nullptr};
+  const pid_t parent = getpid();
+  const pid_t child = fork();
+  if (child < 0) {
+    return absl::UnavailableError(absl::StrCat("cannot start a process: ", std::strerror(errno)));
+  }
+  if (child == 0) {
+    // No run goes on unseen after its experiment has died.
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(1);
+    dup2(descriptor, STDOUT_FILENO);
+    dup2(descriptor, STDERR_FILENO);
+    execv(options.program.c_str(), const_cast<char* const*>(arguments));
+    _exit(127);
+  }
+  return child;
+}
+
+std::string Ending(int status) {
+  if (WIFSIGNALED(status)) return absl::StrCat("signal ", WTERMSIG(status));
+  return absl::StrCat("exit status ", WEXITSTATUS(status));
+}
+
+// The rows of one dataset and variant: the run itself, and its uncalibrated model where there is
+// one.
+struct Scores {
+  std::vector<uint64_t> seeds;
+  std::vector<RunSummary> summaries;
+};
+
+ExperimentRow RowOf(const std::string& dataset, const std::string& variant, const Scores& scores) {
+  ExperimentRow row;
+  row.set_dataset(dataset);
+  row.set_variant(variant);
+  row.set_protocol(scores.summaries[0].protocol());
+  std::vector<double> weighted_f1, accuracy, macro_f1, valid;
+  std::vector<std::string> views;
+  std::map<std::string, std::vector<double>> shares;
+  for (size_t i = 0; i < scores.seeds.size(); ++i) {
+    const RunSummary& summary = scores.summaries[i];
+    row.add_seeds(scores.seeds[i]);
+    row.add_weighted_f1_of_seeds(summary.test().weighted_f1());
+    weighted_f1.push_back(summary.test().weighted_f1());
+    accuracy.push_back(summary.test().accuracy());
+    macro_f1.push_back(summary.test().macro_f1());
+    if (summary.has_valid()) valid.push_back(summary.valid().weighted_f1());
+    for (const ViewReport& view : summary.test().views()) {
+      if (shares.count(view.view()) == 0) views.push_back(view.view());
+      shares[view.view()].push_back(view.share_surer_without());
+    }
+  }
+  *row.mutable_weighted_f1() = Describe(weighted_f1);
+  *row.mutable_accuracy() = Describe(accuracy);
+  *row.mutable_macro_f1() = Describe(macro_f1);
+  if (!valid.empty()) *row.mutable_valid_weighted_f1() = Describe(valid);
+  for (const std::string& view : views) {
+    ViewStatistic* statistic = row.add_views();
+    statistic->set_view(view);
+    *statistic->mutable_share_surer_without() = Describe(shares[view]);
+  }
+  return row;
+}
+
+void Compare(const Scores& scores, const Scores& baseline, const std::string& name,
+             ExperimentRow* row) {
+  std::vector<double> differences;
+  for (size_t i = 0; i < scores.seeds.size(); ++i) {
+    for (size_t j = 0; j < baseline.seeds.size(); ++j) {
+      if (scores.seeds[i] != baseline.seeds[j]) continue;
+      differences.push_back(scores.summaries[i].test().weighted_f1() -
+                            baseline.summaries[j].test().weighted_f1());
+    }
+  }
+  if (differences.empty()) return;
+  Comparison* comparison = row->mutable_comparison();
+  comparison->set_baseline(name);
+  comparison->set_seeds(static_cast<int>(differences.size()));
+  *comparison->mutable_difference() = Describe(differences);
+  comparison->set_p_value(RandomisationTest(differences));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
+                                                const RunnerOptions& options) {
+  const std::string lock_path = options.output + "/lock";
+  const int lock = open(lock_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (lock < 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot write ", lock_path, ": ", std::strerror(errno)));
+  }
+  // The system drops the lock with the process, however that ends.
+  const absl::Cleanup unlock = [lock] { close(lock); };
+  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--output=", options.output,
+        ": another process runs this experiment; wait for it, or choose another folder"));
+  }
+
+  const size_t parallel = options.parallel_runs > 0
+                              ? options.parallel_runs
+                              : std::max(1u, std::thread::hardware_concurrency());
+  std::map<pid_t, Child> children;
+  const absl::Cleanup stop_children = [&children] {
+    for (const auto& [process, child] : children) kill(process, SIGTERM);
+    for (const auto& [process, child] : children) waitpid(process, nullptr, 0);
+  };
+  std::vector<std::string> failures;
+  const Clock::time_point start = Clock::now();
+  size_t next = 0, done = 0, kept = 0;
+  while (next < runs.size() || !children.empty()) {
+    if (next < runs.size() && children.size() < parallel) {
+      const PlannedRun& run = runs[next];
+      const std::string folder = absl::StrCat(options.output, "/", run.path());
+      const absl::StatusOr<std::string> identity = IdentityOf(run.config, options.version);
+      if (!identity.ok()) return identity.status();
+      const std::string finished = folder + "/finished.txt";
+      if (Contents(finished) == *identity) {
+        ++kept;
+        ++next;
+        continue;
+      }
+      absl::Status status = MakeFolders(folder);
+      if (!status.ok()) return status;
+      unlink(finished.c_str());
+      status = WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config));
+      if (!status.ok()) return status;
+      const absl::StatusOr<pid_t> process = Start(options, folder);
+      if (!process.ok()) return process.status();
+      children[*process] = {next, *identity, Clock::now()};
+      ++next;
+      continue;
+    }
+    int ending = 0;
+    const pid_t process = waitpid(-1, &ending, 0);
+    if (process < 0 && errno == EINTR) continue;
+    const auto found = children.find(process);
+    if (found == children.end()) continue;
+    const Child child = found->second;
+    children.erase(found);
+    ++done;
+    const PlannedRun& run = runs[child.run];
+    const std::string folder = absl::StrCat(options.output, "/", run.path());
+    std::string outcome;
+    if (ending == 0) {
+      const absl::StatusOr<RunSummary> summary = ReadSummary(folder + "/summary.json");
+      if (!summary.ok()) return summary.status();
+      const absl::Status written = WriteFileAtomically(folder + "/finished.txt", child.identity);
+      if (!written.ok()) return written;
+      outcome = absl::StrFormat("weighted F1 %.4f", summary->test().weighted_f1());
+      if (summary->has_uncalibrated()) {
+        absl::StrAppendFormat(&outcome, " (uncalibrated %.4f)",
+                              summary->uncalibrated().test().weighted_f1());
+      }
+    } else {
+      outcome =
+          absl::StrCat("failed with ", Ending(ending), ": ", LastWords(folder + "/train.log"));
+      failures.push_back(absl::StrCat(run.path(), ": ", outcome));
+    }
+    const size_t left = runs.size() - kept - done;
+    const double seconds_left =
+        SecondsSince(start) / static_cast<double>(done) * static_cast<double>(left);
+    std::cout << absl::StrFormat("[%d/%d] %s: %s, %.0f s", kept + done, runs.size(), run.path(),
+                                 outcome, SecondsSince(child.start));
+    if (left > 0) std::cout << absl::StrFormat("; about %.0f min left", seconds_left / 60);
+    std::cout << "\n" << std::flush;
+  }
+  if (kept > 0) std::cout << kept << " runs were finished already\n";
+  return failures;
+}
+
+absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
+                                                const std::vector<PlannedRun>& runs,
+                                                const RunnerOptions& options) {
+  const std::string uncalibrated = ", uncalibrated";
+  // (dataset, row) -> its summaries, in the order of seeds.
+  std::map<std::pair<std::string, std::string>, Scores> scores;
+  std::vector<std::pair<std::string, std::string>> order;  // dataset and variant
+  for (const PlannedRun& run : runs) {
+    const std::pair<std::string, std::string> key(run.dataset, run.variant);
+    if (std::find(order.begin(), order.end(), key) == order.end()) order.push_back(key);
+    const std::string folder = absl::StrCat(options.output, "/", run.path());
+    const absl::StatusOr<std::string> identity = IdentityOf(run.config, options.version);
+    if (!identity.ok()) return identity.status();
+    if (Contents(folder + "/finished.txt") != *identity) continue;
+    const absl::StatusOr<RunSummary> summary = ReadSummary(folder + "/summary.json");
+    if (!summary.ok()) return summary.status();
+    Scores& own = scores[key];
+    own.seeds.push_back(run.seed);
+    own.summaries.push_back(*summary);
+    if (!summary->has_uncalibrated()) continue;
+    Scores& plain = scores[{run.dataset, run.variant + uncalibrated}];
+    plain.seeds.push_back(run.seed);
+    plain.summaries.push_back(summary->uncalibrated());
+  }
+  std::map<std::string, std::string> baselines;
+  for (const Variation& variant : plan.variants()) baselines[variant.name()] = variant.baseline();
+
+  ExperimentResults results;
+  for (const auto& [dataset, variant] : order) {
+    const auto own = scores.find({dataset, variant});
+    if (own == scores.end()) continue;
+    const std::string plain_name = variant + uncalibrated;
+    const auto plain = scores.find({dataset, plain_name});
+    if (plain != scores.end()) *results.add_rows() = RowOf(dataset, plain_name, plain->second);
+    ExperimentRow* row = results.add_rows();
+    *row = RowOf(dataset, variant, own->second);
+    const std::string baseline = baselines[variant].empty() ? plain_name : baselines[variant];
+    const auto against = scores.find({dataset, baseline});
+    if (against != scores.end()) Compare(own->second, against->second, baseline, row);
+  }
+  return results;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,41 @@
+// Runs an experiment, each run in a process of its own, and gathers what they found.
+#ifndef CMERC_EXPERIMENT_RUNNER_H_
+#define CMERC_EXPERIMENT_RUNNER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "experiment/plan.h"
+#include "experiment/results.pb.h"
+
+namespace cmerc {
+
+struct RunnerOptions {
+  // A `cmerc` whose `train` does a run.
+  std::string program;
+  // Of that program; part of a run's identity.
+  std::string version;
+  // Folder of the experiment, which exists: a run is in OUTPUT/DATASET/VARIANT/seed-N, with
+  //   train.log     what `cmerc train` printed
+  //   finished.txt  the identity of the run, written when it has succeeded
+  std::string output;
+  // Runs at the same time; 0: one per processor.
+  int parallel_runs = 0;
+};
+
+// Does the runs that are not finished and tells of each on standard output. A run that fails does
+// not stop the others. Returns "RUN: why" for those that failed. Errors: another process runs this
+// experiment, or a file of it cannot be read or written.
+absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
+                                                const RunnerOptions& options);
+
+// The rows of the finished runs, datasets in the order of the plan, then variants. Errors: a
+// summary.json that cannot be read.
+absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
+                                                const std::vector<PlannedRun>& runs,
+                                                const RunnerOptions& options);
+
+}  // namespace cmerc
+
+#endif  // CMERC_EXPERIMENT_RUNNER_H_

@@ -1,0 +1,209 @@
+// `cmerc experiment`: every run of a plan, none twice, and what its tables say.
+#include <gmock/gmock.h>
+#include <google/protobuf/util/json_util.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "experiment/results.pb.h"
+#include "tests/bin/cmerc_process.h"
+#include "tests/bin/tiny_files.h"
+#include "tests/end_to_end/reports.h"
+
+namespace cmerc {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+std::string Plan(const std::string& more) {
+  return absl::StrCat("base { ", TinyConfig(), " }\n", more);
+}
+
+// Two variants, the second with its uncalibrated model, and two seeds.
+std::string FourRuns() {
+  return Plan(R"pb(
+    variants {
+      name: "plain"
+      set { training { epochs: 1 } }
+    }
+    variants {
+      name: "calibrated"
+      baseline: "plain"
+      set { training { epochs: 2 compare_uncalibrated: true } }
+    }
+    seeds: 7
+    seeds: 8
+  )pb");
+}
+
+struct Ran {
+  std::string folder;
+  Outcome outcome;
+  ExperimentResults results;
+};
+
+Ran RunPlan(const std::string& folder, const std::string& plan) {
+  WriteFile(folder + "/plan.textproto", plan);
+  Ran ran{
+      folder, RunCmerc({"experiment", "--config=plan.textproto", "--output=out/tiny"}, folder), {}};
+  if (std::filesystem::exists(folder + "/out/tiny/results.json")) {
+    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(
+                    ReadFile(folder + "/out/tiny/results.json"), &ran.results)
+                    .ok());
+  }
+  return ran;
+}
+
+TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
+  const Ran ran = RunPlan(NewFolder(), FourRuns());
+  ASSERT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
+  EXPECT_THAT(ran.outcome.out,
+              AllOf(StartsWith("4 runs in out/tiny\n"), HasSubstr("\n[4/4] "),
+                    HasSubstr("/seed-8: weighted F1 "), HasSubstr("| - | calibrated | 2 | ")));
+  std::vector<std::string> rows;
+  for (const ExperimentRow& row : ran.results.rows()) rows.push_back(row.variant());
+  EXPECT_THAT(rows, ElementsAre("plain", "calibrated, uncalibrated", "calibrated"));
+
+  const ExperimentRow& plain = ran.results.rows(0);
+  const ExperimentRow& calibrated = ran.results.rows(2);
+  std::vector<double> differences;
+  for (const int i : {0, 1}) {
+    const std::string seed = absl::StrCat("/seed-", 7 + i);
+    const RunSummary of_plain = ReadSummary(ran.folder + "/out/tiny/plain" + seed);
+    const RunSummary of_calibrated = ReadSummary(ran.folder + "/out/tiny/calibrated" + seed);
+    EXPECT_EQ(of_plain.seed(), 7u + i);
+    EXPECT_EQ(plain.weighted_f1_of_seeds(i), of_plain.test().weighted_f1());
+    EXPECT_EQ(calibrated.weighted_f1_of_seeds(i), of_calibrated.test().weighted_f1());
+    EXPECT_EQ(ReadMetrics(ran.folder + "/out/tiny/calibrated" + seed).size(), 2u);
+    differences.push_back(of_calibrated.test().weighted_f1() - of_plain.test().weighted_f1());
+  }
+  EXPECT_EQ(calibrated.comparison().baseline(), "plain");
+  EXPECT_EQ(calibrated.comparison().seeds(), 2);
+  // One rounding each of a sum and a quotient of numbers below 1.
+  EXPECT_NEAR(calibrated.comparison().difference().mean(), (differences[0] + differences[1]) / 2,
+              1e-15);
+  EXPECT_EQ(calibrated.views_size(), 5);
+  EXPECT_FALSE(plain.has_comparison());
+  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.md"), HasSubstr("| - | plain | 2 | "));
+  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.csv"),
+              HasSubstr("\"\",\"calibrated, uncalibrated\",weighted_f1,2,"));
+}
+
+TEST(ExperimentTest, FinishedRunsAreNotRepeated) {
+  const std::string folder = NewFolder();
+  const Ran first = RunPlan(folder, FourRuns());
+  ASSERT_EQ(first.outcome.exit_code, 0) << first.outcome.err;
+  // As if it had been killed during one run.
+  std::filesystem::remove(folder + "/out/tiny/plain/seed-8/finished.txt");
+  WriteFile(folder + "/out/tiny/plain/seed-7/train.log", "untouched");
+  const Ran second = RunPlan(folder, FourRuns());
+  ASSERT_EQ(second.outcome.exit_code, 0) << second.outcome.err;
+  EXPECT_THAT(second.outcome.out,
+              AllOf(HasSubstr("3 runs were finished already\n"), HasSubstr("] plain/seed-8: "),
+                    Not(HasSubstr("] plain/seed-7: "))));
+  EXPECT_EQ(ReadFile(folder + "/out/tiny/plain/seed-7/train.log"), "untouched");
+  EXPECT_EQ(second.results.SerializeAsString(), first.results.SerializeAsString());
+}
+
+TEST(ExperimentTest, AChangedConfigIsAnotherRun) {
+  const std::string folder = NewFolder();
+  ASSERT_EQ(RunPlan(folder, Plan("seeds: 1")).outcome.exit_code, 0);
+  const Ran changed = RunPlan(folder, Plan("variants { name: 'v' } seeds: 1"));
+  EXPECT_THAT(changed.outcome.out, HasSubstr("[1/1] v/seed-1: "));
+  const Ran again = RunPlan(folder, Plan("seeds: 1 parallel_runs: 1"));
+  EXPECT_THAT(again.outcome.out, HasSubstr("1 runs were finished already"));
+  const Ran wider =
+      RunPlan(folder, Plan("variants { name: 'v' set { training { batch_size: 1 } } } "
+                           "seeds: 1"));
+  EXPECT_THAT(wider.outcome.out, HasSubstr("[1/1] v/seed-1: "));
+}
+
+// A file that changes under the same name is other data.
+TEST(ExperimentTest, ChangedDataAreAnotherRun) {
+  const std::string folder = NewFolder();
+  const std::string plan = Plan(
+      "variants { name: 'pickle' set { data { dataset { "
+      "[type.googleapis.com/cmerc.OfficialPicklesOptions] { roberta_file: 'tiny.pkl' } } } "
+      "training { epochs: 1 } } } seeds: 1");
+  TinyCorpus corpus;
+  WriteFile(folder + "/tiny.pkl", PickleOf(corpus));
+  const Ran first = RunPlan(folder, plan);
+  ASSERT_EQ(first.outcome.exit_code, 0) << first.outcome.out << first.outcome.err;
+  EXPECT_THAT(RunPlan(folder, plan).outcome.out, HasSubstr("1 runs were finished already"));
+  corpus.conversations[0].text[0][0] = 5;
+  WriteFile(folder + "/tiny.pkl", PickleOf(corpus));
+  EXPECT_THAT(RunPlan(folder, plan).outcome.out, HasSubstr("[1/1] pickle/seed-1: "));
+}
+
+TEST(ExperimentTest, AFailedRunDoesNotStopTheOthers) {
+  const Ran ran = RunPlan(NewFolder(), Plan(R"pb(
+                            variants {
+                              name: "diverges"
+                              set { training { epochs: 3 learning_rate: 1e30 } }
+                            }
+                            variants { name: "works" }
+                            seeds: 1
+                          )pb"));
+  EXPECT_EQ(ran.outcome.exit_code, 1);
+  EXPECT_THAT(ran.outcome.err, HasSubstr("1 of 2 runs failed"));
+  EXPECT_THAT(ran.outcome.out, HasSubstr("diverges/seed-1: failed with exit status 1: epoch "));
+  ASSERT_EQ(ran.results.rows_size(), 1);
+  EXPECT_EQ(ran.results.rows(0).variant(), "works");
+  ASSERT_EQ(ran.results.failed_runs_size(), 1);
+  EXPECT_THAT(ran.results.failed_runs(0), StartsWith("diverges/seed-1: failed with exit status 1"));
+}
+
+TEST(ExperimentTest, BadPlans) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+      {"", {"plan.textproto is empty", "ExperimentPlan"}},
+      {"variant {}", {"plan.textproto:1:1: ", "variants"}},
+      {Plan("variants { name: 'a/b' }"), {"variants[0].name = \"a/b\", must be made of letters"}},
+      {Plan("variants {}"), {"variants[0].name = \"\""}},
+      {Plan("variants { name: 'a' } variants { name: 'a' }"),
+       {"variants[1].name = \"a\" occurs twice"}},
+      {Plan("variants { name: 'a' baseline: 'b' }"),
+       {"variants[0].baseline = \"b\", must be another variant: a"}},
+      {Plan("datasets { name: 'a' baseline: 'b' }"), {"datasets[0].baseline: only a variant"}},
+      {Plan("seeds: 1 seeds: 1"), {"seeds: one occurs twice"}},
+      {Plan("parallel_runs: -1"), {"parallel_runs = -1, must be in [0, 1024]"}},
+      {Plan("variants { name: 'a' set { training { epochs: 0 } } }"),
+       {"run a/seed-", "training.epochs = 0, must be >= 1"}},
+      {"seeds: 1", {"run seed-1 is not a valid config", "backbone"}},
+  };
+  for (const auto& [plan, wants] : cases) {
+    const Ran ran = RunPlan(NewFolder(), plan);
+    EXPECT_EQ(ran.outcome.exit_code, 2) << plan;
+    EXPECT_FALSE(std::filesystem::exists(ran.folder + "/out")) << plan;
+    for (const std::string& want : wants) EXPECT_THAT(ran.outcome.err, HasSubstr(want));
+  }
+  const Outcome none = RunCmerc({"experiment", "--output=out"}, NewFolder());
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_THAT(none.err, HasSubstr("--config= is missing"));
+}
+
+TEST(ExperimentTest, ThePlansThatComeWithItAreValid) {
+  const std::string folder = NewFolder();
+  // Reached only when every run's config is valid.
+  WriteFile(folder + "/a_file", "");
+  int plans = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("config/experiments")) {
+    const Outcome outcome = RunCmerc(
+        {"experiment", "--config", std::filesystem::absolute(entry.path()), "--output=a_file/out"},
+        folder);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_THAT(outcome.err, HasSubstr("--output=a_file/out: cannot create"));
+    ++plans;
+  }
+  EXPECT_GE(plans, 1);
+}
+
+}  // namespace
+}  // namespace cmerc
