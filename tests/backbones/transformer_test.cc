@@ -20,6 +20,8 @@ using torch::Tensor;
 
 // Float32 sums of some tens of the same numbers in another order, through two layers.
 constexpr double kReordered = 2e-6;
+// The same for gradients, which are below 1 here: the largest difference is 6e-8.
+constexpr double kReorderedGradient = 2e-7;
 
 DatasetInfo Info(std::vector<ModalityInfo> modalities = {{"text", 4, 2}, {"audio", 3, 1}}) {
   DatasetInfo info;
@@ -215,7 +217,7 @@ TEST_P(TransformerGoldenTest, GradientsAreThoseOfMultiHeadAttentionForward) {
   const std::vector<Tensor> want = torch::autograd::grad({LossOf(together, batch)}, inputs);
   for (size_t i = 0; i < inputs.size(); ++i) {
     const double scale = std::max(1.0, want[i].abs().max().item<double>());
-    EXPECT_LE(MaxDifference(gradients[i], want[i]), kReordered * scale)
+    EXPECT_LE(MaxDifference(gradients[i], want[i]), kReorderedGradient * scale)
         << (i < inputs.size() - 1 ? model->named_parameters().keys()[i] : "audio");
   }
 }
