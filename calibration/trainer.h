@@ -18,14 +18,15 @@ namespace cmerc {
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& config,
                                                        const DatasetInfo& info);
 
-// Trains and writes into the folder `output`, which exists (what an earlier run left there goes first,
-// and not before the config is known to fit the data):
+// Trains and writes into the folder `output`, which exists (what an earlier run left there goes
+// first, and not before the config is known to fit the data):
 //   config.textproto  `config` with every default
 //   metrics.jsonl     an EpochReport a line; the same bytes for the same seed, machine and threads
 //   timing.jsonl      seconds and peak memory of each epoch
 //   summary.json      a RunSummary
 //   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
-//   uncalibrated/     the same for the model without calibration, with training.compare_uncalibrated
+//   uncalibrated/     the same for the model without calibration, with
+//   training.compare_uncalibrated
 // `config` has passed LoadConfig(); `versions` goes into the summary and the checkpoints.
 // InvalidArgument: the config does not fit the data. Other errors: the run failed; what was written
 // until then stays.

@@ -27,10 +27,10 @@ struct Checkpoint {
 absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
                              const CheckpointMetadata& metadata);
 
-// InvalidArgument names the file and what is wrong with it: not an archive, truncated, a record that
-// is compressed or damaged, a pickle that asks for anything but tensors, a tensor outside its
-// storage, tensors that take more than 64 times the file. A dict {"state_dict": {...}} counts as its
-// inner dict.
+// InvalidArgument names the file and what is wrong with it: not an archive, truncated, a record
+// that is compressed or damaged, a pickle that asks for anything but tensors, a tensor outside its
+// storage, tensors that take more than 64 times the file. A dict {"state_dict": {...}} counts as
+// its inner dict.
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
 
 }  // namespace cmerc
