@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "profile/scope.h"
+
 namespace cmerc {
 namespace {
 
@@ -77,6 +79,7 @@ class Layer {
 
   // gates: tanh of GateArguments. result [M, N, H].
   void Forward(const Tensor& gates, const Tensor& result) const {
+    CountPasses(/*products=*/1, /*tensors=*/2);
     const Tensor rows = result.flatten(0, 1);
     const auto* const gate = gates.data_ptr<float>();
     auto* const out = result.data_ptr<float>();
@@ -105,6 +108,7 @@ class Layer {
   // [B, 2 H] (zero before) and of the bias per conversation [B].
   void Backward(const Tensor& gates, const Tensor& d_result, const Tensor& d_nodes,
                 const Tensor& d_weight, const Tensor& d_bias) const {
+    CountPasses(/*products=*/2, /*tensors=*/3);
     const Tensor d_result_rows = d_result.flatten(0, 1);
     const Tensor d_nodes_rows = d_nodes.flatten(0, 1);
     const auto* const gate = gates.data_ptr<float>();
@@ -189,8 +193,19 @@ class Layer {
     at::parallel_for(0, static_cast<int64_t>(conversations_.size()), /*grain_size=*/1,
                      [&](int64_t begin, int64_t end) {
                        const torch::NoGradGuard no_grad;  // this thread's
+                       const at::DisableRecordFunctionGuard counted_as_a_whole;
                        for (int64_t b = begin; b < end; ++b) f(conversations_[b]);
                      });
+  }
+
+  // Per pair of nodes with an edge, and for the gates per node: products of `width_` numbers.
+  // Tensors of the size of nodes_ that are read or written.
+  void CountPasses(double products, double tensors) const {
+    const auto pairs = static_cast<double>(num_modalities_ * num_pairs_ +
+                                           (num_modalities_ - 1) * num_nodes() + 2 * num_nodes());
+    CountWork(2 * products * pairs * static_cast<double>(width_),
+              sizeof(float) * (tensors * static_cast<double>(nodes_.numel()) +
+                               static_cast<double>(num_gates())));
   }
 
   // The rows of a conversation in modality k.

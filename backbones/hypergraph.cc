@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "profile/scope.h"
+
 namespace cmerc {
 namespace {
 
@@ -51,6 +53,13 @@ struct Layer {
 
   int64_t num_conversations() const { return static_cast<int64_t>(starts.size()) - 1; }
 
+  // Floating-point operations per number of `nodes`, and tensors of its size that are read or
+  // written.
+  void CountPasses(double arithmetic, double tensors) const {
+    const auto numbers = static_cast<double>(num_modalities * num_rows * width);
+    CountWork(arithmetic * numbers, tensors * sizeof(float) * numbers);
+  }
+
   // Calls f(b) for every conversation.
   template <typename F>
   void ForEachConversation(F&& f) const {
@@ -82,6 +91,7 @@ struct Layer {
   }
 
   void Forward(const float* bias, float* result) const {
+    CountPasses(/*arithmetic=*/6, /*tensors=*/2);
     ForEachConversation([&](int64_t b) {
       std::vector<float> means = ModalitySums(b);
       for (int64_t k = 0; k < num_modalities; ++k) {
@@ -110,6 +120,7 @@ struct Layer {
   // conversation, and zero before.
   void Backward(const float* result, const float* d_result, float* d_nodes, float* d_modality,
                 float* d_utterance, float* d_node, float* d_bias) const {
+    CountPasses(/*arithmetic=*/16, /*tensors=*/4);
     ForEachConversation([&](int64_t b) {
       const std::vector<float> sums = ModalitySums(b);
       std::vector<float> d_means(num_modalities * width);

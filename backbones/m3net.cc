@@ -34,6 +34,7 @@
 #include "backbones/sequence_encoder.h"
 #include "core/backbone.h"
 #include "core/torch_status.h"
+#include "profile/scope.h"
 
 namespace cmerc {
 namespace {
@@ -368,6 +369,7 @@ class M3Net final : public Backbone {
       nodes.push_back(shared.nodes.Get(
           key,
           [&] {
+            const ProfileScope scope("encoders");
             return graph_->MakeNodes(k, Encode(k, streams, packing), packing.Pack(batch.speakers));
           },
           k));
@@ -376,14 +378,19 @@ class M3Net final : public Backbone {
     const HypergraphNorms& norms =
         shared.norms.Get(place, [&] { return graph_->MakeNorms(num_modalities, packing); });
     const Shared::Hypergraph& hypergraph = shared.hypergraphs.Get(projected, [&] {
+      const ProfileScope scope("hypergraph");
       const Tensor input = torch::stack(projected);
       return Shared::Hypergraph{input, graph_->LowFrequency(input, norms, packing)};
     });
     const HighFrequencyGraph& graph = shared.graphs.Get({batch.context, batch.lengths}, [&] {
       return MakeHighFrequencyGraph(batch.context, num_modalities, packing);
     });
-    const Tensor features = graph_->Features(
-        nodes, hypergraph.output, graph_->HighFrequency(hypergraph.input, graph, packing));
+    const Tensor high_frequency = [&] {
+      const ProfileScope scope("high frequency");
+      return graph_->HighFrequency(hypergraph.input, graph, packing);
+    }();
+    const ProfileScope scope("classifier");
+    const Tensor features = graph_->Features(nodes, hypergraph.output, high_frequency);
     const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(head_->forward(torch::relu(dropped)), 1), features};
   }

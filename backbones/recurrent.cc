@@ -10,6 +10,7 @@
 
 #include "backbones/packing.h"
 #include "backbones/recurrent_kernels.h"
+#include "profile/scope.h"
 
 namespace cmerc {
 namespace {
@@ -93,6 +94,17 @@ StridedRows<const float> ConstDirection(const Tensor& rows, int64_t d) {
   return {rows.data_ptr<float>() + d * rows.stride(1), rows.stride(0)};
 }
 
+// The products of a layer: [N, I] x [I, gates] and [N, H] x [H, gates] for each direction; the
+// backward pass has two for each.
+void CountLayer(const Tensor& input, const Tensor& gates, int64_t hidden_size, int passes) {
+  const auto products =
+      2.0 * static_cast<double>(gates.numel()) * static_cast<double>(input.size(1) + hidden_size);
+  const auto numbers = static_cast<double>(input.numel() + gates.numel()) +
+                       static_cast<double>(gates.numel() / gates.size(0)) *
+                           static_cast<double>(input.size(1) + hidden_size);
+  CountWork(passes * products, passes * sizeof(float) * numbers);
+}
+
 // One layer, both directions: input [N, I], weights kWeights per direction -> [N, D * H].
 struct LayerFunction : torch::autograd::Function<LayerFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& input_rows, at::TensorList weights,
@@ -116,6 +128,7 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     for (int64_t d = 0; d < directions; ++d) {
       products.push_back(Product(input, contiguous[d * kWeights].t(), gates.select(1, d)));
     }
+    CountLayer(input, gates, hidden_size, /*passes=*/1);
     Multiply(kernels, products);
     at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
       for (int64_t d = begin; d < end; ++d) {
@@ -166,6 +179,7 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     const Tensor gate_gradient = torch::empty_like(gates);
     const Tensor new_gradient = cell == RecurrentCell::kGru ? torch::empty_like(output) : Tensor();
     const Tensor previous = torch::empty_like(output);
+    CountLayer(input, gates, hidden_size, /*passes=*/2);
     const Tensor packed =
         torch::empty({directions, kernels.backward_weights_size(hidden_size)}, output.options());
     at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {

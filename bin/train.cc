@@ -74,6 +74,8 @@ std::vector<FlagSpec> TrainFlags() {
        "merged over it: --set='training { epochs: 3 }'; may be repeated", "FRAGMENT"},
       {"output", FlagSpec::Kind::kValue, "folder for the run; a new one below runs/ by default",
        "DIR"},
+      {"profile", FlagSpec::Kind::kSwitch,
+       "print where the time of a step goes, and write trace.json for chrome://tracing", ""},
       {"overwrite", FlagSpec::Kind::kSwitch, "replace a run that the folder holds", ""},
   };
 }
@@ -101,7 +103,8 @@ absl::Status TrainCommand(const Flags& flags) {
   if (!data.ok()) return data.status();
 
   std::cout << "output    " << output << "\n\n" << std::flush;
-  const absl::StatusOr<RunSummary> summary = Train(*config, *data, output, Versions());
+  const absl::StatusOr<RunSummary> summary =
+      Train(*config, *data, output, Versions(), flags.has("profile"));
   if (!summary.ok()) return summary.status();
 
   std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "calibration/views.h"
 #include "core/torch_status.h"
+#include "profile/scope.h"
 
 namespace cmerc {
 namespace {
@@ -115,16 +116,23 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
                                      const std::vector<WeightedLoss>& losses, const Batch& batch,
                                      const CalibrationConfig& config) {
   StepReport report;
-  absl::StatusOr<Prediction> full = live.Forward(batch);
+  absl::StatusOr<Prediction> full = [&] {
+    const ProfileScope scope("full prediction");
+    return live.Forward(batch);
+  }();
   if (!full.ok()) return full.status();
-  absl::StatusOr<std::vector<ViewPrediction>> views =
-      PredictViews(for_views, batch, ViewsOf(losses), config,
-                   config.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
+  absl::StatusOr<std::vector<ViewPrediction>> views = [&] {
+    const ProfileScope scope("predictions of views");
+    return PredictViews(for_views, batch, ViewsOf(losses), config,
+                        config.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
+  }();
   if (!views.ok()) return views.status();
   report.input = {*std::move(full), *std::move(views), batch.labels};
 
   torch::Tensor total;
   for (const WeightedLoss& entry : losses) {
+    const ProfileScope scope("losses");
+    const ProfileScope of_loss(entry.name.c_str());
     const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(report.input);
     if (!value.ok()) return value.status();
     report.losses.push_back(value->item<double>());
@@ -142,8 +150,12 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
   }
 
   const absl::StatusOr<bool> stepped = CatchTorch([&] {
-    optimizer.zero_grad();
-    total.backward();
+    {
+      const ProfileScope scope("backward");
+      optimizer.zero_grad();
+      total.backward();
+    }
+    const ProfileScope scope("optimiser");
     optimizer.step();
     return true;
   });

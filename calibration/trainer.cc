@@ -29,6 +29,7 @@
 #include "core/scheduler.h"
 #include "metrics/classification.h"
 #include "metrics/json.h"
+#include "profile/profiler.h"
 
 namespace cmerc {
 namespace {
@@ -108,12 +109,27 @@ struct Stage {
   std::vector<WeightedLoss> losses;
   Curriculum curriculum;
   std::map<std::string, std::string> versions;
+  bool profile = false;
 };
 
 struct Trained {
   RunSummary summary;
   std::shared_ptr<Backbone> selected;
 };
+
+constexpr int kProfiledSteps = 8;
+
+// Prints and writes what was recorded in an epoch of so many steps.
+absl::Status ReportProfile(const Profiler& profiler, int epoch_steps, const std::string& output) {
+  const int steps = std::min(epoch_steps - 1, kProfiledSteps);
+  if (steps < 1) {
+    return absl::InvalidArgumentError(
+        "--profile leaves the first step out, and the first epoch has no other; set a smaller "
+        "training.batch_size, or leave out the curriculum");
+  }
+  std::cout << "\n" << FormatProfile(profiler.events(), steps, MeasurePeak()) << "\n" << std::flush;
+  return WriteFileAtomically(output + "/trace.json", ChromeTrace(profiler.events()));
+}
 
 // Puts the conversations of an epoch in the order they are trained on.
 void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) {
@@ -133,7 +149,8 @@ void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) 
 }
 
 absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& live,
-                                       Backbone* snapshot, torch::optim::Optimizer& optimizer) {
+                                       Backbone* snapshot, torch::optim::Optimizer& optimizer,
+                                       Profiler* profiler) {
   const TrainingConfig& training = stage.config.training();
   std::vector<int64_t> conversations = stage.curriculum.Conversations(epoch);
   Order(training, conversations);
@@ -156,7 +173,13 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
   for (int64_t step = 0; step < steps; ++step) {
     const absl::Span<const int64_t> indices =
         absl::MakeConstSpan(conversations).subspan(step * batch_size, batch_size);
-    const Batch batch = stage.data.MakeBatch(indices);
+    // The first step allocates what later ones find.
+    if (profiler != nullptr && step == 1) profiler->Start();
+    if (profiler != nullptr && step == 1 + kProfiledSteps) profiler->Stop();
+    const Batch batch = [&] {
+      const ProfileScope scope("batch");
+      return stage.data.MakeBatch(indices);
+    }();
     const absl::StatusOr<StepReport> done =
         TrainStep(live, snapshot != nullptr ? *snapshot : live, optimizer, stage.losses, batch,
                   stage.config.calibration());
@@ -227,12 +250,20 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   double best = -1;
   int selected_epoch = 0;
   StateDict selected;
+  std::unique_ptr<Profiler> profiler;
+  if (stage.profile) profiler = std::make_unique<Profiler>();
   for (int epoch = 0; epoch < training.epochs(); ++epoch) {
     const auto start = std::chrono::steady_clock::now();
     absl::StatusOr<EpochReport> report =
-        TrainEpoch(stage, epoch, **live, snapshot.get(), optimizer);
+        TrainEpoch(stage, epoch, **live, snapshot.get(), optimizer, profiler.get());
     if (!report.ok()) return report.status();
     const double train_seconds = SecondsSince(start);
+    if (profiler != nullptr) {
+      profiler->Stop();
+      const absl::Status reported = ReportProfile(*profiler, report->steps(), stage.output);
+      if (!reported.ok()) return reported;
+      profiler = nullptr;
+    }
 
     absl::StatusOr<SplitReport> scores =
         Evaluate(**live, data, official ? data.test : data.valid, stage.losses, config);
@@ -402,7 +433,7 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& c
 
 absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
                                  const std::string& output,
-                                 const std::map<std::string, std::string>& versions) {
+                                 const std::map<std::string, std::string>& versions, bool profile) {
   // What can be wrong with the config is said before anything is trained.
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
   const absl::StatusOr<std::shared_ptr<Backbone>> probe = MakeBackbone(config, data.info);
@@ -458,7 +489,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
 
   absl::StatusOr<Trained> trained =
       TrainStage({config, data, output, compare ? "calibrated    " : "", *std::move(losses),
-                  *std::move(curriculum), versions});
+                  *std::move(curriculum), versions, profile});
   if (!trained.ok()) return trained.status();
   RunSummary summary = std::move(trained->summary);
   if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);

@@ -27,12 +27,16 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& c
 //   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
 //   uncalibrated/     the same for the model without calibration, with
 //   training.compare_uncalibrated
+//   trace.json        with `profile`: steps 2 to 9 of the first epoch for chrome://tracing; where
+//   their
+//                     time went is printed after that epoch
 // `config` has passed LoadConfig(); `versions` goes into the summary and the checkpoints.
 // InvalidArgument: the config does not fit the data. Other errors: the run failed; what was written
 // until then stays.
 absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
                                  const std::string& output,
-                                 const std::map<std::string, std::string>& versions);
+                                 const std::map<std::string, std::string>& versions,
+                                 bool profile = false);
 
 }  // namespace cmerc
 

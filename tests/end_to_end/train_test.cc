@@ -168,6 +168,30 @@ TEST(TrainTest, OverwriteReplacesARun) {
   EXPECT_THAT(ReadFile(folder + "/a/b/run/config.textproto"), HasSubstr("epochs: 3"));
 }
 
+TEST(TrainTest, ProfileChangesNothingButAddsATableAndATrace) {
+  const std::string folder = TinyFolder();
+  const std::string two_steps = "--set=training { batch_size: 2 }";
+  Train(folder, {"--output=plain", two_steps});
+  const Outcome outcome = Train(folder, {"--output=profiled", "--profile", two_steps});
+  EXPECT_EQ(ReadFile(folder + "/profiled/metrics.jsonl"),
+            ReadFile(folder + "/plain/metrics.jsonl"));
+  for (const char* part : {"\nbatch ", "\nfull prediction ", "\npredictions of views ", "\nlosses ",
+                           "\nbackward ", "\noptimiser ", "\n  hypergraph ", "\nall "}) {
+    EXPECT_THAT(outcome.out, HasSubstr(part));
+  }
+  EXPECT_THAT(ReadFile(folder + "/profiled/trace.json"),
+              testing::StartsWith("{\"traceEvents\":[\n{\"name\":\"batch\""));
+}
+
+TEST(TrainTest, AProfileNeedsASecondStep) {
+  const std::string folder = TinyFolder();
+  const Outcome outcome = RunCmerc({"train", "--config=tiny.textproto", "--output=run", "--profile",
+                                    "--set=training { batch_size: 100 }"},
+                                   folder);
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("set a smaller training.batch_size"));
+}
+
 // What is left of an interrupted run must not look like the end of an earlier one.
 TEST(TrainTest, OverwriteRemovesWhatTheNewRunDoesNotReach) {
   const std::string folder = TinyFolder();
