@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "profile/scope.h"
@@ -109,7 +110,7 @@ struct Layer {
           float* out = result + row * width;
           for (int64_t h = 0; h < width; ++h) {
             const float value = (mean[h] + sum[h] * sum_norm) * norm + bias[h];
-            out[h] = value > 0 ? value : kNegativeSlope * value;
+            out[h] = std::max(value, kNegativeSlope * value);  // leaky ReLU, vectorised
           }
         }
       }
