@@ -8,6 +8,7 @@
 // wide), 6 classes; `length` is that of a single conversation. peak_MB: memory at its highest
 // during the step beyond what the program held before it.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
 #include <cmath>
 #include <fstream>
@@ -103,6 +104,8 @@ void Step(benchmark::State& state, const std::string& type, int64_t Sizes::*grow
   }
   (*live)->train();
   Adam optimizer((*live)->parameters(), torch::optim::AdamOptions(1e-4));
+  // What earlier sizes left in the heap would hide what this one needs.
+  malloc_trim(0);
   const double before = StatusLine("VmRSS");
   ResetPeakMemory();
   for (auto _ : state) {
