@@ -31,11 +31,12 @@ DatasetInfo Info(int64_t num_speakers = 2) {
   return info;
 }
 
-// Small, and without dropout, unless `text` says otherwise.
+// Small, with every part and without dropout, unless `text` says otherwise.
 DialogueGcnOptions Options(const std::string& text = "") {
   DialogueGcnOptions options;
   options.set_hidden_size(4);
   options.set_graph_size(5);
+  options.set_nodal_attention(true);
   options.set_dropout(0);
   TORCH_CHECK(google::protobuf::TextFormat::MergeFromString(text, &options), text);
   return options;

@@ -8,7 +8,8 @@ namespace cmerc::conformance {
 namespace {
 
 const ExtraCase kExtraCases[] = {
-    {"cmerc.DialogueGcnOptions", "encoder: GRU nodal_attention: false"},
+    {"cmerc.DialogueGcnOptions", "encoder: GRU"},
+    {"cmerc.DialogueGcnOptions", "nodal_attention: true"},
     {"cmerc.DialogueGcnOptions", "encoder: NO_ENCODER"},
     {"cmerc.DialogueGcnOptions", "semantics: OFFICIAL max_length: 500"},
     {"cmerc.DialogueRnnOptions", "context_attention: SIMPLE listener_state: true"},
