@@ -1,8 +1,8 @@
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -29,18 +29,6 @@ absl::StatusOr<std::string> ThisProgram() {
   return path;
 }
 
-absl::Status MakeFolder(const std::string& path) {
-  for (size_t i = 1; i <= path.size(); ++i) {
-    if (i < path.size() && path[i] != '/') continue;
-    const std::string prefix = path.substr(0, i);
-    if (mkdir(prefix.c_str(), 0777) == 0 || errno == EEXIST) continue;
-    return absl::InvalidArgumentError(absl::StrCat("--output=", path, ": cannot create ", prefix,
-                                                   ": ", std::strerror(errno),
-                                                   "; choose a folder that can be written"));
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 std::vector<FlagSpec> ExperimentFlags() {
@@ -61,17 +49,21 @@ absl::Status ExperimentCommand(const Flags& flags) {
   }
   const absl::StatusOr<ExperimentPlan> plan = LoadPlan(flags.Get("config"));
   if (!plan.ok()) return plan.status();
-  const absl::StatusOr<std::vector<PlannedRun>> runs = RunsOf(*plan);
+  const absl::StatusOr<std::vector<PlannedRun>> runs = RunsOf(*plan, Versions().at("cmerc"));
   if (!runs.ok()) return runs.status();
   RunnerOptions options;
   options.output = flags.Get("output");
-  options.version = Versions().at("cmerc");
   options.parallel_runs = plan->parallel_runs();
   const absl::StatusOr<std::string> program = ThisProgram();
   if (!program.ok()) return program.status();
   options.program = *program;
-  absl::Status status = MakeFolder(options.output);
-  if (!status.ok()) return status;
+  std::error_code error;
+  std::filesystem::create_directories(options.output, error);
+  if (error) {
+    return absl::InvalidArgumentError(absl::StrCat("--output=", options.output,
+                                                   ": cannot create it: ", error.message(),
+                                                   "; choose a folder that can be written"));
+  }
 
   std::cout << runs->size() << " runs in " << options.output << "\n" << std::flush;
   const absl::StatusOr<std::vector<std::string>> failures = DoRuns(*runs, options);
@@ -83,7 +75,7 @@ absl::Status ExperimentCommand(const Flags& flags) {
   for (const auto& [file, text] :
        {std::make_pair("results.md", table), std::make_pair("results.csv", FormatCsv(*results)),
         std::make_pair("results.json", ToJson(*results, /*pretty=*/true))}) {
-    status = WriteFileAtomically(absl::StrCat(options.output, "/", file), text);
+    const absl::Status status = WriteFileAtomically(absl::StrCat(options.output, "/", file), text);
     if (!status.ok()) return status;
   }
   std::cout << "\n"

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "absl/strings/ascii.h"
@@ -118,6 +119,27 @@ void CollectStrings(const Message& message, std::set<std::string>* strings) {
   }
 }
 
+// `files`: what is known of files already, by path.
+absl::StatusOr<std::string> IdentityOf(const ExperimentConfig& config, const std::string& version,
+                                       std::map<std::string, FileIdentity>* files) {
+  std::string text = absl::StrCat("# cmerc ", version, "\n");
+  std::set<std::string> strings;
+  CollectStrings(config, &strings);
+  for (const std::string& path : strings) {
+    struct stat info {};
+    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    auto known = files->find(path);
+    if (known == files->end()) {
+      const absl::StatusOr<FileIdentity> file = Identify(path);
+      if (!file.ok()) return file.status();
+      known = files->emplace(path, *file).first;
+    }
+    absl::StrAppendFormat(&text, "# %s: %d bytes, FNV-1a %016x\n", path, known->second.size,
+                          known->second.hash);
+  }
+  return text + ResolvedConfig(config);
+}
+
 }  // namespace
 
 std::string PlannedRun::path() const {
@@ -146,17 +168,19 @@ absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path) {
       absl::StrCat(path, " is not a valid plan:\n  ", absl::StrJoin(problems, "\n  ")));
 }
 
-absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan) {
+absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
+                                               const std::string& version) {
   const std::vector<Variation> nothing(1);
   const std::vector<Variation> datasets(plan.datasets().begin(), plan.datasets().end());
   const std::vector<Variation> variants(plan.variants().begin(), plan.variants().end());
   std::vector<uint64_t> seeds(plan.seeds().begin(), plan.seeds().end());
   if (seeds.empty()) seeds.push_back(plan.base().training().seed());
+  std::map<std::string, FileIdentity> files;
   std::vector<PlannedRun> runs;
   for (const uint64_t seed : seeds) {
     for (const Variation& dataset : datasets.empty() ? nothing : datasets) {
       for (const Variation& variant : variants.empty() ? nothing : variants) {
-        PlannedRun run{dataset.name(), variant.name(), seed, {}};
+        PlannedRun run{dataset.name(), variant.name(), seed, {}, {}};
         ExperimentConfig threads, last;
         threads.mutable_training()->set_threads(1);
         last.mutable_training()->set_seed(seed);
@@ -164,25 +188,14 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan) {
             {threads, plan.base(), dataset.set(), variant.set(), last}, "run " + run.path());
         if (!config.ok()) return config.status();
         run.config = *config;
+        const absl::StatusOr<std::string> identity = IdentityOf(run.config, version, &files);
+        if (!identity.ok()) return identity.status();
+        run.identity = *identity;
         runs.push_back(std::move(run));
       }
     }
   }
   return runs;
-}
-
-absl::StatusOr<std::string> IdentityOf(const ExperimentConfig& config, const std::string& version) {
-  std::string text = absl::StrCat("# cmerc ", version, "\n");
-  std::set<std::string> strings;
-  CollectStrings(config, &strings);
-  for (const std::string& path : strings) {
-    struct stat info {};
-    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
-    const absl::StatusOr<FileIdentity> file = Identify(path);
-    if (!file.ok()) return file.status();
-    absl::StrAppendFormat(&text, "# %s: %d bytes, FNV-1a %016x\n", path, file->size, file->hash);
-  }
-  return text + ResolvedConfig(config);
 }
 
 }  // namespace cmerc

@@ -17,6 +17,7 @@ struct PlannedRun {
   std::string variant;  // "" when the plan names none
   uint64_t seed;
   ExperimentConfig config;
+  std::string identity;  // two runs of equal identity need not be run twice
 
   // "DATASET/VARIANT/seed-N": its folder below the experiment's.
   std::string path() const;
@@ -27,13 +28,12 @@ struct PlannedRun {
 absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path);
 
 // Every run of the plan, all of the first seed first, so that an early look at the results shows
-// every variant. InvalidArgument: a config that is not valid, with the run that it belongs to.
-absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan);
-
-// What a finished run was: `version`, the config with every default, and for each string of it that
-// names a file that file's size and a 64-bit FNV-1a of its bytes. Two runs of equal identity need
-// not be run twice. Errors: a file that cannot be read.
-absl::StatusOr<std::string> IdentityOf(const ExperimentConfig& config, const std::string& version);
+// every variant. A run's identity: `version`, the config with every default, and for each string of
+// it that names a file that file's size and a 64-bit FNV-1a of its bytes; a file is read once.
+// InvalidArgument: a config that is not valid, with the run that it belongs to. NotFound: a file
+// that cannot be read.
+absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
+                                               const std::string& version);
 
 }  // namespace cmerc
 

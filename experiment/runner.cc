@@ -4,7 +4,6 @@
 #include <google/protobuf/util/json_util.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -42,17 +42,6 @@ std::string Contents(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
-absl::Status MakeFolders(const std::string& path) {
-  for (size_t i = 1; i <= path.size(); ++i) {
-    if (i < path.size() && path[i] != '/') continue;
-    const std::string prefix = path.substr(0, i);
-    if (mkdir(prefix.c_str(), 0777) == 0 || errno == EEXIST) continue;
-    return absl::UnavailableError(absl::StrCat("cannot create ", prefix, ": ", std::strerror(errno),
-                                               "; choose another --output"));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<RunSummary> ReadSummary(const std::string& path) {
   RunSummary summary;
   const auto status = google::protobuf::util::JsonStringToMessage(Contents(path), &summary);
@@ -74,7 +63,6 @@ std::string LastWords(const std::string& log) {
 
 struct Child {
   size_t run;
-  std::string identity;
   Clock::time_point start;
 };
 
@@ -203,22 +191,25 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
     if (next < runs.size() && children.size() < parallel) {
       const PlannedRun& run = runs[next];
       const std::string folder = absl::StrCat(options.output, "/", run.path());
-      const absl::StatusOr<std::string> identity = IdentityOf(run.config, options.version);
-      if (!identity.ok()) return identity.status();
       const std::string finished = folder + "/finished.txt";
-      if (Contents(finished) == *identity) {
+      if (Contents(finished) == run.identity) {
         ++kept;
         ++next;
         continue;
       }
-      absl::Status status = MakeFolders(folder);
-      if (!status.ok()) return status;
+      std::error_code error;
+      std::filesystem::create_directories(folder, error);
+      if (error) {
+        return absl::UnavailableError(absl::StrCat("cannot create ", folder, ": ", error.message(),
+                                                   "; choose another --output"));
+      }
       unlink(finished.c_str());
-      status = WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config));
+      const absl::Status status =
+          WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config));
       if (!status.ok()) return status;
       const absl::StatusOr<pid_t> process = Start(options, folder);
       if (!process.ok()) return process.status();
-      children[*process] = {next, *identity, Clock::now()};
+      children[*process] = {next, Clock::now()};
       ++next;
       continue;
     }
@@ -236,7 +227,7 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
     if (ending == 0) {
       const absl::StatusOr<RunSummary> summary = ReadSummary(folder + "/summary.json");
       if (!summary.ok()) return summary.status();
-      const absl::Status written = WriteFileAtomically(folder + "/finished.txt", child.identity);
+      const absl::Status written = WriteFileAtomically(folder + "/finished.txt", run.identity);
       if (!written.ok()) return written;
       outcome = absl::StrFormat("weighted F1 %.4f", summary->test().weighted_f1());
       if (summary->has_uncalibrated()) {
@@ -271,9 +262,7 @@ absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
     const std::pair<std::string, std::string> key(run.dataset, run.variant);
     if (std::find(order.begin(), order.end(), key) == order.end()) order.push_back(key);
     const std::string folder = absl::StrCat(options.output, "/", run.path());
-    const absl::StatusOr<std::string> identity = IdentityOf(run.config, options.version);
-    if (!identity.ok()) return identity.status();
-    if (Contents(folder + "/finished.txt") != *identity) continue;
+    if (Contents(folder + "/finished.txt") != run.identity) continue;
     const absl::StatusOr<RunSummary> summary = ReadSummary(folder + "/summary.json");
     if (!summary.ok()) return summary.status();
     Scores& own = scores[key];

@@ -14,8 +14,6 @@ namespace cmerc {
 struct RunnerOptions {
   // A `cmerc` whose `train` does a run.
   std::string program;
-  // Of that program; part of a run's identity.
-  std::string version;
   // Folder of the experiment, which exists: a run is in OUTPUT/DATASET/VARIANT/seed-N, with
   //   train.log     what `cmerc train` printed
   //   finished.txt  the identity of the run, written when it has succeeded
