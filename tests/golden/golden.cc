@@ -12,8 +12,7 @@
 namespace cmerc::golden {
 namespace {
 
-std::vector<char> ReadBytes(const std::string& file) {
-  const std::string path = Path(file);
+std::vector<char> ReadBytes(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   TORCH_CHECK(in, "cannot open the golden fixture ", path);
   return std::vector<char>((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
@@ -21,7 +20,7 @@ std::vector<char> ReadBytes(const std::string& file) {
 
 const google::protobuf::Struct& SetsOfIndex() {
   static const auto* sets = [] {
-    const std::vector<char> bytes = ReadBytes("index.json");
+    const std::vector<char> bytes = ReadBytes(Path("index.json"));
     google::protobuf::Struct index;
     const auto status = google::protobuf::util::JsonStringToMessage(
         std::string(bytes.begin(), bytes.end()), &index);
@@ -39,8 +38,10 @@ std::string Path(const std::string& file) {
   return absl::StrCat("tests/golden/data/", file);
 }
 
-Tensors Load(const std::string& file) {
-  const c10::IValue value = torch::pickle_load(ReadBytes(file));
+Tensors Load(const std::string& file) { return LoadFile(Path(file)); }
+
+Tensors LoadFile(const std::string& path) {
+  const c10::IValue value = torch::pickle_load(ReadBytes(path));
   Tensors tensors;
   for (const auto& entry : value.toGenericDict()) {
     tensors[entry.key().toStringRef()] = entry.value().toTensor();
@@ -108,6 +109,11 @@ double Difference(const torch::Tensor& a, const torch::Tensor& b) {
   const torch::Tensor wide_b = b.detach().to(torch::kFloat64);
   return (wide_a - wide_b).abs().max().item<double>() /
          std::max(1.0, wide_b.abs().max().item<double>());
+}
+
+double RelativeDifference(const torch::Tensor& a, const torch::Tensor& b) {
+  TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
+  return (a - b).detach().abs().max().item<double>() / b.abs().max().item<double>();
 }
 
 }  // namespace cmerc::golden

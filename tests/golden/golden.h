@@ -18,6 +18,8 @@ std::string Path(const std::string& file);
 // key -> tensor of one fixture file. Fails the test program when the file cannot be read.
 using Tensors = std::map<std::string, torch::Tensor>;
 Tensors Load(const std::string& file);
+// The same of any file of that form: "tests/golden/mmgcn/data/s2_l4.pt".
+Tensors LoadFile(const std::string& path);
 
 // The names of the sets in index.json (iemocap, meld, meldnolin), each with its own files:
 // NAME_eval.pt, NAME_train.pt, ...
@@ -44,6 +46,9 @@ Batch ReadBatch(const Tensors& inputs, const std::string& prefix);
 
 // max |a - b| / max(1, max |b|): the measure of the fixtures' tolerances.
 double Difference(const torch::Tensor& a, const torch::Tensor& b);
+
+// max |a - b| / max |b|: small gradients count as much as large ones.
+double RelativeDifference(const torch::Tensor& a, const torch::Tensor& b);
 
 }  // namespace cmerc::golden
 

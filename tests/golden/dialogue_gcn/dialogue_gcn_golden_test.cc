@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -25,12 +23,6 @@ using torch::Tensor;
 // The official numbers are float32 themselves, and known to some 2e-6 on this measure.
 constexpr double kTolerance = 1e-5;
 
-// max |a - b| / max |b|: some gradients are small, and golden::Difference would let them pass.
-double Difference(const Tensor& a, const Tensor& b) {
-  TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
-  return (a - b).detach().abs().max().item<double>() / b.abs().max().item<double>();
-}
-
 struct Case {
   const char* name;
   DialogueGcnOptions::Encoder encoder;
@@ -45,22 +37,11 @@ const Case kCases[] = {
     {"s3_none", DialogueGcnOptions::NO_ENCODER, 3, -1, 1, false, 110},
 };
 
-Tensors Load(const std::string& name) {
-  const std::string path = absl::StrCat("tests/golden/dialogue_gcn/data/", name, ".pt");
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in, "cannot open the golden fixture ", path);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)),
-                                std::istreambuf_iterator<char>());
-  Tensors tensors;
-  for (const auto& entry : torch::pickle_load(bytes).toGenericDict()) {
-    tensors[entry.key().toStringRef()] = entry.value().toTensor();
-  }
-  return tensors;
-}
-
 class GoldenDialogueGcnTest : public testing::TestWithParam<Case> {
  protected:
-  GoldenDialogueGcnTest() : want_(Load(GetParam().name)) {
+  GoldenDialogueGcnTest()
+      : want_(golden::LoadFile(
+            absl::StrCat("tests/golden/dialogue_gcn/data/", GetParam().name, ".pt"))) {
     info_.name = "golden";
     // The official model has one input; its columns are the modalities side by side.
     info_.modalities = {{"text", 4, 1}, {"audio", 3, 1}};
@@ -164,10 +145,10 @@ TEST_P(GoldenDialogueGcnTest, EdgesRelationsAndEdgeAttention) {
                            EdgeMatrix(torch::ones_like(want_.at("edge_norm")))));
 
   // The encoder's output on padding is not in the fixtures; it takes part with a weight of 1e-10.
-  const double difference =
-      Difference(BlockDiagonal(OfficialEdgeAttention(
-                     Padded("x"), want_.at("state.att_model.scalar.weight"), edges)),
-                 EdgeMatrix(want_.at("edge_norm")));
+  const double difference = golden::RelativeDifference(
+      BlockDiagonal(
+          OfficialEdgeAttention(Padded("x"), want_.at("state.att_model.scalar.weight"), edges)),
+      EdgeMatrix(want_.at("edge_norm")));
   RecordProperty("edge_attention", absl::StrCat(difference));
   EXPECT_LE(difference, kTolerance);
 
@@ -188,7 +169,7 @@ TEST_P(GoldenDialogueGcnTest, BothConvolutions) {
           MakeRelations(edges, batch_.speakers, info_.num_speakers, packing),
           want_.at("state.graph_net.conv1.basis"), want_.at("state.graph_net.conv1.att")) +
       x.matmul(want_.at("state.graph_net.conv1.root")) + want_.at("state.graph_net.conv1.bias");
-  const double difference = Difference(Packed(conv1), want_.at("conv1"));
+  const double difference = golden::RelativeDifference(Packed(conv1), want_.at("conv1"));
   RecordProperty("conv1", absl::StrCat(difference));
   EXPECT_LE(difference, kTolerance);
 
@@ -196,24 +177,24 @@ TEST_P(GoldenDialogueGcnTest, BothConvolutions) {
       edges.to(torch::kFloat32).bmm(conv1.matmul(want_.at("state.graph_net.conv2.weight"))) +
       torch::linear(conv1, want_.at("state.graph_net.conv2.lin.weight"),
                     want_.at("state.graph_net.conv2.lin.bias"));
-  EXPECT_LE(Difference(Packed(conv2), want_.at("conv2")), kTolerance);
+  EXPECT_LE(golden::RelativeDifference(Packed(conv2), want_.at("conv2")), kTolerance);
 }
 
 TEST_P(GoldenDialogueGcnTest, LogProbsLossAndGradients) {
   const auto model = Model();
   model->train();
   const Tensor log_probs = Predict(*model).log_probs;
-  const double difference = Difference(log_probs, want_.at("log_prob"));
+  const double difference = golden::RelativeDifference(log_probs, want_.at("log_prob"));
   RecordProperty("log_probs", absl::StrCat(difference));
   EXPECT_LE(difference, kTolerance);
   const Tensor loss = torch::nll_loss(log_probs, batch_.labels, want_.at("class_weight"));
-  EXPECT_LE(Difference(loss, want_.at("loss")), kTolerance);
+  EXPECT_LE(golden::RelativeDifference(loss, want_.at("loss")), kTolerance);
   loss.backward();
   double largest = 0;
   for (const auto& parameter : model->named_parameters()) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
     const double of_gradient =
-        Difference(parameter.value().grad(), want_.at("grad." + parameter.key()));
+        golden::RelativeDifference(parameter.value().grad(), want_.at("grad." + parameter.key()));
     EXPECT_LE(of_gradient, kTolerance) << parameter.key();
     largest = std::max(largest, of_gradient);
   }
@@ -228,7 +209,8 @@ TEST_P(GoldenDialogueGcnTest, ComparisonsTellDirectionsApart) {
   const Tensor edges = Edges();
   const Tensor alpha =
       OfficialEdgeAttention(Padded("x"), want_.at("state.att_model.scalar.weight"), edges);
-  EXPECT_GT(Difference(BlockDiagonal(alpha.transpose(1, 2)), EdgeMatrix(want_.at("edge_norm"))),
+  EXPECT_GT(golden::RelativeDifference(BlockDiagonal(alpha.transpose(1, 2)),
+                                       EdgeMatrix(want_.at("edge_norm"))),
             1000 * kTolerance);
 }
 

@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -23,12 +21,6 @@ using torch::Tensor;
 // Both sides are float32, and known to some 2e-6 on this measure.
 constexpr double kTolerance = 1e-5;
 
-// max |a - b| / max |b|: some gradients are small, and golden::Difference would let them pass.
-double Difference(const Tensor& a, const Tensor& b) {
-  TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
-  return (a - b).detach().abs().max().item<double>() / b.abs().max().item<double>();
-}
-
 struct Case {
   const char* name;
   int64_t num_speakers;
@@ -44,22 +36,11 @@ const Case kCases[] = {
     {"s2_general2", 2, DialogueRnnOptions::GENERAL2, false, false},
 };
 
-Tensors Load(const std::string& name) {
-  const std::string path = absl::StrCat("tests/golden/dialogue_rnn/data/", name, ".pt");
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in, "cannot open the golden fixture ", path);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)),
-                                std::istreambuf_iterator<char>());
-  Tensors tensors;
-  for (const auto& entry : torch::pickle_load(bytes).toGenericDict()) {
-    tensors[entry.key().toStringRef()] = entry.value().toTensor();
-  }
-  return tensors;
-}
-
 class GoldenDialogueRnnTest : public testing::TestWithParam<Case> {
  protected:
-  GoldenDialogueRnnTest() : want_(Load(GetParam().name)) {
+  GoldenDialogueRnnTest()
+      : want_(golden::LoadFile(
+            absl::StrCat("tests/golden/dialogue_rnn/data/", GetParam().name, ".pt"))) {
     info_.name = "golden";
     // The official model has one input; its columns are the modalities side by side.
     info_.modalities = {{"text", 4, 1}, {"audio", 3, 1}};
@@ -126,17 +107,17 @@ TEST_P(GoldenDialogueRnnTest, ParametersAreThoseThatTheOfficialCodeTrains) {
 TEST_P(GoldenDialogueRnnTest, LogProbsLossAndGradients) {
   const auto model = Model();
   const Tensor log_probs = LogProbs(*model);
-  const double difference = Difference(log_probs, want_.at("log_prob"));
+  const double difference = golden::RelativeDifference(log_probs, want_.at("log_prob"));
   RecordProperty("log_probs", absl::StrCat(difference));
   EXPECT_LE(difference, kTolerance);
   const Tensor loss = torch::nll_loss(log_probs, batch_.labels, want_.at("class_weight"));
-  EXPECT_LE(Difference(loss, want_.at("loss")), kTolerance);
+  EXPECT_LE(golden::RelativeDifference(loss, want_.at("loss")), kTolerance);
   loss.backward();
   double largest = 0;
   for (const auto& parameter : model->named_parameters()) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
     const double of_gradient =
-        Difference(parameter.value().grad(), want_.at("grad." + parameter.key()));
+        golden::RelativeDifference(parameter.value().grad(), want_.at("grad." + parameter.key()));
     EXPECT_LE(of_gradient, kTolerance) << parameter.key();
     largest = std::max(largest, of_gradient);
   }
@@ -150,7 +131,7 @@ TEST_P(GoldenDialogueRnnTest, TheComparisonTellsSpeakersAndDirectionsApart) {
   const torch::NoGradGuard no_grad;
   const auto model = Model();
   batch_.speakers = torch::zeros_like(batch_.speakers);
-  EXPECT_GT(Difference(LogProbs(*model), want_.at("log_prob")), 1000 * kTolerance);
+  EXPECT_GT(golden::RelativeDifference(LogProbs(*model), want_.at("log_prob")), 1000 * kTolerance);
   batch_.speakers = want_.at("speakers").transpose(0, 1).contiguous();
   auto parameters = model->named_parameters();
   for (auto& parameter : parameters) {
@@ -158,7 +139,7 @@ TEST_P(GoldenDialogueRnnTest, TheComparisonTellsSpeakersAndDirectionsApart) {
     if (!absl::StartsWith(name, "dialog_rnn_f.")) continue;
     parameter.value().copy_(want_.at("state.dialog_rnn_r." + name.substr(name.find('.') + 1)));
   }
-  EXPECT_GT(Difference(LogProbs(*model), want_.at("log_prob")), 1000 * kTolerance);
+  EXPECT_GT(golden::RelativeDifference(LogProbs(*model), want_.at("log_prob")), 1000 * kTolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, GoldenDialogueRnnTest, testing::ValuesIn(kCases),

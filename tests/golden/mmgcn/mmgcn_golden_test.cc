@@ -5,8 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -24,12 +22,6 @@ using torch::Tensor;
 
 // Float32 against numbers that were computed in float64: a few roundings of 6e-8 each way.
 constexpr double kTolerance = 1e-6;
-
-// max |a - b| / max |b|: some gradients are small, and golden::Difference would let them pass.
-double Difference(const Tensor& a, const Tensor& b) {
-  TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
-  return (a - b).detach().abs().max().item<double>() / b.abs().max().item<double>();
-}
 
 struct Case {
   const char* name;
@@ -52,22 +44,10 @@ const Case kCases[] = {
     {"s2_deep", 2, {{"text", 4, 1}, {"audio", 3, 1}}, "graph_layers: 64 use_speaker: false", 1e-5},
 };
 
-Tensors Load(const std::string& name) {
-  const std::string path = absl::StrCat("tests/golden/mmgcn/data/", name, ".pt");
-  std::ifstream in(path, std::ios::binary);
-  TORCH_CHECK(in, "cannot open the golden fixture ", path);
-  const std::vector<char> bytes((std::istreambuf_iterator<char>(in)),
-                                std::istreambuf_iterator<char>());
-  Tensors tensors;
-  for (const auto& entry : torch::pickle_load(bytes).toGenericDict()) {
-    tensors[entry.key().toStringRef()] = entry.value().toTensor();
-  }
-  return tensors;
-}
-
 class GoldenMmgcnTest : public testing::TestWithParam<Case> {
  protected:
-  GoldenMmgcnTest() : want_(Load(GetParam().name)) {
+  GoldenMmgcnTest()
+      : want_(golden::LoadFile(absl::StrCat("tests/golden/mmgcn/data/", GetParam().name, ".pt"))) {
     info_.name = "golden";
     info_.modalities = GetParam().modalities;
     info_.class_names = {"0", "1", "2", "3"};
@@ -151,7 +131,7 @@ TEST_P(GoldenMmgcnTest, Graph) {
   for (const Tensor& nodes : want_.at("nodes").unbind(0)) {
     similarities.push_back(MakeSimilarities(nodes, packing));
   }
-  const double difference = Difference(
+  const double difference = golden::RelativeDifference(
       Adjacency(MakeSimilarityGraph(similarities, batch_.context, packing)), want_.at("adj"));
   RecordProperty("graph", absl::StrCat(difference));
   EXPECT_LE(difference, kTolerance);
@@ -161,21 +141,22 @@ TEST_P(GoldenMmgcnTest, LogProbsLossAndGradients) {
   const auto model = Model();
   model->train();
   const Prediction prediction = Predict(*model);
-  const double of_features = Difference(prediction.features, want_.at("features"));
+  const double of_features = golden::RelativeDifference(prediction.features, want_.at("features"));
   RecordProperty("features", absl::StrCat(of_features));
   EXPECT_LE(of_features, kTolerance);
-  const double of_log_probs = Difference(prediction.log_probs, want_.at("log_prob"));
+  const double of_log_probs =
+      golden::RelativeDifference(prediction.log_probs, want_.at("log_prob"));
   RecordProperty("log_probs", absl::StrCat(of_log_probs));
   EXPECT_LE(of_log_probs, kTolerance);
   const Tensor loss =
       torch::nll_loss(prediction.log_probs, batch_.labels, want_.at("class_weight"));
-  EXPECT_LE(Difference(loss, want_.at("loss")), kTolerance);
+  EXPECT_LE(golden::RelativeDifference(loss, want_.at("loss")), kTolerance);
   loss.backward();
   double largest = 0;
   for (const auto& parameter : model->named_parameters()) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
     const double of_gradient =
-        Difference(parameter.value().grad(), want_.at("grad." + parameter.key()));
+        golden::RelativeDifference(parameter.value().grad(), want_.at("grad." + parameter.key()));
     EXPECT_LE(of_gradient, GetParam().gradient_tolerance) << parameter.key();
     largest = std::max(largest, of_gradient);
   }
@@ -186,7 +167,7 @@ TEST_P(GoldenMmgcnTest, LogProbsLossAndGradients) {
 // What separates the official numbers from ours without padding is far above the tolerance.
 TEST_P(GoldenMmgcnTest, ComparisonsSeeThePaddingOfTheEncoders) {
   const torch::NoGradGuard no_grad;
-  EXPECT_GT(Difference(Predict(*Model(CORRECTED)).features, want_.at("features")),
+  EXPECT_GT(golden::RelativeDifference(Predict(*Model(CORRECTED)).features, want_.at("features")),
             1000 * kTolerance);
 }
 
