@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/torch_status.h"
@@ -111,6 +112,36 @@ absl::Status CheckFits(const Standardization& standardization, const DatasetInfo
       "dataset the model was trained on");
 }
 
+// Ids that are numbers by their value, others as text.
+bool IdBefore(const Conversation& a, const Conversation& b) {
+  int64_t x = 0, y = 0;
+  if (a.numeric_id && b.numeric_id && absl::SimpleAtoi(a.id, &x) && absl::SimpleAtoi(b.id, &y)) {
+    return x < y;
+  }
+  return a.id < b.id;
+}
+
+// data.folds: moves conversations between train and valid.
+absl::Status TakeFold(const DataConfig& config, PreparedData& data) {
+  std::vector<int64_t> all = data.train;
+  all.insert(all.end(), data.valid.begin(), data.valid.end());
+  const auto count = static_cast<int64_t>(all.size());
+  if (count < config.folds()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.folds = ", config.folds(), ", but train + valid has only ", count,
+                     " conversations; set at most so many"));
+  }
+  std::stable_sort(all.begin(), all.end(), [&](int64_t a, int64_t b) {
+    return IdBefore(data.conversations[a], data.conversations[b]);
+  });
+  const auto begin = all.begin() + count * config.fold() / config.folds();
+  const auto end = all.begin() + count * (config.fold() + 1) / config.folds();
+  data.valid.assign(begin, end);
+  all.erase(begin, end);
+  data.train = std::move(all);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 const std::vector<int64_t>& PreparedData::split(Split split) const {
@@ -158,6 +189,10 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
   data.train = copy(official ? Split::kTrainAndValid : Split::kTrain);
   if (!official) data.valid = copy(Split::kValid);
   data.test = copy(Split::kTest);
+  if (config.folds() > 0) {
+    const absl::Status taken = TakeFold(config, data);
+    if (!taken.ok()) return taken;
+  }
   if (data.train.empty()) {
     return absl::InvalidArgumentError("the training split of the dataset is empty");
   }

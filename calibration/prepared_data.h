@@ -19,7 +19,8 @@ struct PreparedData {
   DatasetInfo info;  // class_counts are those of `train`
   std::vector<Conversation> conversations;
   // Indices into `conversations`, in the order of the files. Under the OFFICIAL protocol train is
-  // train + valid in the official order, and valid is empty.
+  // train + valid in the official order, and valid is empty; with data.folds, in ascending order of
+  // id.
   std::vector<int64_t> train;
   std::vector<int64_t> valid;
   std::vector<int64_t> test;
@@ -32,7 +33,7 @@ struct PreparedData {
 
 // Reads all conversations of `dataset`. With `given`, its standardisation is used (that of a
 // checkpoint); otherwise data.standardize takes it from the training split. InvalidArgument: an
-// unknown modality, an empty split that the protocol needs, a `given` that does not fit the
+// unknown modality, an empty split that the protocol needs, more folds than conversations, a `given` that does not fit the
 // features or has a deviation that is not above 0.
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const Standardization* given = nullptr);

@@ -122,6 +122,7 @@ class Validator {
     // Absent plugins; CheckFields() sees the present ones.
     if (!config.data().has_dataset()) CheckPlugin(Any(), "dataset", "data.dataset");
     if (!config.has_backbone()) CheckPlugin(Any(), "backbone", "backbone");
+    CheckFolds(config.data());
     CheckLosses(config);
     if (config.has_curriculum()) CheckCurriculum(config.curriculum());
   }
@@ -152,6 +153,19 @@ class Validator {
     const std::string allowed = RangeText(range);
     Report(absl::StrCat(path, " = ", text, ", must be ", std::isfinite(value) ? "" : "finite",
                         std::isfinite(value) || allowed.empty() ? "" : " and ", allowed));
+  }
+
+  void CheckFolds(const DataConfig& data) {
+    if (data.folds() == 1) {
+      Report("data.folds = 1, must be 0 or >= 2: a single part would leave nothing to train on");
+    } else if (data.folds() > 1 && data.fold() >= data.folds()) {
+      Report(absl::StrCat("data.fold = ", data.fold(), ", must be < data.folds = ", data.folds()));
+    }
+    if (data.folds() > 0 && data.protocol() != DataConfig::HELD_OUT) {
+      Report(
+          "data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
+          "folds: 0");
+    }
   }
 
   void CheckLosses(const ExperimentConfig& config) {

@@ -188,6 +188,9 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
             {threads, plan.base(), dataset.set(), variant.set(), last}, "run " + run.path());
         if (!config.ok()) return config.status();
         run.config = *config;
+        if (const int folds = config->data().folds(); folds > 0) {
+          run.config.mutable_data()->set_fold(static_cast<int>(seed % folds));
+        }
         const absl::StatusOr<std::string> identity = IdentityOf(run.config, version, &files);
         if (!identity.ok()) return identity.status();
         run.identity = *identity;

@@ -111,6 +111,68 @@ TEST(PreparedDataTest, OfficialTrainsOnTrainAndValidInItsOrder) {
   EXPECT_NE(data.info.class_counts, CountLabels(dataset, {0, 2}));
 }
 
+// Conversations of one utterance with these ids; the last one is the test split.
+class IdDataset final : public Dataset {
+ public:
+  IdDataset(std::vector<std::string> ids, bool numeric) : ids_(std::move(ids)), numeric_(numeric) {
+    for (size_t i = 0; i + 2 < ids_.size(); ++i) train_.push_back(static_cast<int64_t>(i));
+  }
+  const DatasetInfo& info() const override { return info_; }
+  int64_t size() const override { return static_cast<int64_t>(ids_.size()); }
+  absl::StatusOr<Conversation> Get(int64_t index) const override {
+    Conversation conversation = RandomConversation(ids_[index], 1);
+    conversation.numeric_id = numeric_;
+    return conversation;
+  }
+  absl::Span<const int64_t> split(Split split) const override {
+    return split == Split::kTrain ? train_ : split == Split::kValid ? valid_ : test_;
+  }
+
+ private:
+  const DatasetInfo info_ = StubInfo();
+  const std::vector<std::string> ids_;
+  const bool numeric_;
+  std::vector<int64_t> train_;
+  const std::vector<int64_t> valid_ = {size() - 2};
+  const std::vector<int64_t> test_ = {size() - 1};
+};
+
+std::vector<std::string> IdsOf(const PreparedData& data, const std::vector<int64_t>& indices) {
+  std::vector<std::string> ids;
+  for (const int64_t i : indices) ids.push_back(data.conversations[i].id);
+  return ids;
+}
+
+TEST(PreparedDataTest, FoldsAreRunsOfAscendingIds) {
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  config.set_folds(2);
+  const IdDataset names({"b1", "a2", "a10", "b0", "a1", "c"}, /*numeric=*/false);
+  const PreparedData first = Prepare(names, config);
+  EXPECT_THAT(IdsOf(first, first.valid), ElementsAre("a1", "a10"));
+  EXPECT_THAT(IdsOf(first, first.train), ElementsAre("a2", "b0", "b1"));
+  EXPECT_THAT(IdsOf(first, first.test), ElementsAre("c"));
+  EXPECT_EQ(first.info.class_counts[0] + first.info.class_counts[1] + first.info.class_counts[2],
+            3);
+  config.set_fold(1);
+  const PreparedData second = Prepare(names, config);
+  EXPECT_THAT(IdsOf(second, second.valid), ElementsAre("a2", "b0", "b1"));
+  EXPECT_THAT(IdsOf(second, second.train), ElementsAre("a1", "a10"));
+
+  const PreparedData numbers =
+      Prepare(IdDataset({"10", "9", "100", "2", "3"}, /*numeric=*/true), config);
+  EXPECT_THAT(IdsOf(numbers, numbers.train), ElementsAre("2", "9"));
+  EXPECT_THAT(IdsOf(numbers, numbers.valid), ElementsAre("10", "100"));
+}
+
+TEST(PreparedDataTest, MoreFoldsThanConversations) {
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  config.set_folds(4);
+  const absl::Status status = PrepareData(FakeDataset(), config).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "data.folds = 4, but train + valid has only 3 conversations; set at most so many");
+}
+
 TEST(PreparedDataTest, ChoosesModalitiesInTheDatasetsOrder) {
   const FakeDataset dataset;
   DataConfig config = Config(DataConfig::HELD_OUT);

@@ -97,6 +97,22 @@ TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
               HasSubstr("\"\",\"calibrated, uncalibrated\",weighted_f1,2,"));
 }
 
+TEST(ExperimentTest, EverySeedHasItsFold) {
+  const Ran ran = RunPlan(NewFolder(), Plan("variants { name: 'v' set { data { folds: 2 } training "
+                                            "{ epochs: 1 } } } seeds: 4 seeds: 5"));
+  ASSERT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
+  int valid = 0;
+  for (const int seed : {4, 5}) {
+    const std::string run = absl::StrCat(ran.folder, "/out/tiny/v/seed-", seed);
+    EXPECT_THAT(ReadFile(run + "/config.textproto"),
+                HasSubstr(absl::StrCat("fold: ", seed - 4, "\n")));
+    valid += ReadSummary(run).valid().conversations();
+  }
+  // Together the folds validate on every conversation that the last one trains or validates on.
+  const RunSummary last = ReadSummary(ran.folder + "/out/tiny/v/seed-5");
+  EXPECT_EQ(valid, last.train().conversations() + last.valid().conversations());
+}
+
 TEST(ExperimentTest, FinishedRunsAreNotRepeated) {
   const std::string folder = NewFolder();
   const Ran first = RunPlan(folder, FourRuns());
