@@ -127,9 +127,9 @@ absl::Status TakeFold(const DataConfig& config, PreparedData& data) {
   all.insert(all.end(), data.valid.begin(), data.valid.end());
   const auto count = static_cast<int64_t>(all.size());
   if (count < config.folds()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("data.folds = ", config.folds(), ", but train + valid has only ", count,
-                     " conversations; set at most so many"));
+    return absl::InvalidArgumentError(absl::StrCat("data.folds = ", config.folds(),
+                                                   ", but train + valid has only ", count,
+                                                   " conversations; set at most so many"));
   }
   std::stable_sort(all.begin(), all.end(), [&](int64_t a, int64_t b) {
     return IdBefore(data.conversations[a], data.conversations[b]);

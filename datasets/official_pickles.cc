@@ -114,7 +114,11 @@ class Loader {
         features_(features),
         roberta_(roberta) {
     const OfficialFile& text = roberta != nullptr ? *roberta : main_;
-    sources_.push_back({&text, "text", text.layout().text});
+    std::vector<int> text_fields = text.layout().text;
+    if (options.text_streams() > 0 && text_fields.size() > size_t(options.text_streams())) {
+      text_fields.resize(options.text_streams());
+    }
+    sources_.push_back({&text, "text", std::move(text_fields)});
     if (features != nullptr) {
       sources_.push_back({features, "audio", {features->layout().audio}});
       sources_.push_back({features, "visual", {features->layout().visual}});

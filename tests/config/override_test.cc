@@ -127,6 +127,8 @@ TEST(ResolvedConfigTest, WritesEveryDefault) {
   }
   protocol: HELD_OUT
   standardize: true
+  folds: 0
+  fold: 0
 }
 backbone {
   [type.googleapis.com/cmerc_test.ToyNetOptions] {

@@ -128,6 +128,21 @@ TEST(OfficialPicklesTest, StreamsThatAreOneObjectAreOneTensor) {
   }
 }
 
+TEST(OfficialPicklesTest, AsManyTextStreamsAsAskedFor) {
+  Options options;
+  options.set_text_streams(2);
+  const auto both = MustCreate("meld_features.pkl", "meld_roberta.pkl", options);
+  ASSERT_NE(both, nullptr);
+  EXPECT_EQ(both->info().modalities[0].num_streams, 2);
+  const Conversation two = Find(*both, "33");
+  const Conversation all = Find(*MustCreate("meld_features.pkl", "meld_roberta.pkl"), "33");
+  ASSERT_EQ(two.features[0].size(), 2U);
+  for (const size_t s : {0, 1}) EXPECT_TRUE(two.features[0][s].equal(all.features[0][s]));
+  EXPECT_FALSE(two.features[0][0].equal(two.features[0][1]));
+  // A file with one stream has no more to give.
+  EXPECT_EQ(MustCreate("iemocap_features.pkl", "", options)->info().modalities[0].num_streams, 1);
+}
+
 TEST(OfficialPicklesTest, Meld) {
   const auto dataset = MustCreate("meld_features.pkl", "meld_roberta.pkl");
   ExpectContent(*dataset, kNumbers, true, {{1, 2, 3, 4}, {5}, {6}}, 7);
