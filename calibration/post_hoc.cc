@@ -14,10 +14,9 @@
 namespace cmerc {
 namespace {
 
-const double kLogBound = std::log(20.0);  // of T and s
+const double kLogBound = std::log(20.0);  // of T, T_c and s
 constexpr double kShiftBound = 10;        // of b
 constexpr double kFirstTemperature = 1.5;
-constexpr int64_t kFewestPredicted = 10;
 
 // In (-bound, bound), increasing; 0 and its slope 1 stay.
 torch::Tensor Bounded(const torch::Tensor& x, double bound) {
@@ -63,37 +62,46 @@ double FitTemperature(const torch::Tensor& logits, const torch::Tensor& labels) 
   return Positive(fitted).item<double>();
 }
 
-std::vector<double> FitVector(const torch::Tensor& logits, const torch::Tensor& labels,
-                              double temperature) {
-  const int64_t num_classes = logits.size(1);
-  const torch::Tensor present = labels.bincount({}, num_classes).nonzero().squeeze(1);  // [K]
-  const int64_t count = present.size(0);
-  torch::Tensor positions = torch::zeros({num_classes}, torch::kInt64);
-  positions.index_put_({present}, torch::arange(count));
-  const torch::Tensor own_logits = logits.index_select(1, present);
-  const torch::Tensor own_labels = positions.index_select(0, labels);
+// The logits and labels of the classes that have labels.
+struct Present {
+  torch::Tensor classes;  // [K] positions
+  torch::Tensor logits;   // [n, K]
+  torch::Tensor labels;   // [n] in [0, K)
+};
+
+Present OnlyPresent(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const torch::Tensor classes = labels.bincount({}, logits.size(1)).nonzero().squeeze(1);
+  torch::Tensor positions = torch::zeros({logits.size(1)}, torch::kInt64);
+  positions.index_put_({classes}, torch::arange(classes.size(0)));
+  return {classes, logits.index_select(1, classes), positions.index_select(0, labels)};
+}
+
+std::vector<double> ToVector(const torch::Tensor& values) {
+  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+}
+
+std::vector<double> FitVector(const Present& present, int64_t num_classes, double temperature) {
   const auto shift = [](const torch::Tensor& x) { return Bounded(x, kShiftBound); };
-  const torch::Tensor fitted =
-      Minimise(torch::zeros({2, count}, torch::kFloat64), [&](const torch::Tensor& x) {
-        return Nll(own_logits * Positive(x[0]) + shift(x[1]), own_labels);
-      });
+  const torch::Tensor start = torch::zeros({2, present.classes.size(0)}, torch::kFloat64);
+  const torch::Tensor fitted = Minimise(start, [&](const torch::Tensor& x) {
+    return Nll(present.logits * Positive(x[0]) + shift(x[1]), present.labels);
+  });
   torch::Tensor parameters = torch::zeros({2, num_classes}, torch::kFloat64);
   parameters[0].fill_(1 / temperature);
   const torch::Tensor own_shift = shift(fitted[1]);
-  parameters[0].index_put_({present}, Positive(fitted[0]));
-  parameters[1].index_put_({present}, own_shift - own_shift.mean());
-  return {parameters.data_ptr<double>(), parameters.data_ptr<double>() + parameters.numel()};
+  parameters[0].index_put_({present.classes}, Positive(fitted[0]));
+  parameters[1].index_put_({present.classes}, own_shift - own_shift.mean());
+  return ToVector(parameters);
 }
 
-std::vector<double> FitClasswise(const torch::Tensor& logits, const torch::Tensor& labels,
-                                 const torch::Tensor& predicted, double temperature) {
-  std::vector<double> temperatures(logits.size(1), temperature);
-  for (int64_t c = 0; c < logits.size(1); ++c) {
-    const torch::Tensor rows = (predicted == c).nonzero().squeeze(1);
-    if (rows.size(0) < kFewestPredicted) continue;
-    temperatures[c] = FitTemperature(logits.index_select(0, rows), labels.index_select(0, rows));
-  }
-  return temperatures;
+std::vector<double> FitClasswise(const Present& present, int64_t num_classes, double temperature) {
+  const torch::Tensor start = torch::zeros({present.classes.size(0)}, torch::kFloat64);
+  const torch::Tensor fitted = Minimise(start, [&](const torch::Tensor& x) {
+    return Nll(present.logits / Positive(x), present.labels);
+  });
+  torch::Tensor parameters = torch::full({num_classes}, temperature, torch::kFloat64);
+  parameters.index_put_({present.classes}, Positive(fitted));
+  return ToVector(parameters);
 }
 
 }  // namespace
@@ -110,12 +118,11 @@ absl::StatusOr<std::vector<Remedy>> FitRemedies(absl::Span<const double> log_pro
             .view({n, num_classes});
     const torch::Tensor truth =
         torch::tensor(c10::ArrayRef<int64_t>(labels.data(), labels.size()), torch::kInt64);
-    const torch::Tensor predicted =
-        torch::tensor(PredictedClasses(log_probs, num_classes), torch::kInt64);
     const double temperature = FitTemperature(logits, truth);
+    const Present present = OnlyPresent(logits, truth);
     return {{"temperature", {temperature}},
-            {"vector", FitVector(logits, truth, temperature)},
-            {"classwise_temperature", FitClasswise(logits, truth, predicted, temperature)}};
+            {"vector", FitVector(present, num_classes, temperature)},
+            {"classwise_temperature", FitClasswise(present, num_classes, temperature)}};
   });
 }
 
@@ -123,15 +130,14 @@ std::vector<double> Apply(const Remedy& remedy, absl::Span<const double> log_pro
                           int64_t num_classes) {
   const auto classes = static_cast<size_t>(num_classes);
   const std::vector<double>& p = remedy.parameters;
-  const std::vector<int64_t> predicted = PredictedClasses(log_probs, num_classes);
   std::vector<double> result(log_probs.size());
-  for (size_t i = 0; i < predicted.size(); ++i) {
-    double* row = result.data() + i * classes;
+  for (size_t begin = 0; begin < result.size(); begin += classes) {
+    double* row = result.data() + begin;
     for (size_t c = 0; c < classes; ++c) {
-      const double x = log_probs[i * classes + c];
+      const double x = log_probs[begin + c];
       row[c] = remedy.method == "vector"        ? p[c] * x + p[classes + c]
                : remedy.method == "temperature" ? x / p[0]
-                                                : x / p[predicted[i]];
+                                                : x / p[c];
     }
     const double highest = *std::max_element(row, row + classes);
     double sum = 0;

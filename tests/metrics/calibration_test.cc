@@ -1,4 +1,4 @@
-// Expected numbers: data/generate_calibration.py, by NumPy and scikit-learn.
+// Expected numbers: data/generate_calibration.py, by NumPy.
 #include "metrics/calibration.h"
 
 #include <gmock/gmock.h>
@@ -41,7 +41,7 @@ std::vector<double> Binary(const std::vector<double>& second) {
 
 class GoldenTest : public testing::TestWithParam<CalibrationGolden> {};
 
-TEST_P(GoldenTest, AsScikitLearnAndNumPy) {
+TEST_P(GoldenTest, AsNumPy) {
   const CalibrationGolden& golden = GetParam();
   const CalibrationReport report = MustMeasure(golden.log_probs, golden.labels, golden.num_classes);
   EXPECT_NEAR(report.ece(), golden.ece, kTolerance);

@@ -3,8 +3,8 @@
 
 Needs NumPy, SciPy, scikit-learn 1.7 or later, PyTorch, torchmetrics and netcal; run as
 `python3 generate_calibration.py`. The golden numbers come from straightforward NumPy by the
-definitions in metrics/calibration.h, from scikit-learn (NLL, Brier score) and from SciPy's
-optimisers (temperatures, vector scaling); netcal and torchmetrics only go into the table.
+definitions in metrics/calibration.h, and from SciPy's optimisers (temperatures, vector scaling);
+the other tools only go into the table.
 """
 
 import os
@@ -133,14 +133,17 @@ def fit_vector(log_probs, labels):
     return np.concatenate([x[:classes], x[classes:] - x[classes:].mean()])
 
 
-def fit_classwise(log_probs, labels, temperature):
-    predicted = log_probs.argmax(axis=1)
-    temperatures = []
-    for c in range(log_probs.shape[1]):
-        rows = predicted == c
-        enough = rows.sum() >= 10
-        temperatures.append(fit_temperature(log_probs[rows], labels[rows]) if enough else temperature)
-    return np.array(temperatures)
+def fit_classwise(log_probs, labels):
+    onehot = np.eye(log_probs.shape[1])[labels]
+
+    def value_and_gradient(s):
+        z = log_probs * s
+        error = (np.exp(log_softmax(z)) - onehot) / len(labels)
+        return nll_of(z, labels), (error * log_probs).sum(0)
+
+    found = scipy.optimize.minimize(value_and_gradient, np.ones(log_probs.shape[1]), jac=True,
+                                    method="BFGS", options={"gtol": 1e-12, "maxiter": 10000})
+    return 1 / found.x
 
 
 # ---- What other tools say. ----
@@ -285,12 +288,13 @@ def main():
     log_probs, labels = sets["sevens"]
     temperature = fit_temperature(log_probs.astype(np.float64), labels)
     vector = fit_vector(log_probs.astype(np.float64), labels)
-    classwise = fit_classwise(log_probs.astype(np.float64), labels, temperature)
+    classwise = fit_classwise(log_probs.astype(np.float64), labels)
     lines += ["", "// Of the first set.", "inline const double kTemperature = %.17g;" % temperature,
               "inline const std::vector<double> kVector = " + array(list(map(float, vector))) + ";",
               "inline const std::vector<double> kClasswise = " + array(list(map(float, classwise))) + ";"]
     for name, remedy in (("Temperature", log_probs / temperature),
-                         ("Vector", log_probs * vector[:7] + vector[7:])):
+                         ("Vector", log_probs * vector[:7] + vector[7:]),
+                         ("Classwise", log_probs / classwise)):
         lines.append("inline const double k%sNll = %.17g;" % (name, nll_of(remedy.astype(np.float64), labels)))
 
     print("\n| who fits the temperature of `sevens` | T |\n| --- | --- |")
