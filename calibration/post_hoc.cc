@@ -18,7 +18,7 @@ const double kLogBound = std::log(20.0);  // of T, T_c and s
 constexpr double kShiftBound = 10;        // of b
 constexpr double kFirstTemperature = 1.5;
 
-// In (-bound, bound), increasing; 0 and its slope 1 stay.
+// In [-bound, bound], increasing; 0 and its slope 1 stay.
 torch::Tensor Bounded(const torch::Tensor& x, double bound) {
   return bound * torch::tanh(x / bound);
 }

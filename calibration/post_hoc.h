@@ -27,7 +27,7 @@ struct Remedy {
 // All three, in that order, each with the least negative log-likelihood of `labels` [N] given
 // log_probs [N * C], found by LBFGS in float64, T from 1.5 (as the code of Guo et al.), T_c and s
 // from 1, b from 0. The same input gives the same bits. What a split cannot tell stays bounded:
-//   - T, T_c and s are in (1/20, 20), b in (-10, 10) before it is centred: bounds approached, for
+//   - T, T_c and s are in [1/20, 20], b in [-10, 10] before it is centred: bounds approached, for
 //     example, by a T of a split that is predicted without error;
 //   - the b of the classes that occur has mean 0, which changes no prediction of them;
 //   - a class without labels has no part in the fit of T_c, s and b, and gets T_c = T, s = 1 / T

@@ -83,15 +83,15 @@ TEST(FitRemediesTest, ASplitWithoutErrorsStaysBounded) {
     labels.push_back(i % 3);
   }
   const std::vector<Remedy> remedies = MustFit(log_probs, labels, 3);
-  EXPECT_GT(remedies[0].parameters[0], 1.0 / 20);
+  EXPECT_GE(remedies[0].parameters[0], 1.0 / 20);
   EXPECT_LT(remedies[0].parameters[0], 0.1);
   for (int c = 0; c < 3; ++c) {
     EXPECT_GT(remedies[1].parameters[c], 0);
-    EXPECT_LT(remedies[1].parameters[c], 20);
+    EXPECT_LE(remedies[1].parameters[c], 20);
     EXPECT_LT(std::abs(remedies[1].parameters[3 + c]), 20);
   }
   EXPECT_THAT(remedies[2].parameters,
-              Each(testing::AllOf(testing::Gt(1.0 / 20), testing::Lt(0.2))));
+              Each(testing::AllOf(testing::Ge(1.0 / 20), testing::Lt(0.2))));
   for (const Remedy& remedy : remedies) {
     const auto report = MeasureCalibration(Apply(remedy, log_probs, 3), labels, 3);
     ASSERT_TRUE(report.ok()) << report.status();
@@ -106,7 +106,7 @@ TEST(FitRemediesTest, ASplitOfErrorsStaysBounded) {
   for (int i = 0; i < 20; ++i) log_probs.insert(log_probs.end(), row.begin(), row.end());
   const std::vector<Remedy> remedies = MustFit(log_probs, std::vector<int64_t>(20, 2), 3);
   EXPECT_GT(remedies[0].parameters[0], 10);
-  EXPECT_LT(remedies[0].parameters[0], 20);
+  EXPECT_LE(remedies[0].parameters[0], 20);
   // Only the last class has labels.
   EXPECT_EQ(remedies[2].parameters[0], remedies[0].parameters[0]);
   EXPECT_EQ(remedies[2].parameters[2], 1);

@@ -97,7 +97,9 @@ TEST(MeasureCalibrationTest, BinsAreClosedOnTheRight) {
     };
     // log and exp move p by an ulp or so.
     EXPECT_EQ(bin_of(edge * (1 - 1e-14)), k - 1) << k;
-    if (k < 15) EXPECT_EQ(bin_of(edge * (1 + 1e-14)), k) << k;
+    if (k < 15) {
+      EXPECT_EQ(bin_of(edge * (1 + 1e-14)), k) << k;
+    }
   }
   // exp(log(0.6)) is 0.6 to the bit, and so is 9 / 15.
   ASSERT_EQ(std::exp(std::log(0.6)), 9 / 15.0);
@@ -115,7 +117,9 @@ TEST(MeasureCalibrationTest, BinsAddUp) {
     const double gap = std::abs(bin.accuracy() - bin.confidence());
     ece += bin.utterances() * gap;
     mce = std::max(mce, gap);
-    if (bin.utterances() == 0) EXPECT_EQ(gap, 0);
+    if (bin.utterances() == 0) {
+      EXPECT_EQ(gap, 0);
+    }
   }
   EXPECT_EQ(utterances, static_cast<int>(golden.labels.size()));
   EXPECT_NEAR(ece / utterances, report.ece(), kTolerance);

@@ -283,7 +283,7 @@ inline const std::vector<double> kVector = {
 inline const std::vector<double> kClasswise = {
         0.78771324410140164, 1.8273962993000374, 1.4041826338064767, 1.634184816666004, 1.5815242389278539, 2.0842661806683065,
         1.4668758602891971};
-inline const double kTemperatureNll = 0.96671122978321788;
+inline const double kTemperatureNll = 0.96671122550135113;
 inline const double kVectorNll = 0.91792467077297757;
 inline const double kClasswiseNll = 0.93478903256220636;
 

@@ -292,10 +292,10 @@ def main():
     lines += ["", "// Of the first set.", "inline const double kTemperature = %.17g;" % temperature,
               "inline const std::vector<double> kVector = " + array(list(map(float, vector))) + ";",
               "inline const std::vector<double> kClasswise = " + array(list(map(float, classwise))) + ";"]
-    for name, remedy in (("Temperature", log_probs / temperature),
+    for name, remedy in (("Temperature", log_probs.astype(np.float64) / temperature),
                          ("Vector", log_probs * vector[:7] + vector[7:]),
                          ("Classwise", log_probs / classwise)):
-        lines.append("inline const double k%sNll = %.17g;" % (name, nll_of(remedy.astype(np.float64), labels)))
+        lines.append("inline const double k%sNll = %.17g;" % (name, nll_of(remedy, labels)))
 
     print("\n| who fits the temperature of `sevens` | T |\n| --- | --- |")
     print("| SciPy, bounded scalar search | %.6f |" % temperature)
