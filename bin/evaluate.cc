@@ -47,12 +47,22 @@ absl::Status EvaluateCommand(const Flags& flags) {
   const absl::StatusOr<std::vector<WeightedLoss>> losses =
       MakeLosses(model->config, model->data.info);
   if (!losses.ok()) return losses.status();
-  const absl::StatusOr<SplitReport> report =
-      Evaluate(*model->backbone, model->data, indices, *losses, model->config,
-               flags.has("views") ? AllViews(model->data.info) : std::vector<View>{});
+  const absl::StatusOr<SplitPredictions> predictions =
+      PredictSplit(*model->backbone, model->data, indices, *losses, model->config,
+                   flags.has("views") ? AllViews(model->data.info) : std::vector<View>{});
+  if (!predictions.ok()) return predictions.status();
+  absl::StatusOr<SplitReport> report = ScorePredictions(*predictions, model->data.info);
   if (!report.ok()) return report.status();
+  if (model->temperature.has_value()) {
+    const absl::StatusOr<PostHocReport> scaled =
+        ScoreRemedy({"temperature", {*model->temperature}}, *predictions, model->data.info);
+    if (!scaled.ok()) return scaled.status();
+    *report->add_post_hoc() = *scaled;
+  }
 
-  std::cout << "split     " << split << "\n\n" << FormatSplitReport(*report);
+  std::cout << "split     " << split << "\n\n"
+            << FormatSplitReport(*report) << "\n"
+            << FormatCalibration(*report);
   if (!report->views().empty()) std::cout << "\n";
   for (const ViewReport& view : report->views()) {
     std::cout << absl::StrFormat(

@@ -125,7 +125,11 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags) {
   if (checkpoint->metadata.has_value()) {
     WarnOfOtherClasses(checkpoint->metadata->dataset(), data->info);
   }
-  return TrainedModel{*std::move(config), *std::move(data), *std::move(backbone)};
+  std::optional<double> temperature;
+  if (checkpoint->metadata.has_value() && checkpoint->metadata->has_temperature()) {
+    temperature = checkpoint->metadata->temperature();
+  }
+  return TrainedModel{*std::move(config), *std::move(data), *std::move(backbone), temperature};
 }
 
 absl::Status CheckWritableFolder(const std::string& folder, const std::string& output) {

@@ -3,6 +3,7 @@
 #define CMERC_BIN_SESSION_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,6 +24,7 @@ struct TrainedModel {
   ExperimentConfig config;
   PreparedData data;
   std::shared_ptr<Backbone> backbone;
+  std::optional<double> temperature;  // of the checkpoint
 };
 
 // --checkpoint, with --config in place of the config it carries (a must for a file that Python

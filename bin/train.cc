@@ -110,13 +110,14 @@ absl::Status TrainCommand(const Flags& flags) {
   std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "
             << config->training().epochs() << ", protocol " << summary->protocol() << ", seed "
             << summary->seed() << "\n\n"
-            << FormatSplitReport(summary->test());
+            << FormatSplitReport(summary->test()) << "\n"
+            << FormatCalibration(summary->test());
   if (summary->has_uncalibrated()) {
     std::cout << "\n" << FormatComparison(*summary, summary->uncalibrated());
   }
   std::cout << "\nwritten to " << output
-            << ": summary.json, metrics.jsonl, timing.jsonl, config.textproto, selected.pth, "
-               "last.pth"
+            << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "
+               "config.textproto, selected.pth, last.pth"
             << (summary->has_uncalibrated() ? ", uncalibrated/" : "") << "\n";
   return absl::OkStatus();
 }

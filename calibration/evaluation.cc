@@ -4,21 +4,60 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "core/confidence.h"
+#include "metrics/calibration.h"
 #include "metrics/classification.h"
 
 namespace cmerc {
+namespace {
 
-absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
-                                     const std::vector<int64_t>& indices,
-                                     const std::vector<WeightedLoss>& losses,
-                                     const ExperimentConfig& config,
-                                     const std::vector<View>& views) {
+void Append(const torch::Tensor& log_probs, std::vector<double>* out) {
+  const torch::Tensor values = log_probs.to(torch::kCPU, torch::kFloat32).contiguous();
+  out->insert(out->end(), values.data_ptr<float>(), values.data_ptr<float>() + values.numel());
+}
+
+// How the log-probability of one class per utterance changes from `full` to `view`.
+struct Rise {
+  double share_surer = 0;
+  double mean = 0;
+};
+
+Rise RiseOf(const std::vector<int64_t>& classes, absl::Span<const double> full,
+            absl::Span<const double> view, int64_t num_classes) {
+  Rise rise;
+  for (size_t i = 0; i < classes.size(); ++i) {
+    const size_t entry = i * static_cast<size_t>(num_classes) + static_cast<size_t>(classes[i]);
+    const double change = view[entry] - full[entry];
+    rise.share_surer += change > 0 ? 1 : 0;
+    rise.mean += change;
+  }
+  const auto total = static_cast<double>(classes.size());
+  return {rise.share_surer / total, rise.mean / total};
+}
+
+// Of a model's own output, which no user gave.
+absl::StatusOr<CalibrationReport> Measure(absl::Span<const double> log_probs,
+                                          const std::vector<int64_t>& labels, int64_t num_classes,
+                                          const std::string& what) {
+  absl::StatusOr<CalibrationReport> report = MeasureCalibration(log_probs, labels, num_classes);
+  if (report.ok()) return report;
+  return absl::InternalError(absl::StrCat("the model's predictions ", what,
+                                          " are of no use: ", report.status().message()));
+}
+
+}  // namespace
+
+absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
+                                              const std::vector<int64_t>& indices,
+                                              const std::vector<WeightedLoss>& losses,
+                                              const ExperimentConfig& config,
+                                              const std::vector<View>& views) {
   torch::NoGradGuard no_grad;
   backbone.eval();
   const auto batch_size = static_cast<size_t>(config.training().batch_size());
-  std::vector<int64_t> labels, predictions;
-  std::vector<double> surer_without(views.size()), rise(views.size());
+  SplitPredictions result;
+  result.conversations = static_cast<int64_t>(indices.size());
+  result.views = views;
+  result.view_log_probs.resize(views.size());
   double loss = 0;
   int64_t batches = 0;
   for (size_t begin = 0; begin < indices.size(); begin += batch_size, ++batches) {
@@ -26,7 +65,6 @@ absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& dat
     const absl::StatusOr<LossInput> input =
         PredictFullAndViews(backbone, batch, views, config.calibration());
     if (!input.ok()) return input.status();
-    const torch::Tensor& log_probs = input->full.log_probs;
     for (const WeightedLoss& entry : losses) {
       if (!entry.loss->views().empty()) continue;
       const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(*input);
@@ -38,34 +76,83 @@ absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& dat
                                                 ": the model's weights are of no use"));
       }
     }
-    const torch::Tensor predicted = log_probs.argmax(1).contiguous();
     const torch::Tensor truth = batch.labels.contiguous();
-    predictions.insert(predictions.end(), predicted.data_ptr<int64_t>(),
-                       predicted.data_ptr<int64_t>() + predicted.numel());
-    labels.insert(labels.end(), truth.data_ptr<int64_t>(),
-                  truth.data_ptr<int64_t>() + truth.numel());
-    const torch::Tensor full_true = TrueClassLogProbs(log_probs, batch.labels);
+    result.labels.insert(result.labels.end(), truth.data_ptr<int64_t>(),
+                         truth.data_ptr<int64_t>() + truth.numel());
+    Append(input->full.log_probs, &result.log_probs);
     for (size_t v = 0; v < views.size(); ++v) {
-      const torch::Tensor change =
-          TrueClassLogProbs(input->views[v].prediction.log_probs, batch.labels) - full_true;
-      surer_without[v] += (change > 0).sum().item<double>();
-      rise[v] += change.sum().item<double>();
+      Append(input->views[v].prediction.log_probs, &result.view_log_probs[v]);
     }
   }
+  result.loss = loss / static_cast<double>(batches);
+  return result;
+}
 
+absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
+                                             const DatasetInfo& info) {
+  const int64_t num_classes = info.num_classes();
+  const absl::StatusOr<CalibrationReport> calibration =
+      Measure(predictions.log_probs, predictions.labels, num_classes, "from all evidence");
+  if (!calibration.ok()) return calibration.status();
+  const std::vector<int64_t> predicted = PredictedClasses(predictions.log_probs, num_classes);
   absl::StatusOr<SplitReport> report =
-      ClassificationReport(labels, predictions, data.info.class_names);
+      ClassificationReport(predictions.labels, predicted, info.class_names);
   if (!report.ok()) return report;
-  report->set_conversations(static_cast<int>(indices.size()));
-  report->set_loss(loss / static_cast<double>(batches));
-  const auto total = static_cast<double>(labels.size());
-  for (size_t v = 0; v < views.size(); ++v) {
+  report->set_conversations(static_cast<int>(predictions.conversations));
+  report->set_loss(predictions.loss);
+  *report->mutable_calibration() = *calibration;
+  for (size_t v = 0; v < predictions.views.size(); ++v) {
+    const std::vector<double>& view = predictions.view_log_probs[v];
+    const std::string name = predictions.views[v].name();
+    const absl::StatusOr<CalibrationReport> of_view =
+        Measure(view, predictions.labels, num_classes, absl::StrCat("without ", name));
+    if (!of_view.ok()) return of_view.status();
     ViewReport* entry = report->add_views();
-    entry->set_view(views[v].name());
-    entry->set_share_surer_without(surer_without[v] / total);
-    entry->set_mean_log_prob_rise(rise[v] / total);
+    entry->set_view(name);
+    const Rise truth = RiseOf(predictions.labels, predictions.log_probs, view, num_classes);
+    entry->set_share_surer_without(truth.share_surer);
+    entry->set_mean_log_prob_rise(truth.mean);
+    const Rise own = RiseOf(predicted, predictions.log_probs, view, num_classes);
+    entry->set_share_predicted_surer_without(own.share_surer);
+    entry->set_mean_predicted_log_prob_rise(own.mean);
+    *entry->mutable_calibration() = *of_view;
   }
   return report;
+}
+
+absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredictions& predictions,
+                                          const DatasetInfo& info) {
+  const int64_t num_classes = info.num_classes();
+  const std::vector<double> full = Apply(remedy, predictions.log_probs, num_classes);
+  const absl::StatusOr<CalibrationReport> calibration =
+      Measure(full, predictions.labels, num_classes, absl::StrCat("after ", remedy.method));
+  if (!calibration.ok()) return calibration.status();
+  const absl::StatusOr<SplitReport> scores = ClassificationReport(
+      predictions.labels, PredictedClasses(full, num_classes), info.class_names);
+  if (!scores.ok()) return scores.status();
+  PostHocReport report;
+  report.set_method(remedy.method);
+  report.mutable_parameters()->Add(remedy.parameters.begin(), remedy.parameters.end());
+  report.set_accuracy(scores->accuracy());
+  report.set_weighted_f1(scores->weighted_f1());
+  *report.mutable_calibration() = *calibration;
+  for (const std::vector<double>& view : predictions.view_log_probs) {
+    report.add_share_surer_without(
+        RiseOf(predictions.labels, full, Apply(remedy, view, num_classes), num_classes)
+            .share_surer);
+  }
+  return report;
+}
+
+absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
+                                     const std::vector<int64_t>& indices,
+                                     const std::vector<WeightedLoss>& losses,
+                                     const ExperimentConfig& config,
+                                     const std::vector<View>& views) {
+  const absl::StatusOr<SplitPredictions> predictions =
+      PredictSplit(backbone, data, indices, losses, config, views);
+  if (!predictions.ok()) return predictions.status();
+  return ScorePredictions(*predictions, data.info);
 }
 
 }  // namespace cmerc

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "calibration/post_hoc.h"
 #include "calibration/prepared_data.h"
 #include "calibration/train_step.h"
 #include "config/experiment.pb.h"
@@ -13,10 +14,35 @@
 
 namespace cmerc {
 
+// What a model says of the N utterances of a split, conversation by conversation.
+struct SplitPredictions {
+  int64_t conversations = 0;
+  std::vector<int64_t> labels;    // [N]
+  std::vector<double> log_probs;  // [N * C], float32 values
+  std::vector<View> views;
+  std::vector<std::vector<double>> view_log_probs;  // one [N * C] per view
+  double loss = 0;                                  // as SplitReport.loss
+};
+
 // Predicts the conversations at `indices` (not empty), `training.batch_size` at a time in that
 // order, in evaluation mode and without gradient; leaves `backbone` in evaluation mode. The loss is
-// that of the members of `losses` that need no views. `views`: also report how confidence changes
-// in each of them. Internal: a loss that is not finite, by name.
+// that of the members of `losses` that need no views. Internal: a loss that is not finite, by name.
+absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
+                                              const std::vector<int64_t>& indices,
+                                              const std::vector<WeightedLoss>& losses,
+                                              const ExperimentConfig& config,
+                                              const std::vector<View>& views = {});
+
+// Everything but post_hoc; of the views that were predicted, how confidence changes in each.
+// Internal: predictions that are not log-probabilities, by view.
+absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
+                                             const DatasetInfo& info);
+
+// What `remedy` makes of the predictions, the views' included.
+absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredictions& predictions,
+                                          const DatasetInfo& info);
+
+// Both: PredictSplit, then ScorePredictions.
 absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,

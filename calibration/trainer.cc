@@ -21,6 +21,7 @@
 #include "calibration/adam.h"
 #include "calibration/difficulty.h"
 #include "calibration/evaluation.h"
+#include "calibration/outcome.h"
 #include "calibration/progress.h"
 #include "calibration/train_step.h"
 #include "checkpoint/checkpoint.h"
@@ -268,6 +269,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     absl::StatusOr<SplitReport> scores =
         Evaluate(**live, data, official ? data.test : data.valid, stage.losses, config);
     if (!scores.ok()) return scores.status();
+    scores->mutable_calibration()->clear_bins();
     *(official ? report->mutable_test() : report->mutable_valid()) = *scores;
     const bool better = scores->weighted_f1() > best;
     const StateDict state = StateOf(**live);
@@ -312,17 +314,16 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   for (const torch::Tensor& parameter : (*live)->parameters()) parameters += parameter.numel();
   summary.set_parameters(static_cast<int>(parameters));
   summary.set_selected_epoch(selected_epoch);
-  const auto evaluate = [&](const std::vector<int64_t>& indices, const std::vector<View>& views,
-                            SplitReport* out) -> absl::Status {
-    absl::StatusOr<SplitReport> report =
-        Evaluate(**live, data, indices, stage.losses, config, views);
-    if (report.ok()) *out = *std::move(report);
-    return report.status();
-  };
-  absl::Status status = evaluate(data.train, {}, summary.mutable_train());
-  if (status.ok() && !official) status = evaluate(data.valid, {}, summary.mutable_valid());
-  if (status.ok()) status = evaluate(data.test, AllViews(data.info), summary.mutable_test());
-  if (!status.ok()) return status;
+  const absl::Status measured =
+      MeasureOutcome(**live, data, stage.losses, config, stage.output, &summary);
+  if (!measured.ok()) return measured;
+  if (summary.test().post_hoc_size() > 0) {
+    metadata.set_epoch(selected_epoch);
+    metadata.set_temperature(summary.test().post_hoc(0).parameters(0));
+    const absl::Status written =
+        WriteCheckpoint(absl::StrCat(stage.output, "/selected.pth"), selected, metadata);
+    if (!written.ok()) return written;
+  }
   return result;
 }
 
@@ -399,7 +400,8 @@ absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const 
 // too, says what it was.
 absl::Status BeginRun(const ExperimentConfig& config, const std::string& output) {
   // metrics.jsonl and timing.jsonl are begun anew by whoever writes them.
-  for (const char* file : {"summary.json", "selected.pth", "last.pth", "uncalibrated/summary.json",
+  for (const char* file : {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth",
+                           "uncalibrated/summary.json", "uncalibrated/test_predictions.jsonl",
                            "uncalibrated/selected.pth", "uncalibrated/last.pth",
                            "uncalibrated/metrics.jsonl", "uncalibrated/timing.jsonl"}) {
     const std::string path = absl::StrCat(output, "/", file);

@@ -21,9 +21,12 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& c
 // Trains and writes into the folder `output`, which exists (what an earlier run left there goes
 // first, and not before the config is known to fit the data):
 //   config.textproto  `config` with every default
-//   metrics.jsonl     an EpochReport a line; the same bytes for the same seed, machine and threads
+//   metrics.jsonl     an EpochReport a line, without the bins of CalibrationReport; the same bytes
+//                     for the same seed, machine and threads
 //   timing.jsonl      seconds and peak memory of each epoch
 //   summary.json      a RunSummary
+//   test_predictions.jsonl
+//                     of the selected weights: a ConversationPredictions a line
 //   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
 //   uncalibrated/     the same for the model without calibration, with
 //   training.compare_uncalibrated

@@ -29,7 +29,8 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
                                                 const RunnerOptions& options);
 
 // The rows of the finished runs, datasets in the order of the plan, then variants. Errors: a
-// summary.json that cannot be read.
+// summary.json or test_predictions.jsonl that cannot be read; runs of earlier versions have none of
+// the latter.
 absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
                                                 const std::vector<PlannedRun>& runs,
                                                 const RunnerOptions& options);

@@ -9,12 +9,15 @@
 namespace cmerc {
 
 // Markdown: a table of scores in percent (mean and standard deviation over seeds, 95 % interval of
-// weighted F1, difference to the baseline with its p-value), one of the share of utterances surer
-// of the true emotion without each source of evidence, and the runs that failed.
+// weighted F1, difference to the baseline with both p-values), one of calibration (ECE in percent,
+// NLL, Brier score, E-AURC, percent of utterances surer of the true emotion without each source of
+// evidence; a row for the predictions as they are and one after temperature scaling), and the runs
+// that failed.
 std::string FormatMarkdown(const ExperimentResults& results);
 
 // Comma-separated values: a line per dataset, variant and number, with the columns dataset,
-// variant, measure, seeds, mean, standard_deviation, low, high.
+// variant, measure, seeds, mean, standard_deviation, low, high. Measures that end in _scaled are
+// after temperature scaling.
 std::string FormatCsv(const ExperimentResults& results);
 
 }  // namespace cmerc

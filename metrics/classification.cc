@@ -88,6 +88,11 @@ double MacroF1(const Counts& counts) {
   return sum / static_cast<double>(occurring);
 }
 
+// Every wrong prediction is a false positive of one class and a false negative of another.
+double MicroF1(int64_t correct, int64_t utterances) {
+  return Ratio(2 * correct, 2 * correct + 2 * (utterances - correct));
+}
+
 }  // namespace
 
 absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> labels,
@@ -116,6 +121,7 @@ absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> label
   report.set_accuracy(Ratio(correct, static_cast<int64_t>(labels.size())));
   report.set_weighted_f1(WeightedF1(*counts));
   report.set_macro_f1(MacroF1(*counts));
+  report.set_micro_f1(MicroF1(correct, static_cast<int64_t>(labels.size())));
   return report;
 }
 

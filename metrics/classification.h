@@ -12,12 +12,12 @@
 
 namespace cmerc {
 
-// Fills utterances, accuracy, weighted_f1, macro_f1, classes and confusion; the rest stays unset.
-// `classes` and `confusion` have one entry per class name. As in sklearn.metrics.f1_score,
-// weighted_f1 weighs every class by its support, and macro_f1 is the mean over the classes that
-// occur among the labels or the predictions.
-// InvalidArgument: no utterances, unequal lengths, a label or prediction outside
-// [0, class_names.size()).
+// Fills utterances, accuracy, weighted_f1, macro_f1, micro_f1, classes and confusion; the rest
+// stays unset. `classes` and `confusion` have one entry per class name. As in
+// sklearn.metrics.f1_score, weighted_f1 weighs every class by its support, macro_f1 is the mean
+// over the classes that occur among the labels or the predictions, and micro_f1 counts the
+// decisions of all classes together. InvalidArgument: no utterances, unequal lengths, a label or
+// prediction outside [0, class_names.size()).
 absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> labels,
                                                  absl::Span<const int64_t> predictions,
                                                  absl::Span<const std::string> class_names);

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 
 namespace cmerc {
 namespace {
@@ -111,6 +113,16 @@ std::string ConfusionTable(const SplitReport& report) {
   return text;
 }
 
+const PostHocReport* Temperature(const SplitReport& report) {
+  for (const PostHocReport& one : report.post_hoc()) {
+    if (one.method() == "temperature") return &one;
+  }
+  return nullptr;
+}
+
+std::optional<double> Ece(const CalibrationReport& report) { return report.ece(); }
+std::optional<double> Nll(const CalibrationReport& report) { return report.nll(); }
+
 std::optional<double> ShareSurerWithout(const SplitReport& report, const std::string& view) {
   for (const ViewReport& one : report.views()) {
     if (one.view() == view) return one.share_surer_without();
@@ -135,6 +147,27 @@ std::string FormatSplitReport(const SplitReport& report) {
   return text;
 }
 
+std::string FormatCalibration(const SplitReport& report) {
+  if (!report.has_calibration()) return "";
+  std::vector<std::pair<std::string, const CalibrationReport*>> rows = {
+      {"as predicted", &report.calibration()}};
+  for (const PostHocReport& one : report.post_hoc()) {
+    std::string name = absl::StrReplaceAll(one.method(), {{"_", " "}});
+    if (one.parameters_size() == 1) absl::StrAppendFormat(&name, " %.3f", one.parameters(0));
+    rows.emplace_back(std::move(name), &one.calibration());
+  }
+  const std::string title = "calibration";
+  size_t width = Width(title);
+  for (const auto& [name, one] : rows) width = std::max(width, Width(name));
+  std::string text = absl::StrFormat("%s  %9s %9s %9s %9s\n", LeftAligned(title, width), "ECE",
+                                     "NLL", "Brier", "E-AURC");
+  for (const auto& [name, one] : rows) {
+    absl::StrAppendFormat(&text, "%s  %9.4f %9.4f %9.4f %9.4f\n", LeftAligned(name, width),
+                          one->ece(), one->nll(), one->brier(), one->e_aurc());
+  }
+  return text;
+}
+
 std::string FormatComparison(const RunSummary& calibrated, const RunSummary& uncalibrated) {
   struct Row {
     std::string name;
@@ -147,6 +180,20 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
       {"macro F1", with.macro_f1(), without.macro_f1()},
       {"accuracy", with.accuracy(), without.accuracy()},
   };
+  for (const auto& [name, measure] : {std::make_pair("ECE", &Ece), std::make_pair("NLL", &Nll)}) {
+    const auto as_predicted = [measure = measure](const SplitReport& report) {
+      return report.has_calibration() ? measure(report.calibration()) : std::nullopt;
+    };
+    const auto scaled = [measure = measure](const SplitReport& report) {
+      const PostHocReport* temperature = Temperature(report);
+      return temperature == nullptr ? std::nullopt : measure(temperature->calibration());
+    };
+    rows.push_back({name, as_predicted(with), as_predicted(without)});
+    rows.push_back({absl::StrCat(name, ", temperature"), scaled(with), scaled(without)});
+  }
+  rows.erase(std::remove_if(rows.begin(), rows.end(),
+                            [](const Row& row) { return !row.calibrated && !row.uncalibrated; }),
+             rows.end());
   std::vector<std::string> views;
   for (const SplitReport* report : {&with, &without}) {
     for (const ViewReport& one : report->views()) {

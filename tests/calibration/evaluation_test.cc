@@ -138,6 +138,22 @@ TEST(EvaluateTest, ReportsHowConfidenceChangesInEachView) {
     EXPECT_EQ(report.views(v).share_surer_without(), static_cast<double>(surer) / 10);
     EXPECT_NEAR(report.views(v).mean_log_prob_rise(), sum / 10, 1e-6);
   }
+  // The same of the class that is predicted from all evidence.
+  const torch::Tensor predicted = LogProbs(batch).argmax(1);
+  for (int v = 0; v < 4; ++v) {
+    const Batch masked = ApplyView(batch, views[v], CalibrationConfig::REAL_UTTERANCES);
+    const torch::Tensor rise = TrueClassLogProbs(LogProbs(masked), predicted) -
+                               TrueClassLogProbs(LogProbs(batch), predicted);
+    EXPECT_EQ(report.views(v).share_predicted_surer_without(),
+              (rise > 0).sum().item<double>() / 10);
+    EXPECT_NEAR(report.views(v).mean_predicted_log_prob_rise(), rise.mean().item<double>(), 1e-6);
+    const torch::Tensor of_view = LogProbs(masked);
+    EXPECT_NEAR(report.views(v).calibration().nll(),
+                -TrueClassLogProbs(of_view, batch.labels).mean().item<double>(), 1e-6);
+  }
+  EXPECT_NEAR(report.calibration().nll(), -full.mean().item<double>(), 1e-6);
+  EXPECT_EQ(report.calibration().bins_size(), 15);
+  EXPECT_EQ(report.micro_f1(), report.accuracy());
   // Views change nothing else.
   SplitReport without = report;
   without.clear_views();
@@ -171,6 +187,42 @@ TEST(EvaluateTest, WhatTheModelRefuses) {
   const absl::Status status = Evaluate(backbone, data, data.test, Losses(1, 1), Config(1)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("batch.speakers holds 5"));
+}
+
+// A temperature moves every log-probability, so also the shares.
+TEST(ScoreRemedyTest, IsAppliedToAllPredictions) {
+  const PreparedData data = StubData();
+  StubBackbone backbone(0.7F);
+  const std::vector<View> views = AllViews(StubInfo());
+  const auto predictions =
+      PredictSplit(backbone, data, data.train, Losses(2, 100), Config(3), views);
+  ASSERT_TRUE(predictions.ok()) << predictions.status();
+  // Dividing logits by T is making the gain smaller.
+  StubBackbone flatter(0.7F / 2);
+  const SplitReport expected = MustEvaluate(flatter, data, data.train, 3, views);
+  const auto report = ScoreRemedy({"temperature", {2}}, *predictions, data.info);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->method(), "temperature");
+  EXPECT_THAT(report->parameters(), testing::ElementsAre(2));
+  EXPECT_EQ(report->accuracy(), expected.accuracy());
+  EXPECT_EQ(report->weighted_f1(), expected.weighted_f1());
+  // Float32 logits, the rest in float64.
+  EXPECT_NEAR(report->calibration().nll(), expected.calibration().nll(), 1e-6);
+  ASSERT_EQ(report->share_surer_without_size(), 4);
+  for (int v = 0; v < 4; ++v) {
+    EXPECT_EQ(report->share_surer_without(v), expected.views(v).share_surer_without());
+  }
+}
+
+TEST(ScorePredictionsTest, PredictionsThatAreNoneAreNamed) {
+  SplitPredictions predictions;
+  predictions.labels = {0};
+  predictions.log_probs = {0, -50, -50};
+  predictions.views = ContextViews();
+  predictions.view_log_probs = {{0, -50, -50}, {0, -50, NAN}};
+  const absl::Status status = ScorePredictions(predictions, StubInfo()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("without other_speakers"));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -190,9 +191,9 @@ TEST(TrainTest, WritesItsFiles) {
   for (const auto& entry : std::filesystem::directory_iterator(run.folder)) {
     files.push_back(entry.path().filename());
   }
-  EXPECT_THAT(files,
-              testing::UnorderedElementsAre("config.textproto", "metrics.jsonl", "timing.jsonl",
-                                            "summary.json", "selected.pth", "last.pth"));
+  EXPECT_THAT(files, testing::UnorderedElementsAre(
+                         "config.textproto", "metrics.jsonl", "timing.jsonl", "summary.json",
+                         "test_predictions.jsonl", "selected.pth", "last.pth"));
 
   const std::vector<EpochReport> epochs = Epochs(run.folder);
   ASSERT_THAT(epochs, SizeIs(4));
@@ -209,6 +210,8 @@ TEST(TrainTest, WritesItsFiles) {
     EXPECT_TRUE(epochs[e].has_valid());
     EXPECT_FALSE(epochs[e].has_test());
     EXPECT_EQ(epochs[e].valid().conversations(), 3);
+    EXPECT_GT(epochs[e].valid().calibration().nll(), 0);
+    EXPECT_EQ(epochs[e].valid().calibration().bins_size(), 0);
   }
   EXPECT_LT(epochs[3].losses(0).value(), epochs[0].losses(0).value());
   const std::vector<std::string> timing = Lines(run.folder + "/timing.jsonl");
@@ -249,7 +252,8 @@ TEST(TrainTest, TheSameSeedGivesTheSameBytesAndAnotherSeedOthers) {
   ExperimentConfig config = Calibrated();
   const TrainedRun first = MustTrain(config, "first");
   const TrainedRun second = MustTrain(config, "second");
-  for (const std::string file : {"metrics.jsonl", "summary.json", "selected.pth", "last.pth"}) {
+  for (const std::string file :
+       {"metrics.jsonl", "summary.json", "test_predictions.jsonl", "selected.pth", "last.pth"}) {
     EXPECT_EQ(Bytes(first.folder + "/" + file), Bytes(second.folder + "/" + file)) << file;
   }
   config.mutable_training()->set_seed(4);
@@ -318,10 +322,67 @@ TEST(TrainTest, TheSelectedCheckpointGivesTheSummarysScores) {
   const auto valid = Evaluate(**backbone, *data, data->valid, *losses, stored);
   const auto train = Evaluate(**backbone, *data, data->train, *losses, stored);
   ASSERT_TRUE(test.ok() && valid.ok() && train.ok());
-  EXPECT_EQ(test->SerializeAsString(), run.summary.test().SerializeAsString());
+  SplitReport expected = run.summary.test();
+  expected.clear_post_hoc();
+  EXPECT_EQ(test->SerializeAsString(), expected.SerializeAsString());
   EXPECT_EQ(valid->SerializeAsString(), run.summary.valid().SerializeAsString());
   EXPECT_EQ(train->SerializeAsString(), run.summary.train().SerializeAsString());
   EXPECT_EQ(run.summary.test().views_size(), 4);
+}
+
+TEST(TrainTest, RemediesAreFittedOnTheValidationSplit) {
+  const TrainedRun run = MustTrain(Calibrated(), "remedies");
+  const auto checkpoint = ReadCheckpoint(run.folder + "/selected.pth");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto backbone = MakeBackbone(Calibrated(), run.data.info);
+  ASSERT_TRUE(LoadState(checkpoint->state, **backbone, "selected.pth").ok());
+  const auto losses = MakeLosses(Calibrated(), run.data.info);
+  const auto valid = PredictSplit(**backbone, run.data, run.data.valid, *losses, Calibrated());
+  const auto test = PredictSplit(**backbone, run.data, run.data.test, *losses, Calibrated(),
+                                 AllViews(run.data.info));
+  ASSERT_TRUE(valid.ok() && test.ok());
+  const auto remedies = FitRemedies(valid->log_probs, valid->labels, 3);
+  ASSERT_TRUE(remedies.ok()) << remedies.status();
+  ASSERT_EQ(run.summary.test().post_hoc_size(), 3);
+  for (int r = 0; r < 3; ++r) {
+    const auto expected = ScoreRemedy((*remedies)[r], *test, run.data.info);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    EXPECT_TRUE(MessageDifferencer::Equals(run.summary.test().post_hoc(r), *expected));
+    EXPECT_EQ(expected->share_surer_without_size(), 5);
+  }
+  EXPECT_EQ(run.summary.valid().post_hoc_size(), 0);
+  EXPECT_EQ(checkpoint->metadata->temperature(), (*remedies)[0].parameters[0]);
+  EXPECT_FALSE(ReadCheckpoint(run.folder + "/last.pth")->metadata->has_temperature());
+}
+
+TEST(TrainTest, PredictionsOfTheTestSplitAreThoseOfTheSummary) {
+  const TrainedRun run = MustTrain(Calibrated(), "predictions");
+  const std::vector<std::string> lines = Lines(run.folder + "/test_predictions.jsonl");
+  ASSERT_EQ(lines.size(), run.data.test.size());
+  int right = 0, utterances = 0;
+  double log_likelihood = 0;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const auto line = FromJson<ConversationPredictions>(lines[i]);
+    const Conversation& conversation = run.data.conversations[run.data.test[i]];
+    EXPECT_EQ(line.id(), conversation.id);
+    ASSERT_EQ(line.labels_size(), conversation.length());
+    ASSERT_EQ(line.predicted_size(), conversation.length());
+    ASSERT_EQ(line.probabilities_size(), conversation.length());
+    for (int u = 0; u < line.labels_size(); ++u) {
+      EXPECT_EQ(line.labels(u), conversation.labels[u].item<int64_t>());
+      std::vector<double> p;
+      for (const auto& value : line.probabilities(u).values()) p.push_back(value.number_value());
+      ASSERT_THAT(p, SizeIs(3));
+      EXPECT_NEAR(p[0] + p[1] + p[2], 1, 1e-6);  // float32's
+      EXPECT_EQ(line.predicted(u), FirstBest(p));
+      right += line.predicted(u) == line.labels(u) ? 1 : 0;
+      log_likelihood += std::log(p[line.labels(u)]);
+      ++utterances;
+    }
+  }
+  EXPECT_EQ(static_cast<double>(right) / utterances, run.summary.test().accuracy());
+  // exp and log, a rounding each.
+  EXPECT_NEAR(-log_likelihood / utterances, run.summary.test().calibration().nll(), 1e-12);
 }
 
 TEST(TrainTest, OfficialProtocolSelectsOnTheTestSplit) {
@@ -338,6 +399,9 @@ TEST(TrainTest, OfficialProtocolSelectsOnTheTestSplit) {
   EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores));
   EXPECT_EQ(run.summary.test().weighted_f1(), scores[FirstBest(scores)]);
   EXPECT_FALSE(run.summary.has_valid());
+  EXPECT_EQ(run.summary.test().post_hoc_size(), 0);
+  EXPECT_TRUE(run.summary.test().has_calibration());
+  EXPECT_FALSE(ReadCheckpoint(run.folder + "/selected.pth")->metadata->has_temperature());
   EXPECT_EQ(run.summary.train().conversations(), 9);
   EXPECT_EQ(run.summary.protocol(),
             "OFFICIAL (trains on train + valid; the test set selects the epoch)");
@@ -351,6 +415,8 @@ TEST(TrainTest, ComparisonIsTwoRunsOfTheirOwn) {
 
   const TrainedRun plain = MustTrain(Config(kTask), "plain");
   EXPECT_EQ(Bytes(uncalibrated + "/metrics.jsonl"), Bytes(plain.folder + "/metrics.jsonl"));
+  EXPECT_EQ(Bytes(uncalibrated + "/test_predictions.jsonl"),
+            Bytes(plain.folder + "/test_predictions.jsonl"));
   EXPECT_TRUE(SameState(uncalibrated + "/selected.pth", plain.folder + "/selected.pth"));
   EXPECT_TRUE(SameState(uncalibrated + "/last.pth", plain.folder + "/last.pth"));
   ASSERT_TRUE(both.summary.has_uncalibrated());

@@ -90,6 +90,24 @@ TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
   // One rounding each of a sum and a quotient of numbers below 1.
   EXPECT_NEAR(calibrated.comparison().difference().mean(), (differences[0] + differences[1]) / 2,
               1e-15);
+  // In (0, 1], of the utterances of the test split.
+  EXPECT_GT(calibrated.comparison().over_utterances().p_value(), 0);
+  EXPECT_LE(calibrated.comparison().over_utterances().p_value(), 1);
+  const RunSummary one = ReadSummary(ran.folder + "/out/tiny/calibrated/seed-7");
+  const RunSummary other = ReadSummary(ran.folder + "/out/tiny/calibrated/seed-8");
+  EXPECT_EQ(calibrated.comparison().over_utterances().utterances(), one.test().utterances());
+  EXPECT_NEAR(calibrated.calibration().ece().mean(),
+              (one.test().calibration().ece() + other.test().calibration().ece()) / 2, 1e-15);
+  EXPECT_NEAR(
+      calibrated.calibration_scaled().nll().mean(),
+      (one.test().post_hoc(0).calibration().nll() + other.test().post_hoc(0).calibration().nll()) /
+          2,
+      1e-15);
+  EXPECT_NEAR(calibrated.views(0).share_surer_without_scaled().mean(),
+              (one.test().post_hoc(0).share_surer_without(0) +
+               other.test().post_hoc(0).share_surer_without(0)) /
+                  2,
+              1e-15);
   EXPECT_EQ(calibrated.views_size(), 5);
   EXPECT_FALSE(plain.has_comparison());
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.md"), HasSubstr("| - | plain | 2 | "));
@@ -127,6 +145,24 @@ TEST(ExperimentTest, FinishedRunsAreNotRepeated) {
                     Not(HasSubstr("] plain/seed-7: "))));
   EXPECT_EQ(ReadFile(folder + "/out/tiny/plain/seed-7/train.log"), "untouched");
   EXPECT_EQ(second.results.SerializeAsString(), first.results.SerializeAsString());
+}
+
+// Runs of earlier versions have no predictions.
+TEST(ExperimentTest, WithoutPredictionsThereIsNoTestOverUtterances) {
+  const std::string folder = NewFolder();
+  const Ran first = RunPlan(folder, FourRuns());
+  ASSERT_EQ(first.outcome.exit_code, 0) << first.outcome.err;
+  const std::string file = folder + "/out/tiny/plain/seed-7/test_predictions.jsonl";
+  std::filesystem::remove(file);
+  const Ran second = RunPlan(folder, FourRuns());
+  ASSERT_EQ(second.outcome.exit_code, 0) << second.outcome.err;
+  EXPECT_TRUE(first.results.rows(2).comparison().has_over_utterances());
+  EXPECT_TRUE(second.results.rows(2).has_comparison());
+  EXPECT_FALSE(second.results.rows(2).comparison().has_over_utterances());
+  WriteFile(file, "{\"id\":\"c\",\"labels\":[0],\"predicted\":[9],\"probabilities\":[[1,0]]}\n");
+  const Ran third = RunPlan(folder, FourRuns());
+  EXPECT_EQ(third.outcome.exit_code, 1);
+  EXPECT_THAT(third.outcome.err, HasSubstr("test_predictions.jsonl:1: cannot be read"));
 }
 
 TEST(ExperimentTest, AChangedConfigIsAnotherRun) {

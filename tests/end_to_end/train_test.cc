@@ -58,9 +58,11 @@ TEST(QuickstartTest, TrainsBothModelsAndComparesThem) {
   EXPECT_THAT(
       RegularFiles(folder + "/runs"),
       ElementsAre("quickstart/config.textproto", "quickstart/last.pth", "quickstart/metrics.jsonl",
-                  "quickstart/selected.pth", "quickstart/summary.json", "quickstart/timing.jsonl",
+                  "quickstart/selected.pth", "quickstart/summary.json",
+                  "quickstart/test_predictions.jsonl", "quickstart/timing.jsonl",
                   "quickstart/uncalibrated/last.pth", "quickstart/uncalibrated/metrics.jsonl",
                   "quickstart/uncalibrated/selected.pth", "quickstart/uncalibrated/summary.json",
+                  "quickstart/uncalibrated/test_predictions.jsonl",
                   "quickstart/uncalibrated/timing.jsonl"));
 
   const std::string run = folder + "/runs/quickstart";
@@ -78,10 +80,12 @@ TEST(QuickstartTest, TrainsBothModelsAndComparesThem) {
     EXPECT_EQ(stage->test().classes_size(), 6);
     EXPECT_EQ(stage->test().confusion_size(), 6);
     EXPECT_EQ(stage->test().views_size(), 5);
+    EXPECT_EQ(stage->test().post_hoc_size(), 3);
     EXPECT_TRUE(std::isfinite(stage->test().loss()));
   }
   // The report of this run, and the table that shows both.
   EXPECT_THAT(outcome.out, HasSubstr(FormatSplitReport(summary.test())));
+  EXPECT_THAT(outcome.out, HasSubstr("\n" + FormatCalibration(summary.test())));
   EXPECT_THAT(outcome.out, HasSubstr(FormatComparison(summary, summary.uncalibrated())));
 
   const std::vector<EpochReport> epochs = ReadMetrics(run);
@@ -204,6 +208,8 @@ TEST(TrainTest, OverwriteRemovesWhatTheNewRunDoesNotReach) {
   EXPECT_EQ(failed.exit_code, 1);
   EXPECT_EQ(Files(folder).count("run/summary.json"), 0u);
   EXPECT_EQ(Files(folder).count("run/uncalibrated/summary.json"), 0u);
+  EXPECT_EQ(Files(folder).count("run/test_predictions.jsonl"), 0u);
+  EXPECT_EQ(Files(folder).count("run/uncalibrated/test_predictions.jsonl"), 0u);
   EXPECT_THAT(ReadFile(folder + "/run/config.textproto"), HasSubstr("epochs: 3"));
 }
 

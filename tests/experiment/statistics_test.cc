@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
 #include <vector>
 
 namespace cmerc {
@@ -57,6 +59,79 @@ TEST(RandomisationTestTest, DrawsPatternsOfManySeeds) {
   std::vector<double> none;
   for (int i = 0; i < 40; ++i) none.push_back(i % 2 == 0 ? 0.02 : -0.02);
   EXPECT_EQ(RandomisationTest(none), 1);
+}
+
+// Weighted F1 by its definition.
+double WeightedF1(const std::vector<int32_t>& labels, const std::vector<int32_t>& predicted) {
+  double sum = 0;
+  for (int32_t c = 0; c < 10; ++c) {
+    int support = 0, claimed = 0, right = 0;
+    for (size_t i = 0; i < labels.size(); ++i) {
+      support += labels[i] == c ? 1 : 0;
+      claimed += predicted[i] == c ? 1 : 0;
+      right += labels[i] == c && predicted[i] == c ? 1 : 0;
+    }
+    if (support + claimed > 0) sum += support * 2.0 * right / (support + claimed);
+  }
+  return sum / static_cast<double>(labels.size());
+}
+
+// The share of all 2^n swaps whose difference is at least the observed one.
+double ByEnumeration(const std::vector<int32_t>& labels,
+                     const std::vector<PairedPredictions>& seeds) {
+  std::vector<int32_t> all_labels;
+  for (size_t s = 0; s < seeds.size(); ++s) {
+    all_labels.insert(all_labels.end(), labels.begin(), labels.end());
+  }
+  const auto difference = [&](uint32_t swaps) {
+    std::vector<int32_t> ours, theirs;
+    for (const PairedPredictions& seed : seeds) {
+      for (size_t i = 0; i < labels.size(); ++i) {
+        const bool swap = (swaps >> i) & 1;
+        ours.push_back(swap ? seed.theirs[i] : seed.ours[i]);
+        theirs.push_back(swap ? seed.ours[i] : seed.theirs[i]);
+      }
+    }
+    return std::abs(WeightedF1(all_labels, ours) - WeightedF1(all_labels, theirs));
+  };
+  uint32_t as_far = 0;
+  const uint32_t patterns = 1U << labels.size();
+  for (uint32_t swaps = 0; swaps < patterns; ++swaps) {
+    as_far += difference(swaps) >= difference(0) - 1e-12 ? 1 : 0;
+  }
+  return static_cast<double>(as_far) / patterns;
+}
+
+TEST(UtteranceRandomisationTestTest, EstimatesTheShareOfAllSwaps) {
+  const std::vector<int32_t> labels = {0, 1, 2, 0, 1, 2, 0, 0, 1, 3};
+  const PairedPredictions one = {{0, 1, 2, 0, 1, 1, 0, 2, 1, 0}, {0, 0, 2, 1, 1, 2, 2, 2, 0, 3}};
+  const PairedPredictions two = {{0, 1, 2, 0, 0, 2, 0, 0, 1, 4}, {1, 1, 0, 0, 1, 2, 0, 2, 1, 3}};
+  for (const auto& seeds : std::vector<std::vector<PairedPredictions>>{{one}, {two}, {one, two}}) {
+    const double expected = ByEnumeration(labels, seeds);
+    EXPECT_GT(expected, 0.01);
+    EXPECT_LT(expected, 0.99);
+    // Four deviations of a share of 10 000 draws.
+    EXPECT_NEAR(UtteranceRandomisationTest(labels, seeds), expected, 0.02);
+  }
+}
+
+TEST(UtteranceRandomisationTestTest, EqualAndOppositeSystems) {
+  std::vector<int32_t> labels, wrong;
+  for (int i = 0; i < 200; ++i) {
+    labels.push_back(i % 3);
+    wrong.push_back((i + 1) % 3);
+  }
+  EXPECT_EQ(UtteranceRandomisationTest(labels, {{wrong, wrong}}), 1);
+  EXPECT_EQ(UtteranceRandomisationTest(labels, {{labels, wrong}}), 1.0 / 10001);
+  EXPECT_EQ(UtteranceRandomisationTest(labels, {{wrong, labels}}), 1.0 / 10001);
+  // What one seed gains the other loses.
+  EXPECT_EQ(UtteranceRandomisationTest(labels, {{labels, wrong}, {wrong, labels}}), 1);
+}
+
+TEST(UtteranceRandomisationTestTest, TheSameInputGivesTheSameBits) {
+  const std::vector<int32_t> labels = {0, 1, 1, 0, 1};
+  const PairedPredictions seed = {{0, 1, 1, 0, 0}, {0, 1, 0, 1, 1}};
+  EXPECT_EQ(UtteranceRandomisationTest(labels, {seed}), UtteranceRandomisationTest(labels, {seed}));
 }
 
 }  // namespace

@@ -61,6 +61,7 @@ TEST(ClassificationReportTest, NeverPredictedClasses) {
   EXPECT_NEAR(report->accuracy(), 0.7875, kTolerance);
   EXPECT_NEAR(report->weighted_f1(), 0.7670580215118922, kTolerance);
   EXPECT_NEAR(report->macro_f1(), 0.5288015524343354, kTolerance);
+  EXPECT_NEAR(report->micro_f1(), 0.7875, kTolerance);  // f1_score(average="micro")
   ExpectClasses(*report, kMeldNames,
                 {{0.8809523809523809, 0.925, 0.9024390243902439, 40},
                  {0.8181818181818182, 0.9, 0.8571428571428571, 10},
@@ -112,6 +113,7 @@ TEST(ClassificationReportTest, EverythingWrong) {
   const auto report = ClassificationReport({0, 1}, {1, 0}, {"a", "b"});
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->accuracy(), 0);
+  EXPECT_EQ(report->micro_f1(), 0);
   EXPECT_EQ(report->weighted_f1(), 0);
   EXPECT_EQ(report->macro_f1(), 0);
 }

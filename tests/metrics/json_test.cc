@@ -32,7 +32,8 @@ TEST(ToJsonTest, OneLine) {
             R"("losses":[{"loss":"cmerc.NllOptions","value":0}],)"
             R"("train_accuracy":0.66666666666666663,"train_weighted_f1":0,)"
             R"("test":{"conversations":0,"utterances":0,"loss":0,"accuracy":0,"weighted_f1":0,)"
-            R"("macro_f1":0,"classes":[],"confusion":[{"predicted":[7]}],"views":[]}})");
+            R"("macro_f1":0,"classes":[],"confusion":[{"predicted":[7]}],"views":[],"micro_f1":0,)"
+            R"("post_hoc":[]}})");
 }
 
 TEST(ToJsonTest, Pretty) {
@@ -41,7 +42,23 @@ TEST(ToJsonTest, Pretty) {
   view.set_share_surer_without(0.25);
   EXPECT_EQ(ToJson(view, true),
             "{\n \"view\": \"text\",\n \"share_surer_without\": 0.25,\n"
-            " \"mean_log_prob_rise\": 0\n}\n");
+            " \"mean_log_prob_rise\": 0,\n \"share_predicted_surer_without\": 0,\n"
+            " \"mean_predicted_log_prob_rise\": 0\n}\n");
+}
+
+TEST(ToJsonTest, ALineOfPredictionsIsListsOfNumbers) {
+  ConversationPredictions line;
+  line.set_id("Ses01");
+  for (const double p : {0.25, 1.0 / 3}) {
+    line.add_labels(1);
+    line.add_predicted(0);
+    google::protobuf::ListValue* row = line.add_probabilities();
+    row->add_values()->set_number_value(1 - p);
+    row->add_values()->set_number_value(p);
+  }
+  EXPECT_EQ(ToJson(line, false),
+            R"({"id":"Ses01","labels":[1,1],"predicted":[0,0],)"
+            R"("probabilities":[[0.75,0.25],[0.66666666666666674,0.33333333333333331]]})");
 }
 
 TEST(ToJsonTest, SummaryWithinSummary) {

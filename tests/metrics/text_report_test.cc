@@ -124,6 +124,37 @@ TEST(FormatSplitReportTest, EmptyAndInconsistentReports) {
   EXPECT_THAT(FormatSplitReport(report), ::testing::EndsWith("   a\na  1\n"));
 }
 
+CalibrationReport Calibration(double ece, double nll, double brier, double e_aurc) {
+  CalibrationReport report;
+  report.set_ece(ece);
+  report.set_nll(nll);
+  report.set_brier(brier);
+  report.set_e_aurc(e_aurc);
+  return report;
+}
+
+void AddRemedy(SplitReport* report, const std::string& method,
+               const std::vector<double>& parameters, const CalibrationReport& calibration) {
+  PostHocReport* remedy = report->add_post_hoc();
+  remedy->set_method(method);
+  remedy->mutable_parameters()->Add(parameters.begin(), parameters.end());
+  *remedy->mutable_calibration() = calibration;
+}
+
+TEST(FormatCalibrationTest, ARowPerRemedy) {
+  SplitReport report;
+  EXPECT_EQ(FormatCalibration(report), "");
+  *report.mutable_calibration() = Calibration(0.12345, 1.5, 0.75, 0.0625);
+  AddRemedy(&report, "temperature", {1.6958806}, Calibration(0.03, 1.25, 0.7, 0.06));
+  AddRemedy(&report, "classwise_temperature", {1.5, 2}, Calibration(0.04, 12.25, 0.71, 0.07));
+  EXPECT_EQ(FormatCalibration(report),
+            R"(calibration                  ECE       NLL     Brier    E-AURC
+as predicted              0.1235    1.5000    0.7500    0.0625
+temperature 1.696         0.0300    1.2500    0.7000    0.0600
+classwise temperature     0.0400   12.2500    0.7100    0.0700
+)");
+}
+
 void AddView(SplitReport* report, const std::string& name, double share) {
   ViewReport* view = report->add_views();
   view->set_view(name);
@@ -151,6 +182,19 @@ surer without text              0.1250             -
 surer without same_speaker      0.1800        0.3900
 surer without audio                  -        0.4000
 )");
+}
+
+TEST(FormatComparisonTest, CalibrationWhereARunHasIt) {
+  RunSummary calibrated, uncalibrated;
+  *calibrated.mutable_test()->mutable_calibration() = Calibration(0.1, 1.5, 0, 0);
+  *uncalibrated.mutable_test()->mutable_calibration() = Calibration(0.2, 1.75, 0, 0);
+  AddRemedy(uncalibrated.mutable_test(), "temperature", {2}, Calibration(0.05, 1.25, 0, 0));
+  EXPECT_THAT(FormatComparison(calibrated, uncalibrated), ::testing::EndsWith(R"(
+ECE                   0.1000        0.2000
+ECE, temperature           -        0.0500
+NLL                   1.5000        1.7500
+NLL, temperature           -        1.2500
+)"));
 }
 
 }  // namespace

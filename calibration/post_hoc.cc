@@ -1,0 +1,150 @@
+#include "calibration/post_hoc.h"
+
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/lbfgs.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "core/torch_status.h"
+#include "metrics/calibration.h"
+
+namespace cmerc {
+namespace {
+
+const double kLogBound = std::log(20.0);  // of T, T_c and s
+constexpr double kShiftBound = 10;        // of b
+constexpr double kFirstTemperature = 1.5;
+
+// In [-bound, bound], increasing; 0 and its slope 1 stay.
+torch::Tensor Bounded(const torch::Tensor& x, double bound) {
+  return bound * torch::tanh(x / bound);
+}
+
+torch::Tensor Positive(const torch::Tensor& x) { return Bounded(x, kLogBound).exp(); }
+
+// The best of the parameters that LBFGS tries, the first included.
+torch::Tensor Minimise(const torch::Tensor& start,
+                       const std::function<torch::Tensor(const torch::Tensor&)>& loss) {
+  torch::Tensor parameters = start.clone().requires_grad_();
+  torch::Tensor best = start;
+  double least = std::numeric_limits<double>::infinity();
+  torch::optim::LBFGS optimizer({parameters}, torch::optim::LBFGSOptions(1)
+                                                  .max_iter(500)
+                                                  .tolerance_grad(1e-10)
+                                                  .tolerance_change(1e-15)
+                                                  .line_search_fn("strong_wolfe"));
+  optimizer.step([&] {
+    optimizer.zero_grad();
+    torch::Tensor value = loss(parameters);
+    value.backward();
+    if (value.item<double>() < least) {
+      least = value.item<double>();
+      best = parameters.detach().clone();
+    }
+    return value;
+  });
+  return best;
+}
+
+torch::Tensor Nll(const torch::Tensor& logits, const torch::Tensor& labels) {
+  return torch::nn::functional::cross_entropy(logits, labels);
+}
+
+// logits [n, C], labels [n].
+double FitTemperature(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const double start = kLogBound * std::atanh(std::log(kFirstTemperature) / kLogBound);
+  const torch::Tensor fitted =
+      Minimise(torch::full({1}, start, torch::kFloat64),
+               [&](const torch::Tensor& x) { return Nll(logits / Positive(x), labels); });
+  return Positive(fitted).item<double>();
+}
+
+// The logits and labels of the classes that have labels.
+struct Present {
+  torch::Tensor classes;  // [K] positions
+  torch::Tensor logits;   // [n, K]
+  torch::Tensor labels;   // [n] in [0, K)
+};
+
+Present OnlyPresent(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const torch::Tensor classes = labels.bincount({}, logits.size(1)).nonzero().squeeze(1);
+  torch::Tensor positions = torch::zeros({logits.size(1)}, torch::kInt64);
+  positions.index_put_({classes}, torch::arange(classes.size(0)));
+  return {classes, logits.index_select(1, classes), positions.index_select(0, labels)};
+}
+
+std::vector<double> ToVector(const torch::Tensor& values) {
+  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+}
+
+std::vector<double> FitVector(const Present& present, int64_t num_classes, double temperature) {
+  const auto shift = [](const torch::Tensor& x) { return Bounded(x, kShiftBound); };
+  const torch::Tensor start = torch::zeros({2, present.classes.size(0)}, torch::kFloat64);
+  const torch::Tensor fitted = Minimise(start, [&](const torch::Tensor& x) {
+    return Nll(present.logits * Positive(x[0]) + shift(x[1]), present.labels);
+  });
+  torch::Tensor parameters = torch::zeros({2, num_classes}, torch::kFloat64);
+  parameters[0].fill_(1 / temperature);
+  const torch::Tensor own_shift = shift(fitted[1]);
+  parameters[0].index_put_({present.classes}, Positive(fitted[0]));
+  parameters[1].index_put_({present.classes}, own_shift - own_shift.mean());
+  return ToVector(parameters);
+}
+
+std::vector<double> FitClasswise(const Present& present, int64_t num_classes, double temperature) {
+  const torch::Tensor start = torch::zeros({present.classes.size(0)}, torch::kFloat64);
+  const torch::Tensor fitted = Minimise(start, [&](const torch::Tensor& x) {
+    return Nll(present.logits / Positive(x), present.labels);
+  });
+  torch::Tensor parameters = torch::full({num_classes}, temperature, torch::kFloat64);
+  parameters.index_put_({present.classes}, Positive(fitted));
+  return ToVector(parameters);
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Remedy>> FitRemedies(absl::Span<const double> log_probs,
+                                                absl::Span<const int64_t> labels,
+                                                int64_t num_classes) {
+  const absl::Status checked = MeasureCalibration(log_probs, labels, num_classes).status();
+  if (!checked.ok()) return checked;
+  return CatchTorch([&]() -> std::vector<Remedy> {
+    const auto n = static_cast<int64_t>(labels.size());
+    const torch::Tensor logits =
+        torch::tensor(c10::ArrayRef<double>(log_probs.data(), log_probs.size()), torch::kFloat64)
+            .view({n, num_classes});
+    const torch::Tensor truth =
+        torch::tensor(c10::ArrayRef<int64_t>(labels.data(), labels.size()), torch::kInt64);
+    const double temperature = FitTemperature(logits, truth);
+    const Present present = OnlyPresent(logits, truth);
+    return {{"temperature", {temperature}},
+            {"vector", FitVector(present, num_classes, temperature)},
+            {"classwise_temperature", FitClasswise(present, num_classes, temperature)}};
+  });
+}
+
+std::vector<double> Apply(const Remedy& remedy, absl::Span<const double> log_probs,
+                          int64_t num_classes) {
+  const auto classes = static_cast<size_t>(num_classes);
+  const std::vector<double>& p = remedy.parameters;
+  std::vector<double> result(log_probs.size());
+  for (size_t begin = 0; begin < result.size(); begin += classes) {
+    double* row = result.data() + begin;
+    for (size_t c = 0; c < classes; ++c) {
+      const double x = log_probs[begin + c];
+      row[c] = remedy.method == "vector"        ? p[c] * x + p[classes + c]
+               : remedy.method == "temperature" ? x / p[0]
+                                                : x / p[c];
+    }
+    const double highest = *std::max_element(row, row + classes);
+    double sum = 0;
+    for (size_t c = 0; c < classes; ++c) sum += std::exp(row[c] - highest);
+    for (size_t c = 0; c < classes; ++c) row[c] -= highest + std::log(sum);
+  }
+  return result;
+}
+
+}  // namespace cmerc
