@@ -251,6 +251,7 @@ DatasetDescription Describe(const DatasetInfo& info) {
   for (const std::string& name : info.class_names) description.add_class_names(name);
   description.set_num_speakers(info.num_speakers);
   for (const int64_t count : info.class_counts) description.add_class_counts(count);
+  for (const std::string& name : info.speaker_names) description.add_speaker_names(name);
   return description;
 }
 
@@ -263,6 +264,7 @@ DatasetInfo InfoFromDescription(const DatasetDescription& description) {
   info.class_names.assign(description.class_names().begin(), description.class_names().end());
   info.num_speakers = description.num_speakers();
   info.class_counts.assign(description.class_counts().begin(), description.class_counts().end());
+  info.speaker_names.assign(description.speaker_names().begin(), description.speaker_names().end());
   return info;
 }
 

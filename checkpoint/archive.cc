@@ -1,6 +1,7 @@
 #include "checkpoint/archive.h"
 
-#include <array>
+#include <zlib.h>
+
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -38,36 +39,9 @@ absl::Status NotAnArchive(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("not a whole zip archive: ", why));
 }
 
-// Tables for eight bytes at a time: checkpoints are large.
-std::array<std::array<uint32_t, 256>, 8> CrcTables() {
-  std::array<std::array<uint32_t, 256>, 8> tables{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc & 1) != 0 ? crc >> 1 ^ 0xEDB88320U : crc >> 1;
-    tables[0][i] = crc;
-  }
-  for (size_t t = 1; t < tables.size(); ++t) {
-    for (uint32_t i = 0; i < 256; ++i) {
-      const uint32_t previous = tables[t - 1][i];
-      tables[t][i] = previous >> 8 ^ tables[0][previous & 0xFF];
-    }
-  }
-  return tables;
-}
-
 uint32_t Crc32(absl::string_view bytes) {
-  static const auto tables = CrcTables();
-  uint32_t crc = 0xFFFFFFFFU;
-  size_t i = 0;
-  for (; i + 8 <= bytes.size(); i += 8) {
-    const uint64_t word = Number(bytes, i, 8) ^ crc;
-    crc = 0;
-    for (int byte = 0; byte < 8; ++byte) crc ^= tables[7 - byte][word >> 8 * byte & 0xFF];
-  }
-  for (; i < bytes.size(); ++i) {
-    crc = crc >> 8 ^ tables[0][(crc ^ static_cast<uint8_t>(bytes[i])) & 0xFF];
-  }
-  return ~crc;
+  return static_cast<uint32_t>(
+      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 bool SafeName(absl::string_view name) {

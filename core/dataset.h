@@ -23,9 +23,10 @@ struct ModalityInfo {
 struct DatasetInfo {
   std::string name;
   std::vector<ModalityInfo> modalities;
-  std::vector<std::string> class_names;  // C of them; the label of a class is its index
-  int64_t num_speakers = 0;              // S: speaker indices are in [0, S)
-  std::vector<int64_t> class_counts;     // [C] utterances of each class in the training split
+  std::vector<std::string> class_names;    // C of them; the label of a class is its index
+  int64_t num_speakers = 0;                // S: speaker indices are in [0, S)
+  std::vector<std::string> speaker_names;  // [S], or empty where the data has no names
+  std::vector<int64_t> class_counts;       // [C] utterances of each class in the training split
 
   int64_t num_classes() const { return static_cast<int64_t>(class_names.size()); }
 };

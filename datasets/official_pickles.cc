@@ -20,7 +20,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,15 +30,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/dataset.h"
 #include "core/torch_status.h"
+#include "datasets/finite.h"
 #include "datasets/in_memory.h"
+#include "datasets/names.h"
 #include "datasets/official_file.h"
 #include "datasets/official_layout.h"
 #include "datasets/official_pickles.pb.h"
+#include "datasets/problems.h"
 #include "datasets/random.h"
 #include "torch/types.h"
 
@@ -51,25 +52,6 @@ using Ids = std::vector<ConversationId>;
 // More is a file that is not what it seems, and would size a model by it.
 constexpr int64_t kMaxClasses = 10000;
 
-// Everything that is wrong with the files; the first few in words.
-class Problems {
- public:
-  void Add(std::string problem) {
-    if (++count_ <= kShown) shown_.push_back(std::move(problem));
-  }
-  absl::Status ToStatus() const {
-    if (count_ == 0) return absl::OkStatus();
-    std::string message = absl::StrJoin(shown_, "\n");
-    if (count_ > kShown) absl::StrAppend(&message, "\n(and ", count_ - kShown, " more)");
-    return absl::InvalidArgumentError(message);
-  }
-
- private:
-  static constexpr int64_t kShown = 10;
-  int64_t count_ = 0;
-  std::vector<std::string> shown_;
-};
-
 // Where the features of one modality are.
 struct Source {
   const OfficialFile* file;
@@ -80,30 +62,6 @@ struct Source {
 struct SplitIds {
   Ids train, valid, train_and_valid, test;
 };
-
-// Whether any of N floats is infinite or NaN: has all bits of its exponent set. Without a branch,
-// so that the compiler makes vector instructions of it for a constant N.
-template <int64_t N>
-bool HasNonFinite(const float* data) {
-  uint32_t bits[N];
-  std::memcpy(bits, data, sizeof(bits));
-  uint32_t found = 0;
-  for (int64_t i = 0; i < N; ++i) found |= (bits[i] & 0x7f800000u) == 0x7f800000u;
-  return found != 0;
-}
-
-bool IsFinite(const torch::Tensor& features) {
-  constexpr int64_t kBlock = 64;
-  const float* data = features.data_ptr<float>();
-  int64_t i = 0;
-  for (; i + kBlock <= features.numel(); i += kBlock) {
-    if (HasNonFinite<kBlock>(data + i)) return false;
-  }
-  for (; i < features.numel(); ++i) {
-    if (HasNonFinite<1>(data + i)) return false;
-  }
-  return true;
-}
 
 class Loader {
  public:
@@ -402,8 +360,8 @@ class Loader {
 
   void CheckFinite(const ConversationId& id, const Source& source, int field,
                    const torch::Tensor& features) {
-    if (IsFinite(features)) return;
     const float* data = features.data_ptr<float>();
+    if (AllFinite({data, static_cast<size_t>(features.numel())})) return;
     const float* bad = std::find_if_not(data, data + features.numel(),
                                         [](float value) { return std::isfinite(value); });
     const int64_t width = features.size(1);
@@ -448,23 +406,13 @@ class Loader {
     info_.name = main_.layout().name;
   }
 
-  // Names are sorted as numbers when all of them are.
-  static std::vector<std::string> SortedNames(const std::set<std::string>& names) {
+  // As the official dataloader.py numbers them, where they are those of IEMOCAP.
+  static std::vector<std::string> SpeakerNames(const std::set<std::string>& names) {
     if (names == std::set<std::string>{"F", "M"} || names == std::set<std::string>{"M"} ||
         names == std::set<std::string>{"F"}) {
       return {"M", "F"};
     }
-    std::vector<std::string> sorted(names.begin(), names.end());
-    int64_t ignored;
-    if (std::all_of(sorted.begin(), sorted.end(),
-                    [&](const std::string& name) { return absl::SimpleAtoi(name, &ignored); })) {
-      std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
-        int64_t left = 0;
-        int64_t right = 0;
-        return absl::SimpleAtoi(a, &left) && absl::SimpleAtoi(b, &right) && left < right;
-      });
-    }
-    return sorted;
+    return SortedNames(names);
   }
 
   void SetSpeakers() {
@@ -476,7 +424,8 @@ class Loader {
       names.insert(raw.names.begin(), raw.names.end());
       numbers.insert(raw.numbers.begin(), raw.numbers.end());
     }
-    for (const std::string& name : SortedNames(names)) {
+    for (const std::string& name : SpeakerNames(names)) {
+      info_.speaker_names.push_back(name);
       index_of_name.emplace(name, static_cast<int64_t>(index_of_name.size()));
     }
     const bool one_hot = first_speakers_->kind == RawSpeakers::Kind::kOneHot;

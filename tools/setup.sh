@@ -13,6 +13,7 @@ packages=(
   libabsl-dev
   libprotobuf-dev
   protobuf-compiler
+  zlib1g-dev  # comes with libprotobuf-dev
   libgtest-dev
   libgmock-dev
   libbenchmark-dev

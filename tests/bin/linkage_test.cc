@@ -37,8 +37,8 @@ TEST(LinkageTest, Backbones) {
 }
 
 TEST(LinkageTest, Datasets) {
-  EXPECT_THAT(Linked("dataset"),
-              ElementsAre("cmerc.OfficialPicklesOptions", "cmerc.SyntheticOptions"));
+  EXPECT_THAT(Linked("dataset"), ElementsAre("cmerc.OfficialPicklesOptions", "cmerc.RecordsOptions",
+                                             "cmerc.SyntheticOptions"));
 }
 
 TEST(LinkageTest, Losses) {

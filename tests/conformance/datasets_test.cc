@@ -24,13 +24,18 @@ const ExtraCase kExtraCases[] = {
     {"cmerc.OfficialPicklesOptions", "roberta_file: 'tests/datasets/data/dailydialog_roberta.pkl'"},
     {"cmerc.OfficialPicklesOptions", "features_file: 'tests/datasets/data/sdt_iemocap.pkl'"},
     {"cmerc.OfficialPicklesOptions", "features_file: 'tests/datasets/data/sdt_meld.pkl'"},
+    {"cmerc.RecordsOptions", "file: 'tests/datasets/data/conversations.jsonl'"},
+    {"cmerc.RecordsOptions",
+     "file: 'tests/datasets/data/conversations.jsonl' speakers: BY_APPEARANCE "
+     "class_names: 'neutral' class_names: 'joy' class_names: 'anger' class_names: 'fear'"},
+    {"cmerc.RecordsOptions", "file: 'tests/datasets/data/conversations.records'"},
 };
 
 TEST(DatasetLinkageTest, TheBundleLinksThesePlugins) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Datasets().plugins()) types.push_back(type);
-  EXPECT_EQ(types,
-            (std::vector<std::string>{"cmerc.OfficialPicklesOptions", "cmerc.SyntheticOptions"}));
+  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.OfficialPicklesOptions", "cmerc.RecordsOptions",
+                                             "cmerc.SyntheticOptions"}));
 }
 
 }  // namespace

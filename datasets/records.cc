@@ -1,0 +1,297 @@
+// Data sets that you write yourself: a record file or JSON Lines (docs/your_own_data.md).
+//
+// Splits: what each conversation says, in the order of the file; kTrainAndValid in that order too.
+// Classes: class_names, else those of the record file, else the labels that occur, sorted.
+// Speakers, BY_NAME: those of the record file in its order, else the names that occur, sorted.
+//
+// Shapes: as the file has them; equal streams of a modality are one tensor.
+//
+//   dataset {
+//     [type.googleapis.com/cmerc.RecordsOptions] {
+//       file: "data/my_corpus.jsonl"
+//       class_names: "neutral" class_names: "joy" class_names: "anger"
+//     }
+//   }
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/dataset.h"
+#include "core/torch_status.h"
+#include "datasets/conversation.h"
+#include "datasets/conversation_file.h"
+#include "datasets/in_memory.h"
+#include "datasets/names.h"
+#include "datasets/problems.h"
+#include "datasets/records.pb.h"
+#include "torch/types.h"
+
+namespace cmerc {
+namespace {
+
+// More is a file whose labels are not classes, and would size a model by it.
+constexpr size_t kMaxClasses = 10000;
+
+// Names and their indices, in a fixed order.
+class NameIndex {
+ public:
+  void Set(std::vector<std::string> names) {
+    names_ = std::move(names);
+    for (const std::string& name : names_) {
+      index_.emplace(name, static_cast<int64_t>(index_.size()));
+    }
+  }
+  const std::vector<std::string>& names() const { return names_; }
+  bool Has(const std::string& name) const { return index_.count(name) > 0; }
+  int64_t at(const std::string& name) const { return index_.at(name); }
+
+ private:
+  std::vector<std::string> names_;
+  std::map<std::string, int64_t> index_;
+};
+
+// "corpus" for "data/corpus.jsonl".
+std::string BaseName(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  return name.substr(0, name.rfind('.') == 0 ? std::string::npos : name.rfind('.'));
+}
+
+class Loader {
+ public:
+  Loader(const RecordsOptions& options, ConversationFile* file) : options_(options), file_(*file) {
+    if (file_.schema() != nullptr) schema_ = *file_.schema();
+    if (options.class_names_size() > 0) *schema_.mutable_class_names() = options.class_names();
+    if (options.speakers() == RecordsOptions::BY_APPEARANCE) schema_.clear_speakers();
+  }
+
+  absl::StatusOr<std::unique_ptr<Dataset>> Load() {
+    while (true) {
+      absl::StatusOr<std::optional<ConversationRecord>> record = file_.Next();
+      if (!record.ok() && !absl::IsInvalidArgument(record.status())) return record.status();
+      if (!record.ok()) {
+        problems_.Add(std::string(record.status().message()));
+      } else if (record->has_value()) {
+        Add(**record);
+      } else {
+        break;
+      }
+    }
+    CheckWhole();
+    const absl::Status status = problems_.ToStatus();
+    if (!status.ok()) return status;
+    SetClasses();
+    SetSpeakers();
+    info_.name = schema_.has_name() ? schema_.name() : BaseName(options_.file());
+    for (const DatasetSchema::Modality& modality : schema_.modalities()) {
+      info_.modalities.push_back({modality.name(), modality.width(), modality.num_streams()});
+    }
+    return std::make_unique<InMemoryDataset>(std::move(info_), std::move(conversations_),
+                                             std::move(splits_));
+  }
+
+ private:
+  // The labels and speakers of a conversation, before all names are known.
+  struct Names {
+    std::vector<std::string> labels;
+    std::vector<std::string> speakers;
+  };
+
+  void AddProblem(const std::string& problem) {
+    problems_.Add(absl::StrCat(options_.file(), ", ", file_.Place(), ": ", problem));
+  }
+
+  void Add(const ConversationRecord& record) {
+    if (schema_.modalities().empty()) TakeModalities(record);
+    const absl::Status fits = CheckFitsSchema(record, schema_);
+    if (!fits.ok()) return AddProblem(std::string(fits.message()));
+    const auto [first, is_new] = places_.emplace(record.id(), file_.Place());
+    if (!is_new) {
+      return AddProblem(absl::StrCat("id \"", record.id(), "\" is that of ", first->second,
+                                     " too, want each once"));
+    }
+    if (!record.has_split()) {
+      return AddProblem("split is missing, want train, valid or test");
+    }
+    for (int i = 0; i < record.utterances_size(); ++i) {
+      if (record.utterances(i).has_label()) continue;
+      return AddProblem(
+          absl::StrCat("utterances[", i, "].label is missing, want the name of a class"));
+    }
+    const auto index = static_cast<int64_t>(conversations_.size());
+    if (record.split() == ConversationRecord::TRAIN) splits_.train.push_back(index);
+    if (record.split() == ConversationRecord::VALID) splits_.valid.push_back(index);
+    if (record.split() == ConversationRecord::TEST) {
+      splits_.test.push_back(index);
+    } else {
+      splits_.train_and_valid.push_back(index);
+    }
+    conversations_.push_back(Convert(record));
+    Names& names = names_.emplace_back();
+    for (const ConversationRecord::Utterance& utterance : record.utterances()) {
+      names.labels.push_back(utterance.label());
+      names.speakers.push_back(utterance.speaker());
+      labels_.insert(utterance.label());
+      speakers_.insert(utterance.speaker());
+    }
+  }
+
+  // The first conversation says what all must have.
+  void TakeModalities(const ConversationRecord& record) {
+    for (const ConversationRecord::Modality& modality : record.modalities()) {
+      DatasetSchema::Modality* entry = schema_.add_modalities();
+      entry->set_name(modality.name());
+      entry->set_width(modality.width());
+      entry->set_num_streams(modality.streams_size());
+    }
+  }
+
+  // All but labels and speakers.
+  Conversation Convert(const ConversationRecord& record) const {
+    Conversation conversation;
+    conversation.id = record.id();
+    conversation.numeric_id = record.numeric_id();
+    const int64_t length = record.utterances_size();
+    bool has_sentences = false;
+    for (const ConversationRecord::Utterance& utterance : record.utterances()) {
+      has_sentences = has_sentences || utterance.has_text();
+      conversation.utterances.push_back(utterance.text());
+    }
+    if (!has_sentences) conversation.utterances.clear();
+    for (const DatasetSchema::Modality& entry : schema_.modalities()) {
+      const ConversationRecord::Modality& modality = *FindModality(record, entry.name());
+      std::vector<torch::Tensor>& streams = conversation.features.emplace_back();
+      for (const ConversationRecord::Stream& stream : modality.streams()) {
+        if (stream.same_as_previous()) {
+          streams.push_back(streams.back());
+          continue;
+        }
+        torch::Tensor values = torch::empty({length, int64_t{modality.width()}});
+        std::memcpy(values.data_ptr<float>(), stream.values().data(), values.nbytes());
+        streams.push_back(std::move(values));
+      }
+    }
+    return conversation;
+  }
+
+  void CheckWhole() {
+    const auto add = [&](const std::string& problem) {
+      problems_.Add(absl::StrCat(options_.file(), ": ", problem));
+    };
+    if (!problems_.empty()) return;  // what follows might only repeat them
+    if (splits_.train.empty()) {
+      add("there is no conversation to train on, want >= 1 with \"split\": \"train\"");
+    }
+    const size_t classes =
+        schema_.class_names().empty() ? labels_.size() : schema_.class_names_size();
+    if (classes < 2) {
+      add(absl::StrCat("there is only the class ", absl::StrJoin(labels_, ", "), ", want >= 2"));
+    }
+    if (classes > kMaxClasses) {
+      add(absl::StrCat("there are ", classes, " classes, want at most ", kMaxClasses,
+                       "; is \"label\" the name of a class?"));
+    }
+  }
+
+  void SetClasses() {
+    NameIndex classes;
+    classes.Set(
+        schema_.class_names().empty()
+            ? SortedNames(labels_)
+            : std::vector<std::string>(schema_.class_names().begin(), schema_.class_names().end()));
+    info_.class_names = classes.names();
+    for (size_t c = 0; c < conversations_.size(); ++c) {
+      conversations_[c].labels = torch::empty({Length(c)}, torch::kInt64);
+      int64_t* out = conversations_[c].labels.data_ptr<int64_t>();
+      for (const std::string& label : names_[c].labels) *out++ = classes.at(label);
+    }
+  }
+
+  void SetSpeakers() {
+    NameIndex everyone;
+    const bool by_name = options_.speakers() == RecordsOptions::BY_NAME;
+    if (by_name) {
+      everyone.Set(schema_.speakers().empty() ? SortedNames(speakers_)
+                                              : std::vector<std::string>(schema_.speakers().begin(),
+                                                                         schema_.speakers().end()));
+      info_.speaker_names = everyone.names();
+      info_.num_speakers = static_cast<int64_t>(everyone.names().size());
+    }
+    for (size_t c = 0; c < conversations_.size(); ++c) {
+      conversations_[c].speakers = torch::empty({Length(c)}, torch::kInt64);
+      int64_t* out = conversations_[c].speakers.data_ptr<int64_t>();
+      std::map<std::string, int64_t> appearance;
+      for (const std::string& name : names_[c].speakers) {
+        *out++ =
+            by_name
+                ? everyone.at(name)
+                : appearance.emplace(name, static_cast<int64_t>(appearance.size())).first->second;
+      }
+      info_.num_speakers = std::max(info_.num_speakers, static_cast<int64_t>(appearance.size()));
+    }
+  }
+
+  int64_t Length(size_t conversation) const {
+    return static_cast<int64_t>(names_[conversation].labels.size());
+  }
+
+  const RecordsOptions& options_;
+  ConversationFile& file_;
+  DatasetSchema schema_;  // empty lists: not known yet
+  Problems problems_;
+  DatasetInfo info_;
+  std::map<std::string, std::string> places_;  // id -> where it was
+  std::set<std::string> labels_;
+  std::set<std::string> speakers_;
+  std::vector<Conversation> conversations_;
+  std::vector<Names> names_;  // parallel to conversations_
+  InMemoryDataset::Splits splits_;
+};
+
+absl::Status Validate(const RecordsOptions& options) {
+  if (options.file().empty()) {
+    return absl::InvalidArgumentError("file is not set, name a record file or JSON Lines");
+  }
+  const std::set<std::string> names(options.class_names().begin(), options.class_names().end());
+  if (static_cast<int>(names.size()) != options.class_names_size() || names.count("") > 0) {
+    return absl::InvalidArgumentError(absl::StrCat("class_names = [",
+                                                   absl::StrJoin(options.class_names(), ", "),
+                                                   "], must be unique and not empty"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> Load(const RecordsOptions& options) {
+  const absl::Status status = Validate(options);
+  if (!status.ok()) return status;
+  const absl::StatusOr<std::unique_ptr<ConversationFile>> file =
+      ConversationFile::Open(options.file());
+  if (!file.ok()) return file.status();
+  absl::StatusOr<absl::StatusOr<std::unique_ptr<Dataset>>> dataset =
+      CatchTorch([&] { return Loader(options, file->get()).Load(); });
+  if (!dataset.ok()) return dataset.status();
+  return *std::move(dataset);
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> CreateRecords(const RecordsOptions& options) {
+  absl::StatusOr<std::unique_ptr<Dataset>> dataset = Load(options);
+  if (dataset.ok()) return dataset;
+  return absl::Status(dataset.status().code(),
+                      absl::StrCat("cmerc.RecordsOptions: ", dataset.status().message()));
+}
+
+const Registered<RecordsOptions> kRegistered(Datasets(), CreateRecords);
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,180 @@
+// The data set plugin for files of one's own: what it makes of good ones, and what it says of bad
+// ones. tests/conformance holds the laws of every data set.
+#include <gmock/gmock.h>
+#include <google/protobuf/any.pb.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "core/dataset.h"
+#include "datasets/records.pb.h"
+#include "torch/types.h"
+
+namespace cmerc {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr char kLines[] = "tests/datasets/data/conversations.jsonl";
+constexpr char kRecords[] = "tests/datasets/data/conversations.records";
+
+absl::StatusOr<std::unique_ptr<Dataset>> Create(const RecordsOptions& options) {
+  google::protobuf::Any any;
+  any.PackFrom(options);
+  return Datasets().Create(any);
+}
+
+std::unique_ptr<Dataset> Open(const std::string& file) {
+  RecordsOptions options;
+  options.set_file(file);
+  return Create(options).value();
+}
+
+std::vector<int64_t> ToVector(const torch::Tensor& tensor) {
+  const int64_t* data = tensor.data_ptr<int64_t>();
+  return {data, data + tensor.numel()};
+}
+
+TEST(RecordsTest, TakesEverythingFromTheFile) {
+  for (const char* file : {kLines, kRecords}) {
+    SCOPED_TRACE(file);
+    const auto dataset = Open(file);
+    const DatasetInfo& info = dataset->info();
+    EXPECT_EQ(info.name, "conversations");
+    ASSERT_EQ(info.modalities.size(), 2u);
+    EXPECT_EQ(info.modalities[0].name, "text");
+    EXPECT_EQ(info.modalities[0].width, 2);
+    EXPECT_EQ(info.modalities[0].num_streams, 3);
+    EXPECT_EQ(info.modalities[1].name, "audio");
+    EXPECT_THAT(info.class_names, ElementsAre("anger", "joy", "neutral"));
+    EXPECT_THAT(info.speaker_names, ElementsAre("Ann", "Bob", "Cy"));
+    EXPECT_EQ(info.num_speakers, 3);
+    EXPECT_THAT(info.class_counts, ElementsAre(1, 2, 2));
+    EXPECT_THAT(dataset->split(Split::kTrain), ElementsAre(0, 3));
+    EXPECT_THAT(dataset->split(Split::kValid), ElementsAre(2));
+    EXPECT_THAT(dataset->split(Split::kTrainAndValid), ElementsAre(0, 2, 3));
+    EXPECT_THAT(dataset->split(Split::kTest), ElementsAre(1));
+
+    const Conversation first = dataset->Get(0).value();
+    EXPECT_EQ(first.id, "d1");
+    EXPECT_FALSE(first.numeric_id);
+    EXPECT_THAT(ToVector(first.labels), ElementsAre(1, 0, 2));
+    EXPECT_THAT(ToVector(first.speakers), ElementsAre(0, 1, 0));
+    EXPECT_THAT(first.utterances, ElementsAre("At last!", "Too late.", "Oh."));
+    const torch::Tensor text = torch::tensor({0.5f, -1.f, 1.f, 0.f, 2.f, 1.f}).view({3, 2});
+    EXPECT_TRUE(torch::equal(first.features[0][0], text));
+    EXPECT_TRUE(first.features[0][1].is_same(first.features[0][0])) << "equal streams are shared";
+    EXPECT_FALSE(first.features[0][2].is_same(first.features[0][1]));
+    EXPECT_EQ(first.features[1][0].sizes(), torch::IntArrayRef({3, 1}));
+
+    const Conversation numeric = dataset->Get(1).value();
+    EXPECT_EQ(numeric.id, "2");
+    EXPECT_TRUE(numeric.numeric_id);
+    EXPECT_THAT(ToVector(numeric.speakers), ElementsAre(2, 1));
+    EXPECT_THAT(numeric.utterances, IsEmpty());
+    // Its features are in another order in the file.
+    EXPECT_EQ(numeric.features[1][0][1][0].item<float>(), -0.5f);
+    EXPECT_EQ(numeric.features[0][2][1][1].item<float>(), 7);
+  }
+}
+
+TEST(RecordsTest, GivenClassesAndSpeakersByAppearance) {
+  for (const char* file : {kLines, kRecords}) {
+    SCOPED_TRACE(file);
+    RecordsOptions options;
+    options.set_file(file);
+    options.set_speakers(RecordsOptions::BY_APPEARANCE);
+    for (const char* name : {"neutral", "joy", "fear", "anger"}) options.add_class_names(name);
+    const auto dataset = Create(options).value();
+    EXPECT_THAT(dataset->info().class_names, ElementsAre("neutral", "joy", "fear", "anger"));
+    EXPECT_THAT(dataset->info().class_counts, ElementsAre(2, 2, 0, 1));
+    EXPECT_THAT(dataset->info().speaker_names, IsEmpty());
+    EXPECT_EQ(dataset->info().num_speakers, 2);
+    EXPECT_THAT(ToVector(dataset->Get(0)->labels), ElementsAre(1, 3, 0));
+    EXPECT_THAT(ToVector(dataset->Get(1)->speakers), ElementsAre(0, 1));
+    EXPECT_THAT(ToVector(dataset->Get(2)->speakers), ElementsAre(0));
+  }
+}
+
+// A conversation of one utterance.
+std::string Line(const std::string& id, const std::string& split, const std::string& label) {
+  return absl::StrCat("{\"id\":", id, ",\"split\":\"", split,
+                      "\",\"utterances\":[{\"speaker\":1,\"label\":", label,
+                      ",\"features\":{\"text\":[1,2]}}]}\n");
+}
+
+class RecordsOfTest : public testing::Test {
+ protected:
+  absl::StatusOr<std::unique_ptr<Dataset>> Load(const std::string& lines) {
+    const std::string path = testing::TempDir() + "/data.jsonl";
+    std::ofstream(path) << lines;
+    options_.set_file(path);
+    return Create(options_);
+  }
+  // With PATH for the path of the file.
+  std::string ErrorOf(const std::string& lines) {
+    const absl::Status status = Load(lines).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return absl::StrReplaceAll(status.message(), {{options_.file(), "PATH"}});
+  }
+
+  RecordsOptions options_;
+};
+
+TEST_F(RecordsOfTest, NumbersAreSortedAsNumbers) {
+  const auto dataset = Load(Line("1", "train", "10") + Line("2", "test", "9"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->info().class_names, ElementsAre("9", "10"));
+  EXPECT_THAT((*dataset)->info().speaker_names, ElementsAre("1"));
+  EXPECT_EQ((*dataset)->info().name, "data");
+}
+
+TEST_F(RecordsOfTest, NamesEveryProblemWithItsLine) {
+  std::string lines = Line("1", "train", "\"joy\"") + Line("1", "test", "\"sad\"") + "{\n";
+  absl::StrAppend(&lines, absl::StrReplaceAll(Line("2", "test", "0"), {{"[1,2]", "[1]"}}),
+                  absl::StrReplaceAll(Line("3", "test", "0"), {{"\"split\":\"test\",", ""}}),
+                  absl::StrReplaceAll(Line("4", "test", "0"), {{"\"label\":0,", ""}}),
+                  absl::StrReplaceAll(Line("5", "test", "0"), {{"\"text\"", "\"txt\""}}));
+  EXPECT_EQ(ErrorOf(lines),
+            "cmerc.RecordsOptions: PATH, line 2: id \"1\" is that of line 1 too, want each once\n"
+            "PATH, line 3: ends before its JSON does: want a key in double quotes; every line "
+            "must hold a whole conversation\n"
+            "PATH, line 4: utterances[0].features.text has 1 values, want 2\n"
+            "PATH, line 5: split is missing, want train, valid or test\n"
+            "PATH, line 6: utterances[0].label is missing, want the name of a class\n"
+            "PATH, line 7: utterances[0].features.text is missing, want 2 numbers");
+}
+
+TEST_F(RecordsOfTest, NamesWhatIsWrongWithTheWhole) {
+  EXPECT_EQ(ErrorOf(Line("1", "test", "0") + Line("2", "test", "1")),
+            "cmerc.RecordsOptions: PATH: there is no conversation to train on, want >= 1 with "
+            "\"split\": \"train\"");
+  EXPECT_EQ(ErrorOf(Line("1", "train", "0")),
+            "cmerc.RecordsOptions: PATH: there is only the class 0, want >= 2");
+  options_.add_class_names("joy");
+  options_.add_class_names("sad");
+  EXPECT_EQ(ErrorOf(Line("1", "train", "\"sat\"")),
+            "cmerc.RecordsOptions: PATH, line 1: utterances[0].label is \"sat\", want one of joy, "
+            "sad; did you mean \"sad\"?");
+  options_.add_class_names("joy");
+  EXPECT_EQ(ErrorOf(""),
+            "cmerc.RecordsOptions: class_names = [joy, sad, joy], must be unique and not empty");
+}
+
+TEST(RecordsTest, NeedsAFile) {
+  EXPECT_EQ(Create(RecordsOptions()).status().message(),
+            "cmerc.RecordsOptions: file is not set, name a record file or JSON Lines");
+  RecordsOptions options;
+  options.set_file("nowhere.records");
+  EXPECT_EQ(Create(options).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace cmerc
