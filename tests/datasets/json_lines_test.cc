@@ -193,7 +193,7 @@ TEST(ConversationFromJsonTest, RefusesWhatIsNotJson) {
       {R"({'id':'d'})", "column 2: want a key in double quotes, got \"\\'id\\':\\'d\\'}\""},
       {R"({"id" "d"})", "column 7 (in id): want ':', got \"\\\"d\\\"}\""},
       {WithFeatures(R"({"t":[1 2]})"),
-       "column 56 (in utterances[0].features.t): want ',' or ']', got \"2]}}]}\""},
+       "column 59 (in utterances[0].features.t): want ',' or ']', got \"2]}}]}\""},
       {good + " {}",
        absl::StrCat("column ", good.size() + 2,
                     ": want the end of the line; every line must hold one conversation, got "
