@@ -20,6 +20,9 @@ absl::Status EvaluateCommand(const Flags& flags);
 std::vector<FlagSpec> DifficultyFlags();
 absl::Status DifficultyCommand(const Flags& flags);
 
+std::vector<FlagSpec> DataFlags();
+absl::Status DataCommand(const Flags& flags);
+
 std::vector<FlagSpec> ExperimentFlags();
 absl::Status ExperimentCommand(const Flags& flags);
 

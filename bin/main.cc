@@ -112,6 +112,10 @@ const std::vector<Command>& Commands() {
       {"experiment", "train every variant on every dataset with every seed, and tabulate",
        "cmerc experiment --config=config/experiments/quickstart.textproto --output=runs/experiment",
        ExperimentFlags(), 0, ExperimentCommand},
+      {"data", "describe a data set and what may be wrong with it, or convert it",
+       "cmerc data describe --config=config/examples/quickstart.textproto\n"
+       "  cmerc data convert --input=corpus.jsonl --output=corpus.records",
+       DataFlags(), 1, DataCommand},
       {"plugins",
        "list the backbones, losses, schedulers and datasets, with their options",
        "cmerc plugins [NAME]",

@@ -68,18 +68,21 @@ void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo&
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& config) {
+  absl::StatusOr<std::unique_ptr<Dataset>> dataset = Datasets().Create(config.data().dataset());
+  if (dataset.ok()) return dataset;
+  return absl::Status(dataset.status().code(),
+                      absl::StrCat("data.dataset: ", dataset.status().message(),
+                                   absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
+}
+
 absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
                                       const Standardization* standardization) {
   SetThreads(config.training().threads());
   const std::string warning = BlasWarning();
   if (!warning.empty()) std::cerr << warning << "\n";
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset =
-      Datasets().Create(config.data().dataset());
-  if (!dataset.ok()) {
-    return absl::Status(dataset.status().code(),
-                        absl::StrCat("data.dataset: ", dataset.status().message(),
-                                     absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
-  }
+  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(config);
+  if (!dataset.ok()) return dataset.status();
   absl::StatusOr<PreparedData> data = PrepareData(**dataset, config.data(), standardization);
   if (!data.ok()) return data;
   std::cout << DescribeData(*data) << "protocol  " << ProtocolDescription(config.data().protocol())

@@ -12,8 +12,12 @@
 #include "calibration/prepared_data.h"
 #include "config/experiment.pb.h"
 #include "core/backbone.h"
+#include "core/dataset.h"
 
 namespace cmerc {
+
+// Reads and checks the dataset of `config`.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& config);
 
 // Sets the threads, warns of a slow BLAS, reads and checks the dataset of `config`, and says on
 // standard output what it found.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "pickle/writer.h"
+#include "tests/bin/bad_record_cases.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
 
@@ -55,7 +56,8 @@ Args Difficulty(const Args& more) {
 }
 
 void AddCommandLine(std::vector<BadInput>* cases) {
-  const std::string commands = "commands: train, evaluate, difficulty, experiment, plugins, help";
+  const std::string commands =
+      "commands: train, evaluate, difficulty, experiment, data, plugins, help";
   const std::vector<BadInput> more = {
       {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
       {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},
@@ -448,6 +450,7 @@ const std::vector<BadInput>& BadInputs() {
     AddCurriculum(all);
     AddCheckpoints(all);
     AddOutputs(all);
+    AddRecords(all);
     return all;
   }();
   return *cases;
@@ -498,6 +501,7 @@ void WriteBadFiles(const std::string& folder) {
   const std::string checkpoint = ReadFile(folder + "/run/selected.pth");
   write("truncated.pth", checkpoint.substr(0, checkpoint.size() / 2));
   write("python.pth", ReadFile("tests/golden/data/meld_state0.pt"));
+  WriteBadRecords(folder);
 }
 
 }  // namespace cmerc

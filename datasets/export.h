@@ -1,0 +1,45 @@
+// Any data set -> our file formats.
+#ifndef CMERC_DATASETS_EXPORT_H_
+#define CMERC_DATASETS_EXPORT_H_
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "core/dataset.h"
+#include "datasets/conversation.pb.h"
+
+namespace cmerc {
+
+// Speakers of a data set without names are called "0", "1", ...
+DatasetSchema SchemaOf(const DatasetInfo& info);
+
+// Streams that are one tensor, or equal, are shared. The split is left unset.
+ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo& info);
+
+// Takes the bytes of a file, piece by piece.
+using ByteSink = std::function<absl::Status(absl::string_view bytes)>;
+// Is told how many conversations are done.
+using OnConversation = absl::FunctionRef<void(int64_t done)>;
+
+// All write the conversations that are in a split, in the order of the data set. InvalidArgument: a
+// conversation that the format cannot hold. Else the errors of `sink` and Dataset::Get().
+//
+// A record file (record_file.h).
+absl::Status WriteRecords(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
+// JSON Lines. Lost are the order of the classes, and speakers who never speak.
+absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
+// An .npz of N utterances in B conversations: per modality, under its name, [N, D_m] float32, or
+// [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B] int64; ids,
+// split [B], class_names [C], speaker_names [S] text. Without the sentences.
+absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
+
+// Whether the order of each split is that of the data set. What is written has the latter.
+bool SplitsAreInOrder(const Dataset& dataset);
+
+}  // namespace cmerc
+
+#endif  // CMERC_DATASETS_EXPORT_H_

@@ -1,0 +1,150 @@
+#include "tests/bin/bad_record_cases.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/bin/cmerc_process.h"
+
+namespace cmerc {
+namespace {
+
+using Args = std::vector<std::string>;
+
+// Trains on a file of conversations.
+Args TrainOn(const std::string& file, const std::string& options = "") {
+  return {"train", "--config=tiny.textproto", "--output=out/of/this",
+          absl::StrCat("--set=data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { ",
+                       file.empty() ? "" : absl::StrCat("file: '", file, "' "), options, " } } }")};
+}
+
+// Three conversations of two utterances, a line each; a test spoils one thing.
+std::string GoodLines() {
+  std::string lines;
+  for (const char* split : {"train", "valid", "test"}) {
+    absl::StrAppend(&lines, "{\"id\": \"", split, "\", \"split\": \"", split,
+                    "\", \"utterances\": [{\"speaker\": \"A\", \"label\": \"joy\", "
+                    "\"features\": {\"text\": [1, 2]}}, {\"speaker\": \"B\", \"label\": "
+                    "\"anger\", \"features\": {\"text\": [3, 4]}}]}\n");
+  }
+  return lines;
+}
+
+}  // namespace
+
+void AddRecords(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
+      {"DataWithoutWord",
+       {"data", "--input=good.jsonl"},
+       {"what to do with the data is missing", "`cmerc data describe` or `cmerc data convert`"}},
+      {"DataWithUnknownWord",
+       {"data", "descibe", "--input=good.jsonl"},
+       {"unknown word \"descibe\"", "`cmerc data describe`"}},
+      {"DataWithTwoWords", {"data", "describe", "good.jsonl"}, {"unexpected argument"}},
+      {"DescribeNothing", {"data", "describe"}, {"--config=FILE or --input=FILE is missing"}},
+      {"DescribeTwoThings",
+       {"data", "describe", "--config=tiny.textproto", "--input=good.jsonl"},
+       {"--config and --input are both given, want one"}},
+      {"DescribeWithOutput",
+       {"data", "describe", "--input=good.jsonl", "--output=x.npz"},
+       {"--output is of `cmerc data convert`"}},
+      {"SetWithInput",
+       {"data", "describe", "--input=good.jsonl", "--set=data {}"},
+       {"--set changes a config", "give --config"}},
+      {"DescribeMissingFile",
+       {"data", "describe", "--input=nowhere.jsonl"},
+       {"--input: cmerc.RecordsOptions: nowhere.jsonl: cannot be opened: No such file"}},
+      {"DescribeFolder", {"data", "describe", "--input=run"}, {"run: is a folder, want a file"}},
+      {"DescribeConfigThatIsNone",
+       {"data", "describe", "--config=empty"},
+       {"empty is empty; write a text-format ExperimentConfig"}},
+      {"ConvertToNothing",
+       {"data", "convert", "--input=good.jsonl"},
+       {"--output=FILE is missing (NAME.records, NAME.jsonl or NAME.npz)"}},
+      {"ConvertToUnknownFormat",
+       {"data", "convert", "--input=good.jsonl", "--output=x.csv"},
+       {"--output=x.csv, must end in .records, .jsonl or .npz"}},
+      {"ConvertIntoMissingFolder",
+       {"data", "convert", "--input=good.jsonl", "--output=nowhere/x.npz"},
+       {"--output=nowhere/x.npz: cannot write into nowhere", "create that folder"}},
+      {"ConvertBadFile",
+       {"data", "convert", "--input=nan.jsonl", "--output=x.records"},
+       {"nan.jsonl, line 2: utterances[1].features.text[0] is NaN, want a number that is finite"}},
+      {"ConvertModalityThatIsAnArray",
+       {"data", "convert", "--input=labels.jsonl", "--output=x.npz"},
+       {"two arrays would have the name \"labels\"; rename the modality"}},
+
+      {"NoRecordsFile", TrainOn(""), {"data.dataset: cmerc.RecordsOptions: file is not set"}},
+      {"MissingRecordsFile",
+       TrainOn("nowhere.records"),
+       {"nowhere.records: cannot be opened: No such file", "relative paths start at "}},
+      {"PickleAsRecordsFile",
+       TrainOn("good.pkl"),
+       {"good.pkl: begins with \"\\x80\", which is neither a record file nor JSON Lines"}},
+      {"ListAsRecordsFile", TrainOn("list.json"), {"list.json: is one JSON list"}},
+      {"EmptyRecordsFile", TrainOn("empty"), {"empty: is empty"}},
+      {"NothingButBlankLines",
+       TrainOn("blank.jsonl"),
+       {"blank.jsonl: there is no conversation to train on"}},
+      {"TruncatedRecordsFile",
+       TrainOn("truncated.records"),
+       {"truncated.records, record 3: the file is truncated", "copy or convert it again"}},
+      {"DamagedRecordsFile",
+       TrainOn("damaged.records"),
+       {"damaged.records, record 2: the file is damaged", "CRC-32"}},
+      {"NanInJson",
+       TrainOn("nan.jsonl"),
+       {"nan.jsonl, line 2: utterances[1].features.text[0] is NaN", "replace the value"}},
+      {"WidthsInJson",
+       TrainOn("widths.jsonl"),
+       {"widths.jsonl, line 3: utterances[1].features.text has 3 values, want 2"}},
+      {"PrettyJson", TrainOn("pretty.jsonl"), {"pretty.jsonl, line 1: ends before its JSON does"}},
+      {"NoSplitInJson",
+       TrainOn("no_split.jsonl"),
+       {"no_split.jsonl, line 1: split is missing, want train, valid or test"}},
+      {"ConversationTwiceInJson",
+       TrainOn("twice.jsonl"),
+       {"twice.jsonl, line 4: id \"train\" is that of line 1 too"}},
+      {"LabelThatIsNoClass",
+       TrainOn("good.jsonl", "class_names: 'joy' class_names: 'angry'"),
+       {"good.jsonl, line 1: utterances[1].label is \"anger\", want one of joy, angry",
+        "did you mean \"angry\"?"}},
+      {"ClassNameTwice",
+       TrainOn("good.jsonl", "class_names: 'joy' class_names: 'joy'"),
+       {"class_names = [joy, joy], must be unique and not empty"}},
+      {"UnknownSpeakersOption",
+       TrainOn("good.jsonl", "speakers: BY_VOICE"),
+       {"BY_VOICE", "one of BY_NAME, BY_APPEARANCE"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void WriteBadRecords(const std::string& folder) {
+  const auto write = [&](const std::string& name, const std::string& contents) {
+    WriteFile(absl::StrCat(folder, "/", name), contents);
+  };
+  const std::string good = GoodLines();
+  // `from` -> `to` in one of the lines.
+  const auto spoil = [&](const std::string& name, int line, const std::string& from,
+                         const std::string& to) {
+    size_t begin = 0;
+    for (int i = 1; i < line; ++i) begin = good.find('\n', begin) + 1;
+    std::string lines = good;
+    lines.replace(lines.find(from, begin), from.size(), to);
+    write(name, lines);
+  };
+  write("good.jsonl", good);
+  spoil("nan.jsonl", 2, "[3, 4]", "[NaN, 4]");
+  spoil("widths.jsonl", 3, "[3, 4]", "[3, 4, 5]");
+  spoil("no_split.jsonl", 1, "\"split\": \"train\", ", "");
+  write("twice.jsonl", good + good.substr(0, good.find('\n') + 1));
+  write("labels.jsonl", absl::StrReplaceAll(good, {{"\"text\"", "\"labels\""}}));
+  write("pretty.jsonl", absl::StrReplaceAll(good, {{", ", ",\n  "}}));
+  write("list.json", "[\n" + good + "]\n");
+  write("blank.jsonl", "\n \n");
+  const std::string records = ReadFile("tests/datasets/data/conversations.records");
+  write("truncated.records", records.substr(0, records.size() - 150));
+  std::string damaged = records;
+  damaged[records.size() - 300] ^= 1;
+  write("damaged.records", damaged);
+}
+
+}  // namespace cmerc

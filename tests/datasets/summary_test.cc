@@ -1,0 +1,105 @@
+#include "datasets/summary.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "datasets/in_memory.h"
+#include "torch/types.h"
+
+namespace cmerc {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// features: [utterance][column] of the one modality.
+Conversation Make(const std::string& id, const std::vector<int64_t>& speakers,
+                  const std::vector<int64_t>& labels, const std::vector<float>& features) {
+  Conversation conversation;
+  conversation.id = id;
+  const auto length = static_cast<int64_t>(labels.size());
+  conversation.speakers = torch::tensor(speakers, torch::kInt64);
+  conversation.labels = torch::tensor(labels, torch::kInt64);
+  conversation.features = {{torch::tensor(features).view({length, 3})}};
+  return conversation;
+}
+
+TEST(SummaryTest, CountsAndWarns) {
+  DatasetInfo info;
+  info.name = "corpus";
+  info.modalities = {{"text", 3, 1}};
+  info.class_names = {"joy", "anger", "fear"};
+  info.num_speakers = 2;
+  info.speaker_names = {"Ann", "Bob"};
+  const std::vector<Conversation> conversations = {
+      Make("t0", {0, 0}, {0, 1}, {1, 2, 9, 3, 4, 9}),
+      Make("t1", {0}, {0}, {5, 6, 9}),
+      Make("v0", {0}, {2}, {5, 6, 9}),
+      Make("s0", {1, 0, 0}, {0, 1, 1}, {0, 0, 0, 3, 4, 9, -7, 0, 0.5f}),
+  };
+  InMemoryDataset::Splits splits;
+  splits.train = {0, 1};
+  splits.valid = {2};
+  splits.test = {3};
+  splits.train_and_valid = {0, 1, 2};
+  int64_t last = 0;
+  const auto summary = Summarize(InMemoryDataset(info, conversations, splits),
+                                 [&](int64_t done) { EXPECT_EQ(done, ++last); });
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(last, 4);
+  ASSERT_EQ(summary->splits.size(), 3u);
+  const SplitSummary& train = summary->splits[0];
+  EXPECT_EQ(train.name, "train");
+  EXPECT_EQ(train.conversations, 2);
+  EXPECT_EQ(train.utterances, 3);
+  EXPECT_EQ(train.shortest, 1);
+  EXPECT_EQ(train.longest, 2);
+  EXPECT_THAT(train.class_counts, ElementsAre(2, 1, 0));
+  EXPECT_THAT(summary->splits[2].speaker_counts, ElementsAre(2, 1));
+  EXPECT_EQ(summary->modalities[0].min, -7);
+  EXPECT_EQ(summary->modalities[0].max, 9);
+  EXPECT_DOUBLE_EQ(summary->modalities[0].mean, 70.5 / 21);
+  EXPECT_THAT(
+      summary->warnings,
+      ElementsAre("train has no utterance of class fear",
+                  "valid has no utterance of class joy, anger",
+                  "test has no utterance of class fear", "test has speakers that train lacks: Bob",
+                  "text: 1 of 3 features never vary in train: 2",
+                  "text: 1 utterances of test (33.3 %) are all 0; are these features missing?",
+                  "leak: train and valid share 1 conversations with the same features: t1 = v0",
+                  "leak? 1 utterances of valid (100.0 %) have exactly the features of one of train",
+                  "leak? 1 utterances of test (33.3 %) have exactly the features of one of train"));
+
+  const std::string text = FormatSummary(*summary);
+  EXPECT_THAT(text,
+              HasSubstr("split  conversations  utterances  shortest  mean  longest  speakers\n"
+                        "train              2           3         1   1.5        2         1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("joy                      2  66.7 %      0    0.0 %     1  33.3 %\n"));
+  EXPECT_THAT(text, HasSubstr("modality  width  streams  min  max   mean  deviation\n"
+                              "text          3        1   -7    9  3.357"));
+  EXPECT_THAT(text, HasSubstr("speakers  2: Ann, Bob\n\nwarning: train has no"));
+}
+
+TEST(SummaryTest, AnEmptySplit) {
+  DatasetInfo info;
+  info.modalities = {{"text", 3, 1}};
+  info.class_names = {"joy"};
+  info.num_speakers = 1;
+  InMemoryDataset::Splits splits;
+  splits.train = splits.train_and_valid = {0};
+  const auto summary =
+      Summarize(InMemoryDataset(info, {Make("a", {0, 0}, {0, 0}, {1, 2, 3, 4, 5, 6})}, splits),
+                [](int64_t) {});
+  ASSERT_TRUE(summary.ok());
+  EXPECT_THAT(summary->warnings,
+              ElementsAre("the valid split is empty", "the test split is empty"));
+  EXPECT_THAT(FormatSummary(*summary),
+              HasSubstr("valid              0           0         0   0.0        0         0\n"));
+}
+
+}  // namespace
+}  // namespace cmerc

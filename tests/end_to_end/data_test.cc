@@ -1,0 +1,172 @@
+// `cmerc data`: what it prints and writes, and that a model trained from a converted data set is
+// the same to the bit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/bin/cmerc_process.h"
+#include "tests/bin/tiny_files.h"
+
+namespace cmerc {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string Absolute(const std::string& path) { return std::filesystem::absolute(path).string(); }
+
+class DataTest : public testing::Test {
+ protected:
+  void SetUp() override { WriteFile(folder_ + "/tiny.textproto", TinyConfig()); }
+
+  std::string Run(const std::vector<std::string>& args) {
+    const Outcome outcome = RunCmerc(args, folder_);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return outcome.out;
+  }
+
+  // Trains tiny.textproto with its data replaced; the bytes of metrics.jsonl.
+  std::string Metrics(const std::string& dataset, const std::string& protocol) {
+    const std::string run = absl::StrCat("run", ++runs_);
+    Run({"train", "--config=tiny.textproto", "--output=" + run,
+         absl::StrCat("--set=data { protocol: ", protocol, " dataset { ", dataset, " } }"),
+         "--set=training { epochs: 2 }"});
+    return ReadFile(absl::StrCat(folder_, "/", run, "/metrics.jsonl"));
+  }
+
+  static std::string Records(const std::string& options) {
+    return absl::StrCat("[type.googleapis.com/cmerc.RecordsOptions] { ", options, " }");
+  }
+
+  const std::string folder_ = NewFolder();
+  int runs_ = 0;
+};
+
+TEST_F(DataTest, TrainingFromConvertedPicklesGivesTheSameBytes) {
+  const std::string data = Absolute("tests/datasets/data");
+  for (const std::string corpus : {"iemocap", "meld"}) {
+    SCOPED_TRACE(corpus);
+    const std::string pickles = absl::StrCat(
+        "[type.googleapis.com/cmerc.OfficialPicklesOptions] { features_file: '", data, "/", corpus,
+        "_features.pkl' roberta_file: '", data, "/", corpus, "_roberta.pkl' }");
+    const std::string said =
+        Run({"data", "convert", "--config=tiny.textproto",
+             "--set=data { dataset { " + pickles + " } }", "--output=" + corpus + ".records"});
+    EXPECT_THAT(said, StartsWith(absl::StrCat("4 conversations written to ", corpus, ".records")));
+    EXPECT_THAT(said,
+                HasSubstr(absl::StrCat(
+                    "in a config: data { dataset { [type.googleapis.com/cmerc.RecordsOptions] "
+                    "{ file: \"",
+                    corpus, ".records\" } } }")));
+    for (const char* protocol : {"HELD_OUT", "OFFICIAL"}) {
+      EXPECT_EQ(Metrics(Records(absl::StrCat("file: '", corpus, ".records'")), protocol),
+                Metrics(pickles, protocol))
+          << protocol;
+    }
+  }
+}
+
+TEST_F(DataTest, JsonLinesRecordsAndSyntheticAreOne) {
+  Run({"data", "convert", "--config=tiny.textproto", "--output=a.records"});
+  const std::string said = Run({"data", "convert", "--input=a.records", "--output=a.jsonl"});
+  EXPECT_THAT(said, HasSubstr("class_names: \"class_0\" class_names: \"class_1\""));
+  Run({"data", "convert", "--input=a.jsonl", "--output=b.records"});
+  const std::string generated =
+      Metrics("[type.googleapis.com/cmerc.SyntheticOptions] {}", "HELD_OUT");
+  for (const char* file : {"a.records", "a.jsonl", "b.records"}) {
+    EXPECT_EQ(Metrics(Records(absl::StrCat("file: '", file, "'")), "HELD_OUT"), generated) << file;
+  }
+}
+
+TEST_F(DataTest, EvaluateReadsRecords) {
+  Run({"data", "convert", "--config=tiny.textproto", "--output=a.records"});
+  const std::string set = "--set=data { dataset { " + Records("file: 'a.records'") + " } }";
+  Run({"train", "--config=tiny.textproto", set, "--output=run"});
+  EXPECT_THAT(Run({"evaluate", "--checkpoint=run/selected.pth"}),
+              HasSubstr("Synthetic, 3 classes: class_0 class_1 class_2"));
+  Run({"difficulty", "--checkpoint=run/selected.pth", "--output=difficulty.json"});
+}
+
+TEST_F(DataTest, Describe) {
+  EXPECT_THAT(
+      Run({"data", "describe", "--input=" + Absolute("tests/datasets/data/conversations.jsonl")}),
+      testing::AllOf(StartsWith("data  conversations\n\nsplit  conversations  utterances"),
+                     HasSubstr("warning: valid has no utterance of class anger, neutral\n"),
+                     HasSubstr("text          2        3")));
+  EXPECT_THAT(Run({"data", "describe", "--config=tiny.textproto"}),
+              HasSubstr("train              4"));
+}
+
+TEST_F(DataTest, ConvertReplacesAFileAsAWhole) {
+  WriteFile(folder_ + "/x.npz", "old");
+  const std::string file = Absolute("tests/datasets/data/conversations.jsonl");
+  Run({"data", "convert", "--input=" + file, "--output=x.npz"});
+  EXPECT_THAT(ReadFile(folder_ + "/x.npz"), StartsWith("PK\3\4"));
+  const auto before = Files(folder_);
+  WriteFile(folder_ + "/bad.jsonl", ReadFile(file) + "{}\n");
+  EXPECT_EQ(RunCmerc({"data", "convert", "--input=bad.jsonl", "--output=x.npz"}, folder_).exit_code,
+            2);
+  std::filesystem::remove(folder_ + "/bad.jsonl");
+  EXPECT_EQ(Files(folder_), before);
+}
+
+// What docs/your_own_data.md shows: the text of the fenced blocks with this heading, one after the
+// other.
+std::string Block(const std::string& heading) {
+  const std::string page = ReadFile("docs/your_own_data.md");
+  const std::string begin = "\n```" + heading + "\n";
+  const size_t start = page.find(begin);
+  if (start == std::string::npos) {
+    ADD_FAILURE() << "docs/your_own_data.md has no block " << heading;
+    return "";
+  }
+  const size_t first = start + begin.size();
+  return page.substr(first, page.find("```\n", first) - first);
+}
+
+TEST_F(DataTest, TheGuideShowsTheExample) {
+  EXPECT_EQ(Block("python write_corpus.py"), ReadFile("examples/own_data/write_corpus.py"));
+  EXPECT_EQ(Block("textproto own.textproto"), ReadFile("examples/own_data/own.textproto"));
+}
+
+TEST_F(DataTest, TheConversationInTheGuideCanBeRead) {
+  // Laid out over several lines there, for the reader.
+  std::string line = Block("json");
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  std::string lines;
+  for (const char* split : {"train", "valid", "test"}) {
+    absl::StrAppend(&lines,
+                    absl::StrReplaceAll(line, {{"\"train\"", absl::StrCat("\"", split, "\"")},
+                                               {"\"d1\"", absl::StrCat("\"", split, "\"")}}),
+                    "\n");
+  }
+  WriteFile(folder_ + "/corpus.jsonl", lines);
+  WriteFile(folder_ + "/own.textproto", ReadFile("examples/own_data/own.textproto"));
+  EXPECT_THAT(Run({"data", "describe", "--input=corpus.jsonl"}),
+              HasSubstr("warning: leak: train and test share 1 conversations"));
+  Run({"data", "convert", "--input=corpus.jsonl", "--output=corpus.records"});
+  Run({"train", "--config=own.textproto", "--set=training { epochs: 1 }", "--output=run"});
+}
+
+TEST_F(DataTest, TheScriptOfTheGuide) {
+  if (std::system("python3 -c '' > /dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "python3 is missing, so the script of docs/your_own_data.md is not run";
+  }
+  const std::string script = Absolute("examples/own_data/write_corpus.py");
+  ASSERT_EQ(std::system(absl::StrCat("cd ", folder_, " && python3 ", script).c_str()), 0);
+  WriteFile(folder_ + "/own.textproto", ReadFile("examples/own_data/own.textproto"));
+  EXPECT_THAT(Run({"data", "describe", "--input=corpus.jsonl"}), HasSubstr(Block("text describe")));
+  Run({"data", "convert", "--input=corpus.jsonl", "--output=corpus.records"});
+  EXPECT_THAT(Run({"train", "--config=own.textproto", "--output=run"}),
+              HasSubstr("Test split, epoch "));
+}
+
+}  // namespace
+}  // namespace cmerc
