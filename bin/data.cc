@@ -1,3 +1,5 @@
+#include <google/protobuf/any.pb.h>
+
 #include <iostream>
 #include <memory>
 #include <string>
@@ -8,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "bin/commands.h"
 #include "bin/session.h"
 #include "calibration/progress.h"

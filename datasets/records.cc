@@ -193,6 +193,7 @@ class Loader {
     if (splits_.train.empty()) {
       add("there is no conversation to train on, want >= 1 with \"split\": \"train\"");
     }
+    if (conversations_.empty()) return;
     const size_t classes =
         schema_.class_names().empty() ? labels_.size() : schema_.class_names_size();
     if (classes < 2) {

@@ -200,9 +200,9 @@ TEST(RecordFileWriterTest, RefusesWhatTheReaderWould) {
   const auto writer = RecordFileWriter::Create(Schema(), ignore).value();
   ConversationRecord record = Good();
   EXPECT_TRUE(writer->Write(record).ok());
-  record.mutable_utterances(0)->set_speaker("B");
+  record.mutable_utterances(0)->set_speaker("Bob");
   EXPECT_EQ(writer->Write(record).message(),
-            "conversation d: utterances[0].speaker is \"B\", want one of A");
+            "conversation d: utterances[0].speaker is \"Bob\", want one of A");
 }
 
 TEST(RecordFileWriterTest, GivesTheErrorsOfTheSink) {

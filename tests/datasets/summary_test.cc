@@ -61,7 +61,7 @@ TEST(SummaryTest, CountsAndWarns) {
   EXPECT_THAT(summary->splits[2].speaker_counts, ElementsAre(2, 1));
   EXPECT_EQ(summary->modalities[0].min, -7);
   EXPECT_EQ(summary->modalities[0].max, 9);
-  EXPECT_DOUBLE_EQ(summary->modalities[0].mean, 70.5 / 21);
+  EXPECT_DOUBLE_EQ(summary->modalities[0].mean, 77.5 / 21);
   EXPECT_THAT(
       summary->warnings,
       ElementsAre("train has no utterance of class fear",
@@ -79,8 +79,8 @@ TEST(SummaryTest, CountsAndWarns) {
                         "train              2           3         1   1.5        2         1\n"));
   EXPECT_THAT(text,
               HasSubstr("joy                      2  66.7 %      0    0.0 %     1  33.3 %\n"));
-  EXPECT_THAT(text, HasSubstr("modality  width  streams  min  max   mean  deviation\n"
-                              "text          3        1   -7    9  3.357"));
+  EXPECT_THAT(text, HasSubstr("modality  width  streams  min  max  mean  deviation\n"
+                              "text          3        1   -7    9  3.69      4.055\n"));
   EXPECT_THAT(text, HasSubstr("speakers  2: Ann, Bob\n\nwarning: train has no"));
 }
 
