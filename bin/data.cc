@@ -144,10 +144,6 @@ absl::Status Convert(const Flags& flags) {
               << " conversations are in no split and were left out\n";
   }
   if (absl::EndsWith(output, ".npz")) return absl::OkStatus();
-  if (!SplitsAreInOrder(**dataset)) {
-    std::cerr << "warning: a split has another order than the data set, whose order the file has; "
-                 "training from it gives other batches\n";
-  }
   std::cout << "in a config: " << ConfigFor(output, (*dataset)->info()) << "\n";
   return absl::OkStatus();
 }

@@ -1,6 +1,8 @@
 #include "datasets/export.h"
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -16,23 +18,36 @@
 namespace cmerc {
 namespace {
 
-using RecordSplit = ConversationRecord::Split;
-
 // A conversation of a split.
 struct Item {
   int64_t index;  // in the data set
-  RecordSplit split;
+  ConversationRecord::Split split;
+  std::optional<int32_t> position;  // where the order of the file is not that of the split
 };
 
+// In the order of kTrainAndValid, then kTest.
 std::vector<Item> ItemsOf(const Dataset& dataset) {
-  std::vector<Item> items;
+  std::map<int64_t, int64_t> place;  // index -> in the file
+  for (const Split split : {Split::kTrainAndValid, Split::kTest}) {
+    for (const int64_t index : dataset.split(split)) {
+      place.emplace(index, static_cast<int64_t>(place.size()));
+    }
+  }
+  std::vector<Item> items(place.size());
   for (const auto& [split, record_split] : {std::pair(Split::kTrain, ConversationRecord::TRAIN),
                                             {Split::kValid, ConversationRecord::VALID},
                                             {Split::kTest, ConversationRecord::TEST}}) {
-    for (const int64_t index : dataset.split(split)) items.push_back({index, record_split});
+    const absl::Span<const int64_t> indices = dataset.split(split);
+    const bool in_order = std::is_sorted(indices.begin(), indices.end(), [&](int64_t a, int64_t b) {
+      return place.at(a) < place.at(b);
+    });
+    for (size_t i = 0; i < indices.size(); ++i) {
+      Item& item = items[place.at(indices[i])];
+      item.index = indices[i];
+      item.split = record_split;
+      if (!in_order) item.position = static_cast<int32_t>(i);
+    }
   }
-  std::sort(items.begin(), items.end(),
-            [](const Item& a, const Item& b) { return a.index < b.index; });
   return items;
 }
 
@@ -50,6 +65,7 @@ absl::Status ForEachRecord(
     if (!conversation.ok()) return conversation.status();
     ConversationRecord record = RecordOf(*conversation, dataset.info());
     record.set_split(item.split);
+    if (item.position.has_value()) record.set_position(*item.position);
     const absl::Status status = write(record);
     if (!status.ok()) return status;
     progress(++done);
@@ -176,14 +192,6 @@ absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversati
     }));
   }
   return status.ok() ? writer.Finish() : status;
-}
-
-bool SplitsAreInOrder(const Dataset& dataset) {
-  for (const Split split : {Split::kTrain, Split::kValid, Split::kTrainAndValid, Split::kTest}) {
-    const absl::Span<const int64_t> indices = dataset.split(split);
-    if (!std::is_sorted(indices.begin(), indices.end())) return false;
-  }
-  return true;
 }
 
 }  // namespace cmerc

@@ -25,8 +25,9 @@ using ByteSink = std::function<absl::Status(absl::string_view bytes)>;
 // Is told how many conversations are done.
 using OnConversation = absl::FunctionRef<void(int64_t done)>;
 
-// All write the conversations that are in a split, in the order of the data set. InvalidArgument: a
-// conversation that the format cannot hold. Else the errors of `sink` and Dataset::Get().
+// All write the conversations that are in a split: first kTrainAndValid in its order, then kTest.
+// InvalidArgument: a conversation that the format cannot hold. Else the errors of `sink` and
+// Dataset::Get().
 //
 // A record file (record_file.h).
 absl::Status WriteRecords(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
@@ -36,9 +37,6 @@ absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConv
 // [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B] int64; ids,
 // split [B], class_names [C], speaker_names [S] text. Without the sentences.
 absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
-
-// Whether the order of each split is that of the data set. What is written has the latter.
-bool SplitsAreInOrder(const Dataset& dataset);
 
 }  // namespace cmerc
 

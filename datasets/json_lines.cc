@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -61,10 +62,11 @@ class Parser {
       return true;
     }
     if (key == "split") return ReadSplit();
+    if (key == "position") return ReadPosition();
     if (key == "utterances") {
       return json_.ReadArray([&](int64_t index) { return ReadUtterance(index); });
     }
-    return UnknownKey(key, {"id", "split", "utterances"});
+    return UnknownKey(key, {"id", "split", "position", "utterances"});
   }
 
   bool ReadSplit() {
@@ -77,6 +79,18 @@ class Parser {
       return true;
     }
     return json_.Fail(absl::StrCat("is \"", name, "\", want train, valid or test"));
+  }
+
+  bool ReadPosition() {
+    std::string digits;
+    bool is_number;
+    if (!json_.ReadName(&digits, &is_number)) return false;
+    int32_t position;
+    if (!is_number || !absl::SimpleAtoi(digits, &position)) {
+      return json_.Fail(absl::StrCat("is ", digits, ", want an integer of 32 bits"));
+    }
+    record_.set_position(position);
+    return true;
   }
 
   bool ReadUtterance(int64_t index) {
@@ -205,6 +219,7 @@ std::string ConversationToJson(const ConversationRecord& record) {
     AppendString(record.id(), &json);
   }
   if (record.has_split()) absl::StrAppend(&json, ",\"split\":\"", SplitName(record.split()), "\"");
+  if (record.has_position()) absl::StrAppend(&json, ",\"position\":", record.position());
   json += ",\"utterances\":[";
   for (int i = 0; i < record.utterances_size(); ++i) {
     const ConversationRecord::Utterance& utterance = record.utterances(i);

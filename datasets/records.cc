@@ -1,6 +1,7 @@
 // Data sets that you write yourself: a record file or JSON Lines (docs/your_own_data.md).
 //
-// Splits: what each conversation says, in the order of the file; kTrainAndValid in that order too.
+// Splits: what each conversation says, in the order of the file or of its position; kTrainAndValid
+// in the order of the file.
 // Classes: class_names, else those of the record file, else the labels that occur, sorted.
 // Speakers, BY_NAME: those of the record file in its order, else the names that occur, sorted.
 //
@@ -91,6 +92,10 @@ class Loader {
     CheckWhole();
     const absl::Status status = problems_.ToStatus();
     if (!status.ok()) return status;
+    for (std::vector<int64_t>* split : {&splits_.train, &splits_.valid, &splits_.test}) {
+      std::stable_sort(split->begin(), split->end(),
+                       [&](int64_t a, int64_t b) { return positions_[a] < positions_[b]; });
+    }
     SetClasses();
     SetSpeakers();
     info_.name = schema_.has_name() ? schema_.name() : BaseName(options_.file());
@@ -138,6 +143,7 @@ class Loader {
       splits_.train_and_valid.push_back(index);
     }
     conversations_.push_back(Convert(record));
+    positions_.push_back(record.position());
     Names& names = names_.emplace_back();
     for (const ConversationRecord::Utterance& utterance : record.utterances()) {
       names.labels.push_back(utterance.label());
@@ -256,7 +262,8 @@ class Loader {
   std::set<std::string> labels_;
   std::set<std::string> speakers_;
   std::vector<Conversation> conversations_;
-  std::vector<Names> names_;  // parallel to conversations_
+  std::vector<Names> names_;        // parallel to conversations_
+  std::vector<int32_t> positions_;  // parallel to conversations_
   InMemoryDataset::Splits splits_;
 };
 

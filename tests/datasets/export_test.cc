@@ -125,7 +125,6 @@ TEST(ExportTest, RoundTrips) {
   datasets.push_back(Create(Pickles("sdt_meld.pkl", "")));
   for (const std::unique_ptr<Dataset>& dataset : datasets) {
     SCOPED_TRACE(dataset->info().name);
-    EXPECT_TRUE(SplitsAreInOrder(*dataset));
     const std::unique_ptr<Dataset> records = RoundTrip(*dataset, &WriteRecords);
     ExpectSame(*records, *dataset);
     EXPECT_EQ(records->info().name, dataset->info().name);
@@ -186,16 +185,15 @@ TEST(ExportTest, Npz) {
   EXPECT_THAT(values, ElementsAre(0.5f, -1, 0.5f, -1, 0.25f, 2, 1, 0));
 }
 
-// A data set whose train split is not in the order of the conversations, and that has one which is
-// in no split.
-TEST(ExportTest, OrderAndConversationsWithoutASplit) {
+// A data set whose splits have orders of their own, and that has a conversation in none.
+TEST(ExportTest, OrdersOfSplits) {
   DatasetInfo info;
   info.name = "odd";
   info.modalities = {{"text", 1, 1}};
   info.class_names = {"a", "b"};
   info.num_speakers = 3;
   std::vector<Conversation> conversations;
-  for (const char* id : {"c0", "c1", "c2", "c3"}) {
+  for (const char* id : {"c0", "c1", "c2", "c3", "c4", "c5"}) {
     Conversation conversation;
     conversation.id = id;
     conversation.features = {{torch::ones({2, 1})}};
@@ -204,17 +202,25 @@ TEST(ExportTest, OrderAndConversationsWithoutASplit) {
     conversations.push_back(conversation);
   }
   InMemoryDataset::Splits splits;
-  splits.train = {2, 0};
-  splits.train_and_valid = {2, 0};
+  splits.train = {2, 0, 4};
+  splits.valid = {5};
+  splits.train_and_valid = {4, 5, 0, 2};
   splits.test = {3};
   const InMemoryDataset dataset(info, conversations, splits);
-  EXPECT_FALSE(SplitsAreInOrder(dataset));
-  const auto records = RoundTrip(dataset, &WriteRecords);
-  EXPECT_EQ(records->size(), 3);
-  EXPECT_EQ(records->Get(0)->id, "c0");
-  EXPECT_EQ(records->Get(1)->id, "c2");
-  EXPECT_EQ(records->Get(2)->id, "c3");
-  EXPECT_EQ(records->info().num_speakers, 3) << "one never speaks";
+  for (const Write write : {&WriteRecords, &WriteJsonLines}) {
+    const auto again = RoundTrip(dataset, write);
+    const auto ids = [&](Split split) {
+      std::vector<std::string> all;
+      for (const int64_t index : again->split(split)) all.push_back(again->Get(index)->id);
+      return all;
+    };
+    EXPECT_EQ(again->size(), 5);
+    EXPECT_THAT(ids(Split::kTrain), ElementsAre("c2", "c0", "c4"));
+    EXPECT_THAT(ids(Split::kValid), ElementsAre("c5"));
+    EXPECT_THAT(ids(Split::kTrainAndValid), ElementsAre("c4", "c5", "c0", "c2"));
+    EXPECT_THAT(ids(Split::kTest), ElementsAre("c3"));
+    EXPECT_EQ(again->info().num_speakers, write == &WriteRecords ? 3 : 2) << "one never speaks";
+  }
 }
 
 }  // namespace

@@ -161,6 +161,9 @@ TEST(ConversationFromJsonTest, NamesWhatIsWrongWithTheFields) {
       {R"({"id":"d","id":"e",)" + rest, "id occurs twice"},
       {R"({"id":"d","split":"dev",)" + rest, "split is \"dev\", want train, valid or test"},
       {R"({"id":"d","split":null,)" + rest, "split is null, want a string"},
+      {R"({"id":"d","position":"1",)" + rest, "position is 1, want an integer of 32 bits"},
+      {R"({"id":"d","position":3000000000,)" + rest,
+       "position is 3000000000, want an integer of 32 bits"},
       {R"({"id":"d","utterances":{}})", "utterances is an object, want a list [...]"},
       {R"({"id":"d","utterances":[3]})", "utterances[0] is 3, want an object {...}"},
       {R"({"id":"d","utterances":[{"features":{"t":[1]}}]})",
@@ -172,7 +175,7 @@ TEST(ConversationFromJsonTest, NamesWhatIsWrongWithTheFields) {
        "utterances[0].lable is no field of this format; did you mean \"label\"? (fields: speaker, "
        "label, text, features)"},
       {R"({"id":"d","turns":[]})",
-       "turns is no field of this format; leave it out (fields: id, split, utterances)"},
+       "turns is no field of this format; leave it out (fields: id, split, position, utterances)"},
       {"[1]", "is a list, want an object {...}"},
       {"NaN", "is NaN, want an object {...}; replace the value"},
   };
@@ -271,6 +274,7 @@ TEST(ConversationToJsonTest, IsReadBackBitForBit) {
 
   record.set_id("275");
   record.set_numeric_id(true);
+  record.set_position(-3);
   *modality->add_streams() = modality->streams(0);
   ShareEqualStreams(&record);
   const auto numeric = ConversationFromJson(ConversationToJson(record));
