@@ -17,6 +17,11 @@ absl::Status TrainCommand(const Flags& flags);
 std::vector<FlagSpec> EvaluateFlags();
 absl::Status EvaluateCommand(const Flags& flags);
 
+std::vector<FlagSpec> PredictFlags();
+// Its results are all that it writes to standard output; what else it has to say goes to standard
+// error.
+absl::Status PredictCommand(const Flags& flags);
+
 std::vector<FlagSpec> DifficultyFlags();
 absl::Status DifficultyCommand(const Flags& flags);
 

@@ -25,30 +25,21 @@ std::vector<FlagSpec> EvaluateFlags() {
 }
 
 absl::Status EvaluateCommand(const Flags& flags) {
-  const std::string split = flags.has("split") ? flags.Get("split") : "test";
-  if (split != "train" && split != "valid" && split != "test") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--split=", split, ", must be train, valid or test"));
-  }
+  const absl::StatusOr<std::string> split = SplitFlag(flags);
+  if (!split.ok()) return split.status();
   if (flags.has("output")) {
     const absl::Status writable = CheckWritableFile(flags.Get("output"));
     if (!writable.ok()) return writable;
   }
   absl::StatusOr<TrainedModel> model = LoadTrainedModel(flags);
   if (!model.ok()) return model.status();
-  const std::vector<int64_t>& indices = split == "train"   ? model->data.train
-                                        : split == "valid" ? model->data.valid
-                                                           : model->data.test;
-  if (indices.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--split=", split,
-                     ": this split is empty under the protocol of the config (data.protocol)"));
-  }
+  const absl::StatusOr<std::vector<int64_t>> indices = ConversationsOf(*split, model->data);
+  if (!indices.ok()) return indices.status();
   const absl::StatusOr<std::vector<WeightedLoss>> losses =
       MakeLosses(model->config, model->data.info);
   if (!losses.ok()) return losses.status();
   const absl::StatusOr<SplitPredictions> predictions =
-      PredictSplit(*model->backbone, model->data, indices, *losses, model->config,
+      PredictSplit(*model->backbone, model->data, *indices, *losses, model->config,
                    flags.has("views") ? AllViews(model->data.info) : std::vector<View>{});
   if (!predictions.ok()) return predictions.status();
   absl::StatusOr<SplitReport> report = ScorePredictions(*predictions, model->data.info);
@@ -60,7 +51,7 @@ absl::Status EvaluateCommand(const Flags& flags) {
     *report->add_post_hoc() = *scaled;
   }
 
-  std::cout << "split     " << split << "\n\n"
+  std::cout << "split     " << *split << "\n\n"
             << FormatSplitReport(*report) << "\n"
             << FormatCalibration(*report);
   if (!report->views().empty()) std::cout << "\n";
@@ -73,7 +64,7 @@ absl::Status EvaluateCommand(const Flags& flags) {
   if (!flags.has("output")) return absl::OkStatus();
   EvaluationReport evaluation;
   evaluation.set_checkpoint(flags.Get("checkpoint"));
-  evaluation.set_split(split);
+  evaluation.set_split(*split);
   evaluation.set_protocol(ProtocolDescription(model->config.data().protocol()));
   const std::map<std::string, std::string> versions = Versions();
   evaluation.mutable_versions()->insert(versions.begin(), versions.end());

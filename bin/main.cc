@@ -106,6 +106,10 @@ const std::vector<Command>& Commands() {
       {"evaluate", "print the scores of a trained model",
        "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags(), 0,
        EvaluateCommand},
+      {"predict", "give every utterance of new conversations a label and a confidence",
+       "cmerc predict --checkpoint=runs/quickstart/selected.pth --input=new.jsonl > "
+       "predicted.jsonl",
+       PredictFlags(), 0, PredictCommand},
       {"difficulty", "measure how hard each training conversation is, for a curriculum",
        "cmerc difficulty --checkpoint=runs/iemocap_m3net/selected.pth --output=difficulty.json",
        DifficultyFlags(), 0, DifficultyCommand},

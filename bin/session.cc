@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/environment.h"
+#include "calibration/predictor.h"
 #include "calibration/trainer.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/module_state.h"
@@ -76,26 +77,34 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& con
                                    absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
 }
 
-absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
-                                      const Standardization* standardization) {
+void SetUpThreads(const ExperimentConfig& config) {
   SetThreads(config.training().threads());
   const std::string warning = BlasWarning();
   if (!warning.empty()) std::cerr << warning << "\n";
+}
+
+absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
+                                      const Standardization* standardization, std::ostream& log) {
+  SetUpThreads(config);
   const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(config);
   if (!dataset.ok()) return dataset.status();
   absl::StatusOr<PreparedData> data = PrepareData(**dataset, config.data(), standardization);
   if (!data.ok()) return data;
-  std::cout << DescribeData(*data) << "protocol  " << ProtocolDescription(config.data().protocol())
-            << "\n"
-            << std::flush;
+  log << DescribeData(*data) << "protocol  " << ProtocolDescription(config.data().protocol())
+      << "\n"
+      << std::flush;
   return data;
 }
 
-absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags) {
-  const std::string path = flags.Get("checkpoint");
-  if (path.empty()) {
-    return absl::InvalidArgumentError("--checkpoint=FILE is missing (DIR/selected.pth of a run)");
-  }
+absl::StatusOr<std::string> CheckpointFlag(const Flags& flags) {
+  if (flags.has("checkpoint")) return flags.Get("checkpoint");
+  return absl::InvalidArgumentError("--checkpoint=FILE is missing (DIR/selected.pth of a run)");
+}
+
+absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log) {
+  const absl::StatusOr<std::string> flag = CheckpointFlag(flags);
+  if (!flag.ok()) return flag.status();
+  const std::string& path = *flag;
   const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
   if (!checkpoint.ok()) return checkpoint.status();
   const std::string source =
@@ -117,7 +126,7 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags) {
   if (checkpoint->metadata.has_value() && checkpoint->metadata->has_standardization()) {
     standardization = &checkpoint->metadata->standardization();
   }
-  absl::StatusOr<PreparedData> data = LoadData(*config, standardization);
+  absl::StatusOr<PreparedData> data = LoadData(*config, standardization, log);
   if (!data.ok()) {
     return absl::Status(data.status().code(), absl::StrCat(source, ": ", data.status().message()));
   }
@@ -125,14 +134,33 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags) {
   if (!backbone.ok()) return backbone.status();
   const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
   if (!loaded.ok()) return loaded;
+  std::optional<double> temperature;
   if (checkpoint->metadata.has_value()) {
     WarnOfOtherClasses(checkpoint->metadata->dataset(), data->info);
-  }
-  std::optional<double> temperature;
-  if (checkpoint->metadata.has_value() && checkpoint->metadata->has_temperature()) {
-    temperature = checkpoint->metadata->temperature();
+    const absl::StatusOr<std::optional<double>> read = TemperatureOf(*checkpoint->metadata);
+    if (!read.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": ", read.status().message()));
+    }
+    temperature = *read;
   }
   return TrainedModel{*std::move(config), *std::move(data), *std::move(backbone), temperature};
+}
+
+absl::StatusOr<std::string> SplitFlag(const Flags& flags) {
+  const std::string split = flags.has("split") ? flags.Get("split") : "test";
+  if (split == "train" || split == "valid" || split == "test") return split;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--split=", split, ", must be train, valid or test"));
+}
+
+absl::StatusOr<std::vector<int64_t>> ConversationsOf(const std::string& split,
+                                                     const PreparedData& data) {
+  const std::vector<int64_t>& indices = split == "train"   ? data.train
+                                        : split == "valid" ? data.valid
+                                                           : data.test;
+  if (!indices.empty()) return indices;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--split=", split, ": this split is empty under the protocol of the config (data.protocol)"));
 }
 
 absl::Status CheckWritableFolder(const std::string& folder, const std::string& output) {

@@ -2,9 +2,11 @@
 #ifndef CMERC_BIN_SESSION_H_
 #define CMERC_BIN_SESSION_H_
 
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -19,10 +21,13 @@ namespace cmerc {
 // Reads and checks the dataset of `config`.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& config);
 
-// Sets the threads, warns of a slow BLAS, reads and checks the dataset of `config`, and says on
-// standard output what it found.
+// Sets the threads that `config` asks for, and warns of a slow BLAS.
+void SetUpThreads(const ExperimentConfig& config);
+
+// SetUpThreads(), then OpenDataset(); tells `log` what it found.
 absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
-                                      const Standardization* standardization = nullptr);
+                                      const Standardization* standardization = nullptr,
+                                      std::ostream& log = std::cout);
 
 struct TrainedModel {
   ExperimentConfig config;
@@ -31,9 +36,19 @@ struct TrainedModel {
   std::optional<double> temperature;  // of the checkpoint
 };
 
+// --checkpoint. InvalidArgument: it is not given.
+absl::StatusOr<std::string> CheckpointFlag(const Flags& flags);
+
 // --checkpoint, with --config in place of the config it carries (a must for a file that Python
 // saved) and --set over either.
-absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags);
+absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log = std::cout);
+
+// --split; "test" when it is not given. InvalidArgument: not the name of a split.
+absl::StatusOr<std::string> SplitFlag(const Flags& flags);
+
+// The conversations of a split. InvalidArgument: the protocol of the config leaves it empty.
+absl::StatusOr<std::vector<int64_t>> ConversationsOf(const std::string& split,
+                                                     const PreparedData& data);
 
 // InvalidArgument, for --output=`output`, when no file can be made in `folder`.
 absl::Status CheckWritableFolder(const std::string& folder, const std::string& output);

@@ -70,48 +70,6 @@ torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
   return torch::tensor(std::vector<float>(values.begin(), values.end()));
 }
 
-void Standardize(const Standardization& standardization, PreparedData& data) {
-  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
-    std::vector<torch::Tensor> means, deviations;
-    for (const auto& stream : standardization.modalities(static_cast<int>(m)).streams()) {
-      means.push_back(ToTensor(stream.mean()));
-      deviations.push_back(ToTensor(stream.deviation()));
-    }
-    for (Conversation& conversation : data.conversations) {
-      std::vector<torch::Tensor> original = conversation.features[m];
-      for (size_t s = 0; s < original.size(); ++s) {
-        // Streams that are one tensor stay one tensor.
-        const bool same_as_previous = s > 0 && original[s].is_same(original[s - 1]) &&
-                                      means[s].equal(means[s - 1]) &&
-                                      deviations[s].equal(deviations[s - 1]);
-        conversation.features[m][s] = same_as_previous ? conversation.features[m][s - 1]
-                                                       : (original[s] - means[s]) / deviations[s];
-      }
-    }
-  }
-}
-
-// Whether `standardization` has a number for every feature.
-absl::Status CheckFits(const Standardization& standardization, const DatasetInfo& info) {
-  bool fits = standardization.modalities_size() == static_cast<int>(info.modalities.size());
-  for (int m = 0; fits && m < standardization.modalities_size(); ++m) {
-    const auto& streams = standardization.modalities(m).streams();
-    fits = streams.size() == info.modalities[m].num_streams;
-    for (const auto& stream : streams) {
-      fits = fits && stream.mean_size() == info.modalities[m].width &&
-             stream.deviation_size() == info.modalities[m].width &&
-             std::all_of(stream.mean().begin(), stream.mean().end(),
-                         [](float mean) { return std::isfinite(mean); }) &&
-             std::all_of(stream.deviation().begin(), stream.deviation().end(),
-                         [](float deviation) { return std::isfinite(deviation) && deviation > 0; });
-    }
-  }
-  if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "the checkpoint's standardisation does not fit this dataset's modalities and widths; use the "
-      "dataset the model was trained on");
-}
-
 // Ids that are numbers by their value, others as text.
 bool IdBefore(const Conversation& a, const Conversation& b) {
   int64_t x = 0, y = 0;
@@ -155,6 +113,55 @@ const std::vector<int64_t>& PreparedData::split(Split split) const {
       break;
   }
   return train;
+}
+
+absl::StatusOr<Standardizer> Standardizer::Create(const Standardization& standardization,
+                                                  const DatasetInfo& info) {
+  bool fits = standardization.modalities_size() == static_cast<int>(info.modalities.size());
+  for (int m = 0; fits && m < standardization.modalities_size(); ++m) {
+    const auto& streams = standardization.modalities(m).streams();
+    fits = streams.size() == info.modalities[m].num_streams;
+    for (const auto& stream : streams) {
+      fits = fits && stream.mean_size() == info.modalities[m].width &&
+             stream.deviation_size() == info.modalities[m].width &&
+             std::all_of(stream.mean().begin(), stream.mean().end(),
+                         [](float mean) { return std::isfinite(mean); }) &&
+             std::all_of(stream.deviation().begin(), stream.deviation().end(),
+                         [](float deviation) { return std::isfinite(deviation) && deviation > 0; });
+    }
+  }
+  if (!fits) {
+    return absl::InvalidArgumentError(
+        "the checkpoint's standardisation does not fit this dataset's modalities and widths; use "
+        "the dataset the model was trained on");
+  }
+  Standardizer result;
+  for (const Standardization::Modality& modality : standardization.modalities()) {
+    std::vector<Stream> streams;
+    for (const auto& stream : modality.streams()) {
+      const torch::Tensor mean = ToTensor(stream.mean());
+      const torch::Tensor deviation = ToTensor(stream.deviation());
+      const bool same = !streams.empty() && mean.equal(streams.back().mean) &&
+                        deviation.equal(streams.back().deviation);
+      streams.push_back({mean, deviation, same});
+    }
+    result.modalities_.push_back(std::move(streams));
+  }
+  return result;
+}
+
+void Standardizer::Apply(Conversation& conversation) const {
+  for (size_t m = 0; m < modalities_.size(); ++m) {
+    const std::vector<torch::Tensor> original = conversation.features[m];
+    for (size_t s = 0; s < original.size(); ++s) {
+      const Stream& stream = modalities_[m][s];
+      const bool same_as_previous =
+          s > 0 && stream.same_as_previous && original[s].is_same(original[s - 1]);
+      conversation.features[m][s] = same_as_previous
+                                        ? conversation.features[m][s - 1]
+                                        : (original[s] - stream.mean) / stream.deviation;
+    }
+  }
 }
 
 Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
@@ -216,8 +223,6 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
   }
 
   if (given != nullptr) {
-    const absl::Status fits = CheckFits(*given, data.info);
-    if (!fits.ok()) return fits;
     data.standardization = *given;
   } else if (config.standardize()) {
     data.standardization.emplace();
@@ -235,7 +240,12 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
       }
     }
   }
-  if (data.standardization.has_value()) Standardize(*data.standardization, data);
+  if (data.standardization.has_value()) {
+    const absl::StatusOr<Standardizer> standardizer =
+        Standardizer::Create(*data.standardization, data.info);
+    if (!standardizer.ok()) return standardizer.status();
+    for (Conversation& conversation : data.conversations) standardizer->Apply(conversation);
+  }
   return data;
 }
 

@@ -31,6 +31,26 @@ struct PreparedData {
   Batch MakeBatch(absl::Span<const int64_t> indices) const;
 };
 
+// A Standardization, ready to apply.
+class Standardizer {
+ public:
+  // InvalidArgument: it has not one mean and one deviation above 0, both finite, for every feature.
+  static absl::StatusOr<Standardizer> Create(const Standardization& standardization,
+                                             const DatasetInfo& info);
+
+  // Replaces the features, which fit the info. Streams that are one tensor stay one tensor where
+  // their means and deviations agree.
+  void Apply(Conversation& conversation) const;
+
+ private:
+  struct Stream {
+    torch::Tensor mean;       // [D_m]
+    torch::Tensor deviation;  // [D_m]
+    bool same_as_previous;
+  };
+  std::vector<std::vector<Stream>> modalities_;
+};
+
 // Reads all conversations of `dataset`. With `given`, its standardisation is used (that of a
 // checkpoint); otherwise data.standardize takes it from the training split. InvalidArgument: an
 // unknown modality, an empty split that the protocol needs, more folds than conversations, a `given` that does not fit the

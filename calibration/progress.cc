@@ -44,7 +44,7 @@ double Seconds(std::chrono::steady_clock::duration duration) {
 
 Progress::Progress(std::string label, int64_t total, std::string unit)
     : label_(std::move(label)),
-      total_(std::max<int64_t>(total, 1)),
+      total_(total == kUnknown ? kUnknown : std::max<int64_t>(total, 1)),
       unit_(std::move(unit)),
       terminal_(OnTerminal()),
       start_(std::chrono::steady_clock::now()),
@@ -59,6 +59,16 @@ void Progress::Update(int64_t done, const std::string& detail) {
   if (Seconds(now - last_) < (terminal_ ? 0.1 : 30.0)) return;
   last_ = now;
   const double elapsed = Seconds(now - start_);
+  if (total_ == kUnknown) {
+    const std::string line =
+        absl::StrFormat("%s: %d %ss in %s  %s", label_, done, unit_, Clock(elapsed), detail);
+    if (terminal_) {
+      std::cerr << "\r\033[K" << line.substr(0, Columns() - 1) << std::flush;
+    } else {
+      std::cerr << line << "\n";
+    }
+    return;
+  }
   const double left = done > 0 ? elapsed / done * (total_ - done) : 0;
   if (!terminal_) {
     std::cerr << absl::StrFormat("%s: %d of %d %ss, %s left  %s\n", label_, done, total_, unit_,

@@ -13,7 +13,9 @@ namespace cmerc {
 // none.
 class Progress {
  public:
-  // total >= 1 units of work ahead; `unit` for the log, "step".
+  static constexpr int64_t kUnknown = -1;
+
+  // `total` units of work ahead, kUnknown where only the end will tell; `unit`: "step".
   Progress(std::string label, int64_t total, std::string unit);
   // Removes the bar.
   ~Progress();

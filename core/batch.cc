@@ -50,6 +50,10 @@ torch::Tensor PackedRows(const torch::Tensor& lengths, int64_t max_length) {
   return ValidRows(lengths, max_length).flatten().nonzero().squeeze(1);
 }
 
+torch::Tensor Pack(const torch::Tensor& padded, const torch::Tensor& lengths) {
+  return padded.flatten(0, 1).index_select(0, PackedRows(lengths, padded.size(1)));
+}
+
 Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo& info) {
   const int64_t num = static_cast<int64_t>(conversations.size());
   Batch batch;

@@ -50,6 +50,9 @@ torch::Tensor ValidRows(const torch::Tensor& lengths, int64_t max_length);
 // padded.flatten(0, 1).index_select(0, PackedRows(...)) is the packed tensor.
 torch::Tensor PackedRows(const torch::Tensor& lengths, int64_t max_length);
 
+// [B, T, ...] -> [N, ...]: the rows of a padded tensor that are real utterances.
+torch::Tensor Pack(const torch::Tensor& padded, const torch::Tensor& lengths);
+
 }  // namespace cmerc
 
 #endif  // CMERC_CORE_BATCH_H_

@@ -425,7 +425,6 @@ class Loader {
       numbers.insert(raw.numbers.begin(), raw.numbers.end());
     }
     for (const std::string& name : SpeakerNames(names)) {
-      info_.speaker_names.push_back(name);
       index_of_name.emplace(name, static_cast<int64_t>(index_of_name.size()));
     }
     const bool one_hot = first_speakers_->kind == RawSpeakers::Kind::kOneHot;
@@ -436,6 +435,13 @@ class Loader {
     info_.num_speakers = one_hot
                              ? first_speakers_->width
                              : static_cast<int64_t>(index_of_name.size() + index_of_number.size());
+    for (int64_t i = 0; i < info_.num_speakers; ++i) {
+      info_.speaker_names.push_back(absl::StrCat(i));  // of one-hot rows
+    }
+    for (const auto& [name, index] : index_of_name) info_.speaker_names[index] = name;
+    for (const auto& [number, index] : index_of_number) {
+      info_.speaker_names[index] = absl::StrCat(number);
+    }
     for (size_t c = 0; c < conversations_.size(); ++c) {
       conversations_[c].speakers = torch::empty({speakers_[c].length()}, torch::kInt64);
       int64_t* out = conversations_[c].speakers.data_ptr<int64_t>();

@@ -200,6 +200,9 @@ class Generator {
       info.class_names.push_back(absl::StrCat("class_", c));
     }
     info.num_speakers = options_.num_speakers();
+    for (int s = 0; s < options_.num_speakers(); ++s) {
+      info.speaker_names.push_back(absl::StrCat(s));
+    }
     return info;
   }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "pickle/writer.h"
+#include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
@@ -57,7 +58,7 @@ Args Difficulty(const Args& more) {
 
 void AddCommandLine(std::vector<BadInput>* cases) {
   const std::string commands =
-      "commands: train, evaluate, difficulty, experiment, data, plugins, help";
+      "commands: train, evaluate, predict, difficulty, experiment, data, plugins, help";
   const std::vector<BadInput> more = {
       {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
       {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},
@@ -449,6 +450,8 @@ const std::vector<BadInput>& BadInputs() {
     AddData(all);
     AddCurriculum(all);
     AddCheckpoints(all);
+    const std::vector<BadInput> predict = BadPredictInputs();
+    all->insert(all->end(), predict.begin(), predict.end());
     AddOutputs(all);
     AddRecords(all);
     return all;
@@ -486,6 +489,8 @@ void WriteBadFiles(const std::string& folder) {
   write_corpus("no_test.pkl", [](TinyCorpus& c) { c.test.clear(); });
   write_corpus("overlap.pkl", [](TinyCorpus& c) { c.test.push_back("Ses0"); });
   write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
+
+  WriteBadConversations(folder);
 
   pickle::Writer difficulty;
   difficulty.EmptyDict();

@@ -18,8 +18,8 @@ namespace cmerc {
 namespace {
 
 // In the child, between fork() and exec().
-void RedirectTo(const std::string& path, int descriptor) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+void Redirect(int descriptor, const std::string& path, int flags) {
+  const int file = open(path.c_str(), flags, 0600);
   if (file < 0 || dup2(file, descriptor) < 0) _exit(126);
   close(file);
 }
@@ -36,15 +36,16 @@ std::string WithoutBlasWarnings(const std::string& text) {
 }  // namespace
 
 Outcome RunCmerc(const std::vector<std::string>& args, const std::string& folder,
-                 const std::map<std::string, std::string>& environment) {
+                 const std::map<std::string, std::string>& environment,
+                 const std::string& standard_input) {
   const std::string binary = std::filesystem::absolute("bin/cmerc");
   const std::string capture = NewFolder();
   const std::string out = capture + "/out", err = capture + "/err";
   const pid_t child = fork();
   if (child == 0) {
-    RedirectTo("/dev/null", STDIN_FILENO);
-    RedirectTo(out, STDOUT_FILENO);
-    RedirectTo(err, STDERR_FILENO);
+    Redirect(STDIN_FILENO, standard_input, O_RDONLY);
+    Redirect(STDOUT_FILENO, out, O_WRONLY | O_CREAT | O_TRUNC);
+    Redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
     setenv("BUILD_WORKING_DIRECTORY", folder.c_str(), 1);
     for (const auto& [name, value] : environment) setenv(name.c_str(), value.c_str(), 1);
     std::vector<char*> argv = {const_cast<char*>("cmerc")};

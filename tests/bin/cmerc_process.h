@@ -16,8 +16,10 @@ struct Outcome {
 
 // Runs //bin:cmerc, a data dependency, with `args`. It finds itself in an unrelated folder, and
 // BUILD_WORKING_DIRECTORY names `folder`, as under `bazel run`; `environment` is set on top.
+// `standard_input`: an absolute path.
 Outcome RunCmerc(const std::vector<std::string>& args, const std::string& folder,
-                 const std::map<std::string, std::string>& environment = {});
+                 const std::map<std::string, std::string>& environment = {},
+                 const std::string& standard_input = "/dev/null");
 
 // A new, empty folder below the test's temporary one.
 std::string NewFolder();

@@ -327,6 +327,7 @@ TEST(PreparedDataTest, AConversationThatCannotBeRead) {
 TEST(PreparedDataTest, TheDescriptionOfADatasetIsAllOfIt) {
   DatasetInfo info = StubInfo();
   info.class_counts = {5, 0, 7};
+  info.speaker_names = {"Anna", "Bob"};
   const DatasetInfo back = InfoFromDescription(Describe(info));
   EXPECT_TRUE(MessageDifferencer::Equals(Describe(back), Describe(info)));
   EXPECT_EQ(back.name, "stub");
@@ -337,6 +338,7 @@ TEST(PreparedDataTest, TheDescriptionOfADatasetIsAllOfIt) {
   EXPECT_EQ(back.class_names, info.class_names);
   EXPECT_EQ(back.num_speakers, 2);
   EXPECT_EQ(back.class_counts, info.class_counts);
+  EXPECT_EQ(back.speaker_names, info.speaker_names);
 }
 
 }  // namespace

@@ -17,6 +17,10 @@ TEST(ProgressTest, ShortWorkWritesNothingOffATerminal) {
     Progress none("nothing to do", 0, "step");
     none.Update(0, "");
   }
+  {
+    Progress endless("predict", Progress::kUnknown, "conversation");
+    endless.Update(7, "");
+  }
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 

@@ -147,6 +147,14 @@ TEST_P(DatasetLaws, ClassCountsAreThoseOfTheTrainingSplit) {
   EXPECT_EQ(info().class_counts, counts);
 }
 
+TEST_P(DatasetLaws, SpeakersHaveOneNameEachOrNone) {
+  const std::set<std::string> names(info().speaker_names.begin(), info().speaker_names.end());
+  EXPECT_EQ(names.size(), info().speaker_names.size());
+  if (!names.empty()) {
+    EXPECT_EQ(static_cast<int64_t>(names.size()), info().num_speakers);
+  }
+}
+
 TEST_P(DatasetLaws, GivesTheSameConversationsAgain) {
   const auto again = Create(Datasets(), GetParam());
   ASSERT_TRUE(again.ok()) << again.status();

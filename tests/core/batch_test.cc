@@ -95,6 +95,13 @@ TEST(RowsTest, ValidAndPackedRows) {
       PackedRows(torch::tensor({1}, torch::kInt64), 1).equal(torch::tensor({0}, torch::kInt64)));
 }
 
+TEST(RowsTest, PackDropsThePadding) {
+  const torch::Tensor lengths = torch::tensor({2, 3, 1}, torch::kInt64);
+  const torch::Tensor packed = Pack(torch::arange(18).view({3, 3, 2}), lengths);
+  EXPECT_TRUE(packed.equal(
+      torch::tensor({{0, 1}, {2, 3}, {6, 7}, {8, 9}, {10, 11}, {12, 13}}, torch::kInt64)));
+}
+
 struct BadBatch {
   std::function<void(Batch&)> spoil;
   std::string says;

@@ -111,6 +111,7 @@ TEST(OfficialPicklesTest, Iemocap) {
   EXPECT_EQ(info.class_names, Strings({"hap", "sad", "neu", "ang", "exc", "fru"}));
   EXPECT_EQ(info.class_counts, std::vector<int64_t>({1, 1, 1, 1, 1, 0}));
   EXPECT_EQ(info.num_speakers, 2);
+  EXPECT_EQ(info.speaker_names, Strings({"M", "F"}));
   EXPECT_EQ(IdsOf(*dataset, Split::kTrain), Strings({"Ses0", "Ses1"}));
   EXPECT_EQ(IdsOf(*dataset, Split::kValid), Strings({"Ses2"}));
   EXPECT_EQ(IdsOf(*dataset, Split::kTest), Strings({"Ses3"}));
@@ -150,6 +151,7 @@ TEST(OfficialPicklesTest, Meld) {
   EXPECT_EQ(info.class_names,
             Strings({"neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"}));
   EXPECT_EQ(info.num_speakers, 9);
+  EXPECT_EQ(info.speaker_names, Strings({"0", "1", "2", "3", "4", "5", "6", "7", "8"}));
   // A set of numbers is sorted as numbers.
   EXPECT_EQ(IdsOf(*dataset, Split::kTrain), Strings({"2", "10"}));
   EXPECT_EQ(IdsOf(*dataset, Split::kTrainAndValid), Strings({"10", "2", "33"}));

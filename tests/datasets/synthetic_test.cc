@@ -58,6 +58,7 @@ TEST(SyntheticTest, DefaultsAreSmallAndSaidInInfo) {
   EXPECT_EQ(info.modalities[2].name, "visual");
   EXPECT_EQ(info.num_classes(), 6);
   EXPECT_EQ(info.num_speakers, 2);
+  EXPECT_EQ(info.speaker_names, std::vector<std::string>({"0", "1"}));
   EXPECT_EQ(dataset->size(), 92);
   EXPECT_EQ(dataset->split(Split::kTrain).size(), 60u);
   EXPECT_EQ(dataset->split(Split::kValid).size(), 12u);

@@ -30,7 +30,7 @@ std::string Output(const std::vector<std::string>& args) {
 TEST(HelpTest, NamesEveryCommand) {
   const std::string help = Output({"help"});
   EXPECT_THAT(help, StartsWith("cmerc: emotion recognition in conversations"));
-  for (const char* command : {"train", "evaluate", "difficulty", "plugins", "help"}) {
+  for (const char* command : {"train", "evaluate", "predict", "difficulty", "plugins", "help"}) {
     EXPECT_THAT(help, HasSubstr(std::string("\n  ") + command + " "));
   }
   EXPECT_THAT(help, HasSubstr("Exit status: 0 ok, 1 the run failed, 2 bad"));
@@ -45,6 +45,9 @@ TEST(HelpTest, OfEveryCommandHasAnExampleAndItsFlags) {
       {"evaluate",
        {"--checkpoint=FILE", "--config=FILE", "--set=FRAGMENT", "--split=SPLIT", "--views",
         "--output=FILE"}},
+      {"predict",
+       {"--checkpoint=FILE", "--input=FILE", "--output=FILE", "--explain", "--on_error=WHAT",
+        "--split=SPLIT", "--config=FILE", "--set=FRAGMENT"}},
       {"difficulty", {"--checkpoint=FILE", "--config=FILE", "--set=FRAGMENT", "--output=FILE"}},
       {"plugins", {}},
       {"help", {}},

@@ -1,0 +1,314 @@
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bin/commands.h"
+#include "bin/session.h"
+#include "calibration/predictor.h"
+#include "calibration/progress.h"
+#include "datasets/conversation_file.h"
+#include "datasets/conversation_tensors.h"
+#include "datasets/json_lines.h"
+#include "metrics/atomic_file.h"
+#include "metrics/json.h"
+
+namespace cmerc {
+namespace {
+
+// Where the results go: standard output, batch by batch, or a file, which appears at the end.
+class Results {
+ public:
+  // "-": standard output. A reader that goes away is then an error of Write(), and not a signal
+  // that ends the program without a word.
+  static absl::StatusOr<Results> Open(const std::string& path) {
+    Results results;
+    if (path == "-") {
+      std::signal(SIGPIPE, SIG_IGN);
+      return results;
+    }
+    absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
+    if (!file.ok()) return file.status();
+    results.file_ = *std::move(file);
+    return results;
+  }
+
+  absl::Status Write(const std::vector<PredictedConversation>& predictions) {
+    std::string lines;
+    for (const PredictedConversation& prediction : predictions) {
+      absl::StrAppend(&lines, ToJson(prediction, /*pretty=*/false), "\n");
+    }
+    if (file_ != nullptr) return file_->Write(lines);
+    const int error = WriteAll(STDOUT_FILENO, lines);
+    if (error == 0) return absl::OkStatus();
+    return absl::UnavailableError(
+        error == EPIPE ? "whoever read standard output has closed it before the end"
+                       : absl::StrCat("cannot write to standard output: ", std::strerror(error)));
+  }
+
+  absl::Status Finish() { return file_ == nullptr ? absl::OkStatus() : file_->Commit(); }
+
+ private:
+  std::unique_ptr<AtomicFile> file_;
+};
+
+// Gathers conversations into batches, predicts them and writes what comes out, in order.
+class Work {
+ public:
+  Work(Predictor predictor, bool explain, Results results)
+      : predictor_(std::move(predictor)),
+        views_(explain ? AllViews(predictor_.info()) : std::vector<View>{}),
+        results_(std::move(results)),
+        start_(std::chrono::steady_clock::now()) {}
+
+  const Predictor& predictor() const { return predictor_; }
+  int64_t conversations() const { return conversations_; }
+
+  // One that Predictor::Check() has approved of.
+  absl::Status Add(Conversation conversation) {
+    waiting_.push_back(std::move(conversation));
+    const auto batch_size = static_cast<size_t>(predictor_.config().training().batch_size());
+    return waiting_.size() < batch_size ? absl::OkStatus() : PredictWaiting();
+  }
+
+  // Predicts the last ones and makes the output complete.
+  absl::Status Finish() {
+    const absl::Status predicted = PredictWaiting();
+    return predicted.ok() ? results_.Finish() : Stop(predicted);
+  }
+
+  // Ends early: what has been predicted is not lost, and where that is nothing a file stays as it
+  // was.
+  absl::Status Stop(const absl::Status& problem) {
+    const absl::Status kept = conversations_ == 0 ? absl::OkStatus() : results_.Finish();
+    if (!kept.ok()) return kept;
+    return absl::Status(problem.code(), absl::StrCat(problem.message(), "\n", conversations_,
+                                                     " conversations before it were predicted"));
+  }
+
+  std::string Summary() const {
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    return absl::StrFormat("%d conversations, %d utterances, %.0f utterances a second",
+                           conversations_, utterances_, utterances_ / seconds);
+  }
+
+  absl::Status PredictWaiting() {
+    const auto predictions = predictor_.Predict(waiting_, views_);
+    if (!predictions.ok()) return predictions.status();
+    const absl::Status written = results_.Write(*predictions);
+    if (!written.ok()) return written;
+    conversations_ += static_cast<int64_t>(predictions->size());
+    for (const PredictedConversation& prediction : *predictions) {
+      utterances_ += prediction.utterances_size();
+    }
+    waiting_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  Predictor predictor_;
+  const std::vector<View> views_;
+  Results results_;
+  const std::chrono::steady_clock::time_point start_;
+  std::vector<Conversation> waiting_;
+  int64_t conversations_ = 0;  // written
+  int64_t utterances_ = 0;
+};
+
+absl::Status BadFlag(const std::string& flag, const std::string& why) {
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, why));
+}
+
+// The conversations of a file, or of standard input ("-"), one by one.
+class Input {
+ public:
+  static absl::StatusOr<Input> Open(const std::string& path) {
+    Input input;
+    if (path == "-") {
+      std::ios::sync_with_stdio(false);
+      input.name_ = "standard input";
+      input.lines_ = std::make_unique<JsonLinesReader>(std::cin, input.name_);
+      return input;
+    }
+    absl::StatusOr<std::unique_ptr<ConversationFile>> file = ConversationFile::Open(path);
+    if (!file.ok()) {
+      return absl::Status(file.status().code(), absl::StrCat("--input=", file.status().message()));
+    }
+    input.name_ = path;
+    input.file_ = *std::move(file);
+    return input;
+  }
+
+  // The next one, as the model of `predictor` sees it; nullopt at the end. InvalidArgument, for one
+  // that it cannot see, names its place.
+  absl::StatusOr<std::optional<Conversation>> Next(const Predictor& predictor) {
+    const absl::StatusOr<std::optional<ConversationRecord>> record =
+        file_ != nullptr ? file_->Next() : lines_->Next();
+    if (!record.ok()) {
+      can_go_on_ = file_ == nullptr || file_->schema() == nullptr;
+      return record.status();
+    }
+    if (!record->has_value()) return std::nullopt;
+    absl::StatusOr<Conversation> conversation = ToConversation(**record, predictor.info());
+    const absl::Status fits =
+        conversation.ok() ? predictor.Check(*conversation) : conversation.status();
+    if (fits.ok()) return *std::move(conversation);
+    const std::string place =
+        file_ != nullptr ? file_->Place() : absl::StrCat("line ", lines_->line());
+    return absl::Status(fits.code(), absl::StrCat(name_, ", ", place, ": conversation ",
+                                                  (*record)->id(), ": ", fits.message()));
+  }
+
+  // Whether more may come after an error: not from a record file that is damaged.
+  bool can_go_on() const { return can_go_on_; }
+
+ private:
+  std::string name_;
+  bool can_go_on_ = true;
+  std::unique_ptr<ConversationFile> file_;  // this or ...
+  std::unique_ptr<JsonLinesReader> lines_;  // ... this
+};
+
+// A bar on the terminal must not get between the results.
+bool ShowsProgress(const std::string& output) {
+  return output != "-" || isatty(STDOUT_FILENO) == 0;
+}
+
+absl::Status PredictInput(const Flags& flags, const std::string& output, bool skip) {
+  absl::StatusOr<Input> input = Input::Open(flags.Get("input"));
+  if (!input.ok()) return input.status();
+  const absl::StatusOr<std::string> checkpoint = CheckpointFlag(flags);
+  if (!checkpoint.ok()) return checkpoint.status();
+  absl::StatusOr<Predictor> predictor = Predictor::Load(*checkpoint, flags.All("set"));
+  if (!predictor.ok()) return predictor.status();
+  SetUpThreads(predictor->config());
+  absl::StatusOr<Results> results = Results::Open(output);
+  if (!results.ok()) return results.status();
+
+  Work work(*std::move(predictor), flags.has("explain"), *std::move(results));
+  std::optional<Progress> progress;
+  if (ShowsProgress(output)) progress.emplace("predict", Progress::kUnknown, "conversation");
+  int64_t skipped = 0;
+  while (true) {
+    absl::StatusOr<std::optional<Conversation>> conversation = input->Next(work.predictor());
+    const bool can_skip = absl::IsInvalidArgument(conversation.status()) && input->can_go_on();
+    if (can_skip && skip) {
+      ++skipped;
+      progress.reset();  // messages show that it goes on, and a bar would be in their way
+      std::cerr << "skipped: " << conversation.status().message() << "\n";
+      continue;
+    }
+    if (!conversation.ok()) {
+      const absl::Status predicted = work.PredictWaiting();
+      if (!predicted.ok()) return work.Stop(predicted);
+      return work.Stop(absl::Status(
+          conversation.status().code(),
+          absl::StrCat(conversation.status().message(),
+                       can_skip ? "\n--on_error=SKIP leaves out what cannot be predicted" : "")));
+    }
+    if (!conversation->has_value()) break;
+    const absl::Status added = work.Add(**std::move(conversation));
+    if (!added.ok()) return work.Stop(added);
+    if (progress.has_value()) progress->Update(work.conversations(), "");
+  }
+  const absl::Status finished = work.Finish();
+  if (!finished.ok()) return finished;
+  progress.reset();
+  std::cerr << work.Summary();
+  if (skip) std::cerr << ", " << skipped << " skipped";
+  std::cerr << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status PredictDataset(const Flags& flags, const std::string& output) {
+  const absl::StatusOr<std::string> split = SplitFlag(flags);
+  if (!split.ok()) return split.status();
+  std::ostream nowhere(nullptr);
+  absl::StatusOr<TrainedModel> model = LoadTrainedModel(flags, nowhere);
+  if (!model.ok()) return model.status();
+  const absl::StatusOr<std::vector<int64_t>> indices = ConversationsOf(*split, model->data);
+  if (!indices.ok()) return indices.status();
+  absl::StatusOr<Results> results = Results::Open(output);
+  if (!results.ok()) return results.status();
+
+  // The features of model->data have been standardised.
+  Work work(Predictor(model->backbone, {model->config, std::nullopt, model->temperature}),
+            flags.has("explain"), *std::move(results));
+  std::optional<Progress> progress;
+  if (ShowsProgress(output)) {
+    progress.emplace("predict", static_cast<int64_t>(indices->size()), "conversation");
+  }
+  for (size_t i = 0; i < indices->size(); ++i) {
+    const absl::Status added = work.Add(model->data.conversations[(*indices)[i]]);
+    if (!added.ok()) return work.Stop(added);
+    if (progress.has_value()) progress->Update(work.conversations(), "");
+  }
+  const absl::Status finished = work.Finish();
+  if (!finished.ok()) return finished;
+  progress.reset();
+  std::cerr << work.Summary() << "\n";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::vector<FlagSpec> PredictFlags() {
+  return {
+      {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run", "FILE"},
+      {"input", FlagSpec::Kind::kValue,
+       "a record file, or conversations, one a line as JSON (- is standard input); without it, "
+       "--split of the dataset",
+       "FILE"},
+      {"output", FlagSpec::Kind::kValue,
+       "the predictions, one conversation a line as JSON; - is standard output, the default",
+       "FILE"},
+      {"explain", FlagSpec::Kind::kSwitch,
+       "also what changes without each modality and kind of context", ""},
+      {"on_error", FlagSpec::Kind::kValue,
+       "SKIP leaves out what cannot be predicted of --input, FAIL (the default) stops there",
+       "WHAT"},
+      {"split", FlagSpec::Kind::kValue, "of the dataset: train, valid or test (the default)",
+       "SPLIT"},
+      {"config", FlagSpec::Kind::kValue,
+       "names the dataset, in place of the config in the checkpoint", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
+       "FRAGMENT"},
+  };
+}
+
+absl::Status PredictCommand(const Flags& flags) {
+  const std::string on_error = flags.has("on_error") ? flags.Get("on_error") : "FAIL";
+  if (on_error != "FAIL" && on_error != "SKIP") {
+    return BadFlag("on_error", absl::StrCat("=", on_error, ", must be FAIL or SKIP"));
+  }
+  if (flags.has("input")) {
+    for (const char* flag : {"config", "split"}) {
+      if (!flags.has(flag)) continue;
+      return BadFlag(flag, absl::StrCat(" says which dataset to predict, and --input=",
+                                        flags.Get("input"), " which conversations; keep one"));
+    }
+  } else if (flags.has("on_error")) {
+    return BadFlag(
+        "on_error",
+        " is about the conversations of --input; a dataset is checked before it is predicted");
+  }
+  const std::string output = flags.has("output") ? flags.Get("output") : "-";
+  if (output != "-") {
+    const absl::Status writable = CheckWritableFile(output);
+    if (!writable.ok()) return writable;
+  }
+  return flags.has("input") ? PredictInput(flags, output, on_error == "SKIP")
+                            : PredictDataset(flags, output);
+}
+
+}  // namespace cmerc

@@ -1,0 +1,260 @@
+#include "calibration/predictor.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "calibration/post_hoc.h"
+#include "calibration/train_step.h"
+#include "calibration/trainer.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/module_state.h"
+#include "config/loader.h"
+
+namespace cmerc {
+namespace {
+
+// What a conversation may have where no weight depends on the number of speakers: enough for any,
+// and little work for a backbone that keeps a number per speaker.
+constexpr int64_t kManySpeakers = 1000;
+
+absl::Status CheckDescription(const DatasetInfo& info, const std::string& path) {
+  const bool plausible =
+      !info.modalities.empty() && !info.class_names.empty() && info.num_speakers >= 1 &&
+      std::all_of(info.modalities.begin(), info.modalities.end(),
+                  [](const ModalityInfo& m) { return m.width >= 1 && m.num_streams >= 1; });
+  if (plausible) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(path,
+                   " does not say what data its model was made for (modalities, classes, "
+                   "speakers): it is damaged; take another, or train it again"));
+}
+
+absl::StatusOr<std::shared_ptr<Backbone>> MakeWithWeights(const ExperimentConfig& config,
+                                                          const DatasetInfo& info,
+                                                          const StateDict& state,
+                                                          const std::string& path) {
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, info);
+  if (!backbone.ok()) return backbone;
+  const absl::Status loaded = LoadState(state, **backbone, path);
+  if (!loaded.ok()) return loaded;
+  return backbone;
+}
+
+std::string Shape(const torch::Tensor& tensor) {
+  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
+}
+
+absl::Status CheckStream(const torch::Tensor& stream, const ModalityInfo& modality,
+                         int64_t length) {
+  if (!stream.defined() || stream.sizes() != torch::IntArrayRef({length, modality.width})) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        modality.name, " has shape ", stream.defined() ? Shape(stream) : "[]", ", want [", length,
+        ", ", modality.width, "] (utterances, features), as in training"));
+  }
+  if (stream.scalar_type() != torch::kFloat32) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        modality.name, " has dtype ", c10::toString(stream.scalar_type()), ", want Float"));
+  }
+  const torch::Tensor bad = stream.isfinite().logical_not().nonzero();
+  if (bad.size(0) == 0) return absl::OkStatus();
+  const auto row = bad[0][0].item<int64_t>(), column = bad[0][1].item<int64_t>();
+  return absl::InvalidArgumentError(absl::StrCat(modality.name, " of utterance ", row, ", feature ",
+                                                 column, " is ", stream[row][column].item<float>(),
+                                                 ", want a finite number"));
+}
+
+// One row of log-probabilities and the same row of each view -> one prediction.
+PredictedUtterance MakePrediction(const double* log_probs, const std::vector<View>& views,
+                                  const std::vector<const double*>& views_log_probs,
+                                  const std::vector<std::string>& class_names) {
+  const auto num_classes = static_cast<int64_t>(class_names.size());
+  const auto best = [&](const double* row) {
+    return std::max_element(row, row + num_classes) - row;
+  };
+  PredictedUtterance result;
+  const int64_t label = best(log_probs);
+  const double confidence = std::exp(log_probs[label]);
+  result.set_label(class_names[label]);
+  for (int64_t c = 0; c < num_classes; ++c) {
+    (*result.mutable_probabilities())[class_names[c]] = std::exp(log_probs[c]);
+  }
+  result.set_confidence(confidence);
+  for (size_t v = 0; v < views.size(); ++v) {
+    const double* row = views_log_probs[v];
+    ViewChange* change = result.add_without();
+    change->set_view(views[v].name());
+    change->set_label(class_names[best(row)]);
+    change->set_log_prob_change(row[label] - log_probs[label]);
+    change->set_confidence_change(std::exp(row[label]) - confidence);
+  }
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<double>> TemperatureOf(const CheckpointMetadata& metadata) {
+  if (!metadata.has_temperature()) return std::nullopt;
+  if (metadata.temperature() > 0 && std::isfinite(metadata.temperature())) {
+    return metadata.temperature();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("temperature = ", metadata.temperature(),
+                   ", must be finite and > 0: the file is damaged; take another, or train it "
+                   "again"));
+}
+
+absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
+                                          const std::vector<std::string>& overrides) {
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (!checkpoint->metadata.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path,
+        " holds weights alone, as files that Python saved do; want a file of `cmerc train`, which "
+        "also carries classes, widths and standardisation. The conversations of a dataset can be "
+        "predicted all the same: cmerc predict --checkpoint=",
+        path, " --config=FILE, without --input"));
+  }
+  const CheckpointMetadata& metadata = *checkpoint->metadata;
+  absl::StatusOr<ExperimentConfig> config = ParseConfig(
+      ResolvedConfig(metadata.config()), absl::StrCat("the config in ", path), overrides);
+  if (!config.ok()) return config.status();
+  const DatasetInfo info = InfoFromDescription(metadata.dataset());
+  const absl::Status plausible = CheckDescription(info, path);
+  if (!plausible.ok()) return plausible;
+
+  Setup setup;
+  setup.config = *std::move(config);
+  if (metadata.has_standardization()) {
+    absl::StatusOr<Standardizer> standardizer =
+        Standardizer::Create(metadata.standardization(), info);
+    if (!standardizer.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": ", standardizer.status().message()));
+    }
+    setup.standardizer = *std::move(standardizer);
+  }
+  const absl::StatusOr<std::optional<double>> temperature = TemperatureOf(metadata);
+  if (!temperature.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", temperature.status().message()));
+  }
+  setup.temperature = *temperature;
+
+  DatasetInfo with_more_speakers = info;
+  ++with_more_speakers.num_speakers;
+  const bool speakers_have_weights =
+      !MakeWithWeights(setup.config, with_more_speakers, checkpoint->state, path).ok();
+  with_more_speakers.num_speakers = std::max(info.num_speakers, kManySpeakers);
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeWithWeights(
+      setup.config, speakers_have_weights ? info : with_more_speakers, checkpoint->state, path);
+  if (!backbone.ok()) return backbone.status();
+  return Predictor(*std::move(backbone), std::move(setup));
+}
+
+Predictor::Predictor(std::shared_ptr<Backbone> backbone)
+    : Predictor(std::move(backbone), Setup()) {}
+
+Predictor::Predictor(std::shared_ptr<Backbone> backbone, Setup setup)
+    : backbone_(std::move(backbone)), setup_(std::move(setup)) {
+  backbone_->eval();
+}
+
+absl::Status Predictor::Check(const Conversation& conversation) const {
+  const torch::Tensor& speakers = conversation.speakers;
+  if (!speakers.defined() || speakers.dim() != 1 || speakers.size(0) < 1 ||
+      speakers.scalar_type() != torch::kInt64) {
+    return absl::InvalidArgumentError("speakers must be an [n] int64 tensor with n >= 1");
+  }
+  const std::vector<ModalityInfo>& modalities = info().modalities;
+  if (conversation.features.size() != modalities.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "there are features of ", conversation.features.size(), " modalities, want ",
+        modalities.size(), ": ",
+        absl::StrJoin(modalities, ", ",
+                      [](std::string* out, const ModalityInfo& m) { out->append(m.name); })));
+  }
+  for (size_t m = 0; m < modalities.size(); ++m) {
+    const std::vector<torch::Tensor>& streams = conversation.features[m];
+    if (static_cast<int64_t>(streams.size()) != modalities[m].num_streams) {
+      return absl::InvalidArgumentError(absl::StrCat(modalities[m].name, " has ", streams.size(),
+                                                     " streams, want ", modalities[m].num_streams,
+                                                     ", as in training"));
+    }
+    for (size_t s = 0; s < streams.size(); ++s) {
+      if (s > 0 && streams[s].is_same(streams[s - 1])) continue;
+      const absl::Status fits = CheckStream(streams[s], modalities[m], speakers.size(0));
+      if (!fits.ok()) return fits;
+    }
+  }
+  const auto lowest = speakers.min().item<int64_t>(), highest = speakers.max().item<int64_t>();
+  if (lowest >= 0 && highest < info().num_speakers) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("speaker ", lowest < 0 ? lowest : highest, " (from 0), want 0 to ",
+                   info().num_speakers - 1, ": this model was trained for ", info().num_speakers,
+                   " speakers, with weights of its own for each; train it on data with more"));
+}
+
+absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
+    absl::Span<const Conversation> conversations, const std::vector<View>& views) {
+  if (conversations.empty()) return std::vector<PredictedConversation>();
+  torch::NoGradGuard no_grad;
+  std::vector<Conversation> ready(conversations.begin(), conversations.end());
+  for (Conversation& conversation : ready) {
+    const absl::Status fits = Check(conversation);
+    if (!fits.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("conversation ", conversation.id, ": ", fits.message()));
+    }
+    conversation.labels = torch::zeros_like(conversation.speakers);  // a batch has some
+    if (setup_.standardizer.has_value()) setup_.standardizer->Apply(conversation);
+  }
+  const absl::StatusOr<LossInput> input =
+      PredictFullAndViews(*backbone_, MakeBatch(ready, info()), views, setup_.config.calibration());
+  if (!input.ok()) return input.status();
+
+  const auto exact = [](const Prediction& prediction) {
+    return prediction.log_probs.to(torch::kFloat64).contiguous();
+  };
+  const torch::Tensor full = exact(input->full);
+  std::vector<torch::Tensor> of_views;
+  for (const ViewPrediction& view : input->views) of_views.push_back(exact(view.prediction));
+  bool finite = full.isfinite().all().item<bool>();
+  for (const torch::Tensor& view : of_views) finite = finite && view.isfinite().all().item<bool>();
+  if (!finite) {
+    return absl::InternalError(absl::StrCat(
+        "what the model predicts for one of the conversations ",
+        absl::StrJoin(ready, ", ", [](std::string* out, const Conversation& c) { *out += c.id; }),
+        " is not a finite number: its weights are of no use"));
+  }
+
+  const int64_t num_classes = info().num_classes();
+  std::vector<double> calibrated;  // [N * C], or empty
+  if (setup_.temperature.has_value()) {
+    calibrated = Apply({"temperature", {*setup_.temperature}},
+                       {full.data_ptr<double>(), static_cast<size_t>(full.numel())}, num_classes);
+  }
+  std::vector<PredictedConversation> predictions;
+  int64_t row = 0;
+  for (const Conversation& conversation : ready) {
+    PredictedConversation& prediction = predictions.emplace_back();
+    prediction.set_id(conversation.id);
+    for (int64_t i = 0; i < conversation.length(); ++i, ++row) {
+      const auto at = [&](const torch::Tensor& log_probs) {
+        return log_probs.data_ptr<double>() + row * num_classes;
+      };
+      std::vector<const double*> rows;
+      for (const torch::Tensor& view : of_views) rows.push_back(at(view));
+      PredictedUtterance* utterance = prediction.add_utterances();
+      *utterance = MakePrediction(at(full), views, rows, info().class_names);
+      if (calibrated.empty()) continue;
+      const auto begin = calibrated.begin() + row * num_classes;
+      utterance->mutable_calibrated_confidence()->set_value(
+          std::exp(*std::max_element(begin, begin + num_classes)));
+    }
+  }
+  return predictions;
+}
+
+}  // namespace cmerc

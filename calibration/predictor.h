@@ -1,0 +1,67 @@
+// Predictions of a trained model for conversations that need no labels.
+#ifndef CMERC_CALIBRATION_PREDICTOR_H_
+#define CMERC_CALIBRATION_PREDICTOR_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "calibration/prediction.pb.h"
+#include "calibration/prepared_data.h"
+#include "checkpoint/checkpoint.pb.h"
+#include "config/experiment.pb.h"
+#include "core/backbone.h"
+#include "core/dataset.h"
+#include "core/view.h"
+
+namespace cmerc {
+
+// CheckpointMetadata::temperature, if set. InvalidArgument: not finite or not above 0.
+absl::StatusOr<std::optional<double>> TemperatureOf(const CheckpointMetadata& metadata);
+
+class Predictor {
+ public:
+  // What a model carries beside its weights.
+  struct Setup {
+    ExperimentConfig config;                   // of which batch size and calibration are used
+    std::optional<Standardizer> standardizer;  // absent: features are as the model wants them
+    std::optional<double> temperature;         // above 0
+  };
+
+  // A model that `cmerc train` saved, with all that it needs; `overrides` are merged over its
+  // config. NotFound, InvalidArgument: `path` cannot be read, is damaged, or holds weights alone,
+  // as files that Python saved do; the overrides make another model.
+  static absl::StatusOr<Predictor> Load(const std::string& path,
+                                        const std::vector<std::string>& overrides = {});
+
+  // A model that is at hand. It is put into evaluation mode.
+  explicit Predictor(std::shared_ptr<Backbone> backbone);
+  Predictor(std::shared_ptr<Backbone> backbone, Setup setup);
+
+  // What the model was made for: modalities in order, widths, classes. num_speakers is the most
+  // that a conversation may have: where no weight depends on it, more than in training.
+  const DatasetInfo& info() const { return backbone_->info(); }
+  const ExperimentConfig& config() const { return setup_.config; }
+
+  // InvalidArgument, without the conversation's id: no utterances, features of another number,
+  // width, type or length, features that are not finite, speakers outside [0, S). Labels are not
+  // looked at and may be undefined.
+  absl::Status Check(const Conversation& conversation) const;
+
+  // Predicts conversations (at least one), as the dataset has them, in one batch, as Evaluate()
+  // predicts them, and without each of `views`. InvalidArgument names a conversation that Check()
+  // refuses. Internal: a prediction is not finite.
+  absl::StatusOr<std::vector<PredictedConversation>> Predict(
+      absl::Span<const Conversation> conversations, const std::vector<View>& views = {});
+
+ private:
+  std::shared_ptr<Backbone> backbone_;
+  Setup setup_;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_PREDICTOR_H_

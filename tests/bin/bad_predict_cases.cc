@@ -1,0 +1,119 @@
+#include "tests/bin/bad_predict_cases.h"
+
+#include "absl/strings/str_cat.h"
+#include "tests/bin/cmerc_process.h"
+
+namespace cmerc {
+namespace {
+
+using Args = std::vector<std::string>;
+
+Args Predict(const Args& more) {
+  Args args = {"predict", "--checkpoint=run/selected.pth"};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+// `n` numbers.
+std::string Numbers(int n) {
+  std::string numbers = "[0";
+  for (int i = 1; i < n; ++i) absl::StrAppend(&numbers, ", ", i);
+  return numbers + "]";
+}
+
+// A conversation as `cmerc predict --input` reads it, each speaker with the same features.
+std::string ConversationLine(const std::vector<std::string>& speakers,
+                             const std::string& features) {
+  std::string utterances;
+  for (const std::string& speaker : speakers) {
+    absl::StrAppend(&utterances, utterances.empty() ? "" : ", ", "{\"speaker\": \"", speaker,
+                    "\", \"features\": {", features, "}}");
+  }
+  return absl::StrCat("{\"id\": \"d1\", \"utterances\": [", utterances, "]}\n");
+}
+
+}  // namespace
+
+std::vector<BadInput> BadPredictInputs() {
+  return {
+      {"NoCheckpointForPredict",
+       {"predict", "--input=narrow.jsonl"},
+       {"--checkpoint=FILE is missing", "selected.pth"}},
+      {"CheckpointFromPythonForNewConversations",
+       {"predict", "--checkpoint=python.pth", "--input=narrow.jsonl"},
+       {"python.pth holds weights alone", "want a file of `cmerc train`",
+        "--config=FILE, without --input"}},
+      {"CheckpointFromPythonToPredictWithoutConfig",
+       {"predict", "--checkpoint=python.pth"},
+       {"python.pth holds weights alone", "say how they were trained: --config="}},
+      {"PredictWithOptionsOfAnotherModel",
+       Predict({"--input=narrow.jsonl",
+                "--set=backbone { [type.googleapis.com/cmerc.M3NetOptions] { graph_width: 16 } }"}),
+       {"run/selected.pth: these are not the weights of this model"}},
+      {"MissingInput",
+       Predict({"--input=nowhere.jsonl"}),
+       {"--input=nowhere.jsonl: cannot be opened: No such file or directory"}},
+      {"FolderAsInput", Predict({"--input=run"}), {"--input=run: is a folder, want a file"}},
+      {"PickleAsInput",
+       Predict({"--input=good.pkl"}),
+       {"--input=good.pkl: begins with ", "neither a record file nor JSON Lines"}},
+      {"InputWithUnknownField",
+       Predict({"--input=run/metrics.jsonl"}),
+       {"run/metrics.jsonl, line 1: "}},
+      {"TruncatedLine", Predict({"--input=truncated.json"}), {"truncated.json, line 1: "}},
+      {"NarrowFeatures",
+       Predict({"--input=narrow.jsonl", "--output=narrow_predicted.jsonl"}),
+       {"narrow.jsonl, line 1: conversation d1: features.text has 1 numbers an utterance, want 32",
+        "--on_error=SKIP"}},
+      {"MissingModality",
+       Predict({"--input=text_alone.jsonl"}),
+       {"text_alone.jsonl, line 1: conversation d1: features.audio is missing, want 16 numbers",
+        "there are text"}},
+      {"MoreSpeakersThanTheModelKnows",
+       Predict({"--input=crowd.jsonl"}),
+       {"crowd.jsonl, line 1: conversation d1: there are 3 speakers (A, B, C)", "weights for 2"}},
+      {"NanInALine", Predict({"--input=nan.jsonl"}), {"nan.jsonl, line 1: "}},
+      {"InputAndConfig",
+       Predict({"--input=narrow.jsonl", "--config=tiny.textproto"}),
+       {"--config says which dataset", "--input=narrow.jsonl which conversations; keep one"}},
+      {"InputAndSplit",
+       Predict({"--input=narrow.jsonl", "--split=test"}),
+       {"--split says which dataset", "keep one"}},
+      {"UnknownOnError",
+       Predict({"--input=narrow.jsonl", "--on_error=skip"}),
+       {"--on_error=skip, must be FAIL or SKIP"}},
+      {"OnErrorWithoutInput",
+       Predict({"--on_error=SKIP"}),
+       {"--on_error is about the conversations of --input"}},
+      {"PredictUnknownSplit",
+       Predict({"--split=dev"}),
+       {"--split=dev, must be train, valid or test"}},
+      {"PredictEmptySplit",
+       Predict({"--split=valid", "--set=data { protocol: OFFICIAL }"}),
+       {"--split=valid: this split is empty"}},
+      {"PredictWithBadSet",
+       Predict({"--input=narrow.jsonl", "--set=training { batch_size: 0 }"}),
+       {"the config in run/selected.pth is not a valid config", "training.batch_size = 0"}},
+      {"PredictIntoAFolder",
+       Predict({"--input=narrow.jsonl", "--output=run"}),
+       {"--output=run: this is a folder; choose the name of a file"}},
+      {"PredictIntoAMissingFolder",
+       Predict({"--output=nowhere/predicted.jsonl"}),
+       {"cannot write into nowhere", "create that folder"}},
+  };
+}
+
+void WriteBadConversations(const std::string& folder) {
+  const auto write = [&](const std::string& name, const std::string& contents) {
+    WriteFile(absl::StrCat(folder, "/", name), contents);
+  };
+  const std::string text = absl::StrCat("\"text\": ", Numbers(32));
+  const std::string rest =
+      absl::StrCat(", \"audio\": ", Numbers(16), ", \"visual\": ", Numbers(16));
+  write("narrow.jsonl", ConversationLine({"A", "B"}, "\"text\": [1]" + rest));
+  write("text_alone.jsonl", ConversationLine({"A", "B"}, text));
+  write("crowd.jsonl", ConversationLine({"A", "B", "C"}, text + rest));
+  write("nan.jsonl", ConversationLine({"A"}, "\"text\": [NaN]"));
+}
+
+}  // namespace cmerc

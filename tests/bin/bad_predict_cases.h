@@ -1,0 +1,19 @@
+// Wrong uses of `cmerc predict`, apart from the others.
+#ifndef CMERC_TESTS_BIN_BAD_PREDICT_CASES_H_
+#define CMERC_TESTS_BIN_BAD_PREDICT_CASES_H_
+
+#include <string>
+#include <vector>
+
+#include "tests/bin/bad_input_cases.h"
+
+namespace cmerc {
+
+std::vector<BadInput> BadPredictInputs();
+
+// Conversations that cannot be predicted, as files, beside those of WriteBadFiles().
+void WriteBadConversations(const std::string& folder);
+
+}  // namespace cmerc
+
+#endif  // CMERC_TESTS_BIN_BAD_PREDICT_CASES_H_
