@@ -23,6 +23,9 @@ absl::Status DifficultyCommand(const Flags& flags);
 std::vector<FlagSpec> ExperimentFlags();
 absl::Status ExperimentCommand(const Flags& flags);
 
+std::vector<FlagSpec> ReportFlags();
+absl::Status ReportCommand(const Flags& flags);
+
 }  // namespace cmerc
 
 #endif  // CMERC_BIN_COMMANDS_H_

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -112,6 +113,9 @@ const std::vector<Command>& Commands() {
       {"experiment", "train every variant on every dataset with every seed, and tabulate",
        "cmerc experiment --config=config/experiments/quickstart.textproto --output=runs/experiment",
        ExperimentFlags(), 0, ExperimentCommand},
+      {"report", "draw one run, or several side by side, as an HTML page",
+       "cmerc report runs/quickstart runs/m3net --output=report.html", ReportFlags(),
+       std::numeric_limits<size_t>::max(), ReportCommand},
       {"plugins",
        "list the backbones, losses, schedulers and datasets, with their options",
        "cmerc plugins [NAME]",
