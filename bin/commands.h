@@ -31,6 +31,9 @@ absl::Status DataCommand(const Flags& flags);
 std::vector<FlagSpec> ExperimentFlags();
 absl::Status ExperimentCommand(const Flags& flags);
 
+std::vector<FlagSpec> ReportFlags();
+absl::Status ReportCommand(const Flags& flags);
+
 }  // namespace cmerc
 
 #endif  // CMERC_BIN_COMMANDS_H_

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -120,6 +121,9 @@ const std::vector<Command>& Commands() {
        "cmerc data describe --config=config/examples/quickstart.textproto\n"
        "  cmerc data convert --input=corpus.jsonl --output=corpus.records",
        DataFlags(), 1, DataCommand},
+      {"report", "draw one run, or several side by side, as an HTML page",
+       "cmerc report runs/quickstart runs/m3net --output=report.html", ReportFlags(),
+       std::numeric_limits<size_t>::max(), ReportCommand},
       {"plugins",
        "list the backbones, losses, schedulers and datasets, with their options",
        "cmerc plugins [NAME]",

@@ -76,6 +76,8 @@ std::vector<FlagSpec> TrainFlags() {
        "DIR"},
       {"profile", FlagSpec::Kind::kSwitch,
        "print where the time of a step goes, and write trace.json for chrome://tracing", ""},
+      {"tensorboard", FlagSpec::Kind::kSwitch,
+       "also write losses, scores and histograms of gradients for TensorBoard", ""},
       {"overwrite", FlagSpec::Kind::kSwitch, "replace a run that the folder holds", ""},
   };
 }
@@ -104,7 +106,7 @@ absl::Status TrainCommand(const Flags& flags) {
 
   std::cout << "output    " << output << "\n\n" << std::flush;
   const absl::StatusOr<RunSummary> summary =
-      Train(*config, *data, output, Versions(), flags.has("profile"));
+      Train(*config, *data, output, Versions(), {flags.has("profile"), flags.has("tensorboard")});
   if (!summary.ok()) return summary.status();
 
   std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "
@@ -118,6 +120,8 @@ absl::Status TrainCommand(const Flags& flags) {
   std::cout << "\nwritten to " << output
             << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "
                "config.textproto, selected.pth, last.pth"
+            << (config->has_curriculum() ? ", curriculum.json" : "")
+            << (flags.has("tensorboard") ? ", events.out.tfevents.*" : "")
             << (summary->has_uncalibrated() ? ", uncalibrated/" : "") << "\n";
   return absl::OkStatus();
 }

@@ -7,27 +7,29 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cmath>
 #include <cstring>
-#include <fstream>
+#include <filesystem>
 #include <iostream>
 #include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "calibration/adam.h"
-#include "calibration/difficulty.h"
+#include "calibration/curriculum.h"
 #include "calibration/evaluation.h"
 #include "calibration/outcome.h"
 #include "calibration/progress.h"
 #include "calibration/train_step.h"
+#include "calibration/training_log.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/module_state.h"
 #include "config/loader.h"
-#include "core/scheduler.h"
 #include "metrics/classification.h"
 #include "metrics/json.h"
 #include "profile/profiler.h"
@@ -39,67 +41,14 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-int64_t PeakMemoryBytes() {
+double PeakMemoryBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+  return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-// A file that grows by a line at a time, each on disk before the next.
-class LineFile {
- public:
-  explicit LineFile(std::string path) : path_(std::move(path)), out_(path_, std::ios::trunc) {}
-
-  // Whether all went well so far.
-  absl::Status status() const {
-    if (out_.good()) return absl::OkStatus();
-    return absl::UnavailableError(absl::StrCat("cannot write ", path_, ": ", std::strerror(errno),
-                                               "; free some space or choose another --output"));
-  }
-
-  absl::Status Write(const std::string& line) {
-    out_ << line << "\n" << std::flush;
-    return status();
-  }
-
- private:
-  const std::string path_;
-  std::ofstream out_;
-};
-
-// Which conversations each epoch trains on.
-class Curriculum {
- public:
-  // Without a scheduler every epoch sees all of data.train.
-  explicit Curriculum(const PreparedData& data) : data_(&data) {}
-
-  Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
-             const std::vector<std::pair<int64_t, float>>& difficulties)
-      : data_(&data), scheduler_(std::move(scheduler)) {
-    for (const auto& [position, difficulty] : difficulties) {
-      positions_.push_back(position);
-      difficulties_.push_back(difficulty);
-    }
-  }
-
-  // In the order of the training split, whatever the order of the difficulties.
-  std::vector<int64_t> Conversations(int64_t epoch) const {
-    if (scheduler_ == nullptr) return data_->train;
-    std::vector<int64_t> positions;
-    for (const int64_t i : scheduler_->Select(epoch, difficulties_)) {
-      positions.push_back(positions_[i]);
-    }
-    std::sort(positions.begin(), positions.end());
-    for (int64_t& position : positions) position = data_->train[position];
-    return positions;
-  }
-
- private:
-  const PreparedData* data_;
-  std::unique_ptr<Scheduler> scheduler_;
-  std::vector<int64_t> positions_;
-  std::vector<float> difficulties_;
-};
+// To the microsecond, which is what a file needs.
+double Rounded(double seconds) { return std::round(seconds * 1e6) / 1e6; }
 
 // Everything one model's training needs.
 struct Stage {
@@ -110,7 +59,7 @@ struct Stage {
   std::vector<WeightedLoss> losses;
   Curriculum curriculum;
   std::map<std::string, std::string> versions;
-  bool profile = false;
+  TrainOptions options;
 };
 
 struct Trained {
@@ -149,9 +98,10 @@ void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) 
   }
 }
 
+// Of `timing` the slowest step is set.
 absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& live,
                                        Backbone* snapshot, torch::optim::Optimizer& optimizer,
-                                       Profiler* profiler) {
+                                       Profiler* profiler, TimingReport* timing) {
   const TrainingConfig& training = stage.config.training();
   std::vector<int64_t> conversations = stage.curriculum.Conversations(epoch);
   Order(training, conversations);
@@ -170,6 +120,7 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
                     steps, "step");
   std::vector<int64_t> labels, predictions;
   double total = 0;
+  double slowest_seconds = -1;
   std::vector<double> sums(stage.losses.size());
   for (int64_t step = 0; step < steps; ++step) {
     const absl::Span<const int64_t> indices =
@@ -177,6 +128,7 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
     // The first step allocates what later ones find.
     if (profiler != nullptr && step == 1) profiler->Start();
     if (profiler != nullptr && step == 1 + kProfiledSteps) profiler->Stop();
+    const auto start = std::chrono::steady_clock::now();
     const Batch batch = [&] {
       const ProfileScope scope("batch");
       return stage.data.MakeBatch(indices);
@@ -193,6 +145,17 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
                                        out->append(stage.data.conversations[index].id);
                                      }),
                        ": ", done.status().message()));
+    }
+    const double seconds = SecondsSince(start);
+    if (seconds > slowest_seconds) {
+      slowest_seconds = seconds;
+      StepTiming& slowest = *timing->mutable_slowest_step();
+      slowest.set_seconds(Rounded(seconds));
+      slowest.set_utterances(static_cast<int>(batch.labels.numel()));
+      slowest.clear_conversations();
+      for (const int64_t index : indices) {
+        slowest.add_conversations(stage.data.conversations[index].id);
+      }
     }
     total += done->total;
     for (size_t i = 0; i < sums.size(); ++i) sums[i] += done->losses[i];
@@ -243,22 +206,28 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   }
   metadata.mutable_versions()->insert(stage.versions.begin(), stage.versions.end());
 
-  LineFile metrics(absl::StrCat(stage.output, "/metrics.jsonl"));
-  LineFile timing(absl::StrCat(stage.output, "/timing.jsonl"));
-  for (const LineFile* file : {&metrics, &timing}) {
-    if (!file->status().ok()) return file->status();
+  const absl::StatusOr<std::unique_ptr<TrainingLog>> log =
+      TrainingLog::Create(stage.output, stage.options.tensorboard);
+  if (!log.ok()) return log.status();
+  const std::optional<CurriculumReport> curriculum = stage.curriculum.Report(training.epochs());
+  if (curriculum.has_value()) {
+    const absl::Status written = WriteFileAtomically(absl::StrCat(stage.output, "/curriculum.json"),
+                                                     ToJson(*curriculum, /*pretty=*/true));
+    if (!written.ok()) return written;
   }
   double best = -1;
   int selected_epoch = 0;
   StateDict selected;
   std::unique_ptr<Profiler> profiler;
-  if (stage.profile) profiler = std::make_unique<Profiler>();
+  if (stage.options.profile) profiler = std::make_unique<Profiler>();
   for (int epoch = 0; epoch < training.epochs(); ++epoch) {
     const auto start = std::chrono::steady_clock::now();
+    TimingReport timing;
+    timing.set_epoch(epoch);
     absl::StatusOr<EpochReport> report =
-        TrainEpoch(stage, epoch, **live, snapshot.get(), optimizer, profiler.get());
+        TrainEpoch(stage, epoch, **live, snapshot.get(), optimizer, profiler.get(), &timing);
     if (!report.ok()) return report.status();
-    const double train_seconds = SecondsSince(start);
+    timing.set_train_seconds(Rounded(SecondsSince(start)));
     if (profiler != nullptr) {
       profiler->Stop();
       const absl::Status reported = ReportProfile(*profiler, report->steps(), stage.output);
@@ -284,12 +253,9 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     }
     absl::Status written =
         WriteCheckpoint(absl::StrCat(stage.output, "/last.pth"), state, metadata);
-    if (written.ok()) written = metrics.Write(ToJson(*report, /*pretty=*/false));
-    if (written.ok()) {
-      written = timing.Write(absl::StrFormat(
-          "{\"epoch\":%d,\"train_seconds\":%.3f,\"total_seconds\":%.3f,\"peak_memory_bytes\":%d}",
-          epoch, train_seconds, SecondsSince(start), PeakMemoryBytes()));
-    }
+    timing.set_total_seconds(Rounded(SecondsSince(start)));
+    timing.set_peak_memory_bytes(PeakMemoryBytes());
+    if (written.ok()) written = (*log)->WriteEpoch(*report, timing, **live);
     if (!written.ok()) return written;
     std::cout
         << absl::StrFormat(
@@ -300,6 +266,8 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
         << std::flush;
   }
 
+  const absl::Status closed = (*log)->Close();
+  if (!closed.ok()) return closed;
   const absl::Status loaded = LoadState(selected, **live, "the selected epoch");
   if (!loaded.ok()) return loaded;
   Trained result{{}, *live};
@@ -349,62 +317,27 @@ ExperimentConfig WithoutCalibration(const ExperimentConfig& config,
   return result;
 }
 
-// A model from its checkpoint, for its difficulties.
-absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const ExperimentConfig& config,
-                                                           const PreparedData& data) {
-  const std::string& path = config.curriculum().difficulty_checkpoint();
-  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
-  if (!checkpoint.ok()) return checkpoint.status();
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(
-      checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info);
-  if (!backbone.ok()) return backbone.status();
-  const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
-  if (!loaded.ok()) return loaded;
-  return MeasureDifficulties(**backbone, data, config.calibration());
-}
-
-// The curriculum of the config. `uncalibrated` is the previous stage's model, if there was one.
-absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const PreparedData& data,
-                                          std::unique_ptr<Scheduler> scheduler,
-                                          Backbone* uncalibrated) {
-  if (scheduler == nullptr) return Curriculum(data);
-  const CurriculumConfig& curriculum = config.curriculum();
-  absl::StatusOr<DifficultyTable> table = DifficultyTable{};
-  std::string source;
-  if (curriculum.has_difficulty_file()) {
-    source = curriculum.difficulty_file();
-    table = ReadDifficulties(source);
-  } else if (curriculum.has_difficulty_checkpoint()) {
-    source = curriculum.difficulty_checkpoint();
-    table = DifficultiesFromCheckpoint(config, data);
-  } else if (uncalibrated != nullptr) {
-    source = "the uncalibrated model";
-    table = MeasureDifficulties(*uncalibrated, data, config.calibration());
-  } else if (!scheduler->needs_difficulty()) {
-    source = "a scheduler without difficulties";
-    for (const int64_t index : data.train) table->emplace_back(data.conversations[index].id, 0.0f);
-  } else {
-    return absl::InvalidArgumentError(
-        "curriculum.scheduler needs difficulties; set curriculum.difficulty_file (written by "
-        "`cmerc difficulty`) or curriculum.difficulty_checkpoint, or let "
-        "training.compare_uncalibrated train the model that they come from");
-  }
-  if (!table.ok()) return table.status();
-  const absl::StatusOr<std::vector<std::pair<int64_t, float>>> aligned =
-      AlignDifficulties(*table, data, source);
-  if (!aligned.ok()) return aligned.status();
-  return Curriculum(data, std::move(scheduler), *aligned);
-}
-
 // Makes `output` the folder of this run: no file of an earlier one stays, and an interrupted run,
 // too, says what it was.
 absl::Status BeginRun(const ExperimentConfig& config, const std::string& output) {
   // metrics.jsonl and timing.jsonl are begun anew by whoever writes them.
-  for (const char* file : {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth",
-                           "uncalibrated/summary.json", "uncalibrated/test_predictions.jsonl",
-                           "uncalibrated/selected.pth", "uncalibrated/last.pth",
-                           "uncalibrated/metrics.jsonl", "uncalibrated/timing.jsonl"}) {
-    const std::string path = absl::StrCat(output, "/", file);
+  std::vector<std::string> paths;
+  for (const char* file :
+       {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth", "curriculum.json",
+        "uncalibrated/summary.json", "uncalibrated/test_predictions.jsonl",
+        "uncalibrated/selected.pth", "uncalibrated/last.pth", "uncalibrated/metrics.jsonl",
+        "uncalibrated/timing.jsonl"}) {
+    paths.push_back(absl::StrCat(output, "/", file));
+  }
+  for (const std::string& folder : {output, output + "/uncalibrated"}) {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+      if (absl::StartsWith(entry.path().filename().string(), kEventFileMark)) {
+        paths.push_back(entry.path().string());
+      }
+    }
+  }
+  for (const std::string& path : paths) {
     if (unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
       return absl::UnavailableError(
           absl::StrCat("cannot remove ", path, " of the earlier run: ", std::strerror(errno)));
@@ -435,7 +368,8 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& c
 
 absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
                                  const std::string& output,
-                                 const std::map<std::string, std::string>& versions, bool profile) {
+                                 const std::map<std::string, std::string>& versions,
+                                 const TrainOptions& options) {
   // What can be wrong with the config is said before anything is trained.
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
   const absl::StatusOr<std::shared_ptr<Backbone>> probe = MakeBackbone(config, data.info);
@@ -476,9 +410,14 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
     const std::string folder = absl::StrCat(output, "/uncalibrated");
     const absl::Status made = MakeFolder(folder);
     if (!made.ok()) return made;
-    absl::StatusOr<Trained> uncalibrated =
-        TrainStage({plain_config, data, folder, "uncalibrated  ", *std::move(plain_losses),
-                    Curriculum(data), versions});
+    absl::StatusOr<Trained> uncalibrated = TrainStage({plain_config,
+                                                       data,
+                                                       folder,
+                                                       "uncalibrated  ",
+                                                       *std::move(plain_losses),
+                                                       Curriculum(data),
+                                                       versions,
+                                                       {false, options.tensorboard}});
     if (!uncalibrated.ok()) return uncalibrated.status();
     uncalibrated_summary = std::move(uncalibrated->summary);
     const absl::Status written = WriteSummary(uncalibrated_summary, folder);
@@ -491,7 +430,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
 
   absl::StatusOr<Trained> trained =
       TrainStage({config, data, output, compare ? "calibrated    " : "", *std::move(losses),
-                  *std::move(curriculum), versions, profile});
+                  *std::move(curriculum), versions, options});
   if (!trained.ok()) return trained.status();
   RunSummary summary = std::move(trained->summary);
   if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);

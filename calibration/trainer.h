@@ -18,28 +18,34 @@ namespace cmerc {
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const ExperimentConfig& config,
                                                        const DatasetInfo& info);
 
+struct TrainOptions {
+  // Of the calibrated model, steps 2 to 9 of the first epoch: prints where their time went, and
+  // writes trace.json for chrome://tracing.
+  bool profile = false;
+  // Writes events.out.tfevents.* for TensorBoard.
+  bool tensorboard = false;
+};
+
 // Trains and writes into the folder `output`, which exists (what an earlier run left there goes
 // first, and not before the config is known to fit the data):
 //   config.textproto  `config` with every default
 //   metrics.jsonl     an EpochReport a line, without the bins of CalibrationReport; the same bytes
 //                     for the same seed, machine and threads
-//   timing.jsonl      seconds and peak memory of each epoch
+//   timing.jsonl      a TimingReport a line
+//   curriculum.json   a CurriculumReport, with a scheduler
 //   summary.json      a RunSummary
 //   test_predictions.jsonl
 //                     of the selected weights: a ConversationPredictions a line
 //   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
 //   uncalibrated/     the same for the model without calibration, with
-//   training.compare_uncalibrated
-//   trace.json        with `profile`: steps 2 to 9 of the first epoch for chrome://tracing; where
-//   their
-//                     time went is printed after that epoch
+//                     training.compare_uncalibrated
 // `config` has passed LoadConfig(); `versions` goes into the summary and the checkpoints.
 // InvalidArgument: the config does not fit the data. Other errors: the run failed; what was written
 // until then stays.
 absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
                                  const std::string& output,
                                  const std::map<std::string, std::string>& versions,
-                                 bool profile = false);
+                                 const TrainOptions& options = {});
 
 }  // namespace cmerc
 

@@ -58,7 +58,7 @@ Args Difficulty(const Args& more) {
 
 void AddCommandLine(std::vector<BadInput>* cases) {
   const std::string commands =
-      "commands: train, evaluate, predict, difficulty, experiment, data, plugins, help";
+      "commands: train, evaluate, predict, difficulty, experiment, data, report, plugins, help";
   const std::vector<BadInput> more = {
       {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
       {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},
@@ -83,6 +83,9 @@ void AddCommandLine(std::vector<BadInput>* cases) {
        Train({"--config=tiny.textproto"}),
        {"--config is given twice", "cmerc help train"}},
       {"SwitchWithValue", Train({"--overwrite=yes"}), {"--overwrite takes no value"}},
+      {"TensorboardWithFolder",
+       Train({"--tensorboard=logs"}),
+       {"--tensorboard takes no value", "cmerc help train"}},
       {"WordInPlaceOfFlag",
        {"train", "tiny.textproto"},
        {"unexpected argument \"tiny.textproto\"", "flags look like --name=value"}},
@@ -379,6 +382,44 @@ void AddCheckpoints(std::vector<BadInput>* cases) {
   cases->insert(cases->end(), more.begin(), more.end());
 }
 
+void AddReports(std::vector<BadInput>* cases) {
+  const std::string remedy = "name a folder that `cmerc train` has written";
+  const std::vector<BadInput> more = {
+      {"ReportOfNothing",
+       {"report", "--output=report.html"},
+       {"the folder of a run is missing; try cmerc report runs/quickstart"}},
+      {"ReportIntoNothing", {"report", "run"}, {"--output=FILE is missing; try cmerc report"}},
+      {"ReportOfAMissingRun",
+       {"report", "run", "nowhere", "--output=report.html"},
+       {"nowhere: No such file or directory", remedy}},
+      {"ReportOfAFile",
+       {"report", "run/summary.json", "--output=report.html"},
+       {"run/summary.json: not a folder", remedy}},
+      {"ReportOfAnEmptyFolder",
+       {"report", "empty_folder", "--output=report.html"},
+       {"empty_folder/config.textproto: No such file or directory", remedy}},
+      {"ReportOfARunTwice",
+       {"report", "run", "run/", "--output=report.html"},
+       {"run is given twice; name each run once"}},
+      {"ReportOfBrokenMetrics",
+       {"report", "broken_metrics", "--output=report.html"},
+       {"broken_metrics/metrics.jsonl:2: ", remedy}},
+      {"ReportOfABrokenSummary",
+       {"report", "run", "broken_summary", "--output=report.html"},
+       {"broken_summary/summary.json:3: ", remedy}},
+      {"ReportIntoAFolder",
+       {"report", "run", "--output=run"},
+       {"--output=run: this is a folder; choose the name of a file"}},
+      {"ReportIntoAMissingFolder",
+       {"report", "run", "--output=nowhere/report.html"},
+       {"--output=nowhere/report.html: cannot write into nowhere", "create that folder"}},
+      {"UnknownFlagOfReport",
+       {"report", "run", "--ouput=report.html"},
+       {"unknown flag --ouput", "did you mean --output?", "cmerc help report"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
 void AddOutputs(std::vector<BadInput>* cases) {
   const std::string remedy = "choose a folder that can be written";
   const std::vector<BadInput> more = {
@@ -454,6 +495,7 @@ const std::vector<BadInput>& BadInputs() {
     all->insert(all->end(), predict.begin(), predict.end());
     AddOutputs(all);
     AddRecords(all);
+    AddReports(all);
     return all;
   }();
   return *cases;
@@ -502,6 +544,17 @@ void WriteBadFiles(const std::string& folder) {
   write("nan.json", DifficultyJson({{"train_0", "\"NaN\""}}));
   write("twice.json", DifficultyJson({{"train_0", "1"}, {"train_0", "1"}}));
   write("truncated.json", "{\"conversations\": [{\"conversation\": \"train_0\", \"diff");
+
+  std::filesystem::create_directory(folder + "/empty_folder");
+  for (const std::string broken : {"broken_metrics", "broken_summary"}) {
+    std::filesystem::create_directory(absl::StrCat(folder, "/", broken));
+    for (const char* file : {"/config.textproto", "/metrics.jsonl", "/summary.json"}) {
+      write(broken + file, ReadFile(absl::StrCat(folder, "/run", file)));
+    }
+  }
+  write("broken_metrics/metrics.jsonl",
+        ReadFile(folder + "/run/metrics.jsonl") + "{\"epoch\": 1, \"total_loss\": }\n");
+  write("broken_summary/summary.json", "{\n\"seed\": \"1\",\nselected_epoch\": 1}\n");
 
   const std::string checkpoint = ReadFile(folder + "/run/selected.pth");
   write("truncated.pth", checkpoint.substr(0, checkpoint.size() / 2));

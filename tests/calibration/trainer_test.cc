@@ -219,6 +219,10 @@ TEST(TrainTest, WritesItsFiles) {
   EXPECT_THAT(timing[3],
               AllOf(HasSubstr("{\"epoch\":3,\"train_seconds\":"), HasSubstr("\"total_seconds\":"),
                     HasSubstr("\"peak_memory_bytes\":")));
+  const auto slowest = FromJson<TimingReport>(timing[3]).slowest_step();
+  EXPECT_GT(slowest.seconds(), 0);
+  EXPECT_EQ(slowest.conversations_size(), 2);
+  EXPECT_GE(slowest.utterances(), 4);  // two conversations of 2 to 6
 
   const RunSummary& summary = run.summary;
   EXPECT_TRUE(MessageDifferencer::Equals(FromJson<RunSummary>(Bytes(run.folder + "/summary.json")),
@@ -474,6 +478,18 @@ TEST(TrainTest, TheCurriculumSaysHowManyConversationsAnEpochHas) {
     EXPECT_THAT(conversations, ElementsAre(2, 4, 6, 6));
     EXPECT_THAT(steps, ElementsAre(1, 2, 3, 3));
     metrics.push_back(Lines(run.folder + "/metrics.jsonl")[0]);
+    const auto curriculum = FromJson<CurriculumReport>(Bytes(run.folder + "/curriculum.json"));
+    EXPECT_THAT(curriculum.difficulties_from(), HasSubstr("order.json"));
+    ASSERT_EQ(curriculum.conversations_size(), 6);
+    for (int i = 0; i < 6; ++i) {
+      const CurriculumConversation& entry = curriculum.conversations(i);
+      const Conversation& conversation = run.data.conversations[run.data.train[i]];
+      EXPECT_EQ(entry.conversation(), conversation.id);
+      EXPECT_EQ(entry.utterances(), conversation.length());
+      EXPECT_EQ(entry.difficulty(), easiest_first ? i : -i);
+      // Two more in every epoch.
+      EXPECT_EQ(entry.first_epoch(), (easiest_first ? i : 5 - i) / 2);
+    }
   }
   // Other conversations.
   EXPECT_NE(metrics[0], metrics[1]);

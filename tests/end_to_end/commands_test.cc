@@ -30,7 +30,8 @@ std::string Output(const std::vector<std::string>& args) {
 TEST(HelpTest, NamesEveryCommand) {
   const std::string help = Output({"help"});
   EXPECT_THAT(help, StartsWith("cmerc: emotion recognition in conversations"));
-  for (const char* command : {"train", "evaluate", "predict", "difficulty", "plugins", "help"}) {
+  for (const char* command : {"train", "evaluate", "predict", "difficulty", "experiment", "data",
+                              "report", "plugins", "help"}) {
     EXPECT_THAT(help, HasSubstr(std::string("\n  ") + command + " "));
   }
   EXPECT_THAT(help, HasSubstr("Exit status: 0 ok, 1 the run failed, 2 bad"));

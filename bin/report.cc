@@ -1,0 +1,46 @@
+#include <algorithm>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bin/commands.h"
+#include "bin/session.h"
+#include "metrics/json.h"
+#include "report/page.h"
+#include "report/run.h"
+
+namespace cmerc {
+
+std::vector<FlagSpec> ReportFlags() {
+  return {{"output", FlagSpec::Kind::kValue, "the page, NAME.html", "FILE"}};
+}
+
+absl::Status ReportCommand(const Flags& flags) {
+  if (flags.words().empty() || !flags.has("output")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.words().empty() ? "the folder of a run" : "--output=FILE",
+                     " is missing; try cmerc report runs/quickstart --output=report.html"));
+  }
+  const std::string output = flags.Get("output");
+  absl::Status status = CheckWritableFile(output);
+  if (!status.ok()) return status;
+  std::vector<TrainingRun> runs;
+  for (const std::string& path : flags.words()) {
+    absl::StatusOr<TrainingRun> run = ReadRun(path);
+    if (!run.ok()) return run.status();
+    const bool twice = std::any_of(runs.begin(), runs.end(), [&](const TrainingRun& other) {
+      return other.path == run->path;
+    });
+    if (twice) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(run->path, " is given twice; name each run once"));
+    }
+    runs.push_back(*std::move(run));
+  }
+  status = WriteFileAtomically(output, FormatPage(runs));
+  if (status.ok()) std::cout << "written to " << output << "\n";
+  return status;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,105 @@
+#include "calibration/curriculum.h"
+
+#include <algorithm>
+
+#include "calibration/difficulty.h"
+#include "calibration/trainer.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/module_state.h"
+
+namespace cmerc {
+namespace {
+
+// A model from its checkpoint, for its difficulties.
+absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const ExperimentConfig& config,
+                                                           const PreparedData& data) {
+  const std::string& path = config.curriculum().difficulty_checkpoint();
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
+  if (!checkpoint.ok()) return checkpoint.status();
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(
+      checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info);
+  if (!backbone.ok()) return backbone.status();
+  const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
+  if (!loaded.ok()) return loaded;
+  return MeasureDifficulties(**backbone, data, config.calibration());
+}
+
+}  // namespace
+
+Curriculum::Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
+                       const std::vector<std::pair<int64_t, float>>& difficulties,
+                       std::string source)
+    : data_(&data), scheduler_(std::move(scheduler)), source_(std::move(source)) {
+  for (const auto& [position, difficulty] : difficulties) {
+    positions_.push_back(position);
+    difficulties_.push_back(difficulty);
+  }
+}
+
+std::vector<int64_t> Curriculum::Conversations(int64_t epoch) const {
+  if (scheduler_ == nullptr) return data_->train;
+  std::vector<int64_t> positions;
+  for (const int64_t i : scheduler_->Select(epoch, difficulties_)) {
+    positions.push_back(positions_[i]);
+  }
+  std::sort(positions.begin(), positions.end());
+  for (int64_t& position : positions) position = data_->train[position];
+  return positions;
+}
+
+std::optional<CurriculumReport> Curriculum::Report(int epochs) const {
+  if (scheduler_ == nullptr) return std::nullopt;
+  CurriculumReport report;
+  report.set_difficulties_from(source_);
+  for (const int64_t index : data_->train) {
+    const Conversation& conversation = data_->conversations[index];
+    CurriculumConversation* entry = report.add_conversations();
+    entry->set_conversation(conversation.id);
+    entry->set_utterances(static_cast<int>(conversation.length()));
+    entry->set_first_epoch(-1);
+  }
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    report.mutable_conversations(static_cast<int>(positions_[i]))->set_difficulty(difficulties_[i]);
+  }
+  for (int epoch = 0; epoch < epochs; ++epoch) {
+    for (const int64_t i : scheduler_->Select(epoch, difficulties_)) {
+      CurriculumConversation* entry = report.mutable_conversations(static_cast<int>(positions_[i]));
+      if (entry->first_epoch() < 0) entry->set_first_epoch(epoch);
+    }
+  }
+  return report;
+}
+
+absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const PreparedData& data,
+                                          std::unique_ptr<Scheduler> scheduler,
+                                          Backbone* uncalibrated) {
+  if (scheduler == nullptr) return Curriculum(data);
+  const CurriculumConfig& curriculum = config.curriculum();
+  absl::StatusOr<DifficultyTable> table = DifficultyTable{};
+  std::string source;
+  if (curriculum.has_difficulty_file()) {
+    source = curriculum.difficulty_file();
+    table = ReadDifficulties(source);
+  } else if (curriculum.has_difficulty_checkpoint()) {
+    source = curriculum.difficulty_checkpoint();
+    table = DifficultiesFromCheckpoint(config, data);
+  } else if (uncalibrated != nullptr) {
+    source = "the uncalibrated model";
+    table = MeasureDifficulties(*uncalibrated, data, config.calibration());
+  } else if (!scheduler->needs_difficulty()) {
+    source = "a scheduler without difficulties";
+    for (const int64_t index : data.train) table->emplace_back(data.conversations[index].id, 0.0f);
+  } else {
+    return absl::InvalidArgumentError(
+        "curriculum.scheduler needs difficulties; set curriculum.difficulty_file (written by "
+        "`cmerc difficulty`) or curriculum.difficulty_checkpoint, or let "
+        "training.compare_uncalibrated train the model that they come from");
+  }
+  if (!table.ok()) return table.status();
+  const absl::StatusOr<std::vector<std::pair<int64_t, float>>> aligned =
+      AlignDifficulties(*table, data, source);
+  if (!aligned.ok()) return aligned.status();
+  return Curriculum(data, std::move(scheduler), *aligned, source);
+}
+
+}  // namespace cmerc

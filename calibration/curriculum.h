@@ -1,0 +1,55 @@
+// Which conversations each epoch trains on.
+#ifndef CMERC_CALIBRATION_CURRICULUM_H_
+#define CMERC_CALIBRATION_CURRICULUM_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "calibration/prepared_data.h"
+#include "config/experiment.pb.h"
+#include "core/backbone.h"
+#include "core/scheduler.h"
+#include "metrics/report.pb.h"
+
+namespace cmerc {
+
+class Curriculum {
+ public:
+  // Without a scheduler every epoch sees all of data.train. `data` outlives the curriculum.
+  explicit Curriculum(const PreparedData& data) : data_(&data) {}
+
+  // `difficulties`: (position in data.train, difficulty) of all of them, from `source`.
+  Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
+             const std::vector<std::pair<int64_t, float>>& difficulties, std::string source);
+
+  // Indices into data.conversations, in the order of the training split, whatever the order of the
+  // difficulties.
+  std::vector<int64_t> Conversations(int64_t epoch) const;
+
+  // What the first `epochs` epochs do; nullopt without a scheduler.
+  std::optional<CurriculumReport> Report(int epochs) const;
+
+ private:
+  const PreparedData* data_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::vector<int64_t> positions_;
+  std::vector<float> difficulties_;
+  std::string source_;
+};
+
+// The curriculum of the config, with `scheduler` or without one. Difficulties come from the file or
+// the checkpoint that the config names, or else from `uncalibrated`, the model of the stage before,
+// if there was one. InvalidArgument: a scheduler that needs difficulties has none, or they are not
+// of this data.
+absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const PreparedData& data,
+                                          std::unique_ptr<Scheduler> scheduler,
+                                          Backbone* uncalibrated);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_CURRICULUM_H_

@@ -1,0 +1,40 @@
+// Numbers along an edge of a picture.
+#ifndef CMERC_REPORT_AXIS_H_
+#define CMERC_REPORT_AXIS_H_
+
+#include <string>
+#include <vector>
+
+namespace cmerc {
+
+// Ticks at the multiples of `step` (1, 2 or 5 times a power of ten) from `low` to `high`, which are
+// multiples of it themselves.
+struct Axis {
+  double low = 0;
+  double high = 1;
+  double step = 1;
+
+  std::vector<double> ticks() const;
+  // With the decimals that tell ticks apart.
+  std::string Label(double tick) const;
+};
+
+// The axis with at most `most_ticks` >= 2 ticks and the smallest step that holds [low, high]; for
+// one value, an axis around it. Not finite: 0 to 1.
+Axis NiceAxis(double low, double high, int most_ticks);
+
+// That of all finite values.
+Axis NiceAxis(const std::vector<double>& values, int most_ticks);
+
+// Of whole numbers: the step is at least 1.
+Axis NiceWholeAxis(double low, double high, int most_ticks);
+
+// A position in a picture, of a value along an axis from pixel `begin` to pixel `end`.
+double Place(double value, double low, double high, double begin, double end);
+
+// A coordinate: one decimal, without ".0".
+std::string Coordinate(double value);
+
+}  // namespace cmerc
+
+#endif  // CMERC_REPORT_AXIS_H_

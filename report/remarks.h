@@ -1,0 +1,29 @@
+// What a reader of a run's scores should know before trusting them.
+#ifndef CMERC_REPORT_REMARKS_H_
+#define CMERC_REPORT_REMARKS_H_
+
+#include <string>
+#include <vector>
+
+#include "report/run.h"
+
+namespace cmerc {
+
+// One sentence each, for: a run that has not finished; scores that the test set selected; a class
+// that is never predicted on the test split; a split without a class; a weighted F1 on valid and
+// test more than 5 points apart; the last epoch selected; an expected calibration error, or a mean
+// share of utterances surer without a source of evidence, above the uncalibrated model's.
+std::vector<std::string> Remarks(const TrainingRun& run);
+
+// Why the runs' scores may not be compared: another protocol, other classes, another test split.
+std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs);
+
+// Whether the run's epoch is selected on the test split.
+bool IsOfficialProtocol(const TrainingRun& run);
+
+// Mean over the views, of which there is at least one.
+double MeanShareSurerWithout(const SplitReport& split);
+
+}  // namespace cmerc
+
+#endif  // CMERC_REPORT_REMARKS_H_

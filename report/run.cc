@@ -1,0 +1,279 @@
+#include "report/run.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+
+namespace cmerc {
+namespace {
+
+constexpr char kRemedy[] = "name a folder that `cmerc train` has written, or repeat the run";
+
+absl::StatusOr<std::string> Contents(const std::string& path) {
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  std::string text;
+  if (in) text.assign(std::istreambuf_iterator<char>(in), {});
+  if (in.good() || in.eof()) return text;
+  const int error = errno != 0 ? errno : EISDIR;
+  const absl::StatusCode code = error == ENOENT || error == ENOTDIR ? absl::StatusCode::kNotFound
+                                : error == EACCES ? absl::StatusCode::kPermissionDenied
+                                                  : absl::StatusCode::kInvalidArgument;
+  return absl::Status(code, absl::StrCat(path, ": ", std::strerror(error), "; ", kRemedy));
+}
+
+absl::Status Malformed(const std::string& place, absl::string_view problem) {
+  return absl::InvalidArgumentError(absl::StrCat(place, ": ", problem, "; ", kRemedy));
+}
+
+// A text, a line at a time: how many its reader has taken when it stops at an error says where that
+// is.
+class LineStream final : public google::protobuf::io::ZeroCopyInputStream {
+ public:
+  explicit LineStream(absl::string_view text) : text_(text) {}
+
+  bool Next(const void** data, int* size) override {
+    if (position_ == text_.size()) return false;
+    const size_t end = std::min(text_.find('\n', position_), text_.size() - 1) + 1;
+    *data = text_.data() + position_;
+    *size = static_cast<int>(end - position_);
+    position_ = end;
+    ++line_;
+    return true;
+  }
+  void BackUp(int count) override {
+    position_ -= count;
+    --line_;
+  }
+  bool Skip(int count) override {
+    position_ = std::min(text_.size(), position_ + count);
+    return position_ < text_.size();
+  }
+  int64_t ByteCount() const override { return static_cast<int64_t>(position_); }
+
+  int line() const { return line_; }
+
+ private:
+  const absl::string_view text_;
+  size_t position_ = 0;
+  int line_ = 0;
+};
+
+// What Protobuf says, on one line and without the text around it.
+std::string FirstLine(absl::string_view message) {
+  return std::string(absl::StripAsciiWhitespace(message.substr(0, message.find('\n'))));
+}
+
+// `line`: of the file, when `text` is one of its lines; 0 when it is the whole file.
+absl::Status FromJson(const std::string& path, absl::string_view text, int line,
+                      google::protobuf::Message* message) {
+  const auto place = [&](int at) { return at > 0 ? absl::StrCat(path, ":", at) : path; };
+  if (absl::StripAsciiWhitespace(text).empty()) {
+    return Malformed(place(line), "is empty, want a JSON object");
+  }
+  const google::protobuf::Descriptor* descriptor = message->GetDescriptor();
+  const std::unique_ptr<google::protobuf::util::TypeResolver> resolver(
+      google::protobuf::util::NewTypeResolverForDescriptorPool("type.googleapis.com",
+                                                               descriptor->file()->pool()));
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  LineStream input(text);
+  std::string wire;
+  google::protobuf::io::StringOutputStream output(&wire);
+  const auto status = google::protobuf::util::JsonToBinaryStream(
+      resolver.get(), absl::StrCat("type.googleapis.com/", descriptor->full_name()), &input,
+      &output, options);
+  if (!status.ok()) {
+    return Malformed(place(line > 0 ? line : input.line()),
+                     FirstLine({status.message().data(), status.message().size()}));
+  }
+  if (!message->ParseFromString(wire)) return Malformed(place(line), "not a report of this kind");
+  return absl::OkStatus();
+}
+
+bool IsShare(double value) { return value >= 0 && value <= 1; }
+
+absl::Status CheckCalibration(const std::string& field, const CalibrationReport& calibration) {
+  for (int i = 0; i < calibration.bins_size(); ++i) {
+    const ReliabilityBin& bin = calibration.bins(i);
+    if (bin.utterances() >= 0 && IsShare(bin.confidence()) && IsShare(bin.accuracy())) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".bins[", i, "]: ", bin.ShortDebugString(),
+                     "; want utterances >= 0, confidence and accuracy in [0, 1]"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSplit(const std::string& field, const SplitReport& split) {
+  const int classes = split.classes_size();
+  if (split.confusion_size() != 0 && split.confusion_size() != classes) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".confusion has ", split.confusion_size(),
+                                                   " rows, want ", classes, " as ", field,
+                                                   ".classes"));
+  }
+  for (int i = 0; i < classes; ++i) {
+    if (split.classes(i).support() >= 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        field, ".classes[", i, "].support = ", split.classes(i).support(), ", must be >= 0"));
+  }
+  for (int i = 0; i < split.confusion_size(); ++i) {
+    const std::string row = absl::StrCat(field, ".confusion[", i, "].predicted");
+    if (split.confusion(i).predicted_size() != classes) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          row, " has ", split.confusion(i).predicted_size(), " numbers, want ", classes));
+    }
+    for (const int count : split.confusion(i).predicted()) {
+      if (count >= 0) continue;
+      return absl::InvalidArgumentError(absl::StrCat(row, ": ", count, ", must be >= 0"));
+    }
+  }
+  absl::Status status = CheckCalibration(field + ".calibration", split.calibration());
+  for (int i = 0; status.ok() && i < split.views_size(); ++i) {
+    status = CheckCalibration(absl::StrCat(field, ".views[", i, "].calibration"),
+                              split.views(i).calibration());
+  }
+  for (int i = 0; status.ok() && i < split.post_hoc_size(); ++i) {
+    status = CheckCalibration(absl::StrCat(field, ".post_hoc[", i, "].calibration"),
+                              split.post_hoc(i).calibration());
+  }
+  return status;
+}
+
+absl::Status CheckSummary(const std::string& prefix, const RunSummary& summary) {
+  if (!summary.has_test()) {
+    return absl::InvalidArgumentError(absl::StrCat(prefix, "test is missing"));
+  }
+  absl::Status status = CheckSplit(prefix + "test", summary.test());
+  if (status.ok()) status = CheckSplit(prefix + "train", summary.train());
+  if (status.ok()) status = CheckSplit(prefix + "valid", summary.valid());
+  if (status.ok() && summary.has_uncalibrated()) {
+    status = CheckSummary(prefix + "uncalibrated.", summary.uncalibrated());
+  }
+  return status;
+}
+
+// A file of one message a line, each with an epoch after that of the line before.
+template <typename Message>
+absl::StatusOr<std::vector<Message>> ReadLines(const std::string& path) {
+  const absl::StatusOr<std::string> text = Contents(path);
+  if (!text.ok()) return text.status();
+  std::vector<Message> messages;
+  std::vector<absl::string_view> lines = absl::StrSplit(*text, '\n');
+  if (lines.back().empty()) lines.pop_back();
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const int line = static_cast<int>(i) + 1;
+    Message message;
+    const absl::Status status = FromJson(path, lines[i], line, &message);
+    if (!status.ok()) return status;
+    const int before = messages.empty() ? -1 : messages.back().epoch();
+    if (!message.has_epoch() || message.epoch() <= before) {
+      return Malformed(absl::StrCat(path, ":", line),
+                       absl::StrCat("epoch = ", message.epoch(), ", must be above ", before));
+    }
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
+absl::Status Exists(const std::string& path, bool* exists) {
+  std::error_code error;
+  *exists = std::filesystem::exists(path, error);
+  if (!error || error == std::errc::not_a_directory) return absl::OkStatus();
+  return absl::PermissionDeniedError(absl::StrCat(path, ": ", error.message(), "; ", kRemedy));
+}
+
+// Reads a file that may be missing: *read is set when it is there.
+template <typename Read>
+absl::Status IfThere(const std::string& path, const Read& read) {
+  bool exists = false;
+  const absl::Status status = Exists(path, &exists);
+  return status.ok() && exists ? read(path) : status;
+}
+
+absl::Status CheckEpochs(const std::string& path, const std::vector<EpochReport>& epochs) {
+  if (epochs.empty()) return Malformed(path, "no epoch has finished");
+  for (size_t i = 0; i < epochs.size(); ++i) {
+    const std::string place = absl::StrCat(path, ":", i + 1);
+    if (epochs[i].losses_size() != epochs[0].losses_size()) {
+      return Malformed(place, absl::StrCat(epochs[i].losses_size(), " losses, but ",
+                                           epochs[0].losses_size(), " in line 1"));
+    }
+    absl::Status status = CheckSplit("valid", epochs[i].valid());
+    if (status.ok()) status = CheckSplit("test", epochs[i].test());
+    if (!status.ok()) return Malformed(place, status.message());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<TrainingRun> ReadRun(const std::string& path) {
+  bool exists = false;
+  absl::Status status = Exists(path, &exists);
+  if (!status.ok()) return status;
+  if (!exists) {
+    return absl::NotFoundError(absl::StrCat(path, ": No such file or directory; ", kRemedy));
+  }
+  if (!std::filesystem::is_directory(path)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": not a folder; ", kRemedy));
+  }
+  if (std::filesystem::exists(path + "/results.json")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, ": an experiment, not a run; name some of its runs: ", path, "/.../seed-1"));
+  }
+  TrainingRun run;
+  run.path = path.size() > 1 && absl::EndsWith(path, "/") ? path.substr(0, path.size() - 1) : path;
+  const absl::StatusOr<std::string> config = Contents(run.path + "/config.textproto");
+  if (!config.ok()) return config.status();
+  run.config = *config;
+  const auto epochs_into = [](std::vector<EpochReport>* epochs) {
+    return [epochs](const std::string& file) {
+      absl::StatusOr<std::vector<EpochReport>> read = ReadLines<EpochReport>(file);
+      if (!read.ok()) return read.status();
+      *epochs = *std::move(read);
+      return CheckEpochs(file, *epochs);
+    };
+  };
+  status = epochs_into(&run.epochs)(run.path + "/metrics.jsonl");
+  if (status.ok()) {
+    status =
+        IfThere(run.path + "/uncalibrated/metrics.jsonl", epochs_into(&run.uncalibrated_epochs));
+  }
+  if (!status.ok()) return status;
+  status = IfThere(run.path + "/timing.jsonl", [&](const std::string& file) {
+    absl::StatusOr<std::vector<TimingReport>> timing = ReadLines<TimingReport>(file);
+    if (timing.ok()) run.timing = *std::move(timing);
+    return timing.status();
+  });
+  if (!status.ok()) return status;
+  status = IfThere(run.path + "/summary.json", [&](const std::string& file) {
+    const absl::StatusOr<std::string> text = Contents(file);
+    if (!text.ok()) return text.status();
+    absl::Status read = FromJson(file, *text, 0, &run.summary.emplace());
+    if (!read.ok()) return read;
+    read = CheckSummary("", *run.summary);
+    return read.ok() ? read : Malformed(file, read.message());
+  });
+  if (!status.ok()) return status;
+  status = IfThere(run.path + "/curriculum.json", [&](const std::string& file) {
+    const absl::StatusOr<std::string> text = Contents(file);
+    return text.ok() ? FromJson(file, *text, 0, &run.curriculum.emplace()) : text.status();
+  });
+  if (!status.ok()) return status;
+  return run;
+}
+
+}  // namespace cmerc

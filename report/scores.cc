@@ -1,0 +1,165 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "report/charts.h"
+#include "report/figure.h"
+#include "report/remarks.h"
+#include "report/sections.h"
+
+namespace cmerc {
+namespace {
+
+constexpr char kSafeInShell[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./=+,:@%";
+
+std::string ForShell(const std::string& word) {
+  if (word.find_first_not_of(kSafeInShell) == std::string::npos) return word;
+  return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
+std::string Percent(double share) { return FormatNumber(share, Numbers::kPercent); }
+
+const ClassReport* Find(const std::string& name, const SplitReport& split) {
+  for (const ClassReport& one : split.classes()) {
+    if (one.name() == name) return &one;
+  }
+  return nullptr;
+}
+
+void AddSplitRow(const std::string& name, const SplitReport& split, Table* table) {
+  table->rows.push_back(
+      {name, absl::StrCat(split.conversations()), absl::StrCat(split.utterances()),
+       Percent(split.weighted_f1()), Percent(split.macro_f1()), Percent(split.accuracy()),
+       FormatNumber(split.loss(), Numbers::kPlain),
+       split.calibration().bins_size() > 0 ? Percent(split.calibration().ece()) : "-"});
+}
+
+void AddSplitRows(const RunSummary& summary, const std::string& suffix, Table* table) {
+  if (summary.has_train()) AddSplitRow("train" + suffix, summary.train(), table);
+  if (summary.has_valid()) AddSplitRow("valid" + suffix, summary.valid(), table);
+  AddSplitRow("test" + suffix, summary.test(), table);
+}
+
+std::string FormatMatrixOf(const std::string& caption, const SplitReport& split) {
+  if (split.confusion_size() == 0) return "";
+  MatrixChart chart;
+  chart.heading = {caption,
+                   "A grid: row true class, column predicted class; the darker, the larger the "
+                   "share of the row."};
+  for (const ClassReport& one : split.classes()) chart.classes.push_back(one.name());
+  for (const ConfusionRow& row : split.confusion()) {
+    chart.counts.emplace_back(row.predicted().begin(), row.predicted().end());
+  }
+  return DrawMatrix(chart);
+}
+
+}  // namespace
+
+std::string FormatRemarks(const std::vector<std::string>& remarks) {
+  if (remarks.empty()) return "";
+  Markup html;
+  html.Open("div", {{"class", "remarks"}}).Element("h3", "Before you trust the scores");
+  html.Open("ul");
+  for (const std::string& remark : remarks) html.Element("li", remark);
+  return html.Finish();
+}
+
+std::string FormatIdentity(const TrainingRun& run) {
+  Markup html;
+  html.Open("dl");
+  const auto add = [&](const std::string& name, const std::string& value) {
+    html.Element("dt", name).Element("dd", value);
+  };
+  if (run.summary.has_value()) {
+    const RunSummary& summary = *run.summary;
+    add("Protocol", summary.protocol());
+    add("Seed", absl::StrCat(summary.seed()));
+    add("Backbone",
+        absl::StrCat(PluginName(summary.backbone()), ", ", summary.parameters(), " parameters"));
+    add("Selected epoch",
+        absl::StrCat(summary.selected_epoch() + 1, " of ", run.epochs.back().epoch() + 1));
+    // A map of Protobuf has no order of its own.
+    std::vector<std::string> versions;
+    for (const auto& [name, version] : summary.versions()) {
+      versions.push_back(absl::StrCat(name, " ", version));
+    }
+    std::sort(versions.begin(), versions.end());
+    add("Versions", absl::StrJoin(versions, "; "));
+  } else {
+    add("Protocol", IsOfficialProtocol(run) ? "OFFICIAL" : "HELD_OUT");
+    add("Epochs", absl::StrCat(run.epochs.size(), " so far"));
+  }
+  html.Element("dt", "Repeat it").Open("dd");
+  html.Element("code",
+               absl::StrCat("cmerc train --config=", ForShell(run.path + "/config.textproto")));
+  html.Close().Close();
+  html.Open("details").Element("summary", "config.textproto").Element("pre", run.config).Close();
+  return html.Finish();
+}
+
+std::string FormatScores(const RunSummary& summary) {
+  Markup html;
+  html.Element("h3", "Scores of the selected epoch");
+  Table splits{{"split", "conversations", "utterances", "weighted F1", "macro F1", "accuracy",
+                "loss", "ECE"},
+               {}};
+  AddSplitRows(summary, "", &splits);
+  if (summary.has_uncalibrated()) {
+    AddSplitRows(summary.uncalibrated(), ", uncalibrated", &splits);
+  }
+  html.Append(FormatTable(splits));
+
+  html.Element("h4", "Classes of the test split");
+  Table classes{{"class", "precision", "recall", "F1", "utterances"}, {}};
+  if (summary.has_uncalibrated()) classes.header.emplace_back("F1, uncalibrated");
+  for (const ClassReport& one : summary.test().classes()) {
+    classes.rows.push_back({one.name(), Percent(one.precision()), Percent(one.recall()),
+                            Percent(one.f1()), absl::StrCat(one.support())});
+    if (!summary.has_uncalibrated()) continue;
+    const ClassReport* other = Find(one.name(), summary.uncalibrated().test());
+    classes.rows.back().push_back(other == nullptr ? "-" : Percent(other->f1()));
+  }
+  html.Append(FormatTable(classes));
+  html.Open("div", {{"class", "figures"}});
+  html.Append(FormatMatrixOf("Confusion, test split", summary.test()));
+  if (summary.has_uncalibrated()) {
+    html.Append(
+        FormatMatrixOf("Confusion, test split, uncalibrated", summary.uncalibrated().test()));
+  }
+  return html.Finish();
+}
+
+std::string FormatClassBalance(const RunSummary& summary) {
+  BarChart chart;
+  chart.heading = {"Share of each class",
+                   "Bars: what share of a split's utterances has each class, split by split."};
+  chart.row_label = "class";
+  chart.numbers = Numbers::kPercent;
+  std::vector<const SplitReport*> splits;
+  const auto add = [&](const std::string& name, const SplitReport& split) {
+    if (split.classes_size() != summary.test().classes_size()) return;
+    chart.series.push_back(name);
+    splits.push_back(&split);
+  };
+  if (summary.has_train()) add("train", summary.train());
+  if (summary.has_valid()) add("valid", summary.valid());
+  add("test", summary.test());
+  for (int i = 0; i < summary.test().classes_size(); ++i) {
+    BarGroup group{summary.test().classes(i).name(), {}};
+    for (const SplitReport* split : splits) {
+      double total = 0;
+      for (const ClassReport& one : split->classes()) total += one.support();
+      group.values.push_back(total > 0 ? split->classes(i).support() / total : 0);
+    }
+    chart.groups.push_back(std::move(group));
+  }
+  if (chart.groups.empty()) return "";
+  Markup html;
+  html.Element("h3", "Class balance").Open("div", {{"class", "figures"}});
+  return html.Append(DrawBarChart(chart)).Finish();
+}
+
+}  // namespace cmerc

@@ -1,0 +1,50 @@
+// The parts of the page, each finished markup; empty where a run has nothing to show.
+#ifndef CMERC_REPORT_SECTIONS_H_
+#define CMERC_REPORT_SECTIONS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "report/axis.h"
+#include "report/run.h"
+
+namespace cmerc {
+
+// Protocol, seed, backbone, selected epoch, versions, and the command that repeats the run.
+std::string FormatIdentity(const TrainingRun& run);
+// Loss terms and scores over epochs, the uncalibrated model beside them.
+std::string FormatLearning(const TrainingRun& run);
+// Of the test split: scores per class and the confusion matrix.
+std::string FormatScores(const RunSummary& summary);
+// Reliability diagrams in full, per view and after post-hoc remedies, and their measures.
+std::string FormatReliability(const RunSummary& summary);
+// How confidence changes when a source of evidence is removed.
+std::string FormatViews(const RunSummary& summary);
+// Which conversations from which epoch on, against their difficulty.
+std::string FormatCurriculum(const TrainingRun& run);
+// Classes per split.
+std::string FormatClassBalance(const RunSummary& summary);
+// Seconds per epoch and the slowest steps.
+std::string FormatTiming(const TrainingRun& run);
+
+// All runs: a table and small multiples. At least two runs.
+std::string FormatComparison(const std::vector<TrainingRun>& runs);
+
+// The weighted F1 that selects the epoch (of valid, or under the OFFICIAL protocol test), and that
+// of the training conversations, with one y axis for every run where that is given.
+std::string FormatSelection(const TrainingRun& run, const std::string& caption,
+                            const std::optional<Axis>& y_axis);
+
+// A list of remarks under a heading; nothing without remarks.
+std::string FormatRemarks(const std::vector<std::string>& remarks);
+
+// The diagram of measured confidences. `calibration` has bins.
+std::string FormatReliabilityOf(const std::string& caption, const CalibrationReport& calibration);
+
+// "cmerc.NllOptions" -> "Nll".
+std::string PluginName(const std::string& options);
+
+}  // namespace cmerc
+
+#endif  // CMERC_REPORT_SECTIONS_H_

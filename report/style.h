@@ -1,0 +1,12 @@
+// The page's style sheet: light and dark, screen and print.
+#ifndef CMERC_REPORT_STYLE_H_
+#define CMERC_REPORT_STYLE_H_
+
+namespace cmerc {
+
+// Without the characters that markup would escape.
+extern const char kStyleSheet[];
+
+}  // namespace cmerc
+
+#endif  // CMERC_REPORT_STYLE_H_

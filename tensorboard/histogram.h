@@ -1,0 +1,16 @@
+// Values as TensorBoard's histogram.
+#ifndef CMERC_TENSORBOARD_HISTOGRAM_H_
+#define CMERC_TENSORBOARD_HISTOGRAM_H_
+
+#include "absl/types/span.h"
+#include "tensorboard/event.pb.h"
+
+namespace cmerc {
+
+// In TensorFlow's buckets (limits +-1e-12 * 1.1^k up to 1e20, and 0), runs of empty ones merged, as
+// tensorflow/core/lib/histogram/histogram.cc does. Every value is finite.
+tensorboard::Histogram MakeHistogram(absl::Span<const float> values);
+
+}  // namespace cmerc
+
+#endif  // CMERC_TENSORBOARD_HISTOGRAM_H_

@@ -1,0 +1,206 @@
+// The page as a whole, and what it remarks on.
+#include "report/page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "report/remarks.h"
+#include "tests/report/sample_run.h"
+#include "tests/report/xml.h"
+
+namespace cmerc {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+TrainingRun SampleRun(const std::string& name = "sample") {
+  const absl::StatusOr<TrainingRun> run = ReadRun(WriteSampleRun(name));
+  EXPECT_TRUE(run.ok()) << run.status();
+  TrainingRun sample = *run;
+  sample.path = "runs/" + name;
+  return sample;
+}
+
+XmlElement Parsed(const std::string& page) {
+  const absl::StatusOr<XmlElement> root = ParseXml(page);
+  EXPECT_TRUE(root.ok()) << root.status();
+  return root.ok() ? *root : XmlElement();
+}
+
+std::vector<std::string> Texts(const XmlElement& root, const std::string& tag) {
+  std::vector<std::string> texts;
+  for (const XmlElement& element : FindAll(root, tag)) texts.push_back(element.text);
+  return texts;
+}
+
+TEST(FormatPageTest, EverySectionOfARun) {
+  const XmlElement page = Parsed(FormatPage({SampleRun()}));
+  EXPECT_EQ(page.tag, "html");
+  EXPECT_THAT(Texts(page, "h3"), ElementsAre("Scores of the selected epoch", "Learning",
+                                             "Can the confidences be trusted?",
+                                             "Confidence without a source of evidence",
+                                             "Curriculum", "Class balance", "Time and memory"));
+  EXPECT_THAT(
+      Texts(page, "figcaption"),
+      ElementsAre(
+          "Confusion, test split", "Confusion, test split, uncalibrated", "Weighted F1", "Accuracy",
+          "Loss: weighted sum", "Loss: Nll", "Loss: CalibrationRanking", "all evidence: ECE 5.0 %",
+          "after temperature scaling: ECE 4.0 %", "without text: ECE 20.0 %",
+          "without same speaker: ECE 10.0 %", "all evidence: ECE 6.0 %", "without text: ECE 20.0 %",
+          "without same speaker: ECE 10.0 %", "True class: share surer without it",
+          "True class: mean rise of log-probability without it",
+          "Predicted class: share surer without it",
+          "Predicted class: mean rise of log-probability without it",
+          "When each conversation joins (up: difficulty)", "Length and difficulty (up: difficulty)",
+          "Conversations trained on", "Share of each class", "Seconds per epoch"));
+  EXPECT_THAT(Texts(page, "dd"),
+              ElementsAre("HELD_OUT (the validation split selects the epoch)", "7",
+                          "M3Net, 1234 parameters", "2 of 3", "cmerc 0.1; libtorch 1.13.1",
+                          "cmerc train --config=runs/sample/config.textproto\n"));
+  EXPECT_THAT(Texts(page, "pre"), ElementsAre("training { seed: 7 }  # <b> & co\n"));
+  EXPECT_THAT(page.text, AllOf(HasSubstr("fear & <loathing>"), HasSubstr("Ses<3>"),
+                               HasSubstr("1 are used in no epoch")));
+}
+
+TEST(FormatPageTest, NeedsNothingElse) {
+  const std::string text = FormatPage({SampleRun()});
+  for (const char* outside : {"<script", "<link", "<img", "@import", "url(", "src=", "onload"}) {
+    EXPECT_THAT(text, Not(HasSubstr(outside)));
+  }
+  const XmlElement page = Parsed(text);
+  for (const XmlElement& link : FindAll(page, "a")) {
+    EXPECT_THAT(link.attributes.at("href"), testing::StartsWith("#"));
+  }
+}
+
+TEST(FormatPageTest, EveryPictureHasATitleAndADescription) {
+  const XmlElement page = Parsed(FormatPage({SampleRun(), SampleRun("other")}));
+  int pictures = 0;
+  for (const XmlElement& svg : FindAll(page, "svg")) {
+    if (svg.attributes.count("aria-hidden") > 0) continue;  // in a legend, whose text says it
+    ++pictures;
+    ASSERT_GE(svg.children.size(), 2u);
+    EXPECT_EQ(svg.children[0].tag, "title");
+    EXPECT_NE(svg.children[0].text, "");
+    EXPECT_EQ(svg.children[1].tag, "desc");
+    EXPECT_NE(svg.children[1].text, "");
+  }
+  EXPECT_EQ(pictures, static_cast<int>(FindAll(page, "figure").size()));
+}
+
+TEST(FormatPageTest, SeveralRunsAreComparedFirst) {
+  const std::vector<TrainingRun> runs = {SampleRun("one"), SampleRun("two"),
+                                         SampleRun("a <third> & run")};
+  const XmlElement page = Parsed(FormatPage(runs));
+  EXPECT_THAT(Texts(page, "h2"), ElementsAre("Comparison", "Run 1: runs/one", "Run 2: runs/two",
+                                             "Run 3: runs/a <third> & run"));
+  std::set<std::string> ids;
+  for (const XmlElement& section : FindAll(page, "section")) {
+    EXPECT_TRUE(ids.insert(section.attributes.at("id")).second) << section.attributes.at("id");
+  }
+  EXPECT_EQ(FindAll(page, "a").size(), 3u);
+  for (const XmlElement& link : FindAll(page, "a")) {
+    EXPECT_EQ(ids.count(link.attributes.at("href").substr(1)), 1u);
+  }
+  // A row for each run and each uncalibrated model.
+  const XmlElement table = FindAll(FindAll(page, "section")[0], "table")[0];
+  EXPECT_EQ(FindAll(table, "tr").size(), 7u);
+  EXPECT_THAT(page.text, HasSubstr("--config='runs/a <third> & run/config.textproto'"));
+}
+
+TEST(FormatPageTest, EqualRunsGiveEqualBytes) {
+  EXPECT_EQ(FormatPage({SampleRun(), SampleRun("b")}), FormatPage({SampleRun(), SampleRun("b")}));
+}
+
+// Of an older version, of another protocol, or unfinished.
+TEST(FormatPageTest, LeavesOutWhatARunLacks) {
+  TrainingRun run = SampleRun();
+  run.uncalibrated_epochs.clear();
+  run.timing.clear();
+  run.curriculum.reset();
+  run.summary->clear_uncalibrated();
+  run.summary->clear_train();
+  run.summary->clear_valid();
+  SplitReport& test = *run.summary->mutable_test();
+  test.clear_calibration();
+  test.clear_post_hoc();
+  test.clear_views();
+  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "h3"),
+              ElementsAre("Scores of the selected epoch", "Learning", "Class balance"));
+  test.Clear();
+  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "h3"),
+              ElementsAre("Scores of the selected epoch", "Learning"));
+  run.summary.reset();
+  const XmlElement page = Parsed(FormatPage({run, SampleRun()}));
+  EXPECT_THAT(page.text, HasSubstr("The run has not finished: there is no summary.json; 3 epochs"));
+  EXPECT_THAT(page.text, HasSubstr("not finished"));
+}
+
+TEST(FormatPageTest, NumbersThatAreNotFiniteStayOutOfThePictures) {
+  TrainingRun run = SampleRun();
+  run.epochs[1].set_total_loss(std::nan(""));
+  run.summary->mutable_test()->mutable_views(0)->set_mean_log_prob_rise(-INFINITY);
+  const std::string text = FormatPage({run});
+  Parsed(text);
+  EXPECT_THAT(text, Not(testing::ContainsRegex("=\"[^\"]*(nan|inf)[^a-z]")));
+}
+
+TEST(RemarksTest, NoneOnAGoodRun) { EXPECT_THAT(Remarks(SampleRun()), IsEmpty()); }
+
+TEST(RemarksTest, SaysWhatIsWrongWithTheScores) {
+  TrainingRun run = SampleRun();
+  run.summary->set_protocol("OFFICIAL (trains on train + valid; the test set selects the epoch)");
+  run.summary->set_selected_epoch(2);
+  SplitReport& test = *run.summary->mutable_test();
+  test.mutable_confusion(1)->set_predicted(1, 0);
+  test.set_weighted_f1(0.5);
+  test.mutable_calibration()->set_ece(0.07);
+  test.mutable_views(0)->set_share_surer_without(0.9);
+  run.summary->mutable_valid()->mutable_classes(0)->set_support(0);
+  EXPECT_THAT(Remarks(run),
+              UnorderedElementsAre(
+                  HasSubstr("the test set selected the epoch, so the test scores are optimistic"),
+                  HasSubstr("The last epoch was selected"),
+                  "Never predicted on the test split: fear & <loathing>.",
+                  HasSubstr("79.0 % on the validation and 50.0 % on the test split"),
+                  HasSubstr("calibration error rose from 6.00 % (uncalibrated) to 7.00 %"),
+                  HasSubstr("mean over sources, rose from 40.0 % (uncalibrated) to 55.0 %"),
+                  "The validation split has no utterance of: joy."));
+  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "li"), testing::SizeIs(7));
+}
+
+TEST(RemarksTest, FivePointsBetweenValidAndTestAreNotFar) {
+  TrainingRun run = SampleRun();
+  run.summary->mutable_test()->set_weighted_f1(0.75);
+  EXPECT_THAT(Remarks(run), IsEmpty());
+}
+
+TEST(ComparisonRemarksTest, WhatMayNotBeCompared) {
+  const TrainingRun one = SampleRun();
+  TrainingRun other = SampleRun();
+  EXPECT_THAT(ComparisonRemarks({one, other}), IsEmpty());
+  other.summary->set_protocol("OFFICIAL (...)");
+  EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The protocols differ")));
+  other = one;
+  other.summary->mutable_test()->mutable_classes(0)->set_support(4);
+  EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The test splits differ")));
+  other.summary->mutable_test()->mutable_classes(0)->set_name("anger");
+  EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The classes differ")));
+  other.summary->mutable_test()->mutable_classes()->RemoveLast();
+  EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The classes differ")));
+}
+
+}  // namespace
+}  // namespace cmerc
