@@ -181,11 +181,13 @@ TEST(TrainTest, ProfileChangesNothingButAddsATableAndATrace) {
   EXPECT_EQ(ReadFile(folder + "/profiled/metrics.jsonl"),
             ReadFile(folder + "/plain/metrics.jsonl"));
   for (const char* part : {"\nbatch ", "\nfull prediction ", "\npredictions of views ", "\nlosses ",
-                           "\nbackward ", "\noptimiser ", "\n  hypergraph ", "\nall "}) {
+                           "\nbackward ", "\noptimiser ", "\nall "}) {
     EXPECT_THAT(outcome.out, HasSubstr(part));
   }
+  // The table leaves out layers of less than 1 % of a step; the trace holds all.
   EXPECT_THAT(ReadFile(folder + "/profiled/trace.json"),
-              testing::StartsWith("{\"traceEvents\":[\n{\"name\":\"batch\""));
+              testing::AllOf(testing::StartsWith("{\"traceEvents\":[\n{\"name\":\"batch\""),
+                             HasSubstr("\n{\"name\":\"hypergraph\"")));
 }
 
 TEST(TrainTest, AProfileNeedsASecondStep) {
