@@ -10,7 +10,7 @@ namespace {
 
 constexpr double kBarHeight = 14;
 constexpr double kGroupGap = 8;
-constexpr double kCharacterWidth = 6.8;  // a wide guess: no text measures itself here
+constexpr double kCharacterWidth = 7.6;  // a wide guess: no text measures itself here
 constexpr size_t kLongestLabel = 18;
 // For the number at the end of a bar.
 constexpr double kNumberWidth = 52;
@@ -19,7 +19,7 @@ constexpr double kNumberWidth = 52;
 
 std::string DrawBarChart(const BarChart& chart) {
   size_t longest = 0;
-  double low = 0, high = 0;
+  double low = 0, high = chart.reach;
   for (const BarGroup& group : chart.groups) {
     longest = std::max(longest, std::min(CharacterCount(group.label), kLongestLabel));
     for (const double value : group.values) {

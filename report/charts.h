@@ -54,6 +54,8 @@ struct BarChart {
   std::vector<std::string> series;
   std::vector<BarGroup> groups;
   Numbers numbers = Numbers::kPlain;
+  // At least as far as this goes the room of a bar: charts of the same reach have the same scale.
+  double reach = 0;
 };
 std::string DrawBarChart(const BarChart& chart);
 

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "report/charts.h"
 #include "report/figure.h"
 #include "report/remarks.h"
@@ -67,9 +69,11 @@ std::string DrawTestScores(const std::vector<TrainingRun>& runs) {
 // A chart for each source of evidence, a bar in it for each run.
 std::string DrawSurerWithout(const std::vector<TrainingRun>& runs) {
   std::vector<std::string> views;
+  double most = 0;
   for (const TrainingRun& run : runs) {
     if (!run.summary.has_value()) continue;
     for (const ViewReport& view : run.summary->test().views()) {
+      most = std::fmax(most, view.share_surer_without());
       if (std::find(views.begin(), views.end(), view.view()) == views.end()) {
         views.push_back(view.view());
       }
@@ -78,12 +82,14 @@ std::string DrawSurerWithout(const std::vector<TrainingRun>& runs) {
   std::string charts;
   for (const std::string& name : views) {
     BarChart chart;
-    chart.heading = {absl::StrCat("Surer of the true class without: ", name),
-                     "Bars: the share of utterances whose true class is more probable without this "
-                     "source of evidence, for each run."};
+    chart.heading = {
+        absl::StrCat("True class: share surer without ", absl::StrReplaceAll(name, {{"_", " "}})),
+        "Bars: the share of utterances whose true class is more probable without this "
+        "source of evidence, for each run."};
     chart.row_label = "run";
     chart.series = {""};
     chart.numbers = Numbers::kPercent;
+    chart.reach = most;
     for (size_t i = 0; i < runs.size(); ++i) {
       if (!runs[i].summary.has_value()) continue;
       for (const ViewReport& view : runs[i].summary->test().views()) {

@@ -146,6 +146,18 @@ std::string FormatLearning(const TrainingRun& run) {
       [](const EpochReport& report) { return Selecting(report).loss(); }, &total);
   html.Append(DrawLineChart(total));
   for (int i = 0; i < run.epochs[0].losses_size(); ++i) html.Append(DrawLoss(run, i));
+  if (Selecting(run.epochs[0]).has_calibration()) {
+    const auto ece = [](const EpochReport& report) {
+      return Selecting(report).calibration().ece();
+    };
+    LineChart chart = OverEpochs(run);
+    chart.heading = {absl::StrCat("ECE, ", SelectingName(run)),
+                     "Lines: the expected calibration error over epochs."};
+    chart.numbers = Numbers::kPercent;
+    AddSeries(ModelName(run), run.epochs, ece, &chart);
+    AddSeries("uncalibrated", run.uncalibrated_epochs, ece, &chart);
+    html.Append(DrawLineChart(chart));
+  }
   return html.Finish();
 }
 

@@ -9,7 +9,7 @@
 namespace cmerc {
 namespace {
 
-constexpr double kCharacterWidth = 6.8;  // as wide as text gets
+constexpr double kCharacterWidth = 7.6;  // as wide as text gets
 constexpr size_t kLongestLabel = 12;
 // Counts and names do not fit into less.
 constexpr double kSmallestCellWithText = 22;

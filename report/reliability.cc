@@ -54,7 +54,7 @@ std::string DrawReliability(const ReliabilityDiagram& diagram) {
     DrawBox({x, frame.Y(bin.accuracy), width, frame.bottom - frame.Y(bin.accuracy)}, "fill s0",
             tooltip, &svg);
     DrawBox({x, frame.Y(bin.accuracy), width, frame.Y(bin.confidence) - frame.Y(bin.accuracy)},
-            "gap", tooltip, &svg);
+            bin.confidence > bin.accuracy ? "gap" : "gap under", tooltip, &svg);
     const double share = static_cast<double>(bin.utterances) / most * kStripHeight;
     DrawBox({x, strip_bottom - share, width, share}, "fill s5", tooltip, &svg);
   }
@@ -67,7 +67,8 @@ std::string DrawReliability(const ReliabilityDiagram& diagram) {
            &svg);
   return FormatFigure(diagram.heading.caption, svg.Finish(),
                       {{"fill s0", "accuracy", true},
-                       {"gap", "distance to mean confidence", true},
+                       {"gap", "surer than right, on average", true},
+                       {"gap under", "less sure than right", true},
                        {"mark", "ideal"}},
                       numbers);
 }

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace cmerc {
@@ -23,12 +24,16 @@ namespace {
 constexpr char kRemedy[] = "name a folder that `cmerc train` has written, or repeat the run";
 
 absl::StatusOr<std::string> Contents(const std::string& path) {
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder, not a file; ", kRemedy));
+  }
   errno = 0;
   std::ifstream in(path, std::ios::binary);
   std::string text;
   if (in) text.assign(std::istreambuf_iterator<char>(in), {});
   if (in.good() || in.eof()) return text;
-  const int error = errno != 0 ? errno : EISDIR;
+  const int error = errno != 0 ? errno : EIO;
   const absl::StatusCode code = error == ENOENT || error == ENOTDIR ? absl::StatusCode::kNotFound
                                 : error == EACCES ? absl::StatusCode::kPermissionDenied
                                                   : absl::StatusCode::kInvalidArgument;
@@ -72,9 +77,15 @@ class LineStream final : public google::protobuf::io::ZeroCopyInputStream {
   int line_ = 0;
 };
 
-// What Protobuf says, on one line and without the text around it.
-std::string FirstLine(absl::string_view message) {
-  return std::string(absl::StripAsciiWhitespace(message.substr(0, message.find('\n'))));
+// What Protobuf says, on one line and without the text around it. Of a value that does not fit its
+// field it says "(field): ...", but only after it has read the whole file.
+std::string FirstLine(absl::string_view message, bool* names_a_field) {
+  message = absl::StripAsciiWhitespace(message.substr(0, message.find('\n')));
+  absl::ConsumeSuffix(&message, ".");
+  const size_t end = message.find("): ");
+  *names_a_field = absl::ConsumePrefix(&message, "(") && end != absl::string_view::npos;
+  if (!*names_a_field) return std::string(message);
+  return absl::StrCat(message.substr(0, end - 1), message.substr(end));
 }
 
 // `line`: of the file, when `text` is one of its lines; 0 when it is the whole file.
@@ -97,8 +108,10 @@ absl::Status FromJson(const std::string& path, absl::string_view text, int line,
       resolver.get(), absl::StrCat("type.googleapis.com/", descriptor->full_name()), &input,
       &output, options);
   if (!status.ok()) {
-    return Malformed(place(line > 0 ? line : input.line()),
-                     FirstLine({status.message().data(), status.message().size()}));
+    bool names_a_field = false;
+    const std::string problem =
+        FirstLine({status.message().data(), status.message().size()}, &names_a_field);
+    return Malformed(place(line > 0 || names_a_field ? line : input.line()), problem);
   }
   if (!message->ParseFromString(wire)) return Malformed(place(line), "not a report of this kind");
   return absl::OkStatus();

@@ -46,7 +46,7 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
         overflow-wrap: normal; }
 th, td { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid var(--grid);
          white-space: nowrap; }
-.long { white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
+.long { white-space: normal; min-width: 12rem; text-align: left; overflow-wrap: anywhere; }
 thead th { color: var(--faint); font-weight: 600; vertical-align: bottom; }
 th:first-child { text-align: left; font-weight: 600; }
 .remarks { background: var(--warn); border-left: 4px solid var(--warn-edge); padding: 0.5rem 1rem;
@@ -71,7 +71,8 @@ svg .inverse { fill: var(--inverse); }
 .fill { fill: var(--c); }
 .heat { fill: var(--heat); }
 .dot { fill: var(--c); fill-opacity: 0.5; }
-.gap { fill: var(--c1); fill-opacity: 0.45; }
+.gap { fill: var(--c1); fill-opacity: 0.5; }
+.under { fill: var(--c2); fill-opacity: 1; }
 .line.mark { stroke: var(--faint); stroke-width: 1.5; }
 figure svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .cell { fill: none; stroke: var(--grid); stroke-width: 1; }
@@ -90,11 +91,12 @@ figure svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { max-width: none; padding: 0; font-size: 11pt; }
   .figures { grid-template-columns: repeat(2, 1fr); }
   figure, tr, .remarks { break-inside: avoid; }
-  h2, h3, h4 { break-after: avoid; }
+  h2, h3, h4, h3 + p { break-after: avoid; }
   figure details, nav { display: none; }
   .scroll { overflow: visible; }
   table { font-size: 8pt; }
-  th, td { padding: 0.15rem 0.3rem; }
+  th, td { padding: 0.15rem 0.3rem; white-space: normal; }
+  .long { min-width: 0; }
 }
 )css";
 

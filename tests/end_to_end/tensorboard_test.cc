@@ -40,7 +40,7 @@ std::vector<std::string> Timeless(const std::string& run) {
 TEST(TensorboardTest, ScalarsAreThoseOfTheMetrics) {
   const std::string folder = NewFolder();
   Train(folder, {"--tensorboard", "--set=training { epochs: 2 compare_uncalibrated: true }"});
-  for (const std::string run : {folder + "/run", folder + "/run/uncalibrated"}) {
+  for (const std::string& run : {folder + "/run", folder + "/run/uncalibrated"}) {
     std::map<std::pair<int64_t, std::string>, float> scalars;
     std::set<std::string> gradients;
     for (const tensorboard::Event& event : ReadEvents(EventFileIn(run))) {

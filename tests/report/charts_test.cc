@@ -26,6 +26,11 @@ XmlElement Parsed(const std::string& figure) {
   return root.ok() ? *root : XmlElement();
 }
 
+// What a mark says when it is pointed at.
+std::string Tooltip(const XmlElement& mark) {
+  return mark.children.empty() ? "" : mark.children[0].text;
+}
+
 std::vector<std::string> Row(const XmlElement& figure, size_t row) {
   std::vector<std::string> cells;
   const std::vector<XmlElement> rows = FindAll(figure, "tr");
@@ -61,16 +66,16 @@ TEST(LineChartTest, LinesRunThroughTheirValues) {
   ASSERT_EQ(dots.size(), 2u);
   EXPECT_EQ(dots[1].number("cx"), kFrame.right);
   EXPECT_EQ(dots[1].number("cy"), kFrame.bottom);
-  EXPECT_EQ(dots[1].text, "valid, epoch 2: 0");
+  EXPECT_EQ(Tooltip(dots[1]), "valid, epoch 2: 0");
   const std::vector<XmlElement> marks = FindAll(figure, "line", "mark");
   ASSERT_EQ(marks.size(), 1u);
   EXPECT_EQ(marks[0].number("x1"), kFrame.right);
-  EXPECT_EQ(marks[0].text, "selected");
+  EXPECT_EQ(Tooltip(marks[0]), "selected");
 }
 
 TEST(LineChartTest, HasATitleADescriptionALegendAndItsNumbers) {
   const XmlElement figure = Parsed(DrawLineChart(TwoLines()));
-  const XmlElement& svg = FindAll(figure, "svg")[0];
+  const XmlElement svg = FindAll(figure, "svg")[0];
   EXPECT_EQ(svg.attributes.at("role"), "img");
   EXPECT_EQ(svg.children[0].tag, "title");
   EXPECT_EQ(svg.children[0].text, "Loss");
@@ -134,7 +139,7 @@ TEST(PointChartTest, ADotPerPoint) {
   EXPECT_EQ(dots[0].number("cy"), kFrame.bottom);
   EXPECT_EQ(dots[1].number("cx"), kFrame.right);
   EXPECT_EQ(dots[1].number("cy"), kFrame.top);
-  EXPECT_EQ(dots[1].text, "Ses<2>: 1");
+  EXPECT_EQ(Tooltip(dots[1]), "Ses<2>: 1");
   EXPECT_THAT(figure.text, HasSubstr("up: difficulty"));
 }
 
@@ -147,8 +152,8 @@ TEST(BarChartTest, BarsBeginAtZero) {
   const XmlElement figure = Parsed(DrawBarChart(chart));
   const std::vector<XmlElement> first = FindAll(figure, "rect", "fill s0");
   const std::vector<XmlElement> second = FindAll(figure, "rect", "fill s1");
-  ASSERT_EQ(first.size(), 2u);
-  ASSERT_EQ(second.size(), 1u);
+  ASSERT_EQ(first.size(), 3u);  // the last is in the legend
+  ASSERT_EQ(second.size(), 2u);
   const double zero = second[0].number("x");
   // The bar of -1 ends where that of 1 begins, and is as long.
   EXPECT_NEAR(first[0].number("x") + first[0].number("width"), zero, 0.11);  // two roundings
@@ -158,8 +163,21 @@ TEST(BarChartTest, BarsBeginAtZero) {
   // One below the other, the second group below the first.
   EXPECT_LT(first[0].number("y"), second[0].number("y"));
   EXPECT_LT(second[0].number("y"), first[1].number("y"));
-  EXPECT_EQ(first[0].text, "text, calibrated: -1");
+  EXPECT_EQ(Tooltip(first[0]), "text, calibrated: -1");
   EXPECT_THAT(Row(figure, 2), ElementsAre("audio", "0.5", "-"));
+}
+
+TEST(BarChartTest, EqualReachIsTheSameScale) {
+  BarChart chart;
+  chart.series = {"a"};
+  chart.groups = {{"x", {0.2}}};
+  chart.reach = 0.8;
+  const double short_bar =
+      FindAll(Parsed(DrawBarChart(chart)), "rect", "fill s0")[0].number("width");
+  chart.groups = {{"x", {0.4}}};
+  const double long_bar =
+      FindAll(Parsed(DrawBarChart(chart)), "rect", "fill s0")[0].number("width");
+  EXPECT_NEAR(long_bar, 2 * short_bar, 0.15);  // three roundings to a tenth
 }
 
 TEST(BarChartTest, EverythingLiesInThePicture) {
@@ -168,6 +186,7 @@ TEST(BarChartTest, EverythingLiesInThePicture) {
   chart.groups = {{"a name that is far too long for the edge of a picture", {-0.001}},
                   {"b", {123456}}};
   const XmlElement figure = Parsed(DrawBarChart(chart));
+  ASSERT_EQ(FindAll(figure, "rect").size(), 2u);
   for (const XmlElement& bar : FindAll(figure, "rect")) {
     EXPECT_GE(bar.number("x"), 0);
     EXPECT_LE(bar.number("x") + bar.number("width"), kPictureWidth);
@@ -189,8 +208,8 @@ TEST(MatrixTest, ShadesByTheShareOfTheRow) {
   EXPECT_EQ(cells[0].attributes.at("fill-opacity"), "0.80");
   EXPECT_EQ(cells[1].attributes.at("fill-opacity"), "0.20");
   EXPECT_EQ(cells[2].attributes.at("fill-opacity"), "0.00");
-  EXPECT_EQ(cells[0].text, "joy predicted as joy: 4, 80.0 %");
-  EXPECT_EQ(cells[1].text, "joy predicted as fear & <loathing>: 1, 20.0 %");
+  EXPECT_EQ(Tooltip(cells[0]), "joy predicted as joy: 4, 80.0 %");
+  EXPECT_EQ(Tooltip(cells[1]), "joy predicted as fear & <loathing>: 1, 20.0 %");
   // A row of the matrix is a row of the picture.
   EXPECT_EQ(cells[0].number("y"), cells[1].number("y"));
   EXPECT_EQ(cells[0].number("x"), cells[2].number("x"));
@@ -218,10 +237,12 @@ TEST(ReliabilityTest, BarsAreAccuracyAndGapsReachTheConfidence) {
   diagram.bins = {{0, 0, 0}, {1, 0.3, 0.5}, {0, 0, 0}, {3, 0.875, 0.25}};
   const XmlElement figure = Parsed(DrawReliability(diagram));
   const std::vector<XmlElement> bars = FindAll(figure, "rect", "fill s0");
-  const std::vector<XmlElement> gaps = FindAll(figure, "rect", "gap");
+  const std::vector<XmlElement> over = FindAll(figure, "rect", "gap");
+  const std::vector<XmlElement> under = FindAll(figure, "rect", "gap under");
   const std::vector<XmlElement> shares = FindAll(figure, "rect", "fill s5");
-  ASSERT_EQ(bars.size(), 2u);  // no bar for an empty bin
-  ASSERT_EQ(gaps.size(), 2u);
+  ASSERT_EQ(bars.size(), 3u);  // no bar for an empty bin; the third is in the legend
+  ASSERT_EQ(over.size(), 2u);  // the second is in the legend
+  ASSERT_EQ(under.size(), 2u);
   ASSERT_EQ(shares.size(), 2u);
   // The frame is 200 high and 304 wide from 46, four bins of 76.
   EXPECT_EQ(bars[0].number("x"), 46 + 76 + 0.5);
@@ -231,10 +252,10 @@ TEST(ReliabilityTest, BarsAreAccuracyAndGapsReachTheConfidence) {
   EXPECT_EQ(bars[1].number("height"), 50);
   EXPECT_EQ(bars[1].number("y"), 210 - 50);
   // Surer than right: the gap stands on the bar. Less sure: it hangs in it.
-  EXPECT_EQ(gaps[1].number("y") + gaps[1].number("height"), bars[1].number("y"));
-  EXPECT_EQ(gaps[1].number("height"), 125);
-  EXPECT_EQ(gaps[0].number("y"), bars[0].number("y"));
-  EXPECT_EQ(gaps[0].number("height"), 40);
+  EXPECT_EQ(over[0].number("y") + over[0].number("height"), bars[1].number("y"));
+  EXPECT_EQ(over[0].number("height"), 125);
+  EXPECT_EQ(under[0].number("y"), bars[0].number("y"));
+  EXPECT_EQ(under[0].number("height"), 40);
   EXPECT_NEAR(shares[0].number("height") * 3, shares[1].number("height"), 0.2);
   EXPECT_THAT(Row(figure, 1), ElementsAre("0.000 to 0.250", "0", "-", "-"));
   EXPECT_THAT(Row(figure, 4), ElementsAre("0.750 to 1.000", "3", "0.875", "0.250"));

@@ -54,17 +54,18 @@ TEST(FormatPageTest, EverySectionOfARun) {
                                              "Curriculum", "Class balance", "Time and memory"));
   EXPECT_THAT(
       Texts(page, "figcaption"),
-      ElementsAre(
-          "Confusion, test split", "Confusion, test split, uncalibrated", "Weighted F1", "Accuracy",
-          "Loss: weighted sum", "Loss: Nll", "Loss: CalibrationRanking", "all evidence: ECE 5.0 %",
-          "after temperature scaling: ECE 4.0 %", "without text: ECE 20.0 %",
-          "without same speaker: ECE 10.0 %", "all evidence: ECE 6.0 %", "without text: ECE 20.0 %",
-          "without same speaker: ECE 10.0 %", "True class: share surer without it",
-          "True class: mean rise of log-probability without it",
-          "Predicted class: share surer without it",
-          "Predicted class: mean rise of log-probability without it",
-          "When each conversation joins (up: difficulty)", "Length and difficulty (up: difficulty)",
-          "Conversations trained on", "Share of each class", "Seconds per epoch"));
+      ElementsAre("Confusion, test split", "Confusion, test split, uncalibrated", "Weighted F1",
+                  "Accuracy", "Loss: weighted sum", "Loss: Nll", "Loss: CalibrationRanking",
+                  "ECE, valid", "all evidence: ECE 5.0 %", "after temperature scaling: ECE 4.0 %",
+                  "without text: ECE 20.0 %", "without same speaker: ECE 10.0 %",
+                  "all evidence: ECE 6.0 %", "without text: ECE 20.0 %",
+                  "without same speaker: ECE 10.0 %", "True class: share surer without it",
+                  "True class: mean rise of log-probability without it",
+                  "Predicted class: share surer without it",
+                  "Predicted class: mean rise of log-probability without it",
+                  "When each conversation joins (up: difficulty)",
+                  "Length and difficulty (up: difficulty)", "Conversations trained on",
+                  "Share of each class", "Seconds per epoch"));
   EXPECT_THAT(Texts(page, "dd"),
               ElementsAre("HELD_OUT (the validation split selects the epoch)", "7",
                           "M3Net, 1234 parameters", "2 of 3", "cmerc 0.1; libtorch 1.13.1",
@@ -128,6 +129,7 @@ TEST(FormatPageTest, EqualRunsGiveEqualBytes) {
 TEST(FormatPageTest, LeavesOutWhatARunLacks) {
   TrainingRun run = SampleRun();
   run.uncalibrated_epochs.clear();
+  for (EpochReport& epoch : run.epochs) epoch.mutable_valid()->clear_calibration();
   run.timing.clear();
   run.curriculum.reset();
   run.summary->clear_uncalibrated();

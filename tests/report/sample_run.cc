@@ -96,7 +96,8 @@ std::string WriteSampleRun(const std::string& name) {
     const std::string report = absl::StrCat(
         "epoch: ", epoch, " conversations: ", 2 + epoch,
         " steps: 2 total_loss: ", 1.0 / (1 + epoch), " train_accuracy: 0.7 train_weighted_f1: 0.6",
-        " valid {", kSplit, "} losses { loss: 'cmerc.NllOptions' value: 0.75 } ");
+        " valid {", kSplit,
+        " calibration { ece: 0.1 } } losses { loss: 'cmerc.NllOptions' value: 0.75 } ");
     absl::StrAppend(&plain_metrics, ToJson(Parsed<EpochReport>(report), false), "\n");
     absl::StrAppend(
         &metrics,
