@@ -193,16 +193,16 @@ size_t JsonCursor::NumberEnd() const {
     while (end < text_.size() && IsDigit(text_[end])) ++end;
     return end - begin;
   };
-  const auto skip = [&](absl::string_view any) {
-    const bool found = end < text_.size() && any.find(text_[end]) != absl::string_view::npos;
-    if (found) ++end;
-    return found;
+  const auto skip = [&](char c) {
+    if (end >= text_.size() || text_[end] != c) return false;
+    ++end;
+    return true;
   };
-  skip("-");
-  if (!skip("0") && digits() == 0) return absl::string_view::npos;
-  if (skip(".") && digits() == 0) return absl::string_view::npos;
-  if (skip("eE")) {
-    skip("+-");
+  skip('-');
+  if (!skip('0') && digits() == 0) return absl::string_view::npos;
+  if (skip('.') && digits() == 0) return absl::string_view::npos;
+  if (skip('e') || skip('E')) {
+    if (!skip('+')) skip('-');
     if (digits() == 0) return absl::string_view::npos;
   }
   return end;

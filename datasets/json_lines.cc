@@ -255,20 +255,25 @@ std::string ConversationToJson(const ConversationRecord& record) {
 
 absl::StatusOr<bool> JsonLinesReader::ReadLine() {
   text_.clear();
-  std::streambuf* buffer = in_.rdbuf();
-  constexpr int kEnd = std::char_traits<char>::eof();
-  int c = buffer->sgetc();
-  if (c == kEnd) return false;
-  ++line_;
+  bool is_there = false;
   bool too_long = false;
-  for (; c != kEnd && c != '\n'; c = buffer->snextc()) {
-    if (text_.size() < kMaxLineBytes) {
-      text_.push_back(static_cast<char>(c));
-    } else {
-      too_long = true;
+  for (bool goes_on = true; goes_on;) {
+    std::array<char, 1 << 16> piece;
+    in_.getline(piece.data(), piece.size());
+    auto size = static_cast<size_t>(in_.gcount());
+    goes_on = in_.fail() && !in_.eof() && size == piece.size() - 1;
+    if (in_.bad() || (in_.fail() && !in_.eof() && !goes_on)) {
+      return absl::UnavailableError(
+          absl::StrCat(name_, ": cannot be read after line ", line_, "; is the disk all right?"));
     }
+    is_there = is_there || size > 0;
+    if (in_.good()) --size;  // the newline
+    if (goes_on) in_.clear();
+    too_long = too_long || text_.size() + size > kMaxLineBytes;
+    if (!too_long) text_.append(piece.data(), size);
   }
-  if (c == '\n') buffer->sbumpc();
+  if (!is_there) return false;
+  ++line_;
   if (!too_long) return true;
   return absl::InvalidArgumentError(absl::StrCat(name_, ", line ", line_, ": is longer than ",
                                                  kMaxLineBytes >> 20,
@@ -277,13 +282,7 @@ absl::StatusOr<bool> JsonLinesReader::ReadLine() {
 
 absl::StatusOr<std::optional<ConversationRecord>> JsonLinesReader::Next() {
   while (true) {
-    absl::StatusOr<bool> found;
-    try {
-      found = ReadLine();
-    } catch (const std::ios_base::failure& failure) {  // the C++ library's files throw it
-      return absl::UnavailableError(
-          absl::StrCat(name_, ": cannot be read after line ", line_, ": ", failure.what()));
-    }
+    const absl::StatusOr<bool> found = ReadLine();
     if (!found.ok()) return found.status();
     if (!*found) return std::nullopt;
     absl::string_view text = text_;

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <random>
 #include <sstream>
@@ -319,6 +320,32 @@ TEST(JsonLinesReaderTest, GoesOnBehindBadLines) {
     ASSERT_TRUE(end.ok());
     EXPECT_FALSE(end->has_value());
   }
+}
+
+// Lines are read in pieces of 64 KiB.
+TEST(JsonLinesReaderTest, LinesOfAnyLength) {
+  for (const size_t size : {65534, 65535, 65536, 131069, 131070, 131071, 300000}) {
+    for (const char* end : {"", "\n", "\n\n"}) {
+      std::string line = kGood;
+      line.insert(1, std::string(size - line.size(), ' '));
+      std::istringstream in(absl::StrCat(line, "\n", line, end));
+      JsonLinesReader reader(in, "x");
+      for (const int64_t number : {1, 2}) {
+        const auto record = reader.Next();
+        ASSERT_TRUE(record.ok() && record->has_value()) << size << " " << record.status();
+        EXPECT_EQ(reader.line(), number) << size;
+      }
+      const auto last = reader.Next();
+      ASSERT_TRUE(last.ok()) << size << " " << last.status();
+      EXPECT_FALSE(last->has_value());
+    }
+  }
+}
+
+TEST(JsonLinesReaderTest, AStreamThatFails) {
+  std::ifstream in(testing::TempDir());  // a folder: opens, but cannot be read
+  JsonLinesReader reader(in, "folder");
+  EXPECT_EQ(reader.Next().status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST(JsonLinesReaderTest, AnEmptyFileHasNoConversations) {
