@@ -96,7 +96,7 @@ TEST(ReadRunTest, SaysWhereAFileIsBroken) {
       {"summary.json",
        "\"seed\": \"7\"",
        "\"seed\": \"-7\"",
-       {"summary.json: seed: invalid value \"-7\""}},
+       {"summary.json: ", "seed: invalid value \"-7\""}},
       {"summary.json",
        "\"support\": 2",
        "\"support\": -2",

@@ -61,6 +61,7 @@ class BrokenDataset final : public Dataset {
                         {Has(Options::REPEATS_A_MODALITY) ? "text" : "audio", 2, 1}};
     info_.class_names = {"glad", "sad"};
     info_.num_speakers = 2;
+    info_.speaker_names = {"Ann", Has(Options::REPEATS_A_SPEAKER) ? "Ann" : "Bob"};
     if (Has(Options::SPLITS_OVERLAP)) test_.push_back(0);
     if (Has(Options::UNION_INCOMPLETE)) train_and_valid_.pop_back();
     // Labels are 0, 1, 0, ...: conversations 0, 1 and 2 have lengths of 2, 3 and 4.

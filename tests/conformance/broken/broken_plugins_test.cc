@@ -242,6 +242,7 @@ const std::vector<Expectation>& Expectations() {
       {"dataset", "REPEATS_AN_ID", "ConversationsFitTheInfo", "its id is another's"},
       {"dataset", "OTHER_FEATURES_EACH_TIME", "GivesTheSameConversationsAgain", "conversation 0"},
       {"dataset", "REPEATS_A_MODALITY", "InfoIsComplete", "two modalities are text"},
+      {"dataset", "REPEATS_A_SPEAKER", "SpeakersHaveOneNameEachOrNone", "speaker_names"},
   };
   return *expectations;
 }
