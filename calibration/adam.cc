@@ -77,7 +77,7 @@ Tensor Adam::step(LossClosure closure) {
              parameter.numel(), parameter.data_ptr<float>(), state.exp_avg().data_ptr<float>(),
              state.exp_avg_sq().data_ptr<float>());
       parameter.unsafeGetTensorImpl()->bump_version();  // it was written to
-      parameter.mutable_grad().reset();
+      if (!keep_gradients_) parameter.mutable_grad().reset();
     }
   }
   return loss;

@@ -12,10 +12,16 @@ class Adam final : public torch::optim::Adam {
  public:
   using torch::optim::Adam::Adam;
 
+  // Whether the steps from now on leave the gradients in place, for who wants to look at them.
+  void KeepGradients(bool keep) { keep_gradients_ = keep; }
+
   // Frees the gradients, so that the next backward pass need not add to zeros. A parameter that has
   // been stepped before and has no gradient now is stepped with a gradient of 0, as it would be
   // after zero_grad().
   torch::Tensor step(LossClosure closure = nullptr) override;
+
+ private:
+  bool keep_gradients_ = false;
 };
 
 }  // namespace cmerc

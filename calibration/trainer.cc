@@ -100,8 +100,8 @@ void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) 
 
 // Of `timing` the slowest step is set.
 absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& live,
-                                       Backbone* snapshot, torch::optim::Optimizer& optimizer,
-                                       Profiler* profiler, TimingReport* timing) {
+                                       Backbone* snapshot, Adam& optimizer, Profiler* profiler,
+                                       TimingReport* timing) {
   const TrainingConfig& training = stage.config.training();
   std::vector<int64_t> conversations = stage.curriculum.Conversations(epoch);
   Order(training, conversations);
@@ -128,6 +128,8 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
     // The first step allocates what later ones find.
     if (profiler != nullptr && step == 1) profiler->Start();
     if (profiler != nullptr && step == 1 + kProfiledSteps) profiler->Stop();
+    // The event file shows the last step's.
+    optimizer.KeepGradients(stage.options.tensorboard && step + 1 == steps);
     const auto start = std::chrono::steady_clock::now();
     const Batch batch = [&] {
       const ProfileScope scope("batch");
@@ -256,6 +258,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     timing.set_total_seconds(Rounded(SecondsSince(start)));
     timing.set_peak_memory_bytes(PeakMemoryBytes());
     if (written.ok()) written = (*log)->WriteEpoch(*report, timing, **live);
+    (*live)->zero_grad(/*set_to_none=*/true);
     if (!written.ok()) return written;
     std::cout
         << absl::StrFormat(

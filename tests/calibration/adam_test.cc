@@ -44,6 +44,18 @@ TEST(AdamTest, StepsAsLibTorchDoes) {
   }
 }
 
+TEST(AdamTest, KeepsGradientsWhenAsked) {
+  Tensor parameter = torch::ones({2}).requires_grad_();
+  Adam optimizer(std::vector<Tensor>{parameter}, torch::optim::AdamOptions(1));
+  parameter.mutable_grad() = torch::full({2}, 3.0f);
+  optimizer.KeepGradients(true);
+  optimizer.step();
+  EXPECT_TRUE(parameter.grad().equal(torch::full({2}, 3.0f)));
+  optimizer.KeepGradients(false);
+  optimizer.step();
+  EXPECT_FALSE(parameter.grad().defined());
+}
+
 TEST(AdamTest, AWrittenParameterHasANewVersion) {
   Tensor parameter = torch::ones({2}).requires_grad_();
   Adam optimizer(std::vector<Tensor>{parameter}, torch::optim::AdamOptions(1));
