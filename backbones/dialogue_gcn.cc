@@ -34,6 +34,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "backbones/dialogue_gcn.pb.h"
+#include "backbones/dropout.h"
 #include "backbones/matching_attention.h"
 #include "backbones/packing.h"
 #include "backbones/recurrent.h"
@@ -175,7 +176,7 @@ class DialogueGcn final : public Backbone {
                          .bmm(nodes)
                    : nodes);
     const Tensor features = torch::relu(linear_->forward(rows));
-    const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(head_->forward(dropped), 1), features};
   }
 

@@ -29,6 +29,7 @@
 #include "absl/strings/str_join.h"
 #include "backbones/dialogue_recurrence.h"
 #include "backbones/dialogue_rnn.pb.h"
+#include "backbones/dropout.h"
 #include "backbones/memo.h"
 #include "backbones/packing.h"
 #include "core/backbone.h"
@@ -213,7 +214,7 @@ class DialogueRnn final : public Backbone {
       contexts.push_back(
           batch.context.masked_select(valid.unsqueeze(2).logical_and(valid.unsqueeze(1))));
     }
-    const Tensor emotions = torch::dropout(
+    const Tensor emotions = Dropout(
         RunDialogueRecurrence(WithQueries(torch::cat(inputs)),
                               {cells_[0]->state_weights(), cells_[1]->state_weights()},
                               {torch::cat(lengths), torch::cat(speakers), torch::cat(contexts)},
@@ -285,7 +286,7 @@ class DialogueRnn final : public Backbone {
       rows = packing.Pack(alpha.bmm(memory));
     }
     const Tensor features = torch::relu(linear_->forward(rows));
-    const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(head_->forward(dropped), 1), features};
   }
 

@@ -22,6 +22,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backbones/dropout.h"
 #include "backbones/gru.pb.h"
 #include "backbones/matching_attention.h"
 #include "backbones/packing.h"
@@ -104,7 +105,7 @@ class Gru final : public Backbone {
       rows = padded ? packing.Pack(encoded) : encoded;
     }
     const Tensor features = torch::relu(linear_->forward(rows));
-    const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(head_->forward(dropped), 1), features};
   }
 

@@ -1,21 +1,17 @@
 #include "backbones/hypergraph.h"
 
-#include <ATen/Parallel.h>
-#include <torch/csrc/autograd/custom_function.h>
-
 #include <algorithm>
-#include <vector>
 
+#include "backbones/scratch.h"
 #include "profile/scope.h"
 
 namespace cmerc {
 namespace {
 
 using torch::Tensor;
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
+using Conversation = ConversationBlocks::Conversation;
 
-constexpr float kNegativeSlope = 0.01F;
+const HypergraphKernels& Kernels() { return *FindHypergraphKernels(BestInstructionSet()); }
 
 // 1 / x, and 0 (with a gradient of 0, not NaN) where x is 0.
 Tensor ReciprocalOrZero(const Tensor& x) {
@@ -28,184 +24,29 @@ Tensor ConversationOfRows(const Packing& packing) {
   return torch::repeat_interleave(packing.lengths());
 }
 
-// Everything a layer reads, as plain memory. Conversation b has the rows starts[b] to starts[b + 1]
-// of each modality.
-struct Layer {
-  int64_t num_modalities, num_rows, width;  // M, N, H
-  std::vector<int64_t> starts;              // [B + 1]
-  const float* nodes;                       // [M, N, H]
-  const float* modality;                    // [M, B]
-  const float* utterance;                   // [N]
-  const float* node;                        // [M, N]
+// What layer l leaves of a conversation.
+GraphRows<float> ResultOf(const Tensor& kept, const Conversation& c, int64_t l) {
+  return RowsIn(kept.data_ptr<float>() + l * kept.stride(0), kept.size(1), kept.size(2),
+                kept.size(3))
+      .From(c.first_row);
+}
 
-  Layer(const Tensor& x, const Tensor& lengths, const Tensor& of_modality,
-        const Tensor& of_utterance, const Tensor& of_node)
-      : num_modalities(x.size(0)),
-        num_rows(x.size(1)),
-        width(x.size(2)),
-        starts(1, 0),
-        nodes(x.data_ptr<float>()),
-        modality(of_modality.data_ptr<float>()),
-        utterance(of_utterance.data_ptr<float>()),
-        node(of_node.data_ptr<float>()) {
-    const int64_t* length = lengths.data_ptr<int64_t>();
-    for (int64_t b = 0; b < lengths.size(0); ++b) starts.push_back(starts.back() + length[b]);
+// Of a conversation: one number per modality and utterance. all [M, N].
+template <typename T>
+GraphRows<T> NumbersOf(const Tensor& all, const Conversation& c) {
+  GraphRows<T> rows{{}, 1};
+  for (int64_t k = 0; k < all.size(0); ++k) {
+    rows.first.push_back(all.data_ptr<float>() + k * all.size(1) + c.first_row);
   }
+  return rows;
+}
 
-  int64_t num_conversations() const { return static_cast<int64_t>(starts.size()) - 1; }
-
-  // Floating-point operations per number of `nodes`, and tensors of its size that are read or
-  // written.
-  void CountPasses(double arithmetic, double tensors) const {
-    const auto numbers = static_cast<double>(num_modalities * num_rows * width);
-    CountWork(arithmetic * numbers, tensors * sizeof(float) * numbers);
+// sum [size] += the parts, [count, size].
+void AddUp(const float* parts, int64_t count, int64_t size, float* sum) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t at = 0; at < size; ++at) sum[at] += parts[i * size + at];
   }
-
-  // Calls f(b) for every conversation.
-  template <typename F>
-  void ForEachConversation(F&& f) const {
-    at::parallel_for(0, num_conversations(), /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) f(b);
-    });
-  }
-
-  // [M, H]: sum_i h_{k,i} of conversation b.
-  std::vector<float> ModalitySums(int64_t b) const {
-    std::vector<float> sums(num_modalities * width);
-    for (int64_t k = 0; k < num_modalities; ++k) {
-      float* sum = sums.data() + k * width;
-      for (int64_t i = starts[b]; i < starts[b + 1]; ++i) {
-        const float* x = nodes + (k * num_rows + i) * width;
-        for (int64_t h = 0; h < width; ++h) sum[h] += x[h];
-      }
-    }
-    return sums;
-  }
-
-  // sum [H] = sum_k h_{k,i}
-  void UtteranceSum(int64_t i, float* sum) const {
-    for (int64_t h = 0; h < width; ++h) sum[h] = nodes[i * width + h];
-    for (int64_t k = 1; k < num_modalities; ++k) {
-      const float* x = nodes + (k * num_rows + i) * width;
-      for (int64_t h = 0; h < width; ++h) sum[h] += x[h];
-    }
-  }
-
-  void Forward(const float* bias, float* result) const {
-    CountPasses(/*arithmetic=*/6, /*tensors=*/2);
-    ForEachConversation([&](int64_t b) {
-      std::vector<float> means = ModalitySums(b);
-      for (int64_t k = 0; k < num_modalities; ++k) {
-        const float norm = modality[k * num_conversations() + b];
-        for (int64_t h = 0; h < width; ++h) means[k * width + h] *= norm;
-      }
-      std::vector<float> sum(width);
-      for (int64_t i = starts[b]; i < starts[b + 1]; ++i) {
-        UtteranceSum(i, sum.data());
-        for (int64_t k = 0; k < num_modalities; ++k) {
-          const int64_t row = k * num_rows + i;
-          const float* mean = means.data() + k * width;
-          const float sum_norm = utterance[i];
-          const float norm = node[row];
-          float* out = result + row * width;
-          for (int64_t h = 0; h < width; ++h) {
-            const float value = (mean[h] + sum[h] * sum_norm) * norm + bias[h];
-            out[h] = std::max(value, kNegativeSlope * value);  // leaky ReLU, vectorised
-          }
-        }
-      }
-    });
-  }
-
-  // Gradients: of the result and, to be written, of everything else; d_bias is [B, H], one per
-  // conversation, and zero before.
-  void Backward(const float* result, const float* d_result, float* d_nodes, float* d_modality,
-                float* d_utterance, float* d_node, float* d_bias) const {
-    CountPasses(/*arithmetic=*/16, /*tensors=*/4);
-    ForEachConversation([&](int64_t b) {
-      const std::vector<float> sums = ModalitySums(b);
-      std::vector<float> d_means(num_modalities * width);
-      std::vector<float> sum(width), d_sum(width), d_value(width);
-      float* bias_sum = d_bias + b * width;
-      for (int64_t i = starts[b]; i < starts[b + 1]; ++i) {
-        const float sum_norm = utterance[i];
-        UtteranceSum(i, sum.data());
-        for (int64_t h = 0; h < width; ++h) d_sum[h] = 0;
-        for (int64_t k = 0; k < num_modalities; ++k) {
-          const int64_t row = k * num_rows + i;
-          const float mean_norm = modality[k * num_conversations() + b];
-          const float norm = node[row];
-          const float* modality_sum = sums.data() + k * width;
-          const float* out = result + row * width;
-          const float* d_out = d_result + row * width;
-          float along = 0;
-#pragma omp simd reduction(+ : along)
-          for (int64_t h = 0; h < width; ++h) {
-            const float d = out[h] > 0 ? d_out[h] : kNegativeSlope * d_out[h];
-            d_value[h] = d;
-            along += d * (modality_sum[h] * mean_norm + sum[h] * sum_norm);
-          }
-          d_node[row] = along;
-          for (int64_t h = 0; h < width; ++h) bias_sum[h] += d_value[h];
-          float* d_mean = d_means.data() + k * width;
-          for (int64_t h = 0; h < width; ++h) d_mean[h] += d_value[h] * norm;
-          for (int64_t h = 0; h < width; ++h) d_sum[h] += d_value[h] * norm;
-        }
-        float along = 0;
-#pragma omp simd reduction(+ : along)
-        for (int64_t h = 0; h < width; ++h) along += d_sum[h] * sum[h];
-        d_utterance[i] = along;
-        for (int64_t k = 0; k < num_modalities; ++k) {
-          float* d = d_nodes + (k * num_rows + i) * width;
-          for (int64_t h = 0; h < width; ++h) d[h] = d_sum[h] * sum_norm;
-        }
-      }
-      for (int64_t k = 0; k < num_modalities; ++k) {
-        const int64_t at = k * num_conversations() + b;
-        float* d_mean = d_means.data() + k * width;
-        float along = 0;
-#pragma omp simd reduction(+ : along)
-        for (int64_t h = 0; h < width; ++h) along += d_mean[h] * sums[k * width + h];
-        d_modality[at] = along;
-        const float mean_norm = modality[at];
-        for (int64_t h = 0; h < width; ++h) d_mean[h] *= mean_norm;
-        for (int64_t i = starts[b]; i < starts[b + 1]; ++i) {
-          float* d = d_nodes + (k * num_rows + i) * width;
-          for (int64_t h = 0; h < width; ++h) d[h] += d_mean[h];
-        }
-      }
-    });
-  }
-};
-
-struct HypergraphFunction : torch::autograd::Function<HypergraphFunction> {
-  static Tensor forward(AutogradContext* context, const Tensor& nodes, const Tensor& modality,
-                        const Tensor& utterance, const Tensor& node, const Tensor& bias,
-                        const Tensor& lengths) {
-    const Tensor result = torch::empty_like(nodes);
-    Layer(nodes, lengths, modality, utterance, node)
-        .Forward(bias.data_ptr<float>(), result.data_ptr<float>());
-    context->save_for_backward({nodes, modality, utterance, node, lengths, result});
-    return result;
-  }
-
-  static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
-    const Tensor& nodes = saved[0];
-    const Tensor &modality = saved[1], &utterance = saved[2], &node = saved[3], &lengths = saved[4];
-    const Tensor d_result = gradients[0].contiguous();
-    const Tensor d_nodes = torch::empty_like(nodes);
-    const Tensor d_modality = torch::empty_like(modality);
-    const Tensor d_utterance = torch::empty_like(utterance);
-    const Tensor d_node = torch::empty_like(node);
-    const Tensor d_bias = torch::zeros({lengths.size(0), nodes.size(2)});
-    Layer(nodes, lengths, modality, utterance, node)
-        .Backward(saved[5].data_ptr<float>(), d_result.data_ptr<float>(), d_nodes.data_ptr<float>(),
-                  d_modality.data_ptr<float>(), d_utterance.data_ptr<float>(),
-                  d_node.data_ptr<float>(), d_bias.data_ptr<float>());
-    return {d_nodes, d_modality, d_utterance, d_node, d_bias.sum(0), Tensor()};
-  }
-};
+}
 
 }  // namespace
 
@@ -257,13 +98,141 @@ HypergraphNorms NormsByPosition(const Tensor& hyperedge_weight, const Tensor& no
           ReciprocalOrZero(of_modality.index_select(1, conversation) + of_utterance)};
 }
 
-Tensor HypergraphLayer(const Tensor& nodes, const HypergraphNorms& norms, const Tensor& bias,
-                       const Packing& packing) {
-  TORCH_CHECK_VALUE(nodes.device().is_cpu(), "M3Net's graphs need nodes on the CPU, not on ",
-                    nodes.device());
-  return HypergraphFunction::apply(nodes.contiguous(), norms.modality.contiguous(),
-                                   norms.utterance.contiguous(), norms.node.contiguous(), bias,
-                                   packing.lengths().contiguous());
+HypergraphLayers::HypergraphLayers(const HypergraphNorms& norms, at::TensorList biases,
+                                   int64_t num_modalities, int64_t width)
+    : num_modalities_(num_modalities),
+      width_(width),
+      norms_(norms),
+      biases_(biases.begin(), biases.end()) {}
+
+Tensor HypergraphLayers::MakeKept(const ConversationBlocks& blocks) const {
+  return torch::empty({num_layers() - 1, num_modalities_, blocks.num_rows(), width_});
+}
+
+void HypergraphLayers::Forward(const ConversationBlocks& blocks,
+                               const GraphRows<const float>& nodes, const Tensor* kept,
+                               const GraphRows<float>& result) const {
+  CountPasses(blocks, /*arithmetic=*/6 * static_cast<double>(num_layers()),
+              /*tensors=*/kept == nullptr ? 2 : 1 + static_cast<double>(num_layers()));
+  const HypergraphKernels& kernels = Kernels();
+  blocks.ForEachConversation([&](const Conversation& c) {
+    const int64_t row_size = num_modalities_ * width_;
+    const Scratch scratch((1 + c.num_blocks) * row_size +
+                          (kept != nullptr ? 0 : 2 * c.length * row_size));
+    float* const sums = scratch.get();
+    float* const parts = sums + row_size;
+    const auto buffer = [&](int64_t l) {
+      return RowsIn(parts + c.num_blocks * row_size + l % 2 * c.length * row_size, num_modalities_,
+                    c.length, width_);
+    };
+    for (int64_t l = 0; l < num_layers(); ++l) {
+      HypergraphPass pass = Pass(c, l);
+      pass.nodes = nodes.From(c.first_row);
+      if (l > 0) pass.nodes = kept != nullptr ? ResultOf(*kept, c, l - 1) : buffer(l - 1);
+      pass.result = l + 1 == num_layers() ? result.From(c.first_row)
+                    : kept != nullptr     ? ResultOf(*kept, c, l)
+                                          : buffer(l);
+      Sum(c, pass, parts, sums);
+      pass.sums = sums;
+      blocks.ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
+        kernels.forward(pass, first, last);
+      });
+    }
+  });
+}
+
+HypergraphLayers::Gradients HypergraphLayers::Backward(const ConversationBlocks& blocks,
+                                                       const GraphRows<const float>& nodes,
+                                                       const Tensor& kept,
+                                                       const GraphRows<const float>& result,
+                                                       const GraphRows<const float>& d_result,
+                                                       const GraphRows<float>& d_nodes) const {
+  CountPasses(blocks, /*arithmetic=*/16 * static_cast<double>(num_layers()),
+              /*tensors=*/3 + static_cast<double>(num_layers()));
+  const HypergraphKernels& kernels = Kernels();
+  const HypergraphNorms d_norms{torch::zeros_like(norms_.modality),
+                                torch::zeros_like(norms_.utterance),
+                                torch::zeros_like(norms_.node)};
+  const Tensor d_biases = torch::zeros({num_layers(), blocks.num_blocks(), width_});
+  auto* const all_d_biases = d_biases.data_ptr<float>();
+  const int64_t num_conversations = norms_.modality.size(1);
+  blocks.ForEachConversation([&](const Conversation& c) {
+    const int64_t row_size = num_modalities_ * width_;
+    const Scratch scratch((2 + c.num_blocks) * row_size + c.length * width_ +
+                          2 * c.length * row_size);
+    float* const sums = scratch.get();
+    float* const d_means = sums + row_size;
+    float* const parts = d_means + row_size;
+    float* const d_sums = parts + c.num_blocks * row_size;
+    const auto buffer = [&](int64_t l) {
+      return RowsIn(d_sums + c.length * width_ + l % 2 * c.length * row_size, num_modalities_,
+                    c.length, width_);
+    };
+    for (int64_t l = num_layers(); l-- > 0;) {
+      HypergraphPass pass = Pass(c, l);
+      pass.nodes = nodes.From(c.first_row);
+      if (l > 0) pass.nodes = ResultOf(kept, c, l - 1);
+      const bool last_layer = l + 1 == num_layers();
+      const GraphRows<const float> out =
+          last_layer ? result.From(c.first_row) : GraphRows<const float>(ResultOf(kept, c, l));
+      pass.d_result = d_result.From(c.first_row);
+      if (!last_layer) pass.d_result = buffer(l + 1);
+      pass.d_nodes = l == 0 ? d_nodes.From(c.first_row) : buffer(l);
+      pass.d_sums = d_sums;
+      pass.d_utterance = d_norms.utterance.data_ptr<float>() + c.first_row;
+      pass.d_node = NumbersOf<float>(d_norms.node, c);
+      Sum(c, pass, parts, sums);
+      pass.sums = sums;
+      pass.activated = out;
+      std::fill_n(parts, c.num_blocks * row_size, 0.0F);
+      float* const d_bias = all_d_biases + (l * blocks.num_blocks() + c.first_block) * width_;
+      blocks.ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
+        kernels.backward(pass, first, last, parts + block * row_size, d_bias + block * width_);
+      });
+      std::fill_n(d_means, row_size, 0.0F);
+      AddUp(parts, c.num_blocks, row_size, d_means);
+      for (int64_t k = 0; k < num_modalities_; ++k) {
+        double along = 0;
+        for (int64_t h = k * width_; h < (k + 1) * width_; ++h) along += d_means[h] * sums[h];
+        d_norms.modality.data_ptr<float>()[k * num_conversations + c.number] +=
+            static_cast<float>(along);
+      }
+      blocks.ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
+        kernels.finish_backward(pass, first, last, d_means, /*add=*/l == 0);
+      });
+    }
+  });
+  return {d_norms, d_biases.sum(1)};
+}
+
+HypergraphPass HypergraphLayers::Pass(const Conversation& c, int64_t l) const {
+  HypergraphPass pass{};
+  pass.num_modalities = num_modalities_;
+  pass.width = width_;
+  for (int64_t k = 0; k < num_modalities_; ++k) {
+    pass.modality.push_back(
+        norms_.modality.data_ptr<float>()[k * norms_.modality.size(1) + c.number]);
+  }
+  pass.utterance = norms_.utterance.data_ptr<float>() + c.first_row;
+  pass.node = NumbersOf<const float>(norms_.node, c);
+  pass.bias = biases_[l].data_ptr<float>();
+  return pass;
+}
+
+void HypergraphLayers::Sum(const Conversation& c, const HypergraphPass& pass, float* parts,
+                           float* sums) const {
+  const int64_t row_size = num_modalities_ * width_;
+  ConversationBlocks::ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
+    Kernels().sum_nodes(pass, first, last, parts + block * row_size);
+  });
+  std::fill_n(sums, row_size, 0.0F);
+  AddUp(parts, c.num_blocks, row_size, sums);
+}
+
+void HypergraphLayers::CountPasses(const ConversationBlocks& blocks, double arithmetic,
+                                   double tensors) const {
+  const double numbers = static_cast<double>(num_modalities_ * blocks.num_rows() * width_);
+  CountWork(arithmetic * numbers, tensors * sizeof(float) * numbers);
 }
 
 }  // namespace cmerc

@@ -6,9 +6,17 @@
 //
 //   m_k = sum_i h_{k,i} / sum_i ew_{k,i}        u_i = sum_k h_{k,i} / sum_k ew_{k,i}
 //   h'_{k,i} = LeakyReLU_0.01((m_k + u_i) / (w_k + w_i) + bias)
+//
+// A conversation goes through all layers while its nodes are in the processor's cache.
 #ifndef CMERC_BACKBONES_HYPERGRAPH_H_
 #define CMERC_BACKBONES_HYPERGRAPH_H_
 
+#include <cstdint>
+#include <vector>
+
+#include "backbones/conversation_blocks.h"
+#include "backbones/graph_rows.h"
+#include "backbones/hypergraph_kernels.h"
 #include "backbones/packing.h"
 
 namespace cmerc {
@@ -32,9 +40,44 @@ HypergraphNorms NormsByPosition(const torch::Tensor& hyperedge_weight,
                                 const torch::Tensor& node_weight, int64_t num_modalities,
                                 const Packing& packing);
 
-// One layer. nodes [M, N, H] float32 on the CPU, bias [H] -> [M, N, H].
-torch::Tensor HypergraphLayer(const torch::Tensor& nodes, const HypergraphNorms& norms,
-                              const torch::Tensor& bias, const Packing& packing);
+// Layers one after the other, on plain memory: graph_features.h calls them.
+class HypergraphLayers {
+ public:
+  // norms and biases [H] of each of L layers, all contiguous.
+  HypergraphLayers(const HypergraphNorms& norms, at::TensorList biases, int64_t num_modalities,
+                   int64_t width);
+
+  // [L - 1, M, N, H]: what the backward pass needs, the results of all layers but the last.
+  torch::Tensor MakeKept(const ConversationBlocks& blocks) const;
+
+  // Without `kept` (null), nothing is. Not for L = 0.
+  void Forward(const ConversationBlocks& blocks, const GraphRows<const float>& nodes,
+               const torch::Tensor* kept, const GraphRows<float>& result) const;
+
+  struct Gradients {
+    HypergraphNorms norms;
+    torch::Tensor biases;  // [L, H]
+  };
+  // Adds to d_nodes.
+  Gradients Backward(const ConversationBlocks& blocks, const GraphRows<const float>& nodes,
+                     const torch::Tensor& kept, const GraphRows<const float>& result,
+                     const GraphRows<const float>& d_result, const GraphRows<float>& d_nodes) const;
+
+  int64_t num_layers() const { return static_cast<int64_t>(biases_.size()); }  // L
+
+ private:
+  // A pass of layer l, without nodes and results.
+  HypergraphPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
+  // [M, H] in `sums`: of pass.nodes. parts: [blocks, M, H].
+  void Sum(const ConversationBlocks::Conversation& c, const HypergraphPass& pass, float* parts,
+           float* sums) const;
+  // Operations per number of all nodes; tensors of that size that are read or written.
+  void CountPasses(const ConversationBlocks& blocks, double arithmetic, double tensors) const;
+
+  const int64_t num_modalities_, width_;  // M, H
+  const HypergraphNorms norms_;
+  const std::vector<torch::Tensor> biases_;
+};
 
 }  // namespace cmerc
 

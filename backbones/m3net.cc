@@ -25,6 +25,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backbones/distinct_rows.h"
+#include "backbones/dropout.h"
+#include "backbones/graph_features.h"
 #include "backbones/high_frequency.h"
 #include "backbones/hypergraph.h"
 #include "backbones/m3net.pb.h"
@@ -186,29 +189,25 @@ class GraphModel : public torch::nn::Module {
                      : NormsByModality(hyperedge_weight_, node_weight_, packing);
   }
 
-  // x [M, N, H], all that was projected -> [M, N, H].
-  Tensor LowFrequency(Tensor x, const HypergraphNorms& norms, const Packing& packing) {
-    for (const Tensor& bias : biases_) x = HypergraphLayer(x, norms, bias, packing);
-    return x;
-  }
-  Tensor HighFrequency(Tensor x, const HighFrequencyGraph& graph, const Packing& packing) {
-    for (torch::nn::Linear& gate : gates_) {
-      x = HighFrequencyLayer(x, graph, gate->weight, gate->bias, packing);
-    }
-    return x;
-  }
-
   // [N, F]
-  Tensor Features(const std::vector<Nodes>& nodes, const Tensor& low, const Tensor& high) const {
-    const std::vector<Tensor> low_of = low.unbind(0);
-    const std::vector<Tensor> high_of = high.unbind(0);
-    std::vector<Tensor> features;
-    for (size_t k = 0; k < nodes.size(); ++k) {
-      if (use_residue_) features.push_back(nodes[k].rows);
-      features.push_back(low_of[k]);
-      features.push_back(high_of[k]);
+  Tensor Features(const std::vector<Nodes>& nodes, const HypergraphNorms& norms,
+                  const HighFrequencyGraph& graph, const Packing& packing) const {
+    GraphLayers layers{biases_, {}, {}};
+    for (const torch::nn::Linear& gate : gates_) {
+      layers.gate_weights.push_back(gate->weight);
+      layers.gate_biases.push_back(gate->bias);
     }
-    return torch::cat(features, 1);
+    std::vector<Tensor> projected;
+    for (const Nodes& of_modality : nodes) projected.push_back(of_modality.projected);
+    const Tensor features = GraphFeatures(projected, norms, graph, layers, packing);
+    if (!use_residue_) return features;
+    const std::vector<Tensor> of_graphs =
+        features.chunk(static_cast<int64_t>(nodes.size()), /*dim=*/1);
+    std::vector<Tensor> columns;
+    for (size_t k = 0; k < nodes.size(); ++k) {
+      columns.insert(columns.end(), {nodes[k].rows, of_graphs[k]});
+    }
+    return torch::cat(columns, 1);
   }
 
  private:
@@ -333,10 +332,6 @@ class M3Net final : public Backbone {
     Memo<HypergraphNorms> norms;
     Memo<HighFrequencyGraph> graphs;
     Memo<GraphModel::Nodes> nodes;
-    struct Hypergraph {
-      Tensor input, output;  // [M, N, H]
-    };
-    Memo<Hypergraph> hypergraphs;
   };
 
   Prediction ForwardImpl(const Batch& batch) override {
@@ -361,7 +356,6 @@ class M3Net final : public Backbone {
         place, [&] { return Packing(batch.lengths, batch.max_length(), batch.speakers.device()); });
     const auto num_modalities = static_cast<int64_t>(order_.size());
     std::vector<GraphModel::Nodes> nodes;
-    std::vector<Tensor> projected;
     for (int64_t k = 0; k < num_modalities; ++k) {
       const std::vector<Tensor>& streams = batch.modalities[order_[k]].streams;
       std::vector<Tensor> key = place;
@@ -370,42 +364,46 @@ class M3Net final : public Backbone {
           key,
           [&] {
             const ProfileScope scope("encoders");
-            return graph_->MakeNodes(k, Encode(k, streams, packing), packing.Pack(batch.speakers));
+            return MakeNodes(k, streams, packing, packing.Pack(batch.speakers));
           },
           k));
-      projected.push_back(nodes.back().projected);
     }
     const HypergraphNorms& norms =
         shared.norms.Get(place, [&] { return graph_->MakeNorms(num_modalities, packing); });
-    const Shared::Hypergraph& hypergraph = shared.hypergraphs.Get(projected, [&] {
-      const ProfileScope scope("hypergraph");
-      const Tensor input = torch::stack(projected);
-      return Shared::Hypergraph{input, graph_->LowFrequency(input, norms, packing)};
-    });
     const HighFrequencyGraph& graph = shared.graphs.Get({batch.context, batch.lengths}, [&] {
       return MakeHighFrequencyGraph(batch.context, num_modalities, packing);
     });
-    const Tensor high_frequency = [&] {
-      const ProfileScope scope("high frequency");
-      return graph_->HighFrequency(hypergraph.input, graph, packing);
-    }();
+    const Tensor features = graph_->Features(nodes, norms, graph, packing);
     const ProfileScope scope("classifier");
-    const Tensor features = graph_->Features(nodes, hypergraph.output, high_frequency);
-    const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
-    return {torch::log_softmax(head_->forward(torch::relu(dropped)), 1), features};
+    return {LogProbs(features), features};
   }
 
-  // The nodes of type k before both graphs, without embeddings: [N, G]. streams [B, T, D].
-  Tensor Encode(int64_t k, const std::vector<Tensor>& streams, const Packing& packing) {
+  // [N, F] -> [N, C]
+  Tensor LogProbs(const Tensor& features) {
+    if (is_training() || torch::GradMode::is_enabled()) {
+      return torch::log_softmax(
+          head_->forward(DropoutRelu(features, options_.dropout(), is_training())), 1);
+    }
+    // Some rows at a time, so that what the ReLU leaves stays in the processor's cache.
+    constexpr int64_t kRows = 64;
+    std::vector<Tensor> scores;
+    for (const Tensor& rows : features.split(kRows)) {
+      scores.push_back(head_->forward(torch::relu(rows)));
+    }
+    return torch::log_softmax(torch::cat(scores), 1);
+  }
+
+  // Node type k before both graphs. streams [B, T, D].
+  GraphModel::Nodes MakeNodes(int64_t k, const std::vector<Tensor>& streams, const Packing& packing,
+                              const Tensor& speakers) {
     // Official normalisation and encoders see padding; elsewhere it would only cost time.
     const bool padded = official_ && (k == 0 || encoders_[k].has_value());
     const bool whole = k == 0 && options_.norm() == M3NetOptions::LN2;
-    // A view without the modality: the same features in every row of a conversation. One row of
-    // each will do until the encoder.
-    const bool constant = !whole && !is_training() && packing.max_length() > 1 &&
-                          std::all_of(streams.begin(), streams.end(),
-                                      [](const Tensor& s) { return s.stride(1) == 0; });
-    Tensor node;
+    // The statistics of a batch are over all rows.
+    const bool in_batch = k == 0 && options_.norm() == M3NetOptions::BN && is_training();
+    const DistinctRows distinct(streams, packing, padded,
+                                /*alike=*/!whole && (padded || !in_batch));
+    Tensor rows;  // [U, D]
     for (size_t begin = 0, end = 0; begin < streams.size(); begin = end) {
       // Files often hold one tensor as several streams, which are normalised at once.
       do {
@@ -413,23 +411,24 @@ class M3Net final : public Backbone {
       } while (end < streams.size() && streams[end].is_same(streams[begin]));
       const Tensor stream =
           whole ? NormalizeConversations(streams[begin], packing) : streams[begin];
-      const Tensor rows = constant ? stream.select(1, 0)
-                          : padded ? stream.flatten(0, 1)
-                                   : packing.Pack(stream);
-      const Tensor part = k == 0 ? NormalizeRows(rows, begin, end, streams.size())
-                                 : Share(rows, end - begin, streams.size());
-      node = begin == 0 ? part : node + part;
+      const Tensor part =
+          k > 0 ? Share(distinct.Select(stream), end - begin, streams.size())
+          : in_batch && padded
+              ? distinct.Select(NormalizeRows(stream.flatten(0, 1), begin, end, streams.size()))
+              : NormalizeRows(distinct.Select(stream), begin, end, streams.size());
+      rows = begin == 0 ? part : rows + part;
     }
-    if (linears_[k]) node = linears_[k]->forward(node);
-    if (padded) {
-      const std::vector<int64_t> shape = {packing.num_conversations(), packing.max_length(),
-                                          node.size(1)};
-      node = constant ? node.unsqueeze(1).expand(shape) : node.view(shape);
-      if (encoders_[k].has_value()) node = encoders_[k]->EncodePadded(node);
-      return packing.Pack(node);
+    if (linears_[k]) rows = linears_[k]->forward(rows);
+    if (encoders_[k].has_value()) {
+      rows = encoders_[k]->Encode(
+          {rows, packing.lengths(), padded ? packing.max_length() : 0, distinct.input_of()});
+    } else if (k == 0 || !distinct.input_of().defined()) {
+      rows = distinct.Utterances(rows);
+    } else {
+      const GraphModel::Nodes nodes = graph_->MakeNodes(k, rows, speakers);
+      return {distinct.Utterances(nodes.rows), distinct.Utterances(nodes.projected)};
     }
-    if (constant) node = node.repeat_interleave(packing.lengths(), 0);
-    return encoders_[k].has_value() ? encoders_[k]->EncodePacked(node, packing) : node;
+    return graph_->MakeNodes(k, rows, speakers);
   }
 
   // rows * part / whole

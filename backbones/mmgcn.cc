@@ -36,6 +36,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backbones/distinct_rows.h"
+#include "backbones/dropout.h"
 #include "backbones/memo.h"
 #include "backbones/mmgcn.pb.h"
 #include "backbones/modality_names.h"
@@ -142,20 +144,18 @@ class GraphModel : public torch::nn::Module {
 
   // nodes [M, N, input_width] -> [N, M * F]: Prediction.features.
   Tensor Features(const Tensor& nodes, const SimilarityGraph& graph) {
-    const Tensor x = Dropout(nodes);
+    const Tensor x = Dropped(nodes);
     const Tensor initial = torch::relu(linear_->forward(x));
     Tensor h = initial;
     for (size_t l = 0; l < weights_.size(); ++l) {
-      h = torch::relu(Convolve(l, Propagate(Dropout(h), graph), initial));
+      h = torch::relu(Convolve(l, Propagate(Dropped(h), graph), initial));
     }
-    h = Dropout(h);
+    h = Dropped(h);
     return (options_.use_residue() ? torch::cat({x, h}, 2) : h).transpose(0, 1).flatten(1);
   }
 
  private:
-  Tensor Dropout(const Tensor& x) const {
-    return torch::dropout(x, options_.dropout(), is_training());
-  }
+  Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
 
   // What layer l + 1 makes of P and h_0, both [M, N, H]. The identity goes into the weight, which
   // is smaller than what it is multiplied by.
@@ -263,7 +263,7 @@ class Mmgcn final : public Backbone {
     }
     const Tensor features = graph_model_->Features(
         torch::stack(rows), MakeSimilarityGraph(similarities, batch.context, packing));
-    const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(head_->forward(torch::relu(dropped)), 1), features};
   }
 
@@ -283,10 +283,11 @@ class Mmgcn final : public Backbone {
     const Tensor mean = sum / static_cast<double>(streams.size());
     // Official encoders see padding; elsewhere it would only cost time.
     const bool padded = official_ && encoders_[k].has_value();
-    const Tensor rows = linears_[k]->forward(padded ? mean : packing.Pack(mean));
-    if (!encoders_[k].has_value()) return rows;
-    return padded ? packing.Pack(encoders_[k]->EncodePadded(rows))
-                  : encoders_[k]->EncodePacked(rows, packing);
+    const DistinctRows distinct({mean}, packing, padded, /*alike=*/true);
+    const Tensor rows = linears_[k]->forward(distinct.Select(mean));
+    if (!encoders_[k].has_value()) return distinct.Utterances(rows);
+    return encoders_[k]->Encode(
+        {rows, packing.lengths(), padded ? packing.max_length() : 0, distinct.input_of()});
   }
 
   const MmgcnOptions options_;

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "backbones/dropout.h"
 #include "backbones/packing.h"
 #include "backbones/recurrent_kernels.h"
 #include "profile/scope.h"
@@ -23,36 +24,74 @@ using torch::nn::utils::rnn::PackedSequence;
 constexpr int64_t kWeights = 4;  // of one direction: weight_ih, weight_hh, bias_ih, bias_hh
 
 // Where the conversations are, longest first (stable): a tensor [2, B] of starts and lengths.
-Tensor SortedConversations(const Tensor& lengths) {
+Tensor SortedConversations(const Tensor& starts, const Tensor& lengths) {
   const auto [sorted, order] = lengths.sort(/*stable=*/true, /*dim=*/0, /*descending=*/true);
-  return torch::stack({(lengths.cumsum(0) - lengths).index_select(0, order), sorted});
+  return torch::stack({starts.index_select(0, order), sorted});
 }
 
-ConversationRows AllRows(const Tensor& conversations) {
-  const int64_t count = conversations.size(1);
-  const int64_t* data = conversations.data_ptr<int64_t>();
-  return {data, data + count, count};
-}
+// The rows of RecurrentRows in the order that the kernels and LibTorch walk them.
+struct Order {
+  explicit Order(const RecurrentRows& rows)
+      : num_utterances(rows.lengths.sum().item<int64_t>()), num_rows(num_utterances) {
+    const int64_t num_conversations = rows.lengths.size(0);
+    const int64_t length = rows.padded_length;
+    run_lengths = rows.lengths;
+    if (length > 0) {
+      run_lengths = torch::full_like(rows.lengths, length);
+      num_rows = num_conversations * length;
+    }
+    const Tensor starts = run_lengths.cumsum(0) - run_lengths;
+    whole = SortedConversations(starts, run_lengths);
+    utterances = SortedConversations(starts, rows.lengths);
+    if (num_rows > num_utterances) {
+      row_at = torch::empty({num_rows}, torch::kInt64);
+      auto* const row = row_at.data_ptr<int64_t>();
+      const auto* const real = rows.lengths.data_ptr<int64_t>();
+      int64_t utterance = 0;
+      int64_t padding = num_utterances;
+      for (int64_t b = 0; b < num_conversations; ++b) {
+        for (int64_t t = 0; t < length; ++t) {
+          row[b * length + t] = t < real[b] ? utterance++ : padding++;
+        }
+      }
+    }
+  }
 
-// The rows in the order of time, then of length.
-Packing::TimeMajor MakeTimeMajor(const Tensor& lengths, torch::Device device) {
-  return Packing(lengths, lengths.max().item<int64_t>(), device).MakeTimeMajor();
-}
+  // Rows ordered by time, then by length, and how many there are at each time.
+  Packing::TimeMajor ByTime() const {
+    Packing::TimeMajor result =
+        Packing(run_lengths, run_lengths.max().item<int64_t>(), torch::kCPU).MakeTimeMajor();
+    if (row_at.defined()) result.order = row_at.index_select(0, result.order);
+    return result;
+  }
 
-// Calls run(direction, some conversations) for all directions and conversations, in parallel. The
-// result does not depend on how they are divided.
+  int64_t num_utterances;  // N
+  int64_t num_rows;        // R
+  Tensor run_lengths;      // [B]: with padding
+  // Positions are conversation-major, padding included; see ConversationRows.
+  Tensor whole;       // conversations with their padding
+  Tensor utterances;  // and without
+  Tensor row_at;      // [R]: of each position; undefined: the same
+};
+
+// Calls run(direction, some conversations) for the conversations of each direction, in parallel.
+// The result does not depend on how they are divided.
 template <typename Run>
-void ForEachPart(int64_t directions, const ConversationRows& all, const Run& run) {
+void ForEachPart(const std::vector<ConversationRows>& of_directions, const Run& run) {
+  const auto directions = static_cast<int64_t>(of_directions.size());
   // Below this, a step's product waits for weights more than it computes.
   constexpr int64_t kConversations = 8;
-  const int64_t most = (all.count + kConversations - 1) / kConversations;
+  const int64_t count = of_directions[0].count;
+  const int64_t most = (count + kConversations - 1) / kConversations;
   const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / directions, 1, most);
   at::parallel_for(0, directions * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t part = i / directions;
-      const int64_t first = all.count * part / parts;
-      const int64_t last = all.count * (part + 1) / parts;
-      run(i % directions, ConversationRows{all.starts + first, all.lengths + first, last - first});
+      const int64_t first = count * part / parts;
+      const int64_t last = count * (part + 1) / parts;
+      const ConversationRows& all = of_directions[i % directions];
+      run(i % directions,
+          ConversationRows{all.starts + first, all.lengths + first, last - first, all.rows});
     }
   });
 }
@@ -94,24 +133,100 @@ StridedRows<const float> ConstDirection(const Tensor& rows, int64_t d) {
   return {rows.data_ptr<float>() + d * rows.stride(1), rows.stride(0)};
 }
 
-// The products of a layer: [N, I] x [I, gates] and [N, H] x [H, gates] for each direction; the
-// backward pass has two for each.
-void CountLayer(const Tensor& input, const Tensor& gates, int64_t hidden_size, int passes) {
-  const auto products =
-      2.0 * static_cast<double>(gates.numel()) * static_cast<double>(input.size(1) + hidden_size);
-  const auto numbers = static_cast<double>(input.numel() + gates.numel()) +
-                       static_cast<double>(gates.numel() / gates.size(0)) *
-                           static_cast<double>(input.size(1) + hidden_size);
+// gates[r] = gates[input_of[r]] for all rows; gates [R, columns], dense.
+void CopyToRows(const Tensor& input_of, const Tensor& gates) {
+  const int64_t columns = gates.size(1);
+  const auto* const source = input_of.data_ptr<int64_t>();
+  auto* const data = gates.data_ptr<float>();
+  constexpr int64_t kColumnsPerThread = 512;
+  at::parallel_for(0, columns, kColumnsPerThread, [&](int64_t begin, int64_t end) {
+    // Backwards: what is read is not overwritten yet.
+    for (int64_t r = input_of.size(0); r-- > 0;) {
+      if (source[r] == r) continue;
+      const float* from = data + source[r] * columns;
+      std::copy(from + begin, from + end, data + r * columns + begin);
+    }
+  });
+}
+
+// gates[input_of[r]] += gates[r] for the rows r >= num_inputs; gates [R, columns], dense.
+void AddToInputs(const Tensor& input_of, int64_t num_inputs, const Tensor& gates) {
+  const int64_t columns = gates.size(1);
+  const auto* const target = input_of.data_ptr<int64_t>();
+  auto* const data = gates.data_ptr<float>();
+  constexpr int64_t kColumnsPerThread = 512;
+  at::parallel_for(0, columns, kColumnsPerThread, [&](int64_t begin, int64_t end) {
+    for (int64_t r = num_inputs; r < input_of.size(0); ++r) {
+      const float* from = data + r * columns;
+      float* to = data + target[r] * columns;
+      for (int64_t c = begin; c < end; ++c) to[c] += from[c];
+    }
+  });
+}
+
+// What both directions of a layer run over, as tensors that autograd can keep.
+struct Lanes {
+  std::vector<ConversationRows> Conversations(int64_t directions) const {
+    const int64_t* row_of = row_at.defined() ? row_at.data_ptr<int64_t>() : nullptr;
+    std::vector<ConversationRows> result;
+    for (int64_t d = 0; d < directions; ++d) {
+      const Tensor& conversations = d == 0 ? forward : backward;
+      const int64_t count = conversations.size(1);
+      const int64_t* data = conversations.data_ptr<int64_t>();
+      result.push_back({data, data + count, count, row_of});
+    }
+    return result;
+  }
+
+  // Rows that a direction runs over; they come first.
+  int64_t NumRows(int64_t d) const {
+    return (d == 0 ? forward : backward)[1].sum().item<int64_t>();
+  }
+
+  Tensor forward;   // [2, B], like Order::whole
+  Tensor backward;  // [2, B]
+  Tensor row_at;    // [R] or undefined
+  Tensor input_of;  // [R] or undefined
+};
+
+// How many of the inputs a direction reads.
+int64_t NumInputs(const Lanes& lanes, const Tensor& input, int64_t d) {
+  return std::min(input.size(0), lanes.NumRows(d));
+}
+
+// The products of a layer: [inputs, I] x [I, gates] and [rows, H] x [H, gates] for each direction;
+// the backward pass has two for each. gates: [R, D, gates].
+void CountLayer(const Lanes& lanes, const Tensor& input, const Tensor& gates, int64_t hidden_size,
+                int passes) {
+  const auto width = static_cast<double>(input.size(1));
+  const auto hidden = static_cast<double>(hidden_size);
+  const auto columns = static_cast<double>(gates.size(2));
+  double products = 0;
+  auto numbers = static_cast<double>(input.numel());
+  for (int64_t d = 0; d < gates.size(1); ++d) {
+    const auto inputs = static_cast<double>(NumInputs(lanes, input, d));
+    const auto rows = static_cast<double>(lanes.NumRows(d));
+    products += 2 * columns * (inputs * width + rows * hidden);
+    numbers += columns * (rows + width + hidden);
+  }
   CountWork(passes * products, passes * sizeof(float) * numbers);
 }
 
-// One layer, both directions: input [N, I], weights kWeights per direction -> [N, D * H].
+// One layer: inputs [U, I], weights kWeights per direction -> [R, D * H]. Rows that a direction
+// does not run over are undefined.
 struct LayerFunction : torch::autograd::Function<LayerFunction> {
-  static Tensor forward(AutogradContext* context, const Tensor& input_rows, at::TensorList weights,
-                        const Tensor& conversations, int64_t cell, bool keep) {
+  static Tensor forward(AutogradContext* context, const Tensor& all_inputs, at::TensorList weights,
+                        const Tensor& of_forward, const Tensor& of_backward,
+                        const c10::optional<Tensor>& of_positions,
+                        const c10::optional<Tensor>& of_inputs, int64_t cell, bool keep) {
+    const Tensor row_at = of_positions.value_or(Tensor());
+    const Tensor input_of = of_inputs.value_or(Tensor());
     const RecurrentKernels& kernels = BestRecurrentKernels(static_cast<RecurrentCell>(cell));
-    const Tensor input = input_rows.contiguous();
-    const int64_t num_rows = input.size(0);
+    const Lanes lanes{of_forward, of_backward, row_at, input_of};
+    const Tensor input = all_inputs.contiguous();
+    const int64_t num_rows = row_at.defined()     ? row_at.size(0)
+                             : input_of.defined() ? input_of.size(0)
+                                                  : input.size(0);
     const int64_t directions = static_cast<int64_t>(weights.size()) / kWeights;
     const int64_t hidden_size = weights[1].size(1);
     const auto options = input.options().requires_grad(false);
@@ -126,10 +241,13 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     for (const Tensor& weight : weights) contiguous.push_back(weight.contiguous());
     std::vector<MatrixProduct> products;
     for (int64_t d = 0; d < directions; ++d) {
-      products.push_back(Product(input, contiguous[d * kWeights].t(), gates.select(1, d)));
+      const int64_t inputs = NumInputs(lanes, input, d);
+      products.push_back(Product(input.narrow(0, 0, inputs), contiguous[d * kWeights].t(),
+                                 gates.select(1, d).narrow(0, 0, inputs)));
     }
-    CountLayer(input, gates, hidden_size, /*passes=*/1);
+    CountLayer(lanes, input, gates, hidden_size, /*passes=*/1);
     Multiply(kernels, products);
+    if (input_of.defined()) CopyToRows(input_of, gates.flatten(1));
     at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
       for (int64_t d = begin; d < end; ++d) {
         const Tensor* const weight = &contiguous[d * kWeights];
@@ -138,7 +256,7 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
                              packed.data_ptr<float>() + d * packed.stride(0));
       }
     });
-    ForEachPart(directions, AllRows(conversations), [&](int64_t d, const ConversationRows& part) {
+    ForEachPart(lanes.Conversations(directions), [&](int64_t d, const ConversationRows& part) {
       RecurrentForward pass;
       pass.hidden_size = hidden_size;
       pass.reverse = d == 1;
@@ -149,7 +267,7 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
       kernels.forward(pass, part);
     });
     if (keep) {
-      variable_list saved = {input, conversations, gates, kept, result};
+      variable_list saved = {input, of_forward, of_backward, row_at, input_of, gates, kept, result};
       for (int64_t d = 0; d < directions; ++d) {
         saved.push_back(contiguous[d * kWeights]);
         saved.push_back(contiguous[d * kWeights + 1]);
@@ -168,18 +286,18 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     const RecurrentKernels& kernels = BestRecurrentKernels(cell);
     const variable_list saved = context->get_saved_variables();
     const Tensor& input = saved[0];
-    const Tensor& conversations = saved[1];
-    const Tensor& gates = saved[2];
-    const Tensor& kept = saved[3];
-    const Tensor output = saved[4].view(kept.sizes());
-    const variable_list weights(saved.begin() + 5, saved.end());
+    const Lanes lanes{saved[1], saved[2], saved[3], saved[4]};
+    const Tensor& gates = saved[5];
+    const Tensor& kept = saved[6];
+    const Tensor output = saved[7].view(kept.sizes());
+    const variable_list weights(saved.begin() + 8, saved.end());
     const int64_t directions = output.size(1);
     const int64_t hidden_size = output.size(2);
     const Tensor output_gradient = gradients[0].contiguous().view(output.sizes());
     const Tensor gate_gradient = torch::empty_like(gates);
     const Tensor new_gradient = cell == RecurrentCell::kGru ? torch::empty_like(output) : Tensor();
     const Tensor previous = torch::empty_like(output);
-    CountLayer(input, gates, hidden_size, /*passes=*/2);
+    CountLayer(lanes, input, gates, hidden_size, /*passes=*/2);
     const Tensor packed =
         torch::empty({directions, kernels.backward_weights_size(hidden_size)}, output.options());
     at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
@@ -188,7 +306,7 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
                               packed.data_ptr<float>() + d * packed.stride(0));
       }
     });
-    ForEachPart(directions, AllRows(conversations), [&](int64_t d, const ConversationRows& part) {
+    ForEachPart(lanes.Conversations(directions), [&](int64_t d, const ConversationRows& part) {
       RecurrentBackward pass;
       pass.hidden_size = hidden_size;
       pass.reverse = d == 1;
@@ -205,93 +323,153 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
 
     variable_list result(1);
     if (context->needs_input_grad(0)) result[0] = torch::empty_like(input);
-    std::vector<MatrixProduct> products;
+    std::vector<MatrixProduct> of_hidden, of_inputs;
     for (int64_t d = 0; d < directions; ++d) {
-      const Tensor gate = gate_gradient.select(1, d);
-      const Tensor hidden = previous.select(1, d);
+      const int64_t rows = lanes.NumRows(d);
+      const Tensor gate = gate_gradient.select(1, d).narrow(0, 0, rows);
+      const Tensor hidden = previous.select(1, d).narrow(0, 0, rows);
       const Tensor weight_ih = torch::empty_like(weights[2 * d]);
       const Tensor weight_hh = torch::empty_like(weights[2 * d + 1]);
       const Tensor bias_ih = gate.sum(0);
       Tensor bias_hh = bias_ih.clone();
-      products.push_back(Product(gate.t(), input, weight_ih));
       if (new_gradient.defined()) {
-        const Tensor fresh = new_gradient.select(1, d);
+        const Tensor fresh = new_gradient.select(1, d).narrow(0, 0, rows);
         const int64_t shared = 2 * hidden_size;
-        products.push_back(
+        of_hidden.push_back(
             Product(gate.narrow(1, 0, shared).t(), hidden, weight_hh.narrow(0, 0, shared)));
-        products.push_back(Product(fresh.t(), hidden, weight_hh.narrow(0, shared, hidden_size)));
+        of_hidden.push_back(Product(fresh.t(), hidden, weight_hh.narrow(0, shared, hidden_size)));
         bias_hh.narrow(0, shared, hidden_size).copy_(fresh.sum(0));
       } else {
-        products.push_back(Product(gate.t(), hidden, weight_hh));
+        of_hidden.push_back(Product(gate.t(), hidden, weight_hh));
       }
+      const int64_t inputs = NumInputs(lanes, input, d);
+      of_inputs.push_back(
+          Product(gate.narrow(0, 0, inputs).t(), input.narrow(0, 0, inputs), weight_ih));
       result.insert(result.end(), {weight_ih, weight_hh, bias_ih, bias_hh});
     }
-    Multiply(kernels, products);
-    for (int64_t d = 0; d < directions && result[0].defined(); ++d) {
-      Multiply(kernels, {Product(gate_gradient.select(1, d), weights[2 * d], result[0],
-                                 /*accumulate=*/d > 0)});
+    Multiply(kernels, of_hidden);
+    // Now that every row has been used by itself.
+    if (lanes.input_of.defined())
+      AddToInputs(lanes.input_of, input.size(0), gate_gradient.flatten(1));
+    Multiply(kernels, of_inputs);
+    if (result[0].defined()) {
+      // Only the forward direction may leave some inputs out: it comes second.
+      for (int64_t d = directions; d-- > 0;) {
+        const int64_t inputs = NumInputs(lanes, input, d);
+        Multiply(kernels,
+                 {Product(gate_gradient.select(1, d).narrow(0, 0, inputs), weights[2 * d],
+                          result[0].narrow(0, 0, inputs), /*accumulate=*/d + 1 < directions)});
+        if (directions == 1) result[0].narrow(0, inputs, input.size(0) - inputs).zero_();
+      }
     }
-    result.resize(result.size() + 3);  // conversations, cell, keep
+    result.resize(result.size() + 6);  // conversations, rows, inputs, cell, keep
     return result;
   }
 };
 
-template <typename Module>
-Tensor RunLibTorch(Module& module, const Tensor& rows, const Tensor& lengths) {
-  const Packing::TimeMajor time_major = MakeTimeMajor(lengths, rows.device());
-  const PackedSequence sequence(SelectRows(rows, time_major.order), time_major.batch_sizes);
-  const PackedSequence encoded = std::get<0>(module->forward_with_packed_input(sequence));
-  return PlaceRows(encoded.data(), time_major.order, rows.size(0));
+void CheckRows(const RecurrentRows& rows, int64_t input_size) {
+  const Tensor& lengths = rows.lengths;
+  TORCH_CHECK(lengths.dim() == 1 && lengths.scalar_type() == torch::kInt64 && lengths.is_cpu() &&
+                  lengths.size(0) >= 1 && lengths.min().item<int64_t>() >= 1,
+              "lengths must be one or more int64 >= 1 on the CPU, got ", lengths.toString(), " ",
+              lengths.sizes());
+  const auto longest = lengths.max().item<int64_t>();
+  TORCH_CHECK(rows.padded_length == 0 || rows.padded_length >= longest, "padded_length is ",
+              rows.padded_length, ", want 0 or at least the longest length, ", longest);
+  const int64_t num_rows = rows.padded_length == 0 ? lengths.sum().item<int64_t>()
+                                                   : lengths.size(0) * rows.padded_length;
+  TORCH_CHECK(rows.inputs.dim() == 2 && rows.inputs.size(1) == input_size, "inputs have shape ",
+              rows.inputs.sizes(), ", want [rows, ", input_size, "]");
+  if (!rows.input_of.defined()) {
+    TORCH_CHECK(rows.inputs.size(0) == num_rows, "inputs have shape ", rows.inputs.sizes(),
+                ", want [", num_rows, ", ", input_size, "] (all rows, input_size)");
+    return;
+  }
+  const Tensor& input_of = rows.input_of;
+  TORCH_CHECK(input_of.sizes() == torch::IntArrayRef({num_rows}) &&
+                  input_of.scalar_type() == torch::kInt64 && input_of.is_cpu(),
+              "input_of must be [", num_rows, "] int64 on the CPU, got ", input_of.toString(), " ",
+              input_of.sizes());
+  TORCH_CHECK(input_of.min().item<int64_t>() >= 0 &&
+                  input_of.max().item<int64_t>() < rows.inputs.size(0) &&
+                  (input_of <= torch::arange(num_rows)).all().item<bool>(),
+              "input_of names one of the ", rows.inputs.size(0),
+              " inputs for every row, and none after the row itself");
+}
+
+// [R, I]
+Tensor InputOfEachRow(const RecurrentRows& rows) {
+  return rows.input_of.defined()
+             ? rows.inputs.index_select(0, rows.input_of.to(rows.inputs.device()))
+             : rows.inputs;
 }
 
 template <typename Module>
-Tensor Run(Module& module, RecurrentCell cell, const Tensor& rows, const Tensor& lengths) {
-  TORCH_CHECK(lengths.dim() == 1 && lengths.scalar_type() == torch::kInt64 && lengths.is_cpu() &&
-                  lengths.size(0) >= 1 && lengths.min().template item<int64_t>() >= 1,
-              "lengths must be one or more int64 >= 1 on the CPU, got ", lengths.toString(), " ",
-              lengths.sizes());
+Tensor RunLibTorch(Module& module, const Tensor& inputs, const Order& order) {
+  const Packing::TimeMajor time_major = order.ByTime();
+  const Tensor rows = time_major.order.to(inputs.device());
+  const PackedSequence sequence(SelectRows(inputs, rows), time_major.batch_sizes);
+  const PackedSequence encoded = std::get<0>(module->forward_with_packed_input(sequence));
+  return PlaceRows(encoded.data(), rows, inputs.size(0)).narrow(0, 0, order.num_utterances);
+}
+
+template <typename Module>
+Tensor Run(Module& module, RecurrentCell cell, const RecurrentRows& rows) {
   const auto& options = module->options_base;
-  TORCH_CHECK(rows.dim() == 2 && rows.size(1) == options.input_size() &&
-                  rows.size(0) == lengths.sum().template item<int64_t>(),
-              "rows have shape ", rows.sizes(), ", want [", lengths.sum().template item<int64_t>(),
-              ", ", options.input_size(), "] (sum of lengths, input_size)");
+  CheckRows(rows, options.input_size());
+  const Order order(rows);
   const variable_list weights = module->all_weights();
   const auto fast = [](const Tensor& x) {
     return x.is_cpu() && x.scalar_type() == torch::kFloat32;
   };
-  if (!options.bias() || options.proj_size() != 0 || !fast(rows) ||
+  if (!options.bias() || options.proj_size() != 0 || !fast(rows.inputs) ||
       !std::all_of(weights.begin(), weights.end(), fast)) {
-    return RunLibTorch(module, rows, lengths);
+    return RunLibTorch(module, InputOfEachRow(rows), order);
   }
   const bool keep = torch::GradMode::is_enabled() &&
-                    (rows.requires_grad() ||
+                    (rows.inputs.requires_grad() ||
                      std::any_of(weights.begin(), weights.end(),
                                  [](const Tensor& weight) { return weight.requires_grad(); }));
-  const Tensor conversations = SortedConversations(lengths);
+  Tensor hidden = rows.inputs;
+  Tensor input_of = rows.input_of.defined() ? rows.input_of.contiguous() : Tensor();
+  // The backward pass adds up rows in place, after those that have an input of their own.
+  if (keep && input_of.defined() &&
+      !input_of.narrow(0, 0, hidden.size(0)).equal(torch::arange(hidden.size(0)))) {
+    hidden = InputOfEachRow(rows);
+    input_of = Tensor();
+  }
   const int64_t per_layer = kWeights * (options.bidirectional() ? 2 : 1);
-  Tensor hidden = rows;
   for (int64_t layer = 0; layer < options.num_layers(); ++layer) {
     if (layer > 0 && options.dropout() > 0 && module->is_training()) {
-      const Tensor mask =
-          torch::dropout(torch::ones(hidden.sizes(), rows.options()), options.dropout(), true);
-      hidden = hidden * torch::empty_like(mask).index_copy_(
-                            0, MakeTimeMajor(lengths, rows.device()).order, mask);
+      hidden = DropoutInOrder(hidden, options.dropout(), /*training=*/true, order.ByTime().order);
     }
-    hidden =
-        LayerFunction::apply(hidden, at::TensorList(weights).slice(layer * per_layer, per_layer),
-                             conversations, static_cast<int64_t>(cell), keep);
+    const bool last = layer + 1 == options.num_layers();
+    // Nothing comes after the padding in the forward direction that the last layer would tell.
+    hidden = LayerFunction::apply(
+        hidden, at::TensorList(weights).slice(layer * per_layer, per_layer),
+        last ? order.utterances : order.whole, order.whole, c10::optional<Tensor>(order.row_at),
+        c10::optional<Tensor>(layer == 0 ? input_of : Tensor()), static_cast<int64_t>(cell), keep);
   }
-  return hidden;
+  return order.num_utterances == order.num_rows ? hidden
+                                                : hidden.narrow(0, 0, order.num_utterances);
 }
 
 }  // namespace
 
-Tensor RunRecurrent(torch::nn::GRU& gru, const Tensor& rows, const Tensor& lengths) {
-  return Run(gru, RecurrentCell::kGru, rows, lengths);
+Tensor RunRecurrent(torch::nn::GRU& gru, const RecurrentRows& rows) {
+  return Run(gru, RecurrentCell::kGru, rows);
 }
 
-Tensor RunRecurrent(torch::nn::LSTM& lstm, const Tensor& rows, const Tensor& lengths) {
-  return Run(lstm, RecurrentCell::kLstm, rows, lengths);
+Tensor RunRecurrent(torch::nn::LSTM& lstm, const RecurrentRows& rows) {
+  return Run(lstm, RecurrentCell::kLstm, rows);
+}
+
+Tensor RunRecurrent(torch::nn::GRU& gru, const Tensor& inputs, const Tensor& lengths) {
+  return RunRecurrent(gru, {inputs, lengths});
+}
+
+Tensor RunRecurrent(torch::nn::LSTM& lstm, const Tensor& inputs, const Tensor& lengths) {
+  return RunRecurrent(lstm, {inputs, lengths});
 }
 
 }  // namespace cmerc

@@ -1,32 +1,15 @@
 #include "backbones/recurrent_kernels.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "backbones/scratch.h"
+
 namespace cmerc {
 namespace {
-
-// Floats, aligned for the widest vectors.
-class Scratch {
- public:
-  explicit Scratch(int64_t size)
-      : data_(static_cast<float*>(
-            ::operator new(static_cast<size_t>(size) * sizeof(float), kAlignment))) {}
-  float* get() const { return data_.get(); }
-
- private:
-  static constexpr std::align_val_t kAlignment{64};
-  struct Free {
-    void operator()(float* data) const { ::operator delete(data, kAlignment); }
-  };
-  std::unique_ptr<float, Free> data_;
-};
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -129,32 +112,22 @@ namespace avx512 {
 }  // namespace
 
 const RecurrentKernels* FindRecurrentKernels(RecurrentCell cell, InstructionSet instructions) {
+  if (!ProcessorHas(instructions)) return nullptr;
   const bool gru = cell == RecurrentCell::kGru;
   switch (instructions) {
 #ifdef __x86_64__
     case InstructionSet::kAvx512:
-      if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512dq") ||
-          !__builtin_cpu_supports("avx512vl")) {
-        return nullptr;
-      }
       return gru ? &avx512::kKernels<avx512::Gru> : &avx512::kKernels<avx512::Lstm>;
     case InstructionSet::kAvx2:
-      if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return nullptr;
       return gru ? &avx2::kKernels<avx2::Gru> : &avx2::kKernels<avx2::Lstm>;
 #endif  // __x86_64__
-    case InstructionSet::kBaseline:
-      return gru ? &baseline::kKernels<baseline::Gru> : &baseline::kKernels<baseline::Lstm>;
     default:
-      return nullptr;
+      return gru ? &baseline::kKernels<baseline::Gru> : &baseline::kKernels<baseline::Lstm>;
   }
 }
 
 const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell) {
-  for (const InstructionSet instructions : {InstructionSet::kAvx512, InstructionSet::kAvx2}) {
-    const RecurrentKernels* kernels = FindRecurrentKernels(cell, instructions);
-    if (kernels != nullptr) return *kernels;
-  }
-  return *FindRecurrentKernels(cell, InstructionSet::kBaseline);
+  return *FindRecurrentKernels(cell, BestInstructionSet());
 }
 
 }  // namespace cmerc

@@ -2,22 +2,27 @@
 // No LibTorch here: pointers to float32 in memory.
 //
 // Letters: H hidden size, G gates of a cell (GRU 3: reset, update, new; LSTM 4: input, forget,
-// cell, output; torch.nn's order and formulas). A row is one utterance; the rows of a conversation
-// are neighbours, in time order.
+// cell, output; torch.nn's order and formulas). A row is one utterance.
 #ifndef CMERC_BACKBONES_RECURRENT_KERNELS_H_
 #define CMERC_BACKBONES_RECURRENT_KERNELS_H_
 
 #include <cstdint>
 
+#include "backbones/instruction_set.h"
+
 namespace cmerc {
 
 enum class RecurrentCell { kGru, kLstm };
 
-// Where the conversations are: rows starts[j] to starts[j] + lengths[j] - 1. Longest first.
+// Where the conversations are: positions starts[j] to starts[j] + lengths[j] - 1. Longest first.
 struct ConversationRows {
   const int64_t* starts;
   const int64_t* lengths;  // each >= 1
   int64_t count;
+  // The row at each position; null: position p is row p.
+  const int64_t* rows = nullptr;
+
+  int64_t Row(int64_t position) const { return rows == nullptr ? position : rows[position]; }
 };
 
 // Rows of one direction, which lie `stride` floats apart.
@@ -92,8 +97,6 @@ struct RecurrentKernels {
   void (*forward)(const RecurrentForward& pass, const ConversationRows& conversations);
   void (*backward)(const RecurrentBackward& pass, const ConversationRows& conversations);
 };
-
-enum class InstructionSet { kAvx512, kAvx2, kBaseline };  // best first
 
 // Null when this processor lacks the instructions.
 const RecurrentKernels* FindRecurrentKernels(RecurrentCell cell, InstructionSet instructions);

@@ -1,7 +1,7 @@
 #include "backbones/sequence_encoder.h"
 
 #include "absl/strings/str_cat.h"
-#include "backbones/recurrent.h"
+#include "backbones/packing.h"
 
 namespace cmerc {
 
@@ -44,32 +44,42 @@ std::string SequenceEncoder::Name(Kind kind, const std::string& suffix) {
   return suffix;
 }
 
-Tensor SequenceEncoder::EncodePacked(const Tensor& packed, const Packing& packing) {
+Tensor SequenceEncoder::Encode(const RecurrentRows& rows) {
   switch (kind_) {
     case Kind::kGru:
-      return RunRecurrent(gru_, packed, packing.lengths());
+      return RunRecurrent(gru_, rows);
     case Kind::kLstm:
-      return RunRecurrent(lstm_, packed, packing.lengths());
-    case Kind::kTransformer: {
-      const Tensor padded = packing.Pad(packed).transpose(0, 1);
-      const Tensor encoded = transformer_->forward(padded, /*src_mask=*/{},
-                                                   /*src_key_padding_mask=*/~packing.valid());
-      return packing.Pack(encoded.transpose(0, 1).contiguous());
-    }
+      return RunRecurrent(lstm_, rows);
+    case Kind::kTransformer:
+      return RunTransformer(rows);
   }
-  return packed;
+  return rows.inputs;
 }
 
-Tensor SequenceEncoder::EncodePadded(const Tensor& padded) {
-  if (kind_ == Kind::kTransformer) {
-    return transformer_->forward(padded.transpose(0, 1)).transpose(0, 1);
+Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
+  const torch::Device device = rows.inputs.device();
+  const Tensor all =
+      rows.input_of.defined() ? rows.inputs.index_select(0, rows.input_of.to(device)) : rows.inputs;
+  const int64_t longest =
+      rows.padded_length > 0 ? rows.padded_length : rows.lengths.max().item<int64_t>();
+  const Packing packing(rows.lengths, longest, device);
+  const int64_t num_utterances = packing.num_utterances();
+  Tensor padded = packing.Pad(all.narrow(0, 0, num_utterances));  // [B, T, width]
+  if (rows.padded_length == 0) {
+    return packing.Pack(transformer_
+                            ->forward(padded.transpose(0, 1), /*src_mask=*/{},
+                                      /*src_key_padding_mask=*/packing.valid().logical_not())
+                            .transpose(0, 1)
+                            .contiguous());
   }
-  // Whole conversations of T utterances, some of them padding.
-  const Tensor rows = padded.flatten(0, 1);
-  const Tensor lengths = torch::full({padded.size(0)}, padded.size(1), torch::kInt64);
-  const Tensor encoded =
-      kind_ == Kind::kGru ? RunRecurrent(gru_, rows, lengths) : RunRecurrent(lstm_, rows, lengths);
-  return encoded.view(padded.sizes());
+  const int64_t num_padding = all.size(0) - num_utterances;
+  if (num_padding > 0) {
+    const Tensor positions = packing.valid().flatten().logical_not().nonzero().squeeze(1);
+    padded = padded + PlaceRows(all.narrow(0, num_utterances, num_padding), positions,
+                                padded.size(0) * longest)
+                          .view(padded.sizes());
+  }
+  return packing.Pack(transformer_->forward(padded.transpose(0, 1)).transpose(0, 1).contiguous());
 }
 
 }  // namespace cmerc

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "backbones/packing.h"
+#include "backbones/recurrent.h"
 
 namespace cmerc {
 
@@ -27,14 +27,13 @@ class SequenceEncoder {
   // The module's name in its parent.
   static std::string Name(Kind kind, const std::string& suffix);
 
-  // packed [N, width] -> [N, width]; no utterance sees another conversation or padding.
-  torch::Tensor EncodePacked(const torch::Tensor& packed, const Packing& packing);
-
-  // padded [B, T, width] -> [B, T, width]; padding rows are part of every conversation, as in the
-  // official code.
-  torch::Tensor EncodePadded(const torch::Tensor& padded);
+  // rows.inputs are `width` wide -> [N, width], the utterances. Without padding no utterance sees
+  // another conversation; with it, padding is part of every conversation, as in the official code.
+  torch::Tensor Encode(const RecurrentRows& rows);
 
  private:
+  torch::Tensor RunTransformer(const RecurrentRows& rows);
+
   Kind kind_;
   // The one that `kind_` says is set.
   torch::nn::GRU gru_ = nullptr;

@@ -38,6 +38,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backbones/dropout.h"
 #include "backbones/packing.h"
 #include "backbones/transformer.pb.h"
 #include "core/backbone.h"
@@ -131,19 +132,20 @@ class Transformer final : public Backbone {
     const Tensor self = torch::eye(batch.max_length(), batch.context.options());
     // [B, 1, T, T]: the same for every head.
     const Tensor blocked = batch.context.logical_or(self).logical_not().unsqueeze(1);
-    Tensor x = torch::dropout(Inputs(batch, packing), options_.dropout(), is_training());
+    Tensor x = Dropped(Inputs(batch, packing));
     for (const auto& module : *layers_) {
       auto& layer = *module->as<torch::nn::TransformerEncoderLayer>();
-      x = x + layer.dropout1->forward(Attend(layer, layer.norm1->forward(x), packing, blocked));
+      x = x + Dropped(Attend(layer, layer.norm1->forward(x), packing, blocked));
       const Tensor wide = layer.linear1->forward(layer.norm2->forward(x));
       const Tensor active =
           options_.activation() == TransformerOptions::GELU ? torch::gelu(wide) : torch::relu(wide);
-      x = x + layer.dropout2->forward(layer.linear2->forward(layer.dropout->forward(active)));
+      x = x + Dropped(layer.linear2->forward(Dropped(active)));
     }
     const Tensor features = norm_->forward(x);
-    const Tensor dropped = torch::dropout(features, options_.dropout(), is_training());
-    return {torch::log_softmax(head_->forward(dropped), 1), features};
+    return {torch::log_softmax(head_->forward(Dropped(features)), 1), features};
   }
+
+  Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
 
   // x [N, hidden_size], before the first layer.
   Tensor Inputs(const Batch& batch, const Packing& packing) {
@@ -183,7 +185,7 @@ class Transformer final : public Backbone {
     const Tensor scores = queries.matmul(parts[1].transpose(2, 3));
     const Tensor weights =
         scores.masked_fill(blocked, -std::numeric_limits<double>::infinity()).softmax(3);
-    const Tensor dropped = torch::dropout(weights, options_.dropout(), is_training());
+    const Tensor dropped = Dropout(weights, options_.dropout(), is_training());
     const Tensor gathered = dropped.matmul(parts[2]).transpose(1, 2).flatten(2);
     return attention.out_proj->forward(packing.Pack(gathered));
   }

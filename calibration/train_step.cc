@@ -149,6 +149,10 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
                                             "; try smaller losses.weight"));
   }
 
+  // Only the losses compare features; the backward pass has them where it needs them.
+  for (ViewPrediction& view : report.input.views) view.prediction.features.reset();
+  report.input.cosine_cache = {};
+
   const absl::StatusOr<bool> stepped = CatchTorch([&] {
     {
       const ProfileScope scope("backward");
@@ -162,10 +166,8 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
   if (!stepped.ok()) return stepped.status();
   report.input.full.log_probs = report.input.full.log_probs.detach();
   report.input.full.features = report.input.full.features.detach();
-  report.input.cosine_cache = {};
   for (ViewPrediction& view : report.input.views) {
     view.prediction.log_probs = view.prediction.log_probs.detach();
-    view.prediction.features = view.prediction.features.detach();
   }
   return report;
 }

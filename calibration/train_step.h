@@ -49,7 +49,7 @@ absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& b
 struct StepReport {
   double total = 0;            // weighted sum of the losses
   std::vector<double> losses;  // each before its weight, in the order of `losses`
-  LossInput input;             // what the losses saw, detached
+  LossInput input;             // what the losses saw, detached; of the views only the log_probs
 };
 
 // `live` is in training mode. `for_views` predicts the views: an epoch's snapshot, or `live`

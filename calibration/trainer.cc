@@ -243,12 +243,12 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     scores->mutable_calibration()->clear_bins();
     *(official ? report->mutable_test() : report->mutable_valid()) = *scores;
     const bool better = scores->weighted_f1() > best;
-    const StateDict state = StateOf(**live);
+    const StateDict state = TensorsOf(**live);
     metadata.set_epoch(epoch);
     if (better) {
       best = scores->weighted_f1();
       selected_epoch = epoch;
-      selected = state;
+      selected = StateOf(**live);
       const absl::Status written =
           WriteCheckpoint(absl::StrCat(stage.output, "/selected.pth"), state, metadata);
       if (!written.ok()) return written;
@@ -375,11 +375,11 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
                                  const TrainOptions& options) {
   // What can be wrong with the config is said before anything is trained.
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
-  const absl::StatusOr<std::shared_ptr<Backbone>> probe = MakeBackbone(config, data.info);
+  const absl::Status probed = MakeBackbone(config, data.info).status();
   std::unique_ptr<Scheduler> scheduler;
   std::vector<std::string> problems;
   if (!losses.ok()) problems.emplace_back(losses.status().message());
-  if (!probe.ok()) problems.emplace_back(probe.status().message());
+  if (!probed.ok()) problems.emplace_back(probed.message());
   if (config.has_curriculum()) {
     absl::StatusOr<std::unique_ptr<Scheduler>> made =
         Schedulers().Create(config.curriculum().scheduler());

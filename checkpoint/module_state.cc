@@ -10,19 +10,18 @@ namespace {
 
 constexpr size_t kMostProblems = 10;
 
-// The module's own tensors, by name: shared, not copied.
+std::string ShapeString(const torch::Tensor& tensor) {
+  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
+}
+
+}  // namespace
+
 StateDict TensorsOf(const torch::nn::Module& module) {
   StateDict tensors;
   for (const auto& entry : module.named_parameters()) tensors[entry.key()] = entry.value();
   for (const auto& entry : module.named_buffers()) tensors[entry.key()] = entry.value();
   return tensors;
 }
-
-std::string ShapeString(const torch::Tensor& tensor) {
-  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
-}
-
-}  // namespace
 
 StateDict StateOf(const torch::nn::Module& module) {
   StateDict state = TensorsOf(module);

@@ -11,6 +11,9 @@
 
 namespace cmerc {
 
+// Every parameter and buffer: the module's own tensors, which change with it.
+StateDict TensorsOf(const torch::nn::Module& module);
+
 // A copy of every parameter and buffer.
 StateDict StateOf(const torch::nn::Module& module);
 

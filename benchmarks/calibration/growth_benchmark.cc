@@ -8,10 +8,8 @@
 // wide), 6 classes; `length` is that of a single conversation. peak_MB: memory at its highest
 // during the step beyond what the program held before it.
 #include <benchmark/benchmark.h>
-#include <malloc.h>
 
 #include <cmath>
-#include <fstream>
 #include <iostream>
 #include <map>
 
@@ -20,6 +18,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "benchmarks/memory.h"
 #include "calibration/adam.h"
 #include "calibration/train_step.h"
 #include "core/backbone.h"
@@ -35,22 +34,6 @@ struct Sizes {
   int64_t modalities = 3;
   int64_t classes = 6;
 };
-
-// kB of a line of /proc/self/status.
-double StatusLine(const std::string& name) {
-  std::ifstream in("/proc/self/status");
-  for (std::string line; std::getline(in, line);) {
-    absl::string_view rest(line);
-    int64_t value = 0;
-    if (absl::ConsumePrefix(&rest, name + ":") && absl::ConsumeSuffix(&rest, " kB") &&
-        absl::SimpleAtoi(rest, &value)) {
-      return static_cast<double>(value);
-    }
-  }
-  return 0;
-}
-
-void ResetPeakMemory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 DatasetInfo Info(const Sizes& sizes) {
   DatasetInfo info;
@@ -105,9 +88,8 @@ void Step(benchmark::State& state, const std::string& type, int64_t Sizes::*grow
   (*live)->train();
   Adam optimizer((*live)->parameters(), torch::optim::AdamOptions(1e-4));
   // What earlier sizes left in the heap would hide what this one needs.
-  malloc_trim(0);
-  const double before = StatusLine("VmRSS");
   ResetPeakMemory();
+  const double before = ResidentMegabytes();
   for (auto _ : state) {
     const absl::StatusOr<StepReport> step =
         TrainStep(**live, **snapshot, optimizer, *losses, batch, config.calibration());
@@ -116,7 +98,7 @@ void Step(benchmark::State& state, const std::string& type, int64_t Sizes::*grow
       return;
     }
   }
-  state.counters["peak_MB"] = (StatusLine("VmHWM") - before) / 1024;
+  state.counters["peak_MB"] = PeakMegabytes() - before;
 }
 
 // Prints the fitted exponents below the usual table.

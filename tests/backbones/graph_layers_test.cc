@@ -4,8 +4,7 @@
 
 #include <cmath>
 
-#include "backbones/high_frequency.h"
-#include "backbones/hypergraph.h"
+#include "backbones/graph_features.h"
 #include "backbones/packing.h"
 #include "backbones/sequence_encoder.h"
 
@@ -24,6 +23,23 @@ constexpr int64_t kMaxLength = 5;
 constexpr int64_t kWidth = 3;
 
 Packing MakePacking() { return {torch::tensor(kLengths), kMaxLength, torch::kCPU}; }
+
+// One layer of each graph alone; nodes [M, N, H].
+Tensor HypergraphLayer(const Tensor& nodes, const HypergraphNorms& norms, const Tensor& bias,
+                       const Packing& packing) {
+  return GraphFeatures(nodes.unbind(0), norms, {}, {{bias}, {}, {}}, packing)
+      .view({nodes.size(1), nodes.size(0), 2, kWidth})
+      .select(2, 0)
+      .transpose(0, 1);
+}
+
+Tensor HighFrequencyLayer(const Tensor& nodes, const HighFrequencyGraph& graph, const Tensor& gate,
+                          const Tensor& bias, const Packing& packing) {
+  return GraphFeatures(nodes.unbind(0), {}, graph, {{}, {gate}, {bias}}, packing)
+      .view({nodes.size(1), nodes.size(0), 2, kWidth})
+      .select(2, 1)
+      .transpose(0, 1);
+}
 
 double MaxDifference(const Tensor& a, const Tensor& b) {
   return (a.to(torch::kFloat64) - b.to(torch::kFloat64)).abs().max().item<double>();
@@ -102,11 +118,12 @@ TEST(SequenceEncoderTest, PackedConversationsAreEncodedAsIfAlone) {
     parent.eval();
     const torch::NoGradGuard no_grad;
     const Tensor packed = torch::randn({packing.num_utterances(), 8});
-    const Tensor encoded = encoder.EncodePacked(packed, packing);
+    const Tensor encoded = encoder.Encode({packed, packing.lengths()});
     ASSERT_EQ(encoded.sizes(), packed.sizes());
     int64_t start = 0;
     for (const int64_t length : kLengths) {
-      const Tensor alone = encoder.EncodePadded(packed.narrow(0, start, length).unsqueeze(0))[0];
+      const Tensor alone =
+          encoder.Encode({packed.narrow(0, start, length), torch::tensor({length}), length});
       EXPECT_LE(MaxDifference(encoded.narrow(0, start, length), alone), kTolerance)
           << SequenceEncoder::Name(kind, "l") << ", length " << length;
       start += length;

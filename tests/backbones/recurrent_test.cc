@@ -132,6 +132,102 @@ TEST(RecurrentTest, PaddingOfWholeLengthIsTheTensorForm) {
   ExpectClose(got.view({3, 4, 10}), want, "output");
 }
 
+// rows of positions [B * T, ...] in the order of RecurrentRows.
+Tensor UtterancesFirst(const Tensor& positions, const std::vector<int64_t>& lengths,
+                       int64_t padded_length) {
+  const Tensor valid =
+      (torch::arange(padded_length) < torch::tensor(lengths).unsqueeze(1)).flatten();
+  return torch::cat({positions.index_select(0, valid.nonzero().squeeze(1)),
+                     positions.index_select(0, valid.logical_not().nonzero().squeeze(1))});
+}
+
+// Padding that is encoded, all of it the same row or each its own, against LibTorch in float64 on
+// whole conversations of T rows.
+template <typename Module, typename Options>
+void ExpectPaddingLikeLibTorch(const Options& options, bool same_padding) {
+  constexpr int64_t kLength = 8;
+  const auto num_conversations = static_cast<int64_t>(kLengths.size());
+  torch::manual_seed(3);
+  Module module(options);
+  Module exact(options);
+  exact->to(torch::kFloat64);
+  CopyParameters(*module, *exact);
+  const int64_t num_rows = num_conversations * kLength, num_utterances = Sum(kLengths);
+  const int64_t num_inputs = same_padding ? num_utterances + 1 : num_rows;
+  const Tensor inputs = torch::randn({num_inputs, options.input_size()}).requires_grad_();
+  const Tensor exact_inputs = inputs.detach().to(torch::kFloat64).requires_grad_();
+  const Tensor input_of = torch::arange(num_rows).clamp_max(num_inputs - 1);
+  const RecurrentRows rows{inputs, torch::tensor(kLengths), kLength,
+                           same_padding ? input_of : Tensor()};
+  const Tensor output = RunRecurrent(module, rows);
+  // From the order of RecurrentRows to positions: the inverse of UtterancesFirst.
+  const Tensor row_at = UtterancesFirst(torch::arange(num_rows), kLengths, kLength).argsort();
+  const std::vector<int64_t> whole(kLengths.size(), kLength);
+  const Tensor exact_output =
+      UtterancesFirst(
+          LibTorch(exact, exact_inputs.index_select(0, input_of).index_select(0, row_at), whole),
+          kLengths, kLength)
+          .narrow(0, 0, num_utterances);
+  const Tensor factor = torch::randn(output.sizes());
+  const variable_list got = Gradients(module, inputs, output, factor);
+  const variable_list want =
+      Gradients(exact, exact_inputs, exact_output, factor.to(torch::kFloat64));
+  for (size_t i = 0; i < got.size(); ++i) ExpectClose(got[i], want[i], std::to_string(i));
+  // Without gradients, and by LibTorch.
+  const torch::NoGradGuard no_grad;
+  EXPECT_TRUE(torch::equal(RunRecurrent(module, rows), output));
+  ExpectClose(RunRecurrent(exact, {exact_inputs, rows.lengths, kLength, rows.input_of}),
+              exact_output, "float64");
+}
+
+TEST(RecurrentTest, PaddingIsEncodedAtTheEndOfEveryConversation) {
+  for (const bool same_padding : {false, true}) {
+    for (const int64_t layers : {1, 2, 3}) {
+      for (const bool bidirectional : {false, true}) {
+        SCOPED_TRACE(testing::Message() << layers << " layers, " << same_padding << bidirectional);
+        ExpectPaddingLikeLibTorch<GRU>(
+            torch::nn::GRUOptions(6, 9).num_layers(layers).bidirectional(bidirectional),
+            same_padding);
+        ExpectPaddingLikeLibTorch<LSTM>(
+            torch::nn::LSTMOptions(6, 9).num_layers(layers).bidirectional(bidirectional),
+            same_padding);
+      }
+    }
+  }
+}
+
+TEST(RecurrentTest, PaddingHasTheMasksOfTheTensorForm) {
+  constexpr int64_t kLength = 8;
+  const auto num_conversations = static_cast<int64_t>(kLengths.size());
+  GRU gru(torch::nn::GRUOptions(6, 9).num_layers(3).bidirectional(true).dropout(0.4));
+  const Tensor padded = torch::randn({num_conversations, kLength, 6});
+  torch::manual_seed(5);
+  const Tensor want = std::get<0>(gru->forward(padded.transpose(0, 1))).transpose(0, 1);
+  torch::manual_seed(5);
+  const Tensor got = RunRecurrent(gru, {UtterancesFirst(padded.flatten(0, 1), kLengths, kLength),
+                                        torch::tensor(kLengths), kLength});
+  ExpectClose(got,
+              UtterancesFirst(want.flatten(0, 1), kLengths, kLength).narrow(0, 0, Sum(kLengths)),
+              "output");
+}
+
+TEST(RecurrentTest, ConversationsOfOneRowAreReadOnce) {
+  GRU gru(torch::nn::GRUOptions(6, 9).num_layers(2).bidirectional(true));
+  const Tensor lengths = torch::tensor(kLengths);
+  const Tensor inputs = torch::randn({lengths.size(0), 6}).requires_grad_();
+  const Tensor input_of = torch::arange(lengths.size(0)).repeat_interleave(lengths);
+  const Tensor want = RunRecurrent(gru, inputs.index_select(0, input_of), lengths);
+  const Tensor got = RunRecurrent(gru, {inputs, lengths, 0, input_of});
+  const Tensor factor = torch::randn(want.sizes());
+  const variable_list want_gradients = Gradients(gru, inputs, want, factor);
+  const variable_list got_gradients = Gradients(gru, inputs, got, factor);
+  for (size_t i = 0; i < want_gradients.size(); ++i) {
+    EXPECT_TRUE(torch::equal(got_gradients[i], want_gradients[i])) << i;
+  }
+  const torch::NoGradGuard no_grad;
+  EXPECT_TRUE(torch::equal(RunRecurrent(gru, {inputs, lengths, 0, input_of}), want));
+}
+
 template <typename Module, typename Options>
 void ExpectLibTorchsDropout(const Options& options, const std::vector<int64_t>& lengths) {
   Module module(options);
@@ -273,6 +369,16 @@ TEST(RecurrentTest, ShapesAreChecked) {
   EXPECT_THROW(RunRecurrent(gru, rows, torch::tensor({5.0F})), c10::Error);
   EXPECT_THROW(RunRecurrent(gru, torch::randn({5, 7}), torch::tensor({5L})), c10::Error);
   EXPECT_THROW(RunRecurrent(gru, torch::randn({1, 5, 6}), torch::tensor({5L})), c10::Error);
+  EXPECT_THROW(RunRecurrent(gru, {rows, torch::tensor({5L}), 4}), c10::Error);
+  EXPECT_THROW(RunRecurrent(gru, {rows, torch::tensor({4L}), 6}), c10::Error);
+  const auto one_row_of = [&](const std::vector<int64_t>& input_of) {
+    RunRecurrent(gru, {rows, torch::tensor({5L}), 0, torch::tensor(input_of)});
+  };
+  EXPECT_NO_THROW(one_row_of({0, 0, 2, 1, 4}));
+  EXPECT_THROW(one_row_of({0, 1, 2, 3}), c10::Error);
+  EXPECT_THROW(one_row_of({0, 1, 2, 3, 5}), c10::Error);
+  EXPECT_THROW(one_row_of({0, 2, 2, 3, 4}), c10::Error);
+  EXPECT_THROW(one_row_of({0, 1, 2, 3, -1}), c10::Error);
 }
 
 // One direction of one layer on given kernels: output, then the three gradients.

@@ -258,7 +258,7 @@ TEST(TrainStepTest, ViewsHaveAGradientOnlyWithLiveWithGradient) {
     EXPECT_TRUE(backbone.is_training());
     for (const ViewPrediction& view : report->input.views) {
       EXPECT_FALSE(view.prediction.log_probs.requires_grad());
-      EXPECT_FALSE(view.prediction.features.requires_grad());
+      EXPECT_FALSE(view.prediction.features.defined());
     }
   }
 }
