@@ -53,8 +53,8 @@ class Standardizer {
 
 // Reads all conversations of `dataset`. With `given`, its standardisation is used (that of a
 // checkpoint); otherwise data.standardize takes it from the training split. InvalidArgument: an
-// unknown modality, an empty split that the protocol needs, more folds than conversations, a `given` that does not fit the
-// features or has a deviation that is not above 0.
+// unknown modality, an empty split that the protocol needs, more folds than conversations, a
+// `given` that does not fit the features or has a deviation that is not above 0.
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const Standardization* given = nullptr);
 
