@@ -28,6 +28,21 @@ inline InstructionSet BestInstructionSet() {
   return InstructionSet::kBaseline;
 }
 
+// The instance of some kernels for `instructions`; nullptr where this processor lacks them.
+template <typename Kernels>
+const Kernels* InstanceFor(InstructionSet instructions, const Kernels& avx512, const Kernels& avx2,
+                           const Kernels& baseline) {
+  if (!ProcessorHas(instructions)) return nullptr;
+  switch (instructions) {
+    case InstructionSet::kAvx512:
+      return &avx512;
+    case InstructionSet::kAvx2:
+      return &avx2;
+    default:
+      return &baseline;
+  }
+}
+
 }  // namespace cmerc
 
 #endif  // CMERC_BACKBONES_INSTRUCTION_SET_H_

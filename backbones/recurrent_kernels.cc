@@ -81,49 +81,19 @@ void ForEachStep(const ConversationRows& conversations, bool descending, const B
   }
 }
 
-// One instance per instruction set. Attributes and not compiler flags, so that no inline function
-// of a library is compiled for instructions which the processor may lack.
-#define CMERC_LANES 4
-#define CMERC_TARGET
-namespace baseline {
-#include "backbones/recurrent_kernels.inc"
-}  // namespace baseline
-#undef CMERC_LANES
-#undef CMERC_TARGET
-
-#ifdef __x86_64__
-#define CMERC_LANES 8
-#define CMERC_TARGET __attribute__((target("avx2,fma")))
-namespace avx2 {
-#include "backbones/recurrent_kernels.inc"
-}  // namespace avx2
-#undef CMERC_LANES
-#undef CMERC_TARGET
-
-#define CMERC_LANES 16
-#define CMERC_TARGET __attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma")))
-namespace avx512 {
-#include "backbones/recurrent_kernels.inc"
-}  // namespace avx512
-#undef CMERC_LANES
-#undef CMERC_TARGET
-#endif  // __x86_64__
+#define CMERC_KERNEL_FILE "backbones/recurrent_kernels.inc"
+#include "backbones/kernel_instances.inc"
+#undef CMERC_KERNEL_FILE
 
 }  // namespace
 
 const RecurrentKernels* FindRecurrentKernels(RecurrentCell cell, InstructionSet instructions) {
-  if (!ProcessorHas(instructions)) return nullptr;
-  const bool gru = cell == RecurrentCell::kGru;
-  switch (instructions) {
-#ifdef __x86_64__
-    case InstructionSet::kAvx512:
-      return gru ? &avx512::kKernels<avx512::Gru> : &avx512::kKernels<avx512::Lstm>;
-    case InstructionSet::kAvx2:
-      return gru ? &avx2::kKernels<avx2::Gru> : &avx2::kKernels<avx2::Lstm>;
-#endif  // __x86_64__
-    default:
-      return gru ? &baseline::kKernels<baseline::Gru> : &baseline::kKernels<baseline::Lstm>;
+  if (cell == RecurrentCell::kGru) {
+    return InstanceFor(instructions, avx512::kKernels<avx512::Gru>, avx2::kKernels<avx2::Gru>,
+                       baseline::kKernels<baseline::Gru>);
   }
+  return InstanceFor(instructions, avx512::kKernels<avx512::Lstm>, avx2::kKernels<avx2::Lstm>,
+                     baseline::kKernels<baseline::Lstm>);
 }
 
 const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell) {

@@ -76,6 +76,20 @@ absl::StatusOr<torch::Tensor> SpeakerIndices(const ConversationRecord& record,
 
 }  // namespace
 
+std::vector<torch::Tensor> StreamTensors(const ConversationRecord::Modality& modality,
+                                         int64_t length) {
+  std::vector<torch::Tensor> streams;
+  for (const ConversationRecord::Stream& stream : modality.streams()) {
+    if (stream.same_as_previous()) {
+      streams.push_back(streams.back());
+      continue;
+    }
+    streams.push_back(torch::empty({length, int64_t{modality.width()}}));
+    std::copy(stream.values().begin(), stream.values().end(), streams.back().data_ptr<float>());
+  }
+  return streams;
+}
+
 absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
                                             const DatasetInfo& info) {
   Conversation conversation;
@@ -84,17 +98,8 @@ absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
   for (const ModalityInfo& want : info.modalities) {
     const absl::Status fits = CheckModality(record, want);
     if (!fits.ok()) return fits;
-    const ConversationRecord::Modality& modality = *FindModality(record, want.name);
-    std::vector<torch::Tensor>& streams = conversation.features.emplace_back();
-    for (int s = 0; s < modality.streams_size(); ++s) {
-      if (modality.streams(s).same_as_previous()) {
-        streams.push_back(streams.back());
-        continue;
-      }
-      const absl::Span<const float> values = StreamValues(modality, s);
-      streams.push_back(torch::empty({record.utterances_size(), want.width}));
-      std::copy(values.begin(), values.end(), streams.back().data_ptr<float>());
-    }
+    conversation.features.push_back(
+        StreamTensors(*FindModality(record, want.name), record.utterances_size()));
   }
   absl::StatusOr<torch::Tensor> speakers = SpeakerIndices(record, info);
   if (!speakers.ok()) return speakers.status();

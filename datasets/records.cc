@@ -15,7 +15,6 @@
 //   }
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +31,7 @@
 #include "core/torch_status.h"
 #include "datasets/conversation.h"
 #include "datasets/conversation_file.h"
+#include "datasets/conversation_tensors.h"
 #include "datasets/in_memory.h"
 #include "datasets/names.h"
 #include "datasets/problems.h"
@@ -168,7 +168,6 @@ class Loader {
     Conversation conversation;
     conversation.id = record.id();
     conversation.numeric_id = record.numeric_id();
-    const int64_t length = record.utterances_size();
     bool has_sentences = false;
     for (const ConversationRecord::Utterance& utterance : record.utterances()) {
       has_sentences = has_sentences || utterance.has_text();
@@ -176,17 +175,8 @@ class Loader {
     }
     if (!has_sentences) conversation.utterances.clear();
     for (const DatasetSchema::Modality& entry : schema_.modalities()) {
-      const ConversationRecord::Modality& modality = *FindModality(record, entry.name());
-      std::vector<torch::Tensor>& streams = conversation.features.emplace_back();
-      for (const ConversationRecord::Stream& stream : modality.streams()) {
-        if (stream.same_as_previous()) {
-          streams.push_back(streams.back());
-          continue;
-        }
-        torch::Tensor values = torch::empty({length, int64_t{modality.width()}});
-        std::memcpy(values.data_ptr<float>(), stream.values().data(), values.nbytes());
-        streams.push_back(std::move(values));
-      }
+      conversation.features.push_back(
+          StreamTensors(*FindModality(record, entry.name()), record.utterances_size()));
     }
     return conversation;
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -265,6 +266,26 @@ TEST(GraphFeaturesTest, SecondDerivativesAreRefused) {
                c10::Error);
 }
 
+// One layer forward and backward at a width, its utterances divided.
+using KernelRun =
+    std::function<variable_list(int64_t width, const std::vector<int64_t>& divisions)>;
+
+// Of the 37 utterances as a whole and divided, against the whole on the baseline.
+void ExpectTheSameResults(const KernelRun& run, const KernelRun& baseline) {
+  for (const int64_t width : {1, 5, 16, 33, 100}) {
+    const variable_list want = baseline(width, {0, 37});
+    for (const std::vector<int64_t>& divisions :
+         {std::vector<int64_t>{0, 37}, {0, 1, 17, 33, 37}}) {
+      const variable_list got = run(width, divisions);
+      for (size_t i = 0; i < got.size(); ++i) {
+        const double scale = want[i].abs().max().item<double>();
+        EXPECT_LE((got[i] - want[i]).abs().max().item<double>(), 4e-6 * scale)
+            << "width " << width << ", tensor " << i;
+      }
+    }
+  }
+}
+
 class HighFrequencyKernelsTest : public testing::TestWithParam<InstructionSet> {};
 
 // One layer forward and backward on given kernels, its utterances divided.
@@ -318,19 +339,12 @@ variable_list RunKernels(const HighFrequencyKernels& kernels, int64_t width,
 TEST_P(HighFrequencyKernelsTest, TheSameResultsOnEveryInstructionSet) {
   const HighFrequencyKernels* kernels = FindHighFrequencyKernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
-  for (const int64_t width : {1, 5, 16, 33, 100}) {
-    const variable_list want =
-        RunKernels(*FindHighFrequencyKernels(InstructionSet::kBaseline), width, {0, 37});
-    for (const std::vector<int64_t>& divisions :
-         {std::vector<int64_t>{0, 37}, {0, 1, 17, 33, 37}}) {
-      const variable_list got = RunKernels(*kernels, width, divisions);
-      for (size_t i = 0; i < got.size(); ++i) {
-        const double scale = want[i].abs().max().item<double>();
-        EXPECT_LE((got[i] - want[i]).abs().max().item<double>(), 4e-6 * scale)
-            << "width " << width << ", tensor " << i;
-      }
-    }
-  }
+  const auto run = [](const HighFrequencyKernels& instance) {
+    return [&](int64_t width, const std::vector<int64_t>& divisions) {
+      return RunKernels(instance, width, divisions);
+    };
+  };
+  ExpectTheSameResults(run(*kernels), run(*FindHighFrequencyKernels(InstructionSet::kBaseline)));
 }
 
 TEST_P(HighFrequencyKernelsTest, TheForwardBitsHoweverUtterancesAreDivided) {
@@ -397,19 +411,12 @@ variable_list RunKernels(const HypergraphKernels& kernels, int64_t width,
 TEST_P(HypergraphKernelsTest, TheSameResultsOnEveryInstructionSet) {
   const HypergraphKernels* kernels = FindHypergraphKernels(GetParam());
   if (kernels == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
-  for (const int64_t width : {1, 5, 16, 33, 100}) {
-    const variable_list want =
-        RunKernels(*FindHypergraphKernels(InstructionSet::kBaseline), width, {0, 37});
-    for (const std::vector<int64_t>& divisions :
-         {std::vector<int64_t>{0, 37}, {0, 1, 17, 33, 37}}) {
-      const variable_list got = RunKernels(*kernels, width, divisions);
-      for (size_t i = 0; i < got.size(); ++i) {
-        const double scale = want[i].abs().max().item<double>();
-        EXPECT_LE((got[i] - want[i]).abs().max().item<double>(), 4e-6 * scale)
-            << "width " << width << ", tensor " << i;
-      }
-    }
-  }
+  const auto run = [](const HypergraphKernels& instance) {
+    return [&](int64_t width, const std::vector<int64_t>& divisions) {
+      return RunKernels(instance, width, divisions);
+    };
+  };
+  ExpectTheSameResults(run(*kernels), run(*FindHypergraphKernels(InstructionSet::kBaseline)));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, HypergraphKernelsTest,
