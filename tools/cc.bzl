@@ -2,7 +2,10 @@
 
 CMERC_COPTS = ["-Wall", "-Wextra", "-Werror"]
 
-_TORCH_COPTS = CMERC_COPTS + ["-include", "torch_pch.h"]
+# at::parallel_for() is an inline function: whoever includes it without this gets one thread.
+TORCH_COPTS = CMERC_COPTS + ["-fopenmp"]
+
+_TORCH_COPTS = TORCH_COPTS + ["-include", "torch_pch.h"]
 _TORCH_DEPS = [Label("//third_party/libtorch:torch_pch"), Label("@libtorch//:torch")]
 
 def _settings(torch, copts, deps):

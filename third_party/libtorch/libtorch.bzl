@@ -108,7 +108,8 @@ def _libtorch_configure_impl(rctx):
         hdrs = found.hdrs,
         defines = repr(["LIBTORCH_FOUND=%s-%s" % (found.version, hash(found.root))]),
         includes = repr(found.includes),
-        linkopts = repr(found.linkopts),
+        # The code of at::parallel_for() is in the caller, so the caller needs the threads of LibTorch.
+        linkopts = repr(found.linkopts + ["-lgomp"]),
     ), executable = False)
     rctx.file("defs.bzl", _DEFS.format(
         root = repr(found.root),
