@@ -4,7 +4,10 @@
 
 #include <cmath>
 #include <memory>
+#include <sstream>
+#include <string>
 #include <tuple>
+#include <type_traits>
 
 #include "profile/scope.h"
 
@@ -46,6 +49,18 @@ void Update(const AdamOptions& options, int64_t step, const float* gradient, int
   });
 }
 
+// LibTorch 1.13 finds the state of a parameter by its address as text, 2.x by the address itself.
+template <typename Key>
+Key StateKey(const Tensor& parameter) {
+  if constexpr (std::is_pointer_v<Key>) {
+    return parameter.unsafeGetTensorImpl();
+  } else {
+    std::ostringstream address;
+    address << parameter.unsafeGetTensorImpl();
+    return address.str();
+  }
+}
+
 }  // namespace
 
 Tensor Adam::step(LossClosure closure) {
@@ -59,7 +74,7 @@ Tensor Adam::step(LossClosure closure) {
     const auto& options = static_cast<const AdamOptions&>(group.options());
     TORCH_CHECK(!options.amsgrad(), "cmerc::Adam has no amsgrad");
     for (Tensor& parameter : group.params()) {
-      const std::string key = c10::guts::to_string(parameter.unsafeGetTensorImpl());
+      const auto key = StateKey<std::decay_t<decltype(state_)>::key_type>(parameter);
       auto found = state_.find(key);
       const Tensor gradient = parameter.grad().defined() ? parameter.grad().contiguous() : Tensor();
       if (found == state_.end()) {
