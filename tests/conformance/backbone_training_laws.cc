@@ -171,17 +171,21 @@ TEST_P(BackboneTrainingLaws, LearnsThreeConversationsByHeart) {
   torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-2));
   double first = 0;
   double last = 0;
-  for (int step = 0; step < 200; ++step) {
+  // Most need a tenth of it.
+  constexpr int kSteps = 1000;
+  for (int step = 0; step < kSteps; ++step) {
     const Tensor loss = torch::nll_loss(Predict(*model, batch).log_probs, batch.labels);
     last = loss.item<double>();
     if (step == 0) first = last;
+    if (last < 0.5 * first) return;
     ASSERT_TRUE(loss.requires_grad());
     adam.zero_grad();
     loss.backward();
     adam.step();
   }
-  // Twelve utterances of random features: any model with a working gradient is far below.
-  EXPECT_LT(last, 0.5 * first);
+  // Twelve utterances of random features: any model with a working gradient gets there.
+  ADD_FAILURE() << "after " << kSteps << " steps the loss is " << last << ", and was " << first
+                << "; expected less than half of it";
 }
 
 INSTANTIATE_TEST_SUITE_P(Registered, BackboneTrainingLaws, testing::ValuesIn(CasesOf(Backbones())),

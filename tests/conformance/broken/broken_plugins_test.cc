@@ -137,7 +137,7 @@ const std::vector<Expectation>& Expectations() {
        "own.weight has no gradient",
        // Losses of the features have nothing to pull at.
        {"TakesAStepWithEveryLossAndEveryView"}},
-      {"backbone", "REVERSED_GRADIENT", "LearnsThreeConversationsByHeart", "(last) < "},
+      {"backbone", "REVERSED_GRADIENT", "LearnsThreeConversationsByHeart", "steps the loss is"},
       {"backbone", "UNREGISTERED_TENSOR", "ACheckpointBringsBackTheSameBits",
        "log_probs differ by"},
       {"backbone", "WRONG_INFO", "BadBatchesAreInvalidArguments", "a class too many"},
