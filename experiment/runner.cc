@@ -16,8 +16,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
+#include <sstream>
 #include <thread>
 
 #include "absl/cleanup/cleanup.h"
@@ -38,9 +38,16 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// What can be read of the rest of `in`: a folder or a broken disk throws at an istreambuf_iterator.
+std::string Rest(std::ifstream& in) {
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
 std::string Contents(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), {});
+  return Rest(in);
 }
 
 absl::StatusOr<RunSummary> ReadSummary(const std::string& path) {
@@ -58,9 +65,10 @@ std::string LastWords(const std::string& log) {
   constexpr std::streamoff kEnd = 1 << 14;
   std::ifstream in(log, std::ios::binary | std::ios::ate);
   in.seekg(std::max<std::streamoff>(0, in.tellg() - kEnd));
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  const size_t error = text.rfind("cmerc: ");
-  std::string words = error == std::string::npos ? "" : text.substr(error + 7);
+  const std::string text = absl::StrCat("\n", Rest(in));
+  const std::string mark = "\ncmerc: ";
+  const size_t error = text.rfind(mark);
+  std::string words = error == std::string::npos ? "" : text.substr(error + mark.size());
   absl::StripAsciiWhitespace(&words);
   return words.empty() ? "see " + log : words;
 }
