@@ -208,7 +208,7 @@ void AddConfig(std::vector<BadInput>* cases) {
       {"ClassWeightOfZero",
        TrainLoss("loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: GIVEN "
                  "weight: 1 weight: 0 weight: 2 } }"),
-       {"losses[2].loss[cmerc.NllOptions].weight[1] = 0, must be > 0"}},
+       {"losses[0].loss[cmerc.NllOptions].weight[1] = 0, must be > 0"}},
       {"NoClassWeightsWhereTheyAreGiven",
        TrainLoss("loss { [type.googleapis.com/cmerc.FocalOptions] {} } } losses { loss { "
                  "[type.googleapis.com/cmerc.LabelSmoothingOptions] { class_weights: GIVEN } }"),
