@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "calibration/not_finite.h"
 #include "metrics/calibration.h"
 #include "metrics/classification.h"
 
@@ -61,7 +63,9 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
   double loss = 0;
   int64_t batches = 0;
   for (size_t begin = 0; begin < indices.size(); begin += batch_size, ++batches) {
-    const Batch batch = data.MakeBatch(absl::MakeConstSpan(indices).subspan(begin, batch_size));
+    const absl::Span<const int64_t> chosen =
+        absl::MakeConstSpan(indices).subspan(begin, batch_size);
+    const Batch batch = data.MakeBatch(chosen);
     const absl::StatusOr<LossInput> input =
         PredictFullAndViews(backbone, batch, views, config.calibration());
     if (!input.ok()) return input.status();
@@ -71,9 +75,16 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
       if (!value.ok()) return value.status();
       loss += entry.weight * value->item<double>();
       if (!std::isfinite(loss)) {
-        return absl::InternalError(absl::StrCat("the loss ", entry.name, " is ",
-                                                value->item<double>(),
-                                                ": the model's weights are of no use"));
+        std::string where = NotFinitePrediction(*input);
+        if (where.empty()) where = "all predictions are finite";
+        return absl::InternalError(
+            absl::StrCat("conversations ",
+                         absl::StrJoin(chosen, ", ",
+                                       [&](std::string* out, int64_t index) {
+                                         out->append(data.conversations[index].id);
+                                       }),
+                         ": the loss ", entry.name, " is ", value->item<double>(), " (", where,
+                         "): the model's weights, or the features, are of no use"));
       }
     }
     const torch::Tensor truth = batch.labels.contiguous();

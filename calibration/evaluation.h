@@ -26,7 +26,8 @@ struct SplitPredictions {
 
 // Predicts the conversations at `indices` (not empty), `training.batch_size` at a time in that
 // order, in evaluation mode and without gradient; leaves `backbone` in evaluation mode. The loss is
-// that of the members of `losses` that need no views. Internal: a loss that is not finite, by name.
+// that of the members of `losses` that need no views. Internal: a loss that is not finite, with the
+// conversations and the first tensor that is not.
 absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
                                               const std::vector<int64_t>& indices,
                                               const std::vector<WeightedLoss>& losses,

@@ -54,6 +54,11 @@ Progress::~Progress() {
   if (terminal_) std::cerr << "\r\033[K" << std::flush;
 }
 
+void Progress::Note(const std::string& line) {
+  std::cerr << (terminal_ ? "\r\033[K" : "") << line << "\n" << std::flush;
+  if (terminal_) last_ = start_ - std::chrono::hours(1);
+}
+
 void Progress::Update(int64_t done, const std::string& detail) {
   const auto now = std::chrono::steady_clock::now();
   if (Seconds(now - last_) < (terminal_ ? 0.1 : 30.0)) return;

@@ -25,6 +25,9 @@ class Progress {
   // `done` units are done; `detail` is shown behind the numbers.
   void Update(int64_t done, const std::string& detail);
 
+  // Writes a line of its own, in place of the bar, which the next Update() draws again.
+  void Note(const std::string& line);
+
  private:
   const std::string label_;
   const int64_t total_;

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "calibration/gradients.h"
+#include "calibration/not_finite.h"
 #include "calibration/views.h"
 #include "core/torch_status.h"
 #include "profile/scope.h"
@@ -40,6 +43,62 @@ std::vector<ViewPrediction> WithViews(const std::vector<View>& views,
     result.push_back({views[v], std::move(predictions[v])});
   }
   return result;
+}
+
+constexpr char kRemedies[] =
+    "try a smaller training.learning_rate or a training.gradient_clip_norm, or leave such steps "
+    "out "
+    "with training { on_non_finite: SKIP_BATCH }";
+
+// Beyond it the squares that Adam keeps are infinite, and what has an infinite square is never
+// stepped again.
+const double kLargestNorm = std::sqrt(static_cast<double>(std::numeric_limits<float>::max()));
+
+absl::Status LossNotFinite(const std::string& name, double value, const LossInput& input,
+                           const Backbone& model) {
+  std::string where = NotFinitePrediction(input);
+  if (where.empty()) where = NotFiniteParameter(model);
+  if (where.empty()) where = "all predictions and parameters are finite";
+  return absl::OutOfRangeError(
+      absl::StrCat("the loss ", name, " is ", value, " (", where, "); ", kRemedies));
+}
+
+// "3 * cmerc.NllOptions 1.2 + ..."
+std::string Sum(const std::vector<WeightedLoss>& losses, const std::vector<double>& values) {
+  std::string text;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : " + ", losses[i].weight, " * ", losses[i].name, " ",
+                    values[i]);
+  }
+  return text;
+}
+
+std::vector<torch::Tensor> ParametersOf(const torch::optim::Optimizer& optimizer) {
+  std::vector<torch::Tensor> parameters;
+  for (const torch::optim::OptimizerParamGroup& group : optimizer.param_groups()) {
+    parameters.insert(parameters.end(), group.params().begin(), group.params().end());
+  }
+  return parameters;
+}
+
+// OutOfRange: gradients that no step may be taken with.
+absl::Status CheckAndClipGradients(const std::vector<torch::Tensor>& parameters, double clip_norm,
+                                   const std::string& losses, const Backbone& model) {
+  std::vector<torch::Tensor> gradients;
+  for (const torch::Tensor& parameter : parameters) gradients.push_back(parameter.grad());
+  const double norm = NormOf(gradients);
+  if (!std::isfinite(norm)) {
+    const std::string where = NotFiniteGradient(model);
+    return absl::OutOfRangeError(absl::StrCat(where.empty() ? "a gradient is not finite" : where,
+                                              ", of the losses ", losses, "; ", kRemedies));
+  }
+  if (clip_norm > 0) ClipGradients(parameters, norm, clip_norm);
+  if (norm > kLargestNorm && (clip_norm == 0 || clip_norm > kLargestNorm)) {
+    return absl::OutOfRangeError(
+        absl::StrCat("the norm of the gradients is ", norm, ", whose square float32 cannot hold (",
+                     LargestGradient(model), "), of the losses ", losses, "; ", kRemedies));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -114,7 +173,8 @@ absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& b
 absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
                                      torch::optim::Optimizer& optimizer,
                                      const std::vector<WeightedLoss>& losses, const Batch& batch,
-                                     const CalibrationConfig& config) {
+                                     const CalibrationConfig& config,
+                                     const TrainingConfig& training) {
   StepReport report;
   absl::StatusOr<Prediction> full = [&] {
     const ProfileScope scope("full prediction");
@@ -137,22 +197,34 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
     if (!value.ok()) return value.status();
     report.losses.push_back(value->item<double>());
     if (!std::isfinite(report.losses.back())) {
-      return absl::InternalError(absl::StrCat("the loss ", entry.name, " is ", report.losses.back(),
-                                              "; try a smaller training.learning_rate"));
+      return LossNotFinite(entry.name, report.losses.back(), report.input, live);
     }
     const torch::Tensor weighted = entry.weight * *value;
     total = total.defined() ? total + weighted : weighted;
   }
   report.total = total.item<double>();
   if (!std::isfinite(report.total)) {
-    return absl::InternalError(absl::StrCat("the weighted sum of the losses is ", report.total,
-                                            "; try smaller losses.weight"));
+    return absl::OutOfRangeError(absl::StrCat("the weighted sum of the losses is ", report.total,
+                                              " = ", Sum(losses, report.losses),
+                                              "; try smaller losses.weight"));
+  }
+  // Statistics can overflow where the predictions that are divided by them do not.
+  const bool finite_buffers = [&] {
+    const ProfileScope scope("check of buffers");
+    return std::isfinite(NormOf(live.buffers()));
+  }();
+  if (!finite_buffers) {
+    return absl::OutOfRangeError(absl::StrCat(
+        NotFiniteBuffer(live),
+        "; the features of these conversations are too large: try data { standardize: true }, or "
+        "leave such steps out with training { on_non_finite: SKIP_BATCH }"));
   }
 
   // Only the losses compare features; the backward pass has them where it needs them.
   for (ViewPrediction& view : report.input.views) view.prediction.features.reset();
   report.input.cosine_cache = {};
 
+  absl::Status usable;
   const absl::StatusOr<bool> stepped = CatchTorch([&] {
     {
       const ProfileScope scope("backward");
@@ -160,10 +232,18 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
       total.backward();
     }
     const ProfileScope scope("optimiser");
-    optimizer.step();
+    const std::vector<torch::Tensor> parameters = ParametersOf(optimizer);
+    usable = CheckAndClipGradients(parameters, training.gradient_clip_norm(),
+                                   Sum(losses, report.losses), live);
+    if (usable.ok()) {
+      optimizer.step();
+    } else {
+      for (const torch::Tensor& parameter : parameters) parameter.mutable_grad().reset();
+    }
     return true;
   });
   if (!stepped.ok()) return stepped.status();
+  if (!usable.ok()) return usable;
   report.input.full.log_probs = report.input.full.log_probs.detach();
   report.input.full.features = report.input.full.features.detach();
   for (ViewPrediction& view : report.input.views) {

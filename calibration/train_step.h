@@ -53,11 +53,18 @@ struct StepReport {
 };
 
 // `live` is in training mode. `for_views` predicts the views: an epoch's snapshot, or `live`
-// itself. Non-finite losses are an Internal error that names the loss, before any weight changes.
+// itself. Of `training`, gradient_clip_norm is used.
+//
+// OutOfRange, and that code for nothing else: a loss, a gradient or a buffer of `live` is not
+// finite, or the gradients are so large that their squares are not. The message names it and the
+// first tensor that is not finite, with position and value. Parameters and the optimiser's state
+// are as they were and gradients are freed, but the forward pass may have written what it saw into
+// `live`'s buffers (calibration/buffer_copy.h).
 absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
                                      torch::optim::Optimizer& optimizer,
                                      const std::vector<WeightedLoss>& losses, const Batch& batch,
-                                     const CalibrationConfig& config);
+                                     const CalibrationConfig& config,
+                                     const TrainingConfig& training = TrainingConfig());
 
 }  // namespace cmerc
 

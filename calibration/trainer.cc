@@ -21,6 +21,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "calibration/adam.h"
+#include "calibration/buffer_copy.h"
 #include "calibration/curriculum.h"
 #include "calibration/evaluation.h"
 #include "calibration/outcome.h"
@@ -68,6 +69,24 @@ struct Trained {
 };
 
 constexpr int kProfiledSteps = 8;
+
+// Skipped steps of an epoch that are told of one by one; the epoch's line counts them all.
+constexpr int kSkippedTold = 3;
+
+void TellSkipped(int epoch, int skipped, absl::string_view why, Progress& progress) {
+  if (skipped <= kSkippedTold) progress.Note(absl::StrCat("warning: skipped ", why));
+  if (skipped == kSkippedTold + 1) {
+    progress.Note(absl::StrCat("warning: epoch ", epoch + 1,
+                               ": more steps are skipped; the epoch's line counts them"));
+  }
+}
+
+// " (3 of 40 steps skipped)" or nothing.
+std::string SkippedNote(const EpochReport& report) {
+  if (!report.has_skipped_steps()) return "";
+  return absl::StrCat(" (", report.skipped_steps().value(), " of ", report.steps(),
+                      " steps skipped)");
+}
 
 // Prints and writes what was recorded in an epoch of so many steps.
 absl::Status ReportProfile(const Profiler& profiler, int epoch_steps, const std::string& output) {
@@ -122,6 +141,11 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
   double total = 0;
   double slowest_seconds = -1;
   std::vector<double> sums(stage.losses.size());
+  // What a forward pass writes before its numbers turn out to be bad.
+  const bool may_skip = training.on_non_finite() == TrainingConfig::SKIP_BATCH;
+  std::optional<BufferCopy> buffers;
+  if (may_skip) buffers.emplace(live);
+  int skipped = 0;
   for (int64_t step = 0; step < steps; ++step) {
     const absl::Span<const int64_t> indices =
         absl::MakeConstSpan(conversations).subspan(step * batch_size, batch_size);
@@ -131,22 +155,37 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
     // The event file shows the last step's.
     optimizer.KeepGradients(stage.options.tensorboard && step + 1 == steps);
     const auto start = std::chrono::steady_clock::now();
+    if (may_skip) buffers->Take();
     const Batch batch = [&] {
       const ProfileScope scope("batch");
       return stage.data.MakeBatch(indices);
     }();
     const absl::StatusOr<StepReport> done =
         TrainStep(live, snapshot != nullptr ? *snapshot : live, optimizer, stage.losses, batch,
-                  stage.config.calibration());
+                  stage.config.calibration(), training);
     if (!done.ok()) {
-      return absl::Status(
-          done.status().code(),
+      const std::string why =
           absl::StrCat("epoch ", epoch + 1, ", step ", step + 1, ", conversations ",
                        absl::StrJoin(indices, ", ",
                                      [&](std::string* out, int64_t index) {
                                        out->append(stage.data.conversations[index].id);
                                      }),
-                       ": ", done.status().message()));
+                       ": ", done.status().message());
+      const bool skip = may_skip && done.status().code() == absl::StatusCode::kOutOfRange;
+      if (!skip) {
+        return absl::Status(done.status().code(),
+                            epoch == 0
+                                ? why
+                                : absl::StrCat(why, "; ", stage.output,
+                                               "/last.pth holds the weights of epoch ", epoch));
+      }
+      buffers->PutBack();
+      if (++skipped == steps) {
+        return absl::OutOfRangeError(
+            absl::StrCat("epoch ", epoch + 1, ": every step was skipped, the last one at ", why));
+      }
+      TellSkipped(epoch, skipped, why, progress);
+      continue;
     }
     const double seconds = SecondsSince(start);
     if (seconds > slowest_seconds) {
@@ -166,11 +205,14 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
                        predicted.data_ptr<int64_t>() + predicted.numel());
     labels.insert(labels.end(), batch.labels.data_ptr<int64_t>(),
                   batch.labels.data_ptr<int64_t>() + batch.labels.numel());
-    progress.Update(step + 1, absl::StrFormat("loss %.4f", total / static_cast<double>(step + 1)));
+    progress.Update(step + 1,
+                    absl::StrFormat("loss %.4f", total / static_cast<double>(step + 1 - skipped)));
   }
-  report.set_total_loss(total / static_cast<double>(steps));
+  if (skipped > 0) report.mutable_skipped_steps()->set_value(skipped);
+  const auto taken = static_cast<double>(steps - skipped);
+  report.set_total_loss(total / taken);
   for (size_t i = 0; i < sums.size(); ++i) {
-    report.mutable_losses(static_cast<int>(i))->set_value(sums[i] / static_cast<double>(steps));
+    report.mutable_losses(static_cast<int>(i))->set_value(sums[i] / taken);
   }
   const absl::StatusOr<SplitReport> scores =
       ClassificationReport(labels, predictions, stage.data.info.class_names);
@@ -239,7 +281,11 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
 
     absl::StatusOr<SplitReport> scores =
         Evaluate(**live, data, official ? data.test : data.valid, stage.losses, config);
-    if (!scores.ok()) return scores.status();
+    if (!scores.ok()) {
+      return absl::Status(scores.status().code(),
+                          absl::StrCat("epoch ", epoch + 1, ", ", official ? "test" : "validation",
+                                       " split: ", scores.status().message()));
+    }
     scores->mutable_calibration()->clear_bins();
     *(official ? report->mutable_test() : report->mutable_valid()) = *scores;
     const bool better = scores->weighted_f1() > best;
@@ -262,10 +308,11 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     if (!written.ok()) return written;
     std::cout
         << absl::StrFormat(
-               "%sepoch %3d/%d  %4d conversations  loss %.4f  F1 train %.4f %s %.4f%s %5.1f s\n",
+               "%sepoch %3d/%d  %4d conversations  loss %.4f  F1 train %.4f %s %.4f%s %5.1f s%s\n",
                stage.label, epoch + 1, training.epochs(), report->conversations(),
                report->total_loss(), report->train_weighted_f1(), official ? "test" : "valid",
-               scores->weighted_f1(), better ? " *" : "  ", SecondsSince(start))
+               scores->weighted_f1(), better ? " *" : "  ", SecondsSince(start),
+               SkippedNote(*report))
         << std::flush;
   }
 

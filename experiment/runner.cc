@@ -16,8 +16,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
+#include <sstream>
 #include <thread>
 
 #include "absl/cleanup/cleanup.h"
@@ -38,9 +38,16 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// What can be read of the rest of `in`: a folder or a broken disk throws at an istreambuf_iterator.
+std::string Rest(std::ifstream& in) {
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
 std::string Contents(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(in), {});
+  return Rest(in);
 }
 
 absl::StatusOr<RunSummary> ReadSummary(const std::string& path) {
@@ -53,11 +60,15 @@ absl::StatusOr<RunSummary> ReadSummary(const std::string& path) {
   return summary;
 }
 
-// Why a run failed: what `cmerc train` said last.
+// Why a run failed: what `cmerc train` said last. A log may be of any size; its end is read.
 std::string LastWords(const std::string& log) {
-  const std::string text = Contents(log);
-  const size_t error = text.rfind("cmerc: ");
-  std::string words = error == std::string::npos ? "" : text.substr(error + 7);
+  constexpr std::streamoff kEnd = 1 << 14;
+  std::ifstream in(log, std::ios::binary | std::ios::ate);
+  in.seekg(std::max<std::streamoff>(0, in.tellg() - kEnd));
+  const std::string text = absl::StrCat("\n", Rest(in));
+  const std::string mark = "\ncmerc: ";
+  const size_t error = text.rfind(mark);
+  std::string words = error == std::string::npos ? "" : text.substr(error + mark.size());
   absl::StripAsciiWhitespace(&words);
   return words.empty() ? "see " + log : words;
 }
@@ -91,6 +102,8 @@ absl::StatusOr<pid_t> Start(const RunnerOptions& options, const std::string& fol
     dup2(descriptor, STDOUT_FILENO);
     dup2(descriptor, STDERR_FILENO);
     execv(options.program.c_str(), const_cast<char* const*>(arguments));
+    dprintf(STDERR_FILENO, "cmerc: cannot start %s: %s\n", options.program.c_str(),
+            std::strerror(errno));
     _exit(127);
   }
   return child;
@@ -286,6 +299,8 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
   const size_t parallel = options.parallel_runs > 0
                               ? options.parallel_runs
                               : std::max(1u, std::thread::hardware_concurrency());
+  // Where whoever started this process ignores SIGCHLD, the system forgets how a child ended.
+  std::signal(SIGCHLD, SIG_DFL);
   std::map<pid_t, Child> children;
   const absl::Cleanup stop_children = [&children] {
     for (const auto& [process, child] : children) kill(process, SIGTERM);
@@ -323,6 +338,10 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
     int ending = 0;
     const pid_t process = waitpid(-1, &ending, 0);
     if (process < 0 && errno == EINTR) continue;
+    if (process < 0) {
+      return absl::InternalError(
+          absl::StrCat("cannot wait for the running processes: ", std::strerror(errno)));
+    }
     const auto found = children.find(process);
     if (found == children.end()) continue;
     const Child child = found->second;
@@ -331,9 +350,9 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
     const PlannedRun& run = runs[child.run];
     const std::string folder = absl::StrCat(options.output, "/", run.path());
     std::string outcome;
-    if (ending == 0) {
-      const absl::StatusOr<RunSummary> summary = ReadSummary(folder + "/summary.json");
-      if (!summary.ok()) return summary.status();
+    const absl::StatusOr<RunSummary> summary =
+        ending == 0 ? ReadSummary(folder + "/summary.json") : RunSummary();
+    if (ending == 0 && summary.ok()) {
       const absl::Status written = WriteFileAtomically(folder + "/finished.txt", run.identity);
       if (!written.ok()) return written;
       outcome = absl::StrFormat("weighted F1 %.4f", summary->test().weighted_f1());
@@ -342,8 +361,9 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
                               summary->uncalibrated().test().weighted_f1());
       }
     } else {
-      outcome =
-          absl::StrCat("failed with ", Ending(ending), ": ", LastWords(folder + "/train.log"));
+      outcome = absl::StrCat(
+          "failed with ", Ending(ending), ": ",
+          ending == 0 ? std::string(summary.status().message()) : LastWords(folder + "/train.log"));
       failures.push_back(absl::StrCat(run.path(), ": ", outcome));
     }
     const size_t left = runs.size() - kept - done;

@@ -168,6 +168,15 @@ void AddConfig(std::vector<BadInput>* cases) {
       {"InfiniteWeightDecay",
        TrainSet("training { weight_decay: inf }"),
        {"training.weight_decay = inf, must be finite and >= 0"}},
+      {"NegativeGradientClipNorm",
+       TrainSet("training { gradient_clip_norm: -1 }"),
+       {tiny, "training.gradient_clip_norm = -1, must be >= 0"}},
+      {"NanGradientClipNorm",
+       TrainSet("training { gradient_clip_norm: nan }"),
+       {"training.gradient_clip_norm = nan, must be finite and >= 0"}},
+      {"UnknownOnNonFinite",
+       TrainSet("training { on_non_finite: IGNORE }"),
+       {"training.on_non_finite = IGNORE", "one of STOP, SKIP_BATCH"}},
       {"NegativeLossWeight",
        TrainLoss("weight: -0.5 loss { [type.googleapis.com/cmerc.NllOptions] {} }"),
        {tiny, "losses[0].weight = -0.5, must be >= 0"}},
@@ -196,6 +205,14 @@ void AddConfig(std::vector<BadInput>* cases) {
        TrainLoss("loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: GIVEN "
                  "weight: 1 weight: 2 } }"),
        {"losses[0]: cmerc.NllOptions: 2 values of weight, must be 3"}},
+      {"ClassWeightOfZero",
+       TrainLoss("loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: GIVEN "
+                 "weight: 1 weight: 0 weight: 2 } }"),
+       {"losses[0].loss[cmerc.NllOptions].weight[1] = 0, must be > 0"}},
+      {"NoClassWeightsWhereTheyAreGiven",
+       TrainLoss("loss { [type.googleapis.com/cmerc.FocalOptions] {} } } losses { loss { "
+                 "[type.googleapis.com/cmerc.LabelSmoothingOptions] { class_weights: GIVEN } }"),
+       {"cmerc.LabelSmoothingOptions: 0 values of weight, must be 3"}},
       {"RankingOfUnknownView",
        TrainLoss("loss { [type.googleapis.com/cmerc.CalibrationRankingOptions] "
                  "{ views: 'txt' } }"),

@@ -177,7 +177,9 @@ TEST(EvaluateTest, ALossThatIsNotFiniteIsNamed) {
   StubBackbone backbone(NAN);
   const absl::Status status = Evaluate(backbone, data, data.test, Losses(1, 1), Config(2)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("the loss test.Task is nan"));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("conversations c5, c6: the loss test.Task is nan (log_probs of the full "
+                        "prediction: nan at [0, 0])"));
 }
 
 TEST(EvaluateTest, WhatTheModelRefuses) {

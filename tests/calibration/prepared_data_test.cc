@@ -240,6 +240,27 @@ TEST(PreparedDataTest, AConstantFeatureBecomesZeroAndKeepsItsScale) {
   EXPECT_TRUE(data.conversations[1].features[1][0].select(1, 2).equal(torch::full({2}, 2.0F)));
 }
 
+TEST(PreparedDataTest, OneUtteranceToTrainOnKeepsItsScale) {
+  FakeDataset dataset;
+  dataset.train = {4};
+  dataset.test = {1};
+  const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
+  EXPECT_TRUE(TrainingRows(data, 1, 0).equal(torch::zeros({1, 3}, torch::kFloat64)));
+  EXPECT_THAT(data.standardization->modalities(1).streams(0).deviation(), ElementsAre(1, 1, 1));
+}
+
+// Their squares are beyond float32.
+TEST(PreparedDataTest, HugeFeaturesAreStandardisedAsOthersAre) {
+  FakeDataset dataset;
+  const PreparedData small = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
+  for (Conversation& conversation : dataset.conversations) {
+    conversation.features[1][0] = conversation.features[1][0] * 1e30;
+  }
+  const PreparedData huge = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
+  // A few roundings of float32 of numbers of order 1.
+  EXPECT_TRUE(torch::allclose(TrainingRows(huge, 1, 0), TrainingRows(small, 1, 0), 0, 1e-5));
+}
+
 TEST(PreparedDataTest, StreamsThatAreOneTensorStayOne) {
   FakeDataset dataset;
   for (Conversation& conversation : dataset.conversations) {

@@ -29,7 +29,8 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
       ProblemsIn(Valid(), {"training { epochs: 3 }", "training { epohcs: 3\n}", "training {"}),
       "\n  --set='training { epohcs: 3 }':1:12: message type \"cmerc.TrainingConfig\" has no "
       "field \"epohcs\"; did you mean \"epochs\"? fields: epochs, batch_size, learning_rate, "
-      "weight_decay, seed, shuffle, reseed_every_pass, threads, compare_uncalibrated"
+      "weight_decay, seed, shuffle, reseed_every_pass, threads, compare_uncalibrated, "
+      "gradient_clip_norm, on_non_finite"
       "\n  --set='training {':1:10: \"{\" is never closed");
 }
 
@@ -165,6 +166,8 @@ training {
   reseed_every_pass: false
   threads: 0
   compare_uncalibrated: false
+  gradient_clip_norm: 0
+  on_non_finite: STOP
 }
 )");
 }

@@ -120,6 +120,55 @@ TEST_P(BackboneTrainingLaws, TakesAStepWithEveryLossAndEveryView) {
   }
 }
 
+// Nothing to normalise over, nothing to contrast.
+TEST_P(BackboneTrainingLaws, TakesAStepOnOneUtterance) {
+  const auto model = Make(info_);
+  ASSERT_NE(model, nullptr);
+  const auto losses = MakeLosses(AllLosses(1), info_);
+  ASSERT_TRUE(losses.ok()) << losses.status();
+  torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
+  CalibrationConfig config;
+  config.set_view_weights(CalibrationConfig::LIVE_WITH_GRADIENT);
+  const StateDict before = StateOf(*model);
+  const auto report = TrainStep(*model, *model, adam, *losses, RandomBatch({1}, info_, 2), config);
+  ASSERT_TRUE(report.ok()) << report.status();
+  bool moved = false;
+  for (const auto& [name, value] : StateOf(*model)) {
+    EXPECT_TRUE(value.isfinite().all().item<bool>()) << name;
+    moved = moved || !torch::equal(value, before.at(name));
+  }
+  EXPECT_TRUE(moved);
+}
+
+// Features are finite, but their products need not be: a step is taken with finite numbers or not
+// at all.
+TEST_P(BackboneTrainingLaws, FeaturesThatOverflowInsideSpoilNothing) {
+  for (const double scale : {1e10, 1e20, 1e30, 1e38}) {
+    SCOPED_TRACE(testing::Message() << "features of " << scale);
+    const auto model = Make(info_);
+    ASSERT_NE(model, nullptr);
+    const auto losses = MakeLosses(AllLosses(1), info_);
+    ASSERT_TRUE(losses.ok()) << losses.status();
+    Batch batch = RandomBatch({4, 1, 3}, info_, 2);
+    for (Modality& modality : batch.modalities) {
+      for (Tensor& stream : modality.streams) stream = stream.clamp(-1, 1) * scale;
+    }
+    torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
+    const StateDict before = StateOf(*model);
+    const auto report = TrainStep(*model, *model, adam, *losses, batch, CalibrationConfig());
+    if (report.ok()) {
+      for (const auto& [name, value] : StateOf(*model)) {
+        EXPECT_TRUE(value.isfinite().all().item<bool>()) << name;
+      }
+      continue;
+    }
+    EXPECT_EQ(report.status().code(), absl::StatusCode::kOutOfRange) << report.status();
+    for (const auto& parameter : model->named_parameters()) {
+      EXPECT_TRUE(torch::equal(parameter.value(), before.at(parameter.key()))) << parameter.key();
+    }
+  }
+}
+
 TEST_P(BackboneTrainingLaws, CalibratingWithWeightZeroCostsNothing) {
   ExperimentConfig without = AllLosses(0);
   ASSERT_GT(without.losses_size(), 0);

@@ -116,6 +116,9 @@ class BrokenBackbone final : public Backbone {
     for (size_t m = 0; m < batch.modalities.size(); ++m) {
       const std::vector<Tensor>& streams = batch.modalities[m].streams;
       if (Has(Options::WRITES_TO_THE_BATCH)) Tensor(streams[0]).mul_(0.5);
+      TORCH_CHECK(
+          !Has(Options::REFUSES_LARGE_FEATURES) || streams[0].abs().max().item<double>() < 1e6,
+          "no features as large as this");
       if (Has(Options::NEEDS_CONTIGUOUS_FEATURES)) streams[0].view({-1});
       if (!Drops(m)) columns.push_back(torch::stack(streams).mean(0));
     }
