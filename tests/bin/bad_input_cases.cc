@@ -5,9 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "pickle/writer.h"
+#include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
-#include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 #include "tests/bin/tiny_files.h"
 
 namespace cmerc {
@@ -93,12 +94,36 @@ void AddCommandLine(std::vector<BadInput>* cases) {
        {"plugins", "m4net"},
        {"no plugin m4net is linked into this program", "did you mean cmerc.M3NetOptions?",
         "linked losses: cmerc.CalibrationRankingOptions"}},
-      {"MissingWorkingDirectory",
-       {"help"},
-       {"BUILD_WORKING_DIRECTORY=/nonexistent: No such file or directory", "unset the variable"},
-       {{"BUILD_WORKING_DIRECTORY", "/nonexistent"}}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddEnvironment(std::vector<BadInput>* cases) {
+  const std::vector<std::string> threads = {"must be a number of threads from 1 to 1024",
+                                            "correct it, or unset it for one thread per processor"};
+  const auto with_threads = [&](const std::string& name, const std::string& value) {
+    return BadInput{name,
+                    {"plugins"},
+                    {absl::StrCat("OMP_NUM_THREADS=", value), threads[0], threads[1]},
+                    {{"OMP_NUM_THREADS", value}}};
+  };
+  cases->push_back(with_threads("ThreadsThatAreNoNumber", "abc"));
+  cases->push_back(with_threads("NoThreads", "0"));
+  cases->push_back(with_threads("ThreadsWithoutValue", ""));
+  cases->push_back(with_threads("InnerThreadsThatAreNoNumber", "2,all"));
+  cases->push_back(with_threads("MoreThreadsThanAnyMachineHas", "1000000"));
+  cases->push_back(
+      {"MissingWorkingDirectory",
+       {"plugins"},
+       {"cannot change to BUILD_WORKING_DIRECTORY=/nonexistent", "No such file or directory",
+        "start from a folder that exists", "unset the variable"},
+       {{"BUILD_WORKING_DIRECTORY", "/nonexistent"}}});
+  const std::string message = "cannot write to standard output; is it closed, or the disk full?";
+  for (const auto& [name, command] : {std::make_pair("Help", "help"), {"Plugins", "plugins"}}) {
+    cases->push_back(
+        {absl::StrCat(name, "OntoAFullDisk"), {command}, {message}, {}, 1, "/dev/full"});
+    cases->push_back({absl::StrCat(name, "IntoAClosedOutput"), {command}, {message}, {}, 1, "&-"});
+  }
 }
 
 void AddConfig(std::vector<BadInput>* cases) {
@@ -483,22 +508,37 @@ std::ostream& operator<<(std::ostream& out, const BadInput& input) {
   return out;
 }
 
-const std::vector<BadInput>& BadInputs() {
-  static const auto* cases = [] {
-    auto* all = new std::vector<BadInput>;
-    AddCommandLine(all);
-    AddConfig(all);
-    AddData(all);
-    AddCurriculum(all);
-    AddCheckpoints(all);
-    const std::vector<BadInput> predict = BadPredictInputs();
-    all->insert(all->end(), predict.begin(), predict.end());
-    AddOutputs(all);
-    AddRecords(all);
-    AddReports(all);
+const std::vector<BadInputTopic>& BadInputTopics() {
+  static const auto* topics = [] {
+    const std::vector<std::pair<const char*, void (*)(std::vector<BadInput>*)>> tables = {
+        {"The command line", AddCommandLine},
+        {"The environment", AddEnvironment},
+        {"Configs", AddConfig},
+        {"The official pickles and generated data", AddData},
+        {"Record files, JSON Lines and `cmerc data`", AddRecords},
+        {"Curricula and difficulties", AddCurriculum},
+        {"Checkpoints", AddCheckpoints},
+        {"Predicting", AddPredictInputs},
+        {"Plans of experiments", AddPlans},
+        {"Reports", AddReports},
+        {"Where results go", AddOutputs},
+    };
+    auto* all = new std::vector<BadInputTopic>;
+    for (const auto& [title, add] : tables) {
+      all->push_back({title, {}});
+      add(&all->back().cases);
+    }
     return all;
   }();
-  return *cases;
+  return *topics;
+}
+
+std::vector<BadInput> BadInputs() {
+  std::vector<BadInput> all;
+  for (const BadInputTopic& topic : BadInputTopics()) {
+    all.insert(all.end(), topic.cases.begin(), topic.cases.end());
+  }
+  return all;
 }
 
 void WriteBadFiles(const std::string& folder) {
@@ -533,6 +573,7 @@ void WriteBadFiles(const std::string& folder) {
   write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
 
   WriteBadConversations(folder);
+  WriteBadPlans(folder);
 
   pickle::Writer difficulty;
   difficulty.EmptyDict();

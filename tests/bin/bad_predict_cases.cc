@@ -1,7 +1,7 @@
 #include "tests/bin/bad_predict_cases.h"
 
 #include "absl/strings/str_cat.h"
-#include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 
 namespace cmerc {
 namespace {
@@ -34,8 +34,8 @@ std::string ConversationLine(const std::vector<std::string>& speakers,
 
 }  // namespace
 
-std::vector<BadInput> BadPredictInputs() {
-  return {
+void AddPredictInputs(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
       {"NoCheckpointForPredict",
        {"predict", "--input=narrow.jsonl"},
        {"--checkpoint=FILE is missing", "selected.pth"}},
@@ -101,6 +101,7 @@ std::vector<BadInput> BadPredictInputs() {
        Predict({"--output=nowhere/predicted.jsonl"}),
        {"cannot write into nowhere", "create that folder"}},
   };
+  cases->insert(cases->end(), more.begin(), more.end());
 }
 
 void WriteBadConversations(const std::string& folder) {

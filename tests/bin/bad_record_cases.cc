@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 
 namespace cmerc {
 namespace {
