@@ -27,7 +27,7 @@ std::vector<BadPlan> BadPlans() {
     plans.push_back({{name, Experiment(file), says}, file, plan});
   };
   add("PlanWithUnknownField", "field.plan", "variant { name: 'a' }",
-      {"field.plan", "no field \"variant\"", "variants"});
+      {"field.plan", "no field \"variant\"; did you mean \"variants\"?"});
   add("VariantThatIsNoFolder", "slash.plan", "variants { name: 'a/b' }",
       {"slash.plan is not a valid plan", "variants[0].name = \"a/b\", must be made of letters"});
   add("VariantWithoutName", "nameless.plan", "variants {}",
@@ -65,10 +65,13 @@ void AddPlans(std::vector<BadInput>* cases) {
        Experiment("nowhere.plan"),
        {"nowhere.plan does not exist", "check the path"}},
       {"EmptyPlan", Experiment("empty"), {"empty is empty; write a text-format ExperimentPlan"}},
-      {"ConfigAsPlan", Experiment("tiny.textproto"), {"tiny.textproto", "no field \"data\""}},
+      {"ConfigAsPlan",
+       Experiment("tiny.textproto"),
+       {"no field \"data\"; fields: base, datasets, variants, seeds, parallel_runs"}},
       {"PlanWithoutBase",
        Experiment("baseless.plan"),
-       {"run seed-1 is not a valid config", "backbone"}},
+       {"run seed-1 is not a valid config:",
+        "backbone: no backbone is given; write [type.googleapis.com/TYPE] { }"}},
       {"ExperimentBelowAFile",
        {"experiment", "--config=good.plan", "--output=tiny.textproto/out"},
        {"--output=tiny.textproto/out: cannot create it", "choose a folder that can be written"}},

@@ -57,10 +57,13 @@ std::string Typed(const BadInput& input) {
     absl::StrAppend(&typed, name, "=", value, " ");
   }
   absl::StrAppend(&typed, "cmerc");
-  const bool is_train = input.args.size() > 2 && input.args[0] == "train";
+  const int configs =
+      std::count_if(input.args.begin(), input.args.end(),
+                    [](const std::string& arg) { return absl::StartsWith(arg, "--config"); });
+  const bool has_base = configs == 1 && input.args[0] == "train" && input.args.size() > 2;
   for (const std::string& arg : input.args) {
     if (arg == "--output=out/of/this") continue;
-    if (is_train && arg == "--config=tiny.textproto" && &arg == &input.args[1]) continue;
+    if (has_base && arg == "--config=tiny.textproto") continue;
     absl::StrAppend(&typed, " ", Quoted(arg));
   }
   if (!input.standard_output.empty()) absl::StrAppend(&typed, " >", input.standard_output);
