@@ -150,19 +150,6 @@ absl::Status Convert(const Flags& flags) {
 
 }  // namespace
 
-std::vector<FlagSpec> DataFlags() {
-  return {
-      {"config", FlagSpec::Kind::kValue,
-       "names the data set (all of it: every modality, no scaling)", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
-      {"input", FlagSpec::Kind::kValue, "a record file or JSON Lines, in place of --config",
-       "FILE"},
-      {"output", FlagSpec::Kind::kValue,
-       "convert: NAME.records (to train from), NAME.jsonl or NAME.npz (for NumPy)", "FILE"},
-  };
-}
-
 absl::Status DataCommand(const Flags& flags) {
   const std::string word = flags.words().empty() ? "" : flags.words()[0];
   if (word == "describe") return Describe(flags);

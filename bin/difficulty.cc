@@ -8,18 +8,6 @@
 
 namespace cmerc {
 
-std::vector<FlagSpec> DifficultyFlags() {
-  return {
-      {"checkpoint", FlagSpec::Kind::kValue, "the model, usually trained without calibration",
-       "FILE"},
-      {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
-      {"output", FlagSpec::Kind::kValue, "a .pkl that Python reads, or JSON for any other name",
-       "FILE"},
-  };
-}
-
 absl::Status DifficultyCommand(const Flags& flags) {
   const std::string output = flags.Get("output");
   if (output.empty()) {

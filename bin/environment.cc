@@ -1,16 +1,22 @@
 #include "bin/environment.h"
 
+#include <ATen/Version.h>
 #include <absl/base/config.h>
 #include <dlfcn.h>
+#include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
 #include <torch/version.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "backbones/instruction_set.h"
 
 namespace cmerc {
 namespace {
@@ -32,6 +38,37 @@ std::string BlasDescription() {
                       threading >= 0 && threading <= 2 ? kThreading[threading] : "unknown");
 }
 
+// The name of the file that `symbol` comes from, which holds the version: "libgomp.so.1.0.0".
+std::string LibraryOf(const char* symbol) {
+  Dl_info info;
+  const void* const address = dlsym(RTLD_DEFAULT, symbol);
+  if (address == nullptr || dladdr(address, &info) == 0) return "none";
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::canonical(info.dli_fname, error);
+  return error ? info.dli_fname : path.filename().string();
+}
+
+// The instruction set that LibTorch's own kernels use, as it says itself: "AVX2".
+std::string LibTorchInstructions() {
+  static constexpr char kLine[] = "CPU capability usage: ";
+  const std::string config = at::show_config();
+  const size_t begin = config.find(kLine);
+  if (begin == std::string::npos) return "unknown";
+  const size_t value = begin + sizeof(kLine) - 1;
+  return config.substr(value, config.find('\n', value) - value);
+}
+
+std::string KernelInstructions() {
+  switch (BestInstructionSet()) {
+    case InstructionSet::kAvx512:
+      return "AVX-512";
+    case InstructionSet::kAvx2:
+      return "AVX2";
+    default:
+      return "baseline";
+  }
+}
+
 }  // namespace
 
 std::map<std::string, std::string> Versions() {
@@ -39,9 +76,15 @@ std::map<std::string, std::string> Versions() {
       {"cmerc", kVersion},
       {"libtorch", TORCH_VERSION},
       {"blas", BlasDescription()},
+      {"onednn", at::get_mkldnn_version()},
+      {"openmp", absl::StrCat(LibraryOf("omp_get_max_threads"), ", ", at::get_openmp_version())},
       {"protobuf", google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION)},
       {"abseil", absl::StrCat(ABSL_LTS_RELEASE_VERSION, ".", ABSL_LTS_RELEASE_PATCH_LEVEL)},
+      {"zlib", zlibVersion()},
+      {"glibc", gnu_get_libc_version()},
+      {"libstdc++", LibraryOf("_ZSt9terminatev")},
       {"compiler", __VERSION__},
+      {"kernels", absl::StrCat(KernelInstructions(), ", LibTorch's ", LibTorchInstructions())},
   };
 }
 

@@ -11,19 +11,6 @@
 
 namespace cmerc {
 
-std::vector<FlagSpec> EvaluateFlags() {
-  return {
-      {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run, or a .pth that Python saved",
-       "FILE"},
-      {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
-      {"split", FlagSpec::Kind::kValue, "train, valid or test (the default)", "SPLIT"},
-      {"views", FlagSpec::Kind::kSwitch, "also without each modality and kind of context", ""},
-      {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
-  };
-}
-
 absl::Status EvaluateCommand(const Flags& flags) {
   const absl::StatusOr<std::string> split = SplitFlag(flags);
   if (!split.ok()) return split.status();

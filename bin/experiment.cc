@@ -1,7 +1,3 @@
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -10,34 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
+#include "bin/this_program.h"
 #include "experiment/plan.h"
 #include "experiment/runner.h"
 #include "experiment/table.h"
 #include "metrics/json.h"
 
 namespace cmerc {
-namespace {
-
-absl::StatusOr<std::string> ThisProgram() {
-  std::string path(4096, '\0');
-  const ssize_t length = readlink("/proc/self/exe", &path[0], path.size());
-  if (length <= 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot find this program in /proc/self/exe: ", std::strerror(errno)));
-  }
-  path.resize(length);
-  return path;
-}
-
-}  // namespace
-
-std::vector<FlagSpec> ExperimentFlags() {
-  return {
-      {"config", FlagSpec::Kind::kValue, "the plan, an ExperimentPlan in text format", "FILE"},
-      {"output", FlagSpec::Kind::kValue,
-       "folder for the runs and their tables; runs that it holds are not repeated", "DIR"},
-  };
-}
 
 absl::Status ExperimentCommand(const Flags& flags) {
   for (const char* flag : {"config", "output"}) {

@@ -262,30 +262,6 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output) {
 
 }  // namespace
 
-std::vector<FlagSpec> PredictFlags() {
-  return {
-      {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run", "FILE"},
-      {"input", FlagSpec::Kind::kValue,
-       "a record file, or conversations, one a line as JSON (- is standard input); without it, "
-       "--split of the dataset",
-       "FILE"},
-      {"output", FlagSpec::Kind::kValue,
-       "the predictions, one conversation a line as JSON; - is standard output, the default",
-       "FILE"},
-      {"explain", FlagSpec::Kind::kSwitch,
-       "also what changes without each modality and kind of context", ""},
-      {"on_error", FlagSpec::Kind::kValue,
-       "SKIP leaves out what cannot be predicted of --input, FAIL (the default) stops there",
-       "WHAT"},
-      {"split", FlagSpec::Kind::kValue, "of the dataset: train, valid or test (the default)",
-       "SPLIT"},
-      {"config", FlagSpec::Kind::kValue,
-       "names the dataset, in place of the config in the checkpoint", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
-  };
-}
-
 absl::Status PredictCommand(const Flags& flags) {
   const std::string on_error = flags.has("on_error") ? flags.Get("on_error") : "FAIL";
   if (on_error != "FAIL" && on_error != "SKIP") {

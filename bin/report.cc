@@ -12,10 +12,6 @@
 
 namespace cmerc {
 
-std::vector<FlagSpec> ReportFlags() {
-  return {{"output", FlagSpec::Kind::kValue, "the page, NAME.html", "FILE"}};
-}
-
 absl::Status ReportCommand(const Flags& flags) {
   if (flags.words().empty() || !flags.has("output")) {
     return absl::InvalidArgumentError(

@@ -67,21 +67,6 @@ absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* cr
 
 }  // namespace
 
-std::vector<FlagSpec> TrainFlags() {
-  return {
-      {"config", FlagSpec::Kind::kValue, "the experiment (see `cmerc help config`)", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue,
-       "merged over it: --set='training { epochs: 3 }'; may be repeated", "FRAGMENT"},
-      {"output", FlagSpec::Kind::kValue, "folder for the run; a new one below runs/ by default",
-       "DIR"},
-      {"profile", FlagSpec::Kind::kSwitch,
-       "print where the time of a step goes, and write trace.json for chrome://tracing", ""},
-      {"tensorboard", FlagSpec::Kind::kSwitch,
-       "also write losses, scores and histograms of gradients for TensorBoard", ""},
-      {"overwrite", FlagSpec::Kind::kSwitch, "replace a run that the folder holds", ""},
-  };
-}
-
 absl::Status TrainCommand(const Flags& flags) {
   if (!flags.has("config")) {
     return absl::InvalidArgumentError(

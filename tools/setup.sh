@@ -4,19 +4,22 @@
 # Usage: tools/setup.sh [--lint]    --lint: also what tools/lint.sh needs
 set -euo pipefail
 
+# Each with the upstream version that this project is tested with: another one is a warning. No
+# apt-get install NAME=VERSION: a Debian release keeps no revision that a security update replaced
+# (docs/dependencies.md).
 packages=(
-  bazel-bootstrap  # the command bazel, version 4.2.3
-  g++
-  pkgconf
-  libtorch-dev
-  libopenblas0-openmp  # by name: LibTorch would take any BLAS, also a slow one
-  libabsl-dev
-  libprotobuf-dev
-  protobuf-compiler
-  zlib1g-dev  # comes with libprotobuf-dev
-  libgtest-dev
-  libgmock-dev
-  libbenchmark-dev
+  bazel-bootstrap=4.2.3  # the command bazel
+  "g++=12.2.0"
+  pkgconf=1.8.1
+  libtorch-dev=1.13.1
+  libopenblas0-openmp=0.3.21  # by name: LibTorch would take any BLAS, also a slow one
+  libabsl-dev=20220623.1
+  libprotobuf-dev=3.21.12
+  protobuf-compiler=3.21.12
+  zlib1g-dev=1.2.13  # comes with libprotobuf-dev
+  libgtest-dev=1.12.1
+  libgmock-dev=1.12.1
+  libbenchmark-dev=1.7.1
 )
 
 fail() {
@@ -26,7 +29,7 @@ fail() {
 
 for argument in "$@"; do
   case "$argument" in
-    --lint) packages+=(clang-format clang-tidy) ;;
+    --lint) packages+=(clang-format=14.0 clang-tidy=14.0) ;;
     *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--lint]" ;;
   esac
 done
@@ -44,11 +47,24 @@ development files of LibTorch, OpenBLAS, Abseil, Protobuf, GoogleTest and Google
 and leave out tools/setup.sh."
 fi
 
-installed=" $(dpkg-query --show --showformat='${db:Status-Status}:${Package} ' "${packages[@]}" \
-  2> /dev/null || true)"
+# NAME VERSION, a line for each that is installed.
+installed_versions() {
+  dpkg-query --show --showformat='${db:Status-Status} ${Package} ${Version}\n' "${packages[@]%%=*}" \
+    2> /dev/null | sed --quiet 's/^installed //p' || true
+}
+
+# 1:1.2.13.dfsg-1 -> 1.2.13, without epoch, revision and what Debian adds.
+upstream() {
+  local version=${1#*:}
+  version=${version%-*}
+  version=${version%%[+~]*}
+  echo "${version%.dfsg}"
+}
+
+installed=$(installed_versions)
 missing=()
-for package in "${packages[@]}"; do
-  [[ "$installed" == *" installed:$package "* ]] || missing+=("$package")
+for package in "${packages[@]%%=*}"; do
+  [[ $'\n'$installed$'\n' == *$'\n'"$package "* ]] || missing+=("$package")
 done
 
 if ((${#missing[@]} > 0)); then
@@ -74,6 +90,18 @@ apt-get install --no-install-recommends ${missing[*]}"
   "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" ||
     fail "apt-get install failed: see above; is there a network, and 2 GB of free disk space?"
   hash -r
+  installed=$(installed_versions)
+fi
+
+differing=()
+for package in "${packages[@]}"; do
+  version=$(sed --quiet "s/^${package%%=*} //p" <<< "$installed" | head --lines=1)
+  [[ "$(upstream "$version")" == "${package#*=}" ]] ||
+    differing+=("${package%%=*} $version (tested: ${package#*=})")
+done
+if ((${#differing[@]} > 0)); then
+  echo "tools/setup.sh: warning: other versions than those that this project is tested with:" >&2
+  printf '  %s\n' "${differing[@]}" >&2
 fi
 
 if [[ "$(command -v bazel)" != /usr/bin/bazel ]]; then

@@ -5,9 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "pickle/writer.h"
+#include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
-#include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 #include "tests/bin/tiny_files.h"
 
 namespace cmerc {
@@ -38,7 +39,7 @@ Args TrainSynthetic(const std::string& options) {
 Args TrainPickle(const std::string& file, const std::string& options = "") {
   return TrainSet(
       absl::StrCat("data { dataset { [type.googleapis.com/cmerc.OfficialPicklesOptions] ",
-                   "{ roberta_file: '", file, "' ", options, " } } }"));
+                   "{ roberta_file: '", file, "' ", options, options.empty() ? "" : " ", "} } }"));
 }
 // With a scheduler that needs difficulties.
 Args TrainCurriculum(const std::string& fields) {
@@ -62,18 +63,24 @@ void AddCommandLine(std::vector<BadInput>* cases) {
   const std::vector<BadInput> more = {
       {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
       {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},
-      {"UnknownGlobalFlag", {"--versoin"}, {"\"--versoin\"", "did you mean --version?"}},
-      {"HelpOnUnknownCommand", {"help", "evalute"}, {"\"evalute\"", "did you mean evaluate?"}},
+      {"UnknownGlobalFlag",
+       {"--versoin"},
+       {"unknown command \"--versoin\"", "did you mean --version?"}},
+      {"HelpOnUnknownCommand",
+       {"help", "evalute"},
+       {"unknown command \"evalute\"", "did you mean evaluate?"}},
       {"HelpOnTwoCommands",
        {"help", "train", "evaluate"},
-       {"unexpected argument \"evaluate\"", "cmerc help help"}},
+       {"unexpected argument \"evaluate\"; flags look like --name=value", "cmerc help help"}},
       {"UnknownFlag",
        Train({"--ouput=x"}),
        {"unknown flag --ouput", "did you mean --output?", "--config, --set", "cmerc help train"}},
-      {"FlagOfAnotherCommand", Train({"--views"}), {"unknown flag --views", "--overwrite"}},
+      {"FlagOfAnotherCommand",
+       Train({"--views"}),
+       {"unknown flag --views; flags: --config, --set", "cmerc help train"}},
       {"FlagOfACommandWithoutFlags",
        {"plugins", "--all"},
-       {"unknown flag --all", "this command has no flags"}},
+       {"unknown flag --all; this command has no flags", "cmerc help plugins"}},
       {"FlagWithoutValue", {"train", "--config"}, {"--config needs a value: --config=FILE"}},
       {"FlagWithEmptyValue", {"train", "--config="}, {"--config needs a value: --config=FILE"}},
       {"FlagInPlaceOfValue",
@@ -93,12 +100,36 @@ void AddCommandLine(std::vector<BadInput>* cases) {
        {"plugins", "m4net"},
        {"no plugin m4net is linked into this program", "did you mean cmerc.M3NetOptions?",
         "linked losses: cmerc.CalibrationRankingOptions"}},
-      {"MissingWorkingDirectory",
-       {"help"},
-       {"BUILD_WORKING_DIRECTORY=/nonexistent: No such file or directory", "unset the variable"},
-       {{"BUILD_WORKING_DIRECTORY", "/nonexistent"}}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddEnvironment(std::vector<BadInput>* cases) {
+  const std::vector<std::string> threads = {"must be a number of threads from 1 to 1024",
+                                            "correct it, or unset it for one thread per processor"};
+  const auto with_threads = [&](const std::string& name, const std::string& value) {
+    return BadInput{name,
+                    {"plugins"},
+                    {absl::StrCat("OMP_NUM_THREADS=", value), threads[0], threads[1]},
+                    {{"OMP_NUM_THREADS", value}}};
+  };
+  cases->push_back(with_threads("ThreadsThatAreNoNumber", "abc"));
+  cases->push_back(with_threads("NoThreads", "0"));
+  cases->push_back(with_threads("ThreadsWithoutValue", ""));
+  cases->push_back(with_threads("InnerThreadsThatAreNoNumber", "2,all"));
+  cases->push_back(with_threads("MoreThreadsThanAnyMachineHas", "1000000"));
+  cases->push_back(
+      {"MissingWorkingDirectory",
+       {"plugins"},
+       {"cannot change to BUILD_WORKING_DIRECTORY=/nonexistent", "No such file or directory",
+        "start from a folder that exists", "unset the variable"},
+       {{"BUILD_WORKING_DIRECTORY", "/nonexistent"}}});
+  const std::string message = "cannot write to standard output; is it closed, or the disk full?";
+  for (const auto& [name, command] : {std::make_pair("Help", "help"), {"Plugins", "plugins"}}) {
+    cases->push_back(
+        {absl::StrCat(name, "OntoAFullDisk"), {command}, {message}, {}, 1, "/dev/full"});
+    cases->push_back({absl::StrCat(name, "IntoAClosedOutput"), {command}, {message}, {}, 1, "&-"});
+  }
 }
 
 void AddConfig(std::vector<BadInput>* cases) {
@@ -117,7 +148,10 @@ void AddConfig(std::vector<BadInput>* cases) {
       {"BinaryConfig",
        {"train", "--config=run/selected.pth"},
        {"run/selected.pth is binary; name a text-format ExperimentConfig"}},
-      {"ConfigIsJson", {"train", "--config=run/summary.json"}, {"run/summary.json:1:"}},
+      {"ConfigIsJson",
+       {"train", "--config=run/summary.json"},
+       {"run/summary.json is not a valid config:",
+        "run/summary.json:1:1: expected the name of a field, got {"}},
       {"UnknownField",
        TrainSet("training { epoch: 3 }"),
        {tiny, "--set='training { epoch: 3 }':1:12:", "no field \"epoch\"",
@@ -137,7 +171,8 @@ void AddConfig(std::vector<BadInput>* cases) {
        {"write [type.googleapis.com/cmerc.M3NetOptions] instead of [cmerc.M3NetOptions]"}},
       {"EntryWithoutLoss",
        TrainLoss("weight: 2"),
-       {"losses[2].loss: no loss is given", "cmerc.FocalOptions"}},
+       {"losses[2].loss: no loss is given; write [type.googleapis.com/TYPE] { }",
+        "cmerc.FocalOptions"}},
       {"UnclosedSet",
        TrainSet("training { epochs: 3"),
        {"--set='training { epochs: 3':1:10: \"{\" is never closed"}},
@@ -146,7 +181,7 @@ void AddConfig(std::vector<BadInput>* cases) {
        {"--set='training { epochs: }':1:20: expected a value, got }"}},
       {"SetIsAnAssignment",
        TrainSet("training.epochs=3"),
-       {"--set='training.epochs=3':1:9: expected"}},
+       {"--set='training.epochs=3':1:9: expected { after training, got ."}},
       {"UnknownEnumValue",
        TrainSet("calibration { view_weights: FROZEN }"),
        {"calibration.view_weights = FROZEN", "one of EPOCH_SNAPSHOT, LIVE, LIVE_WITH_GRADIENT"}},
@@ -182,8 +217,8 @@ void AddConfig(std::vector<BadInput>* cases) {
        {tiny, "losses[0].weight = -0.5, must be >= 0"}},
       {"EveryProblemAtOnce",
        Train({"--set=training { epochs: 0 batch_size: -2 }", "--set=data { protocl: OFFICIAL }"}),
-       {"training.epochs = 0, must be >= 1", "training.batch_size = -2, must be >= 1",
-        "did you mean \"protocol\"?"}},
+       {"did you mean \"protocol\"?", "training.epochs = 0, must be >= 1",
+        "training.batch_size = -2, must be >= 1"}},
       {"DropoutOfOne",
        TrainModel("dropout: 1"),
        {"backbone[cmerc.M3NetOptions].dropout = 1, must be in [0, 1)"}},
@@ -221,13 +256,16 @@ void AddConfig(std::vector<BadInput>* cases) {
       {"UnknownModality",
        TrainSet("data { modalities: 'video' }"),
        {"data.modalities[0] = \"video\", must be one of: text, audio, visual"}},
-      {"OneFold", TrainSet("data { folds: 1 }"), {"data.folds = 1, must be 0 or >= 2"}},
+      {"OneFold",
+       TrainSet("data { folds: 1 }"),
+       {"data.folds = 1, must be 0 or >= 2: a single part would leave nothing to train on"}},
       {"FoldThatIsNotThere",
        TrainSet("data { folds: 4 fold: 4 }"),
        {"data.fold = 4, must be < data.folds = 4"}},
       {"FoldsOfTheOfficialProtocol",
        TrainSet("data { protocol: OFFICIAL folds: 4 }"),
-       {"data.folds: only the HELD_OUT protocol validates"}},
+       {"data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
+        "folds: 0"}},
       {"MoreFoldsThanConversations",
        TrainSet("data { folds: 1000 }"),
        {"data.folds = 1000, but train + valid has only ", "set at most so many"}},
@@ -248,32 +286,51 @@ void AddData(std::vector<BadInput>* cases) {
        TrainPickle("nowhere.pkl"),
        {"data.dataset: cmerc.OfficialPicklesOptions: roberta_file: nowhere.pkl",
         "No such file or directory", "relative paths start at "}},
-      {"FolderAsDataFile", TrainPickle("run"), {"roberta_file: run: is a directory"}},
-      {"EmptyDataFile", TrainPickle("empty"), {"roberta_file: empty: ", "the file is empty"}},
-      {"TextAsDataFile", TrainPickle("tiny.textproto"), {"roberta_file: tiny.textproto: byte "}},
-      {"TruncatedPickle", TrainPickle("truncated.pkl"), {"truncated.pkl: byte ", "truncated"}},
+      {"FolderAsDataFile",
+       TrainPickle("run"),
+       {"roberta_file: run: is a directory, expected a pickle file"}},
+      {"EmptyDataFile",
+       TrainPickle("empty"),
+       {"roberta_file: empty: byte 0: the file is empty: expected a pickle"}},
+      {"TextAsDataFile",
+       TrainPickle("tiny.textproto"),
+       {"roberta_file: tiny.textproto: byte 0: 0x0a is no opcode of a pickle: the file is damaged "
+        "or not a pickle"}},
+      {"TruncatedPickle",
+       TrainPickle("truncated.pkl"),
+       {"roberta_file: truncated.pkl: byte ",
+        "the file is truncated: it ends before the pickle's STOP opcode"}},
       {"PickleThatRunsAProgram",
        TrainPickle("hostile.pkl"),
-       {"hostile.pkl: byte 2: ", "os.system", "allow"}},
-      {"PickleOfAnotherLayout", TrainPickle("difficulty.pkl"), {"difficulty.pkl", "fields"}},
+       {"hostile.pkl: byte 2: global os.system is not allowed: the file may be hostile"}},
+      {"PickleOfAnotherLayout",
+       TrainPickle("difficulty.pkl"),
+       {"roberta_file: difficulty.pkl holds dict of 1, want the tuple or list of 9 to 13 fields of "
+        "an official feature file"}},
       {"NanFeature",
        TrainPickle("nan.pkl"),
        {"nan.pkl: conversation 'Ses1': text (field 3) utterance 1, column 0 is nan",
         "replace the value in the file"}},
       {"InfiniteFeature",
        TrainPickle("infinite.pkl"),
-       {"conversation 'Ses0': text (field 3) utterance 0, column 1 is inf"}},
+       {"infinite.pkl: conversation 'Ses0': text (field 3) utterance 0, column 1 is inf",
+        "replace the value in the file"}},
       {"NegativeLabel",
        TrainPickle("negative_label.pkl"),
-       {"conversation 'Ses2': labels (field 2) utterance 1 has label -1, want 0 to "}},
+       {"negative_label.pkl: conversation 'Ses2': labels (field 2) utterance 1 has label -1, want "
+        "0 to 9999"}},
       {"LabelOutOfRange",
        TrainPickle("good.pkl", "class_names: 'calm'"),
-       {"conversation 'Ses0': labels (field 2) utterance 1 has label 1, want 0 to 0",
-        "class_names"}},
+       {"good.pkl: conversation 'Ses0': labels (field 2) utterance 1 has label 1, want 0 to 0 as "
+        "there are 1 class_names"}},
       {"UnequalLengths",
        TrainPickle("lengths.pkl"),
-       {"conversation 'Ses0': text (field 3) has 1 utterances, want 2, the number of its labels"}},
-      {"UnequalWidths", TrainPickle("widths.pkl"), {"conversation 'Ses1': text (field 3)"}},
+       {"lengths.pkl: conversation 'Ses0': text (field 3) has 1 utterances, want 2, the number of "
+        "its labels"}},
+      {"UnequalWidths",
+       TrainPickle("widths.pkl"),
+       {"widths.pkl: conversation 'Ses1': text (field 3) has width 1, want 2 as in conversation "
+        "'Ses0'"}},
       {"NothingToTrainOn",
        TrainPickle("no_train.pkl"),
        {"no_train.pkl: there is no conversation to train on, want >= 1"}},
@@ -285,7 +342,8 @@ void AddData(std::vector<BadInput>* cases) {
        {"the validation split of the dataset is empty", "set data { protocol: OFFICIAL }"}},
       {"ConversationInTwoSplits",
        TrainPickle("overlap.pkl"),
-       {"overlap.pkl: conversation 'Ses0' is in the train list and in the test list"}},
+       {"overlap.pkl: conversation 'Ses0' is in the train list and in the test list, want it in "
+        "one of them"}},
       {"ConversationThatIsNotThere",
        TrainPickle("unknown_id.pkl"),
        {"unknown_id.pkl: conversation 'Ses9'", "has no such conversation"}},
@@ -294,7 +352,8 @@ void AddData(std::vector<BadInput>* cases) {
        {"min_length, mean_length, max_length = 5, 3, 4, must not decrease"}},
       {"SyntheticModalityTwice",
        TrainSynthetic("modalities { name: 'text' } modalities { name: 'text' }"),
-       {"data.dataset: cmerc.SyntheticOptions: ", "text"}},
+       {"data.dataset: cmerc.SyntheticOptions: modalities[1].name = \"text\" is used twice, must "
+        "be unique"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }
@@ -317,7 +376,9 @@ void AddCurriculum(std::vector<BadInput>* cases) {
       {"FolderAsDifficultyFile",
        TrainCurriculum("difficulty_file: 'run'"),
        {"run: this is no regular file"}},
-      {"EmptyDifficultyFile", TrainCurriculum("difficulty_file: 'empty'"), {"empty: "}},
+      {"EmptyDifficultyFile",
+       TrainCurriculum("difficulty_file: 'empty'"),
+       {"empty: byte 0: the file is empty: expected a pickle"}},
       {"DifficultyFileWithUnknownField",
        TrainCurriculum("difficulty_file: 'run/summary.json'"),
        {"run/summary.json: ", want}},
@@ -326,7 +387,7 @@ void AddCurriculum(std::vector<BadInput>* cases) {
        {"truncated.json: ", want}},
       {"DifficultyPickleThatRunsAProgram",
        TrainCurriculum("difficulty_file: 'hostile.pkl'"),
-       {"hostile.pkl: byte 2: ", "os.system"}},
+       {"hostile.pkl: byte 2: global os.system is not allowed: the file may be hostile"}},
       {"NanDifficulty",
        TrainCurriculum("difficulty_file: 'nan.json'"),
        {"nan.json: the difficulty of train_0 is nan, want a finite number"}},
@@ -360,7 +421,9 @@ void AddCheckpoints(std::vector<BadInput>* cases) {
       {"MissingCheckpoint",
        {"evaluate", "--checkpoint=nowhere.pth"},
        {"nowhere.pth: No such file or directory; want a checkpoint"}},
-      {"FolderAsCheckpoint", {"evaluate", "--checkpoint=run"}, {"run: ", "run/selected.pth"}},
+      {"FolderAsCheckpoint",
+       {"evaluate", "--checkpoint=run"},
+       {"run: this is no regular file; want a checkpoint, for example run/selected.pth"}},
       {"EmptyCheckpoint", {"evaluate", "--checkpoint=empty"}, {"empty: not a checkpoint"}},
       {"TextAsCheckpoint",
        {"evaluate", "--checkpoint=run/metrics.jsonl"},
@@ -368,7 +431,9 @@ void AddCheckpoints(std::vector<BadInput>* cases) {
       {"TruncatedCheckpoint",
        {"evaluate", "--checkpoint=truncated.pth"},
        {"truncated.pth: not a checkpoint, or a damaged one"}},
-      {"PickleAsCheckpoint", {"evaluate", "--checkpoint=hostile.pkl"}, {"hostile.pkl: "}},
+      {"PickleAsCheckpoint",
+       {"evaluate", "--checkpoint=hostile.pkl"},
+       {"hostile.pkl: not a checkpoint"}},
       {"CheckpointFromPythonWithoutConfig",
        {"evaluate", "--checkpoint=python.pth"},
        {"python.pth holds weights alone", "say how they were trained: --config="}},
@@ -391,7 +456,7 @@ void AddCheckpoints(std::vector<BadInput>* cases) {
       {"UnknownSplit", Evaluate({"--split=dev"}), {"--split=dev, must be train, valid or test"}},
       {"EmptySplit",
        Evaluate({"--split=valid", "--set=data { protocol: OFFICIAL }"}),
-       {"--split=valid: this split is empty", "data.protocol"}},
+       {"--split=valid: this split is empty under the protocol of the config (data.protocol)"}},
       {"DifficultyWithoutOutput",
        Difficulty({}),
        {"--output=FILE is missing (NAME.json or NAME.pkl)"}},
@@ -500,22 +565,37 @@ std::ostream& operator<<(std::ostream& out, const BadInput& input) {
   return out;
 }
 
-const std::vector<BadInput>& BadInputs() {
-  static const auto* cases = [] {
-    auto* all = new std::vector<BadInput>;
-    AddCommandLine(all);
-    AddConfig(all);
-    AddData(all);
-    AddCurriculum(all);
-    AddCheckpoints(all);
-    const std::vector<BadInput> predict = BadPredictInputs();
-    all->insert(all->end(), predict.begin(), predict.end());
-    AddOutputs(all);
-    AddRecords(all);
-    AddReports(all);
+const std::vector<BadInputTopic>& BadInputTopics() {
+  static const auto* topics = [] {
+    const std::vector<std::pair<const char*, void (*)(std::vector<BadInput>*)>> tables = {
+        {"The command line", AddCommandLine},
+        {"The environment", AddEnvironment},
+        {"Configs", AddConfig},
+        {"The official pickles and generated data", AddData},
+        {"Record files, JSON Lines and `cmerc data`", AddRecords},
+        {"Curricula and difficulties", AddCurriculum},
+        {"Checkpoints", AddCheckpoints},
+        {"Predicting", AddPredictInputs},
+        {"Plans of experiments", AddPlans},
+        {"Reports", AddReports},
+        {"Where results go", AddOutputs},
+    };
+    auto* all = new std::vector<BadInputTopic>;
+    for (const auto& [title, add] : tables) {
+      all->push_back({title, {}});
+      add(&all->back().cases);
+    }
     return all;
   }();
-  return *cases;
+  return *topics;
+}
+
+std::vector<BadInput> BadInputs() {
+  std::vector<BadInput> all;
+  for (const BadInputTopic& topic : BadInputTopics()) {
+    all.insert(all.end(), topic.cases.begin(), topic.cases.end());
+  }
+  return all;
 }
 
 void WriteBadFiles(const std::string& folder) {
@@ -550,6 +630,7 @@ void WriteBadFiles(const std::string& folder) {
   write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
 
   WriteBadConversations(folder);
+  WriteBadPlans(folder);
 
   pickle::Writer difficulty;
   difficulty.EmptyDict();

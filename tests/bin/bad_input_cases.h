@@ -10,17 +10,28 @@
 namespace cmerc {
 
 struct BadInput {
-  std::string name;  // of the test
+  std::string name;  // of the test, and in words of the row in docs/troubleshooting.md
   std::vector<std::string> args;
-  std::vector<std::string> says;  // the place, the value and what to do, each in the message
+  // Parts of the message, in its order: the place, the value and what to do.
+  std::vector<std::string> says;
   std::map<std::string, std::string> environment = {};
+  int exit_code = 2;
+  std::string standard_output = "";  // as in Surroundings
 };
 
 // As GoogleTest prints it.
 std::ostream& operator<<(std::ostream& out, const BadInput& input);
 
+struct BadInputTopic {
+  std::string title;
+  std::vector<BadInput> cases;
+};
+
 // Relative paths are those of WriteBadFiles(), and "run/", the output of a run of tiny.textproto.
-const std::vector<BadInput>& BadInputs();
+const std::vector<BadInputTopic>& BadInputTopics();
+
+// All of them.
+std::vector<BadInput> BadInputs();
 
 // Writes the files that the cases name into `folder`, which holds "run/" already.
 void WriteBadFiles(const std::string& folder);

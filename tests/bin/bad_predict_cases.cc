@@ -1,7 +1,7 @@
 #include "tests/bin/bad_predict_cases.h"
 
 #include "absl/strings/str_cat.h"
-#include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 
 namespace cmerc {
 namespace {
@@ -34,8 +34,8 @@ std::string ConversationLine(const std::vector<std::string>& speakers,
 
 }  // namespace
 
-std::vector<BadInput> BadPredictInputs() {
-  return {
+void AddPredictInputs(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
       {"NoCheckpointForPredict",
        {"predict", "--input=narrow.jsonl"},
        {"--checkpoint=FILE is missing", "selected.pth"}},
@@ -59,8 +59,11 @@ std::vector<BadInput> BadPredictInputs() {
        {"--input=good.pkl: begins with ", "neither a record file nor JSON Lines"}},
       {"InputWithUnknownField",
        Predict({"--input=run/metrics.jsonl"}),
-       {"run/metrics.jsonl, line 1: "}},
-      {"TruncatedLine", Predict({"--input=truncated.json"}), {"truncated.json, line 1: "}},
+       {"run/metrics.jsonl, line 1: epoch is no field of this format; leave it out",
+        "--on_error=SKIP"}},
+      {"TruncatedLine",
+       Predict({"--input=cut.jsonl"}),
+       {"cut.jsonl, line 1: ends before its JSON does"}},
       {"NarrowFeatures",
        Predict({"--input=narrow.jsonl", "--output=narrow_predicted.jsonl"}),
        {"narrow.jsonl, line 1: conversation d1: features.text has 1 numbers an utterance, want 32",
@@ -71,14 +74,19 @@ std::vector<BadInput> BadPredictInputs() {
         "there are text"}},
       {"MoreSpeakersThanTheModelKnows",
        Predict({"--input=crowd.jsonl"}),
-       {"crowd.jsonl, line 1: conversation d1: there are 3 speakers (A, B, C)", "weights for 2"}},
-      {"NanInALine", Predict({"--input=nan.jsonl"}), {"nan.jsonl, line 1: "}},
+       {"crowd.jsonl, line 1: conversation d1: there are 3 speakers (A, B, C)", "weights for 2",
+        "train it on data with more"}},
+      {"NanInALine",
+       Predict({"--input=not_finite.jsonl"}),
+       {"not_finite.jsonl, line 1: ", "utterances[0].features.text[0] is NaN"}},
       {"InputAndConfig",
        Predict({"--input=narrow.jsonl", "--config=tiny.textproto"}),
-       {"--config says which dataset", "--input=narrow.jsonl which conversations; keep one"}},
+       {"--config says which dataset to predict, and --input=narrow.jsonl which conversations; "
+        "keep one"}},
       {"InputAndSplit",
        Predict({"--input=narrow.jsonl", "--split=test"}),
-       {"--split says which dataset", "keep one"}},
+       {"--split says which dataset to predict, and --input=narrow.jsonl which conversations; keep "
+        "one"}},
       {"UnknownOnError",
        Predict({"--input=narrow.jsonl", "--on_error=skip"}),
        {"--on_error=skip, must be FAIL or SKIP"}},
@@ -90,7 +98,7 @@ std::vector<BadInput> BadPredictInputs() {
        {"--split=dev, must be train, valid or test"}},
       {"PredictEmptySplit",
        Predict({"--split=valid", "--set=data { protocol: OFFICIAL }"}),
-       {"--split=valid: this split is empty"}},
+       {"--split=valid: this split is empty under the protocol of the config (data.protocol)"}},
       {"PredictWithBadSet",
        Predict({"--input=narrow.jsonl", "--set=training { batch_size: 0 }"}),
        {"the config in run/selected.pth is not a valid config", "training.batch_size = 0"}},
@@ -101,6 +109,7 @@ std::vector<BadInput> BadPredictInputs() {
        Predict({"--output=nowhere/predicted.jsonl"}),
        {"cannot write into nowhere", "create that folder"}},
   };
+  cases->insert(cases->end(), more.begin(), more.end());
 }
 
 void WriteBadConversations(const std::string& folder) {
@@ -113,7 +122,9 @@ void WriteBadConversations(const std::string& folder) {
   write("narrow.jsonl", ConversationLine({"A", "B"}, "\"text\": [1]" + rest));
   write("text_alone.jsonl", ConversationLine({"A", "B"}, text));
   write("crowd.jsonl", ConversationLine({"A", "B", "C"}, text + rest));
-  write("nan.jsonl", ConversationLine({"A"}, "\"text\": [NaN]"));
+  write("not_finite.jsonl", ConversationLine({"A"}, "\"text\": [NaN]"));
+  const std::string line = ConversationLine({"A"}, text + rest);
+  write("cut.jsonl", line.substr(0, line.size() / 2) + "\n");
 }
 
 }  // namespace cmerc

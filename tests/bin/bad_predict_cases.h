@@ -1,4 +1,4 @@
-// Wrong uses of `cmerc predict`, apart from the others.
+// Wrong uses of `cmerc predict`, for bad_input_cases.cc.
 #ifndef CMERC_TESTS_BIN_BAD_PREDICT_CASES_H_
 #define CMERC_TESTS_BIN_BAD_PREDICT_CASES_H_
 
@@ -9,7 +9,7 @@
 
 namespace cmerc {
 
-std::vector<BadInput> BadPredictInputs();
+void AddPredictInputs(std::vector<BadInput>* cases);
 
 // Conversations that cannot be predicted, as files, beside those of WriteBadFiles().
 void WriteBadConversations(const std::string& folder);

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 
 namespace cmerc {
 namespace {
@@ -38,7 +38,9 @@ void AddRecords(std::vector<BadInput>* cases) {
       {"DataWithUnknownWord",
        {"data", "descibe", "--input=good.jsonl"},
        {"unknown word \"descibe\"", "`cmerc data describe`"}},
-      {"DataWithTwoWords", {"data", "describe", "good.jsonl"}, {"unexpected argument"}},
+      {"DataWithTwoWords",
+       {"data", "describe", "good.jsonl"},
+       {"unexpected argument \"good.jsonl\"; flags look like --name=value"}},
       {"DescribeNothing", {"data", "describe"}, {"--config=FILE or --input=FILE is missing"}},
       {"DescribeTwoThings",
        {"data", "describe", "--config=tiny.textproto", "--input=good.jsonl"},
@@ -79,7 +81,9 @@ void AddRecords(std::vector<BadInput>* cases) {
       {"PickleAsRecordsFile",
        TrainOn("good.pkl"),
        {"good.pkl: begins with \"\\x80\", which is neither a record file nor JSON Lines"}},
-      {"ListAsRecordsFile", TrainOn("list.json"), {"list.json: is one JSON list"}},
+      {"ListAsRecordsFile",
+       TrainOn("list.json"),
+       {"list.json: is one JSON list, want a conversation a line"}},
       {"EmptyRecordsFile", TrainOn("empty"), {"empty: is empty"}},
       {"NothingButBlankLines",
        TrainOn("blank.jsonl"),
@@ -95,8 +99,12 @@ void AddRecords(std::vector<BadInput>* cases) {
        {"nan.jsonl, line 2: utterances[1].features.text[0] is NaN", "replace the value"}},
       {"WidthsInJson",
        TrainOn("widths.jsonl"),
-       {"widths.jsonl, line 3: utterances[1].features.text has 3 values, want 2"}},
-      {"PrettyJson", TrainOn("pretty.jsonl"), {"pretty.jsonl, line 1: ends before its JSON does"}},
+       {"widths.jsonl, line 3: utterances[1].features.text has 3 values, want 2 as in "
+        "utterances[0]"}},
+      {"PrettyJson",
+       TrainOn("pretty.jsonl"),
+       {"pretty.jsonl, line 1: ends before its JSON does",
+        "every line must hold a whole conversation"}},
       {"NoSplitInJson",
        TrainOn("no_split.jsonl"),
        {"no_split.jsonl, line 1: split is missing, want train, valid or test"}},
@@ -112,7 +120,8 @@ void AddRecords(std::vector<BadInput>* cases) {
        {"class_names = [joy, joy], must be unique and not empty"}},
       {"UnknownSpeakersOption",
        TrainOn("good.jsonl", "speakers: BY_VOICE"),
-       {"BY_VOICE", "one of BY_NAME, BY_APPEARANCE"}},
+       {"data.dataset[cmerc.RecordsOptions].speakers = BY_VOICE, must be one of BY_NAME, "
+        "BY_APPEARANCE"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/bin/files.h"
+
 namespace cmerc {
 
 struct Outcome {
@@ -14,21 +16,23 @@ struct Outcome {
   std::string err;  // standard error, without the lines "warning: ..." on the BLAS of this machine
 };
 
+// What a process finds around it.
+struct Surroundings {
+  std::map<std::string, std::string> environment = {};  // on top of the test's own
+  std::vector<std::string> unset = {};                  // variables that are taken away
+  std::string standard_input = "/dev/null";             // an absolute path, or "&-": closed
+  std::string standard_output = "";  // the same, or "", with which Outcome.out is what it wrote
+};
+
 // Runs //bin:cmerc, a data dependency, with `args`. It finds itself in an unrelated folder, and
-// BUILD_WORKING_DIRECTORY names `folder`, as under `bazel run`; `environment` is set on top.
-// `standard_input`: an absolute path.
+// BUILD_WORKING_DIRECTORY names `folder`, as under `bazel run`; where that variable is taken away,
+// it finds itself in `folder`.
 Outcome RunCmerc(const std::vector<std::string>& args, const std::string& folder,
-                 const std::map<std::string, std::string>& environment = {},
-                 const std::string& standard_input = "/dev/null");
+                 const Surroundings& surroundings = {});
 
-// A new, empty folder below the test's temporary one.
-std::string NewFolder();
-
-std::string ReadFile(const std::string& path);
-void WriteFile(const std::string& path, const std::string& contents);
-
-// Every file and folder below `folder`, as a path relative to it, and what the file holds.
-std::map<std::string, std::string> Files(const std::string& folder);
+// Runs another program in the same way: "bin/cmerc_engine", or an absolute path.
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& args,
+                   const std::string& folder, const Surroundings& surroundings = {});
 
 }  // namespace cmerc
 

@@ -213,34 +213,6 @@ TEST(ExperimentTest, AFailedRunDoesNotStopTheOthers) {
   EXPECT_THAT(ran.results.failed_runs(0), StartsWith("diverges/seed-1: failed with exit status 1"));
 }
 
-TEST(ExperimentTest, BadPlans) {
-  const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
-      {"", {"plan.textproto is empty", "ExperimentPlan"}},
-      {"variant {}", {"plan.textproto:1:1: ", "variants"}},
-      {Plan("variants { name: 'a/b' }"), {"variants[0].name = \"a/b\", must be made of letters"}},
-      {Plan("variants {}"), {"variants[0].name = \"\""}},
-      {Plan("variants { name: 'a' } variants { name: 'a' }"),
-       {"variants[1].name = \"a\" occurs twice"}},
-      {Plan("variants { name: 'a' baseline: 'b' }"),
-       {"variants[0].baseline = \"b\", must be another variant: a"}},
-      {Plan("datasets { name: 'a' baseline: 'b' }"), {"datasets[0].baseline: only a variant"}},
-      {Plan("seeds: 1 seeds: 1"), {"seeds: one occurs twice"}},
-      {Plan("parallel_runs: -1"), {"parallel_runs = -1, must be in [0, 1024]"}},
-      {Plan("variants { name: 'a' set { training { epochs: 0 } } }"),
-       {"run a/seed-", "training.epochs = 0, must be >= 1"}},
-      {"seeds: 1", {"run seed-1 is not a valid config", "backbone"}},
-  };
-  for (const auto& [plan, wants] : cases) {
-    const Ran ran = RunPlan(NewFolder(), plan);
-    EXPECT_EQ(ran.outcome.exit_code, 2) << plan;
-    EXPECT_FALSE(std::filesystem::exists(ran.folder + "/out")) << plan;
-    for (const std::string& want : wants) EXPECT_THAT(ran.outcome.err, HasSubstr(want));
-  }
-  const Outcome none = RunCmerc({"experiment", "--output=out"}, NewFolder());
-  EXPECT_EQ(none.exit_code, 2);
-  EXPECT_THAT(none.err, HasSubstr("--config= is missing"));
-}
-
 TEST(ExperimentTest, ThePlansThatComeWithItAreValid) {
   const std::string folder = NewFolder();
   // Reached only when every run's config is valid.

@@ -98,7 +98,9 @@ class PredictTest : public testing::Test {
                          const std::string& standard_input = "/dev/null") {
     std::vector<std::string> args = {"predict", "--checkpoint=run/selected.pth"};
     args.insert(args.end(), more.begin(), more.end());
-    return RunCmerc(args, *folder_, {}, standard_input);
+    Surroundings surroundings;
+    surroundings.standard_input = standard_input;
+    return RunCmerc(args, *folder_, surroundings);
   }
 
   // Of the test split.

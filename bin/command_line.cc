@@ -1,0 +1,182 @@
+#include "bin/command_line.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "registry/nearest_name.h"
+
+namespace cmerc {
+namespace {
+
+constexpr char kVersion[] = "--version";
+
+std::vector<FlagSpec> TrainFlags() {
+  return {
+      {"config", FlagSpec::Kind::kValue, "the experiment (see `cmerc help config`)", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue,
+       "merged over it: --set='training { epochs: 3 }'; may be repeated", "FRAGMENT"},
+      {"output", FlagSpec::Kind::kValue, "folder for the run; a new one below runs/ by default",
+       "DIR"},
+      {"profile", FlagSpec::Kind::kSwitch,
+       "print where the time of a step goes, and write trace.json for chrome://tracing", ""},
+      {"tensorboard", FlagSpec::Kind::kSwitch,
+       "also write losses, scores and histograms of gradients for TensorBoard", ""},
+      {"overwrite", FlagSpec::Kind::kSwitch, "replace a run that the folder holds", ""},
+  };
+}
+
+std::vector<FlagSpec> EvaluateFlags() {
+  return {
+      {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run, or a .pth that Python saved",
+       "FILE"},
+      {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
+       "FRAGMENT"},
+      {"split", FlagSpec::Kind::kValue, "train, valid or test (the default)", "SPLIT"},
+      {"views", FlagSpec::Kind::kSwitch, "also without each modality and kind of context", ""},
+      {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
+  };
+}
+
+std::vector<FlagSpec> PredictFlags() {
+  return {
+      {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run", "FILE"},
+      {"input", FlagSpec::Kind::kValue,
+       "a record file, or conversations, one a line as JSON (- is standard input); without it, "
+       "--split of the dataset",
+       "FILE"},
+      {"output", FlagSpec::Kind::kValue,
+       "the predictions, one conversation a line as JSON; - is standard output, the default",
+       "FILE"},
+      {"explain", FlagSpec::Kind::kSwitch,
+       "also what changes without each modality and kind of context", ""},
+      {"on_error", FlagSpec::Kind::kValue,
+       "SKIP leaves out what cannot be predicted of --input, FAIL (the default) stops there",
+       "WHAT"},
+      {"split", FlagSpec::Kind::kValue, "of the dataset: train, valid or test (the default)",
+       "SPLIT"},
+      {"config", FlagSpec::Kind::kValue,
+       "names the dataset, in place of the config in the checkpoint", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
+       "FRAGMENT"},
+  };
+}
+
+std::vector<FlagSpec> DifficultyFlags() {
+  return {
+      {"checkpoint", FlagSpec::Kind::kValue, "the model, usually trained without calibration",
+       "FILE"},
+      {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
+       "FRAGMENT"},
+      {"output", FlagSpec::Kind::kValue, "a .pkl that Python reads, or JSON for any other name",
+       "FILE"},
+  };
+}
+
+std::vector<FlagSpec> ExperimentFlags() {
+  return {
+      {"config", FlagSpec::Kind::kValue, "the plan, an ExperimentPlan in text format", "FILE"},
+      {"output", FlagSpec::Kind::kValue,
+       "folder for the runs and their tables; runs that it holds are not repeated", "DIR"},
+  };
+}
+
+std::vector<FlagSpec> DataFlags() {
+  return {
+      {"config", FlagSpec::Kind::kValue,
+       "names the data set (all of it: every modality, no scaling)", "FILE"},
+      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
+       "FRAGMENT"},
+      {"input", FlagSpec::Kind::kValue, "a record file or JSON Lines, in place of --config",
+       "FILE"},
+      {"output", FlagSpec::Kind::kValue,
+       "convert: NAME.records (to train from), NAME.jsonl or NAME.npz (for NumPy)", "FILE"},
+  };
+}
+
+std::vector<FlagSpec> ReportFlags() {
+  return {{"output", FlagSpec::Kind::kValue, "the page, NAME.html", "FILE"}};
+}
+
+std::vector<std::string> CommandNames() {
+  std::vector<std::string> names;
+  for (const CommandSpec& command : CommandSpecs()) names.push_back(command.name);
+  return names;
+}
+
+bool AsksForHelp(const std::string& arg) { return arg == "--help" || arg == "-h"; }
+
+}  // namespace
+
+const std::vector<CommandSpec>& CommandSpecs() {
+  static const auto* commands = new std::vector<CommandSpec>{
+      {"train", "train a model as a config says, calibrated or not",
+       "cmerc train --config=config/examples/quickstart.textproto --set='training { seed: 2 }'",
+       TrainFlags(), 0},
+      {"evaluate", "print the scores of a trained model",
+       "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags(), 0},
+      {"predict", "give every utterance of new conversations a label and a confidence",
+       "cmerc predict --checkpoint=runs/quickstart/selected.pth --input=new.jsonl > "
+       "predicted.jsonl",
+       PredictFlags(), 0},
+      {"difficulty", "measure how hard each training conversation is, for a curriculum",
+       "cmerc difficulty --checkpoint=runs/iemocap_m3net/selected.pth --output=difficulty.json",
+       DifficultyFlags(), 0},
+      {"experiment", "train every variant on every dataset with every seed, and tabulate",
+       "cmerc experiment --config=config/experiments/quickstart.textproto --output=runs/experiment",
+       ExperimentFlags(), 0},
+      {"data", "describe a data set and what may be wrong with it, or convert it",
+       "cmerc data describe --config=config/examples/quickstart.textproto\n"
+       "  cmerc data convert --input=corpus.jsonl --output=corpus.records",
+       DataFlags(), 1},
+      {"report", "draw one run, or several side by side, as an HTML page",
+       "cmerc report runs/quickstart runs/m3net --output=report.html", ReportFlags(),
+       std::numeric_limits<size_t>::max()},
+      {"plugins",
+       "list the backbones, losses, schedulers and datasets, with their options",
+       "cmerc plugins [NAME]",
+       {},
+       1},
+      {"help",
+       "explain a command, or what a config may say",
+       "cmerc help [COMMAND | config]",
+       {},
+       1},
+  };
+  return *commands;
+}
+
+absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name) {
+  for (const CommandSpec& command : CommandSpecs()) {
+    if (command.name == name) return &command;
+  }
+  const std::vector<std::string> commands = CommandNames();
+  std::vector<std::string> names = commands;
+  names.insert(names.end(), {"--help", kVersion});
+  const std::string nearest = NearestName(name, names);
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown command \"", name, "\"; ",
+                   nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "),
+                   "commands: ", absl::StrJoin(commands, ", ")));
+}
+
+absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& args) {
+  if (args.empty() || AsksForHelp(args[0])) return CommandLine{"help", Flags()};
+  if (args[0] == kVersion) return CommandLine{kVersion, Flags()};
+  const absl::StatusOr<const CommandSpec*> command = FindCommand(args[0]);
+  if (!command.ok()) return command.status();
+  const std::vector<std::string> rest(args.begin() + 1, args.end());
+  if (std::any_of(rest.begin(), rest.end(), AsksForHelp)) {
+    return ParseCommandLine({"help", args[0]});
+  }
+  absl::StatusOr<Flags> flags = Flags::Parse(rest, (*command)->flags, (*command)->max_words);
+  if (flags.ok()) return CommandLine{args[0], *std::move(flags)};
+  return absl::InvalidArgumentError(
+      absl::StrCat(flags.status().message(), "\n  see: cmerc help ", args[0]));
+}
+
+}  // namespace cmerc

@@ -1,0 +1,94 @@
+// The engine of `cmerc`: every command that needs LibTorch or the plugins. bin/main.cc starts it in
+// its own place.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "bin/command_line.h"
+#include "bin/commands.h"
+#include "bin/environment.h"
+#include "bin/exit_status.h"
+#include "config/catalogue.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+namespace {
+
+absl::Status PluginsCommand(const Flags& flags) {
+  if (flags.words().empty()) {
+    std::cout << Catalogue();
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<std::string> text = Catalogue(flags.words()[0]);
+  if (!text.ok()) return text.status();
+  std::cout << *text;
+  return absl::OkStatus();
+}
+
+// What of `help` needs the plugins.
+absl::Status HelpCommand(const Flags& flags) {
+  if (flags.words() != std::vector<std::string>{"config"}) {
+    return absl::InvalidArgumentError("this is the engine; `cmerc`, beside it, has the help");
+  }
+  std::cout << ConfigReference();
+  return absl::OkStatus();
+}
+
+absl::Status VersionCommand(const Flags&) {
+  for (const auto& [name, version] : Versions()) {
+    std::cout << absl::StrFormat("%-9s %s\n", name, version);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run(const std::vector<std::string>& args) {
+  // `bazel run` starts programs elsewhere; the user's paths are relative to the user's folder.
+  const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
+  if (folder != nullptr && chdir(folder) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot change to BUILD_WORKING_DIRECTORY=", folder, ": ", std::strerror(errno),
+        "; start from a folder that exists, or unset the variable"));
+  }
+  const std::map<std::string, std::function<absl::Status(const Flags&)>> commands = {
+      {"train", TrainCommand},
+      {"evaluate", EvaluateCommand},
+      {"predict", PredictCommand},
+      {"difficulty", DifficultyCommand},
+      {"experiment", ExperimentCommand},
+      {"data", DataCommand},
+      {"report", ReportCommand},
+      {"plugins", PluginsCommand},
+      {"help", HelpCommand},
+      {"--version", VersionCommand},
+  };
+  const absl::StatusOr<CommandLine> line = ParseCommandLine(args);
+  if (!line.ok()) return line.status();
+  return commands.at(line->command)(line->flags);
+}
+
+int Main(int argc, char** argv) {
+  absl::Status status;
+  try {
+    status = Run(std::vector<std::string>(argv + 1, argv + argc));
+  } catch (const std::exception& exception) {  // out of memory, far from LibTorch
+    status = StatusFromException(exception);
+  }
+  return Finish(status);
+}
+
+}  // namespace
+}  // namespace cmerc
+
+int main(int argc, char** argv) { return cmerc::Main(argc, argv); }

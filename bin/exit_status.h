@@ -1,0 +1,15 @@
+// How `cmerc` ends, whichever of its programs does: 0 ok, 1 the run failed, 2 bad usage or input.
+#ifndef CMERC_BIN_EXIT_STATUS_H_
+#define CMERC_BIN_EXIT_STATUS_H_
+
+#include "absl/status/status.h"
+
+namespace cmerc {
+
+// Flushes standard output, says on standard error what went wrong, output that could not be written
+// included, and returns the exit status.
+int Finish(absl::Status status);
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_EXIT_STATUS_H_

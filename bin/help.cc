@@ -1,0 +1,27 @@
+#include "bin/help.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace cmerc {
+
+std::string Help() {
+  std::string text =
+      "cmerc: emotion recognition in conversations, calibrated over modalities and contexts "
+      "(CMERC)\n\nUsage: cmerc COMMAND [FLAGS]\n\n";
+  for (const CommandSpec& command : CommandSpecs()) {
+    absl::StrAppendFormat(&text, "  %-12s %s\n", command.name, command.purpose);
+  }
+  absl::StrAppend(&text,
+                  "\ncmerc help COMMAND shows its flags, cmerc help config what a config may say, "
+                  "cmerc --version\nwhat is linked in. Exit status: 0 ok, 1 the run failed, 2 bad "
+                  "usage or input.\n");
+  return text;
+}
+
+std::string HelpOn(const CommandSpec& command) {
+  return absl::StrCat(command.purpose, "\n\n  ", command.example, "\n",
+                      command.flags.empty() ? "" : "\n", FlagHelp(command.flags));
+}
+
+}  // namespace cmerc

@@ -1,0 +1,16 @@
+// Where the program that runs is.
+#ifndef CMERC_BIN_THIS_PROGRAM_H_
+#define CMERC_BIN_THIS_PROGRAM_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace cmerc {
+
+// Its path, links followed. Unavailable: there is no /proc.
+absl::StatusOr<std::string> ThisProgram();
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_THIS_PROGRAM_H_

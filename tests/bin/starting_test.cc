@@ -1,0 +1,157 @@
+// `cmerc` is two programs: a small one that users start, and the engine that it becomes. Whatever
+// the surroundings, they are one command.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "bin/command_line.h"
+#include "tests/bin/cmerc_process.h"
+#include "tests/bin/tiny_files.h"
+
+namespace cmerc {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+// The libraries that the system loads for a program, as `ldd` prints them.
+std::string LibrariesOf(const std::string& program) {
+  Surroundings surroundings;
+  surroundings.environment = {{"LD_TRACE_LOADED_OBJECTS", "1"}};
+  return RunProgram(program, {}, NewFolder(), surroundings).out;
+}
+
+TEST(StartingTest, HelpLoadsNothingLarge) {
+  const std::string libraries = LibrariesOf("bin/cmerc");
+  EXPECT_THAT(libraries, AllOf(HasSubstr("libc.so"), Not(HasSubstr("libtorch")),
+                               Not(HasSubstr("libc10")), Not(HasSubstr("openblas")),
+                               Not(HasSubstr("libgomp")), Not(HasSubstr("libprotobuf"))));
+  EXPECT_THAT(LibrariesOf("bin/cmerc_engine"), HasSubstr("libtorch"));  // this would be seen
+}
+
+// A folder with `cmerc` and not its engine.
+std::string FolderWithoutEngine() {
+  const std::string folder = NewFolder();
+  std::filesystem::copy_file(std::filesystem::canonical("bin/cmerc"), folder + "/cmerc");
+  return folder;
+}
+
+TEST(StartingTest, WithoutItsEngineItStillHelps) {
+  const std::string folder = FolderWithoutEngine();
+  const auto run = [&](const std::vector<std::string>& args) {
+    return RunProgram(folder + "/cmerc", args, folder);
+  };
+  const Outcome help = run({"help", "train"});
+  EXPECT_EQ(help.exit_code, 0) << help.err;
+  EXPECT_EQ(help.out, RunCmerc({"train", "--help"}, folder).out);
+  const Outcome unknown = run({"train", "--ouput=x"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, StartsWith("cmerc: unknown flag --ouput; did you mean --output?"));
+}
+
+TEST(StartingTest, WithoutItsEngineItSaysWhatToDo) {
+  const std::string folder = std::filesystem::canonical(FolderWithoutEngine());
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"plugins"}, {"help", "config"}, {"--version"}, {"train", "--config=x"}}) {
+    const Outcome outcome = RunProgram(folder + "/cmerc", args, folder);
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err,
+                AllOf(StartsWith(absl::StrCat("cmerc: cannot start ", folder,
+                                              "/cmerc_engine: No such file or directory; ")),
+                      HasSubstr("build both (`bazel build //bin:cmerc`)"), HasSubstr("copy both")));
+  }
+}
+
+TEST(StartingTest, WorksThroughALink) {
+  const std::string folder = NewFolder();
+  std::filesystem::create_symlink(std::filesystem::absolute("bin/cmerc"), folder + "/emotions");
+  const Outcome outcome = RunProgram(folder + "/emotions", {"--version"}, folder);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, RunCmerc({"--version"}, folder).out);
+}
+
+TEST(StartingTest, TheEngineKnowsEveryCommandButHelp) {
+  const std::string folder = NewFolder();
+  for (const CommandSpec& command : CommandSpecs()) {
+    if (command.name == "plugins") continue;  // needs nothing and succeeds
+    const Outcome outcome = RunProgram("bin/cmerc_engine", {command.name}, folder);
+    EXPECT_EQ(outcome.exit_code, 2) << command.name;
+    EXPECT_THAT(outcome.err, HasSubstr(command.name == "help" ? "`cmerc`, beside it, has the help"
+                                                              : " is missing"));
+  }
+}
+
+std::string FolderWithConfig() {
+  const std::string folder = NewFolder();
+  WriteFile(folder + "/tiny.textproto", TinyConfig());
+  return folder;
+}
+
+std::vector<std::string> TrainTiny() {
+  return {"train", "--config=tiny.textproto", "--output=run"};
+}
+
+// Otherwise the first file that is opened would be standard output.
+TEST(SurroundingsTest, WhatIsPrintedIntoAClosedOutputEndsUpInNoFile) {
+  const std::string usual = FolderWithConfig(), closed = FolderWithConfig();
+  const Outcome trained = RunCmerc(TrainTiny(), usual);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  Surroundings surroundings;
+  surroundings.standard_output = "&-";
+  surroundings.standard_input = "&-";
+  const Outcome outcome = RunCmerc(TrainTiny(), closed, surroundings);
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("cannot write to standard output; is it closed"));
+  const auto want = Files(usual + "/run"), found = Files(closed + "/run");
+  EXPECT_EQ(found.size(), want.size());
+  for (const char* file : {"metrics.jsonl", "config.textproto", "test_predictions.jsonl"}) {
+    EXPECT_EQ(found.at(file), want.at(file)) << file;
+  }
+}
+
+TEST(SurroundingsTest, NeitherHomeNorTemporaryFolderIsNeeded) {
+  const std::string folder = FolderWithConfig();
+  Surroundings surroundings;
+  surroundings.environment = {{"TMPDIR", "/nonexistent"}};
+  surroundings.unset = {"HOME", "USER", "PATH", "TERM", "LANG"};
+  const Outcome outcome = RunCmerc(TrainTiny(), folder, surroundings);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(Files(folder).count("run/summary.json"), 1u);
+}
+
+TEST(SurroundingsTest, WithoutBazelPathsStartInTheCurrentFolder) {
+  const std::string folder = FolderWithConfig();
+  Surroundings surroundings;
+  surroundings.unset = {"BUILD_WORKING_DIRECTORY"};
+  const Outcome outcome = RunCmerc(TrainTiny(), folder, surroundings);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(Files(folder).count("run/summary.json"), 1u);
+}
+
+TEST(SurroundingsTest, HelpNeedsNoWorkingDirectory) {
+  Surroundings surroundings;
+  surroundings.environment = {{"BUILD_WORKING_DIRECTORY", "/nonexistent"},
+                              {"OMP_NUM_THREADS", "abc"}};
+  EXPECT_EQ(RunCmerc({"help"}, NewFolder(), surroundings).exit_code, 0);
+}
+
+TEST(SurroundingsTest, ThreadsMayBeGivenPerLevel) {
+  for (const char* threads : {"2", " 1 ", "2,1"}) {
+    Surroundings surroundings;
+    surroundings.environment = {{"OMP_NUM_THREADS", threads}};
+    const Outcome outcome = RunCmerc({"plugins", "m3net"}, NewFolder(), surroundings);
+    EXPECT_EQ(outcome.exit_code, 0) << threads;
+    EXPECT_EQ(outcome.err, "") << threads;
+  }
+}
+
+}  // namespace
+}  // namespace cmerc
