@@ -67,6 +67,7 @@ std::string Typed(const BadInput& input) {
     absl::StrAppend(&typed, " ", Quoted(arg));
   }
   if (!input.standard_output.empty()) absl::StrAppend(&typed, " >", input.standard_output);
+  absl::RemoveExtraAsciiWhitespace(&typed);
   return typed;
 }
 
