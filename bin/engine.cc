@@ -1,5 +1,6 @@
 // The engine of `cmerc`: every command that needs LibTorch or the plugins. bin/main.cc starts it in
 // its own place.
+#include <google/protobuf/stubs/logging.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -79,6 +80,8 @@ absl::Status Run(const std::vector<std::string>& args) {
 }
 
 int Main(int argc, char** argv) {
+  // Protobuf's own words on bad input, of which the commands tell.
+  google::protobuf::SetLogHandler(nullptr);
   absl::Status status;
   try {
     status = Run(std::vector<std::string>(argv + 1, argv + argc));

@@ -1,12 +1,16 @@
 #include "bin/exit_status.h"
 
+#include <cstddef>
+#include <cstdint>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 
 namespace cmerc {
 namespace {
@@ -31,6 +35,24 @@ std::string Indented(const std::string& message) {
   return absl::StrJoin(lines, "\n");
 }
 
+// Names that files give must not write to a terminal what controls it.
+std::string Printable(absl::string_view message) {
+  std::string printable;
+  for (size_t i = 0; i < message.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(message[i]);
+    const auto next = static_cast<uint8_t>(i + 1 < message.size() ? message[i + 1] : 0);
+    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {  // U+0080 to U+009F
+      absl::StrAppendFormat(&printable, "\\u%04x", next);
+      ++i;
+    } else if (byte == 0x7F || (byte < 0x20 && byte != '\n' && byte != '\t')) {
+      absl::StrAppendFormat(&printable, "\\x%02x", byte);
+    } else {
+      printable.push_back(message[i]);
+    }
+  }
+  return printable;
+}
+
 }  // namespace
 
 int Finish(absl::Status status) {
@@ -40,7 +62,7 @@ int Finish(absl::Status status) {
         absl::UnavailableError("cannot write to standard output; is it closed, or the disk full?");
   }
   if (status.ok()) return kOk;
-  std::cerr << "cmerc: " << Indented(std::string(status.message())) << "\n";
+  std::cerr << "cmerc: " << Indented(Printable(status.message())) << "\n";
   return IsBadInput(status) ? kBadUsage : kRunFailed;
 }
 

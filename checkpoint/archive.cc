@@ -2,8 +2,11 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -16,6 +19,7 @@ constexpr uint64_t kEnd64Size = 56;
 constexpr uint64_t kEnd64LocatorSize = 20;
 constexpr uint64_t kEntrySize = 46;  // of the central directory
 constexpr uint64_t kLocalHeaderSize = 30;
+constexpr size_t kLongestShownName = 100;
 
 // The little-endian number of `size` bytes at `position`, which the caller knows to be inside.
 uint64_t Number(absl::string_view bytes, uint64_t position, int size) {
@@ -55,6 +59,31 @@ bool SafeName(absl::string_view name) {
   return true;
 }
 
+// For messages: a terminal must not be written to.
+std::string Shown(absl::string_view name) {
+  return absl::Utf8SafeCHexEscape(name.substr(0, kLongestShownName));
+}
+
+// Whether a field says `value`, or, by having its highest value, that this is written elsewhere.
+bool SameOrElsewhere(uint64_t field, uint64_t highest, uint64_t value) {
+  return field == highest || field == value;
+}
+
+// Whether the header in front of a record's data (both are inside the file) says what the directory
+// says. Sizes and checksum may follow the data instead (flag 8), as torch.save() has it.
+bool LocalHeaderAgrees(absl::string_view bytes, uint64_t header, absl::string_view name,
+                       uint64_t method, uint64_t size, uint32_t crc) {
+  const uint64_t flags = Number(bytes, header + 6, 2);
+  if (Number(bytes, header + 8, 2) != method || (flags & 1) != 0 ||
+      Number(bytes, header + 26, 2) != name.size() ||
+      bytes.substr(header + kLocalHeaderSize, name.size()) != name) {
+    return false;
+  }
+  return (flags & 8) != 0 || (Number(bytes, header + 14, 4) == crc &&
+                              SameOrElsewhere(Number(bytes, header + 18, 4), 0xFFFFFFFF, size) &&
+                              SameOrElsewhere(Number(bytes, header + 22, 4), 0xFFFFFFFF, size));
+}
+
 // Where the central directory is.
 struct Directory {
   uint64_t begin;
@@ -81,9 +110,16 @@ absl::StatusOr<Directory> FindDirectory(absl::string_view bytes) {
         !SignatureAt(bytes, end64, "PK\6\6")) {
       return NotAnArchive("its ZIP64 end record is not where it should be");
     }
-    entries = Number(bytes, end64 + 32, 8);
-    size = Number(bytes, end64 + 40, 8);
-    begin = Number(bytes, end64 + 48, 8);
+    const uint64_t entries64 = Number(bytes, end64 + 32, 8);
+    const uint64_t size64 = Number(bytes, end64 + 40, 8);
+    const uint64_t begin64 = Number(bytes, end64 + 48, 8);
+    // Readers differ in which of the two end records they believe.
+    if (!SameOrElsewhere(entries, 0xFFFF, entries64) ||
+        !SameOrElsewhere(size, 0xFFFFFFFF, size64) ||
+        !SameOrElsewhere(begin, 0xFFFFFFFF, begin64)) {
+      return NotAnArchive("its two end records contradict each other");
+    }
+    entries = entries64, size = size64, begin = begin64;
     limit = end64;
   }
   if (!Inside(begin, size, limit)) return NotAnArchive("its directory is outside the file");
@@ -105,7 +141,7 @@ absl::Status Archive::ReadDirectory() {
   const absl::StatusOr<Directory> directory = FindDirectory(bytes);
   if (!directory.ok()) return directory.status();
   uint64_t position = directory->begin;
-  uint64_t stored = 0;
+  std::vector<std::pair<uint64_t, uint64_t>> extents;  // of the records with their headers
   std::string folder;  // the first record's, with its slash: the archive's own
   for (uint64_t i = 0; i < directory->entries; ++i) {
     if (!Inside(position, kEntrySize, directory->end) || !SignatureAt(bytes, position, "PK\1\2")) {
@@ -142,28 +178,38 @@ absl::Status Archive::ReadDirectory() {
     }
     if (method != 0 || size != stored_size || (flags & 1) != 0) {
       return absl::InvalidArgumentError(
-          absl::StrCat("record ", name,
+          absl::StrCat("record ", Shown(name),
                        " is compressed or encrypted, which torch.save() never does; save the "
                        "file again, do not zip it"));
     }
     if (!Inside(header, kLocalHeaderSize, directory->begin) ||
         !SignatureAt(bytes, header, "PK\3\4")) {
-      return NotAnArchive(absl::StrCat("record ", name, " is not where it should be"));
+      return NotAnArchive(absl::StrCat("record ", Shown(name), " is not where it should be"));
     }
     const uint64_t begin =
         header + kLocalHeaderSize + Number(bytes, header + 26, 2) + Number(bytes, header + 28, 2);
     if (!Inside(begin, size, directory->begin)) {
-      return NotAnArchive(absl::StrCat("record ", name, " reaches beyond the data"));
+      return NotAnArchive(absl::StrCat("record ", Shown(name), " reaches beyond the data"));
     }
-    // Records that share bytes could add up to any size.
-    stored += kLocalHeaderSize + name_size + size;
-    if (stored > directory->begin) return NotAnArchive("its records overlap");
+    if (!LocalHeaderAgrees(bytes, header, name, method, size, crc)) {
+      return NotAnArchive(absl::StrCat("the directory and the header of record ", Shown(name),
+                                       " contradict each other"));
+    }
+    extents.emplace_back(header, begin + size);
     if (i == 0) folder = std::string(name.substr(0, name.find('/') + 1));
     if (absl::StartsWith(name, folder) &&
         !records_.emplace(name.substr(folder.size()), Record{begin, size, crc}).second) {
-      return absl::InvalidArgumentError(absl::StrCat("record ", name, " is there twice"));
+      return absl::InvalidArgumentError(absl::StrCat("record ", Shown(name), " is there twice"));
     }
     position += kEntrySize + name_size + extra_size + comment_size;
+  }
+  if (position != directory->end) {
+    return NotAnArchive("its directory has more than the records it counts");
+  }
+  // Records that share bytes could add up to any size.
+  std::sort(extents.begin(), extents.end());
+  for (size_t i = 1; i < extents.size(); ++i) {
+    if (extents[i].first < extents[i - 1].second) return NotAnArchive("its records overlap");
   }
   return absl::OkStatus();
 }
@@ -171,13 +217,13 @@ absl::Status Archive::ReadDirectory() {
 absl::StatusOr<absl::string_view> Archive::Read(const std::string& name) const {
   const auto it = records_.find(name);
   if (it == records_.end()) {
-    return absl::InvalidArgumentError(absl::StrCat("the archive has no record ", name));
+    return absl::InvalidArgumentError(absl::StrCat("the archive has no record ", Shown(name)));
   }
   const absl::string_view record =
       absl::string_view(bytes_).substr(it->second.begin, it->second.size);
   if (Crc32(record) != it->second.crc) {
     return absl::InvalidArgumentError(
-        absl::StrCat("record ", name, " is damaged (its CRC-32 does not match)"));
+        absl::StrCat("record ", Shown(name), " is damaged (its CRC-32 does not match)"));
   }
   return record;
 }

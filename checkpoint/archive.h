@@ -16,9 +16,10 @@ namespace cmerc {
 
 class Archive {
  public:
-  // InvalidArgument, without the file's name: not a zip archive, truncated; a record that is
-  // compressed or encrypted, outside the file, over another one, there twice, or named with ".." or
-  // as an absolute path.
+  // InvalidArgument, without the file's name: not a zip archive, truncated; end records that
+  // contradict each other; a record that is compressed or encrypted, outside the file, over another
+  // one, there twice, another one by its own header than by the directory, or named with ".." or as
+  // an absolute path.
   static absl::StatusOr<Archive> Parse(std::string bytes);
 
   // Names are those below the archive's own folder: "data.pkl" for "archive/data.pkl".

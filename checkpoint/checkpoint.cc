@@ -2,6 +2,7 @@
 
 #include <caffe2/serialize/inline_container.h>
 #include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "checkpoint/archive.h"
 #include "core/torch_status.h"
@@ -29,6 +31,10 @@ constexpr int kFormatVersion = 1;
 // Bytes of tensors per byte of the file: names may share a storage, and a view may repeat its
 // elements, but a small file must not fill the memory.
 constexpr double kMostExpansion = 64;
+constexpr size_t kMostAxes = 64;  // the limit of most of LibTorch's operators
+// Deeper than any metadata.
+constexpr int kDeepestMetadata = 50;
+constexpr size_t kMostMetadataBytes = size_t{1} << 28;
 
 // torch.save()'s name of the storage of each element type.
 struct StorageType {
@@ -106,6 +112,12 @@ std::string ArchiveBytes(const StateDict& state, const CheckpointMetadata& metad
   return bytes;
 }
 
+// A name of the file, for messages: a terminal must not be written to.
+std::string Shown(absl::string_view name) {
+  constexpr size_t kLongest = 200;
+  return absl::Utf8SafeCHexEscape(name.substr(0, kLongest));
+}
+
 // Reads the tensors that data.pkl describes.
 class StateReader {
  public:
@@ -130,10 +142,13 @@ class StateReader {
       if (!name.ok()) return name.status();
       absl::StatusOr<torch::Tensor> tensor = ReadTensor(*dict->values()[i]);
       if (!tensor.ok()) {
-        return absl::Status(tensor.status().code(),
-                            absl::StrCat(tensor.status().message(), " (tensor ", *name, ")"));
+        return absl::Status(tensor.status().code(), absl::StrCat(tensor.status().message(),
+                                                                 " (tensor ", Shown(*name), ")"));
       }
-      state[std::string(*name)] = *std::move(tensor);
+      if (!state.emplace(*name, *std::move(tensor)).second) {
+        return document_.Error(*dict->keys()[i],
+                               absl::StrCat("tensor ", Shown(*name), " is there twice"));
+      }
     }
     return state;
   }
@@ -188,6 +203,10 @@ class StateReader {
   absl::StatusOr<std::vector<int64_t>> ReadExtents(const pickle::Value& value) {
     const auto items = document_.Sequence(value);
     if (!items.ok()) return items.status();
+    if (items->size() > kMostAxes) {
+      return document_.Error(
+          value, absl::StrCat("a tensor of ", items->size(), " axes, want at most ", kMostAxes));
+    }
     std::vector<int64_t> extents;
     for (const pickle::Value* item : *items) {
       const absl::StatusOr<int64_t> extent = document_.Int(*item);
@@ -219,7 +238,7 @@ class StateReader {
       const size_t item_size = c10::elementSize(type.dtype);
       if (*elements < 0 || data->size() / item_size < static_cast<uint64_t>(*elements)) {
         return document_.Error(
-            value, absl::StrCat("record ", record, " has ", data->size(), " bytes, want ",
+            value, absl::StrCat("record ", Shown(record), " has ", data->size(), " bytes, want ",
                                 *elements, " elements of ", item_size, " bytes"));
       }
       absl::StatusOr<torch::Tensor> storage =
@@ -238,7 +257,35 @@ class StateReader {
   std::map<std::pair<std::string, std::string>, torch::Tensor> storages_;  // by record and type
 };
 
+// Whether messages are nested deeper than kDeepestMetadata: Protobuf's parser would follow an Any
+// in an Any in an Any ... until the stack ends, whatever its own limit.
+bool IsTooDeep(const std::string& text) {
+  class Silent : public google::protobuf::io::ErrorCollector {
+    void AddError(int, int, const std::string&) override {}
+  } silent;
+  google::protobuf::io::ArrayInputStream input(text.data(), static_cast<int>(text.size()));
+  google::protobuf::io::Tokenizer tokenizer(&input, &silent);
+  // As TextFormat::Parser has it.
+  tokenizer.set_allow_f_after_float(true);
+  tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
+  int depth = 0;
+  while (depth <= kDeepestMetadata && tokenizer.Next()) {
+    const std::string& token = tokenizer.current().text;
+    if (token == "{" || token == "<") ++depth;
+    if (token == "}" || token == ">") --depth;
+  }
+  return depth > kDeepestMetadata;
+}
+
 absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
+  if (text.size() > kMostMetadataBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(kMetadataRecord, ": has ", text.size(),
+                                                   " bytes, want at most ", kMostMetadataBytes));
+  }
+  if (IsTooDeep(text)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(kMetadataRecord, ": messages are nested deeper than ", kDeepestMetadata));
+  }
   // Keeps the first problem, with its place, instead of logging it.
   class FirstError : public google::protobuf::io::ErrorCollector {
    public:
@@ -294,11 +341,14 @@ absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
   const absl::Status regular = CheckRegularFile(path);
   if (!regular.ok()) return regular;
+  errno = 0;
   std::ifstream in(path, std::ios::binary | std::ios::ate);
   std::string bytes(in.good() ? static_cast<size_t>(in.tellg()) : 0, '\0');
   in.seekg(0).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!in.good()) {
-    return absl::UnavailableError(absl::StrCat(path, ": cannot be read: ", std::strerror(errno)));
+    return absl::UnavailableError(absl::StrCat(path, ": cannot be read",
+                                               errno != 0 ? absl::StrCat(": ", std::strerror(errno))
+                                                          : "; does another program write it?"));
   }
   const absl::StatusOr<Archive> archive = Archive::Parse(std::move(bytes));
   if (!archive.ok() || !archive->Has("data.pkl")) {

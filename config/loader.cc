@@ -1,16 +1,17 @@
 #include "config/loader.h"
 
+#include <fcntl.h>
 #include <google/protobuf/text_format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -27,7 +28,6 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-constexpr size_t kMaxProblems = 50;
 // A config is a few kB; a larger file is a mistaken argument, such as a data set.
 constexpr size_t kMaxBytes = 1 << 20;
 
@@ -36,13 +36,9 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
     return absl::InvalidArgumentError(
         "no config is given; name a file, such as config/examples/quickstart.textproto");
   }
-  struct stat info;
-  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("config ", path, " is a directory; name a file in it"));
-  }
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
-  if (file == nullptr) {
+  // O_NONBLOCK: a named pipe into which nobody writes is empty, and not waited for.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
       return absl::NotFoundError(absl::StrCat("config ", path,
@@ -54,12 +50,27 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
     return error == EACCES ? absl::PermissionDeniedError(message)
                            : absl::InvalidArgumentError(message);
   }
-  std::string text(kMaxBytes + 1, '\0');
-  text.resize(std::fread(&text[0], 1, text.size(), file.get()));
-  if (std::ferror(file.get())) {
+  const absl::Cleanup close_file = [file] { close(file); };
+  struct stat info;
+  if (fstat(file, &info) == 0 && S_ISDIR(info.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("config ", path, " cannot be read: ", std::strerror(errno)));
+        absl::StrCat("config ", path, " is a directory; name a file in it"));
   }
+  // Who does write into a pipe (as the shell's <(...) does) may take its time.
+  fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~O_NONBLOCK);
+  std::string text(kMaxBytes + 1, '\0');
+  size_t size = 0;
+  while (size < text.size()) {
+    const ssize_t count = read(file, &text[size], text.size() - size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("config ", path, " cannot be read: ", std::strerror(errno)));
+    }
+    if (count == 0) break;
+    size += static_cast<size_t>(count);
+  }
+  text.resize(size);
   if (text.size() > kMaxBytes) {
     return absl::InvalidArgumentError(absl::StrCat(
         "config ", path, " is larger than 1 MiB; name a text-format ExperimentConfig"));
@@ -67,18 +78,19 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   return text;
 }
 
-void MergeOver(Message* over, Message* base);
+void MergeOver(Message* over, Message* base, int depth);
 
-// Same plugin: field by field. Another plugin, or one that cannot be unpacked: replaces.
-void MergeAny(const Any& over, Any* base) {
+// Same plugin: field by field. Another plugin, or one that cannot be unpacked or is too deep:
+// replaces. `depth`: plugins around this one.
+void MergeAny(const Any& over, Any* base, int depth) {
   if (over.type_url().empty()) return;
-  if (PluginType(over) == PluginType(*base)) {
+  if (depth < kDeepestConfig && PluginType(over) == PluginType(*base)) {
     for (const RegistryBase* registry : AllRegistries()) {
       if (registry->plugins().count(PluginType(over)) == 0) continue;
       const auto over_options = registry->Unpack(over);
       const auto base_options = registry->Unpack(*base);
       if (!over_options.ok() || !base_options.ok()) break;
-      MergeOver(over_options->get(), base_options->get());
+      MergeOver(over_options->get(), base_options->get(), depth + 1);
       base->set_value((*base_options)->SerializePartialAsString());
       return;
     }
@@ -98,7 +110,7 @@ void MergeLosses(const google::protobuf::RepeatedPtrField<LossConfig>& over,
     if (!loss.has_loss() || same_type.empty()) {
       *base->add_losses() = std::move(loss);
     } else {
-      MergeOver(&loss, base->mutable_losses(same_type.back()));
+      MergeOver(&loss, base->mutable_losses(same_type.back()), 0);
       same_type.pop_back();
     }
   }
@@ -106,9 +118,9 @@ void MergeLosses(const google::protobuf::RepeatedPtrField<LossConfig>& over,
 
 // Merges `over` (used up) into `base`, of the same type. Unlike MergeFrom(), it replaces lists and
 // looks inside plugins.
-void MergeOver(Message* over, Message* base) {
+void MergeOver(Message* over, Message* base, int depth) {
   if (auto* any = dynamic_cast<Any*>(over)) {
-    MergeAny(*any, dynamic_cast<Any*>(base));
+    MergeAny(*any, dynamic_cast<Any*>(base), depth);
     return;
   }
   const Reflection& reflection = *over->GetReflection();
@@ -118,7 +130,8 @@ void MergeOver(Message* over, Message* base) {
     if (field->is_repeated()) {
       reflection.ClearField(base, field);
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      MergeOver(reflection.MutableMessage(over, field), reflection.MutableMessage(base, field));
+      MergeOver(reflection.MutableMessage(over, field), reflection.MutableMessage(base, field),
+                depth);
       reflection.ClearField(over, field);
     }
   }
@@ -128,7 +141,7 @@ void MergeOver(Message* over, Message* base) {
 void MergeConfig(ExperimentConfig over, ExperimentConfig* base) {
   MergeLosses(over.losses(), base);
   over.clear_losses();
-  MergeOver(&over, base);
+  MergeOver(&over, base, 0);
 }
 
 // Sets the fields that have an explicit default.
@@ -147,15 +160,19 @@ void FillScalars(Message* message) {
 }
 
 // FillScalars() for `message`, the messages that are set in it, and the options of its plugins.
-void FillDefaults(Message* message) {
+// `depth`: plugins around it. What no plugin takes, or lies too deep, loses its value: whoever
+// prints it would look into it, however deep it goes.
+void FillDefaults(Message* message, int depth) {
   if (auto* any = dynamic_cast<Any*>(message)) {
     for (const RegistryBase* registry : AllRegistries()) {
+      if (depth == kDeepestConfig) break;
       const auto options = registry->Unpack(*any);
       if (!options.ok()) continue;
-      FillDefaults(options->get());
+      FillDefaults(options->get(), depth + 1);
       any->set_value((*options)->SerializePartialAsString());
       return;
     }
+    any->clear_value();
     return;
   }
   FillScalars(message);
@@ -165,11 +182,11 @@ void FillDefaults(Message* message) {
   for (const FieldDescriptor* field : fields) {
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
     if (!field->is_repeated()) {
-      FillDefaults(reflection.MutableMessage(message, field));
+      FillDefaults(reflection.MutableMessage(message, field), depth);
       continue;
     }
     for (int i = 0; i < reflection.FieldSize(*message, field); ++i) {
-      FillDefaults(reflection.MutableRepeatedMessage(message, field, i));
+      FillDefaults(reflection.MutableRepeatedMessage(message, field, i), depth);
     }
   }
 }
@@ -190,13 +207,10 @@ absl::Status CheckText(const std::string& text, const std::string& source,
 // One line per problem, those that are indented aside.
 absl::Status ToStatus(const std::string& source, const Problems& problems) {
   std::string text = absl::StrCat(source, " is not a valid config:");
-  const size_t shown = std::min(problems.messages.size(), kMaxProblems);
-  for (size_t i = 0; i < shown; ++i) {
-    absl::StrAppend(&text, "\n  ", absl::StrReplaceAll(problems.messages[i], {{"\n", "\n  "}}));
+  for (const std::string& message : problems.messages) {
+    absl::StrAppend(&text, "\n  ", absl::StrReplaceAll(message, {{"\n", "\n  "}}));
   }
-  if (problems.messages.size() > shown) {
-    absl::StrAppend(&text, "\n  and ", problems.messages.size() - shown, " more");
-  }
+  if (problems.more > 0) absl::StrAppend(&text, "\n  and ", problems.more, " more");
   return absl::InvalidArgumentError(text);
 }
 
@@ -223,7 +237,7 @@ absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std:
     MergeConfig(std::move(over), &config);
   }
   Validate(config, &problems);
-  if (!problems.messages.empty()) return ToStatus(source, problems);
+  if (!problems.empty()) return ToStatus(source, problems);
   return config;
 }
 
@@ -233,7 +247,7 @@ absl::StatusOr<ExperimentConfig> MergeConfigs(const std::vector<ExperimentConfig
   for (const ExperimentConfig& layer : layers) MergeConfig(layer, &config);
   Problems problems;
   Validate(config, &problems);
-  if (!problems.messages.empty()) return ToStatus(source, problems);
+  if (!problems.empty()) return ToStatus(source, problems);
   return config;
 }
 
@@ -244,7 +258,7 @@ absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* me
   if (!is_text.ok()) return is_text;
   Problems problems;
   ParseText(*text, path, message, &problems);
-  return problems.messages.empty() ? absl::OkStatus() : ToStatus(path, problems);
+  return problems.empty() ? absl::OkStatus() : ToStatus(path, problems);
 }
 
 std::string ResolvedConfig(const ExperimentConfig& config) {
@@ -252,7 +266,7 @@ std::string ResolvedConfig(const ExperimentConfig& config) {
   resolved.mutable_data();
   resolved.mutable_calibration();
   resolved.mutable_training();
-  FillDefaults(&resolved);
+  FillDefaults(&resolved, 0);
   google::protobuf::TextFormat::Printer printer;
   printer.SetExpandAny(true);
   printer.SetUseUtf8StringEscaping(true);

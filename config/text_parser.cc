@@ -23,8 +23,6 @@ using google::protobuf::Message;
 using google::protobuf::TextFormat;
 using google::protobuf::io::Tokenizer;
 
-// Deeper than any config; keeps hostile text from exhausting the stack.
-constexpr int kMaxDepth = 50;
 // Of the text of a bad value in a message.
 constexpr size_t kMaxQuoted = 60;
 
@@ -59,8 +57,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
  private:
   // What the tokenizer complains of; it counts lines and columns from 0.
   void AddError(int line, int column, const std::string& message) override {
-    problems_.messages.push_back(
-        absl::StrCat(source_, ":", line + 1, ":", column + 1, ": ", message));
+    problems_.Add(absl::StrCat(source_, ":", line + 1, ":", column + 1, ": ", message));
   }
 
   void Report(const Tokenizer::Token& at, const std::string& message) {
@@ -92,8 +89,8 @@ class Parser final : public google::protobuf::io::ErrorCollector {
   // Fields up to and including `closing` ("" for the end of the text).
   bool ParseFields(const std::string& path, const std::string& closing, Message* message) {
     const Tokenizer::Token opening = tokens_[at_ == 0 ? 0 : at_ - 1];
-    if (++depth_ > kMaxDepth) {
-      Report(opening, absl::StrCat("messages are nested deeper than ", kMaxDepth));
+    if (++depth_ > kDeepestConfig) {
+      Report(opening, absl::StrCat("messages are nested deeper than ", kDeepestConfig));
       return false;
     }
     while (true) {

@@ -5,18 +5,35 @@
 
 #include <google/protobuf/message.h>
 
+#include <cstddef>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cmerc {
 
 // What is wrong with a config, gathered so that it can be told at once.
 struct Problems {
-  std::vector<std::string> messages;
+  void Add(std::string message) {
+    if (messages.size() < kMost) {
+      messages.push_back(std::move(message));
+    } else {
+      ++more;
+    }
+  }
+  bool empty() const { return messages.empty(); }
+
+  static constexpr size_t kMost = 50;
+  std::vector<std::string> messages;  // the first kMost
+  size_t more = 0;                    // how many others there were
   // Plugins that are not linked in, already told of with their place in the text.
   std::set<std::string> unknown_plugins;
 };
+
+// How deep messages and plugins may be nested: deeper than any config; keeps hostile text from
+// exhausting the stack.
+constexpr int kDeepestConfig = 50;
 
 // Parses `text` over an empty `message`; what is wrong is left out of it and appended to `problems`
 // as "SOURCE:LINE:COLUMN: ..." (both from 1; a tab goes to the next multiple of 8). `source` is a

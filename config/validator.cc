@@ -115,7 +115,14 @@ class Validator {
       Report(absl::StrCat(path, ": ", std::string(options.status().message())));
       return;
     }
+    // An Any of text has passed the parser's limit, but one may also be given as bytes.
+    if (depth_ == kDeepestConfig) {
+      Report(absl::StrCat(path, ": plugins are nested deeper than ", kDeepestConfig));
+      return;
+    }
+    ++depth_;
     CheckFields(**options, absl::StrCat(path, "[", type_name, "]"));
+    --depth_;
   }
 
   void CheckStructure(const ExperimentConfig& config) {
@@ -128,7 +135,7 @@ class Validator {
   }
 
  private:
-  void Report(std::string message) { problems_.messages.push_back(std::move(message)); }
+  void Report(std::string message) { problems_.Add(std::move(message)); }
 
   void CheckValue(const Message& message, const FieldDescriptor& field, int index,
                   const std::string& path) {
@@ -192,6 +199,7 @@ class Validator {
   }
 
   Problems& problems_;
+  int depth_ = 0;  // of plugins
 };
 
 }  // namespace

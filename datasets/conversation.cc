@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "datasets/finite.h"
 #include "datasets/utf8.h"
 #include "registry/nearest_name.h"
@@ -21,6 +23,17 @@ namespace {
 template <typename... Parts>
 absl::Status Bad(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+absl::Status TooManyModalities(int count) {
+  return Bad("there are ", count, " modalities, want at most ", kMaxModalities);
+}
+
+// As JSON writes one, of any length.
+bool IsInteger(absl::string_view text) {
+  absl::ConsumePrefix(&text, "-");
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit) &&
+         (text[0] != '0' || text.size() == 1);
 }
 
 // Lists of names are cut short in messages.
@@ -53,6 +66,10 @@ absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t
   }
   if (modality.streams_size() == 0) {
     return Bad("features.", modality.name(), " has no streams, want >= 1");
+  }
+  if (modality.streams_size() > kMaxStreams) {
+    return Bad("features.", modality.name(), " has ", modality.streams_size(),
+               " streams, want at most ", kMaxStreams);
   }
   for (int s = 0; s < modality.streams_size(); ++s) {
     const ConversationRecord::Stream& stream = modality.streams(s);
@@ -111,6 +128,9 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
 absl::Status CheckRecord(const ConversationRecord& record) {
   if (record.id().empty()) return Bad("id is missing, want a name or a number");
   if (!IsUtf8(record.id())) return Bad("id is not UTF-8");
+  if (record.numeric_id() && !IsInteger(record.id())) {
+    return Bad("id is \"", absl::CHexEscape(record.id()), "\", want an integer, as it is a number");
+  }
   if (record.utterances().empty()) return Bad("utterances is missing or empty, want >= 1");
   for (int i = 0; i < record.utterances_size(); ++i) {
     const ConversationRecord::Utterance& utterance = record.utterances(i);
@@ -129,6 +149,7 @@ absl::Status CheckRecord(const ConversationRecord& record) {
   if (record.modalities().empty()) {
     return Bad("utterances[0].features is missing or empty, want a modality, such as \"text\"");
   }
+  if (record.modalities_size() > kMaxModalities) return TooManyModalities(record.modalities_size());
   std::set<absl::string_view> names;
   for (const ConversationRecord::Modality& modality : record.modalities()) {
     const absl::Status status = CheckModality(modality, record.utterances_size());
@@ -142,15 +163,21 @@ absl::Status CheckRecord(const ConversationRecord& record) {
 
 absl::Status CheckSchema(const DatasetSchema& schema) {
   if (schema.modalities().empty()) return Bad("no modality is listed, want >= 1");
+  if (schema.modalities_size() > kMaxModalities) return TooManyModalities(schema.modalities_size());
   std::set<std::string> modalities;
   for (const DatasetSchema::Modality& modality : schema.modalities()) {
     if (modality.name().empty()) return Bad("a modality has no name");
+    if (!IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
     if (!modalities.insert(modality.name()).second) {
       return Bad("modality ", modality.name(), " is listed twice");
     }
     if (modality.width() < 1 || modality.num_streams() < 1) {
       return Bad("modality ", modality.name(), " has width ", modality.width(), " and ",
                  modality.num_streams(), " streams, want >= 1");
+    }
+    if (modality.num_streams() > kMaxStreams) {
+      return Bad("modality ", modality.name(), " has ", modality.num_streams(),
+                 " streams, want at most ", kMaxStreams);
     }
   }
   for (const auto& [what, names] :

@@ -11,6 +11,10 @@
 
 namespace cmerc {
 
+// Of any record and schema. Streams that repeat others take no room in a file, but in memory.
+constexpr int kMaxModalities = 64;
+constexpr int kMaxStreams = 64;  // of one modality
+
 // [n, width] values of a stream, its own or those of the stream that it repeats.
 absl::Span<const float> StreamValues(const ConversationRecord::Modality& modality, int stream);
 
@@ -22,8 +26,9 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
                                                  absl::string_view name);
 
 // What conversation.proto says of any record: id, at least one utterance with a speaker each, at
-// least one modality; names unique, streams of n * width finite values. InvalidArgument without the
-// name of file or conversation: "utterances[3].features.text[17] is nan, want a finite number".
+// least one modality; names unique, streams of n * width finite values; a numeric id is an integer.
+// InvalidArgument without the name of file or conversation: "utterances[3].features.text[17] is
+// nan, want a finite number".
 absl::Status CheckRecord(const ConversationRecord& record);
 
 // What conversation.proto says of any schema: at least one modality; names unique and not empty.

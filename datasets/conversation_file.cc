@@ -21,6 +21,10 @@ absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const s
   errno = 0;
   if (stat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) return error("is a folder, want a file");
+    // A named pipe might never begin, a device never end.
+    if (!S_ISREG(info.st_mode)) {
+      return error("is a pipe or a device, want a file; write what comes out of it to one");
+    }
     file->in_.open(path, std::ios::binary);
   }
   if (!file->in_.is_open()) {

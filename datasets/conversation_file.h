@@ -16,8 +16,8 @@ namespace cmerc {
 
 class ConversationFile {
  public:
-  // NotFound, InvalidArgument: no such file, a folder, neither of the two formats, a damaged
-  // header; the message begins with `path`.
+  // NotFound, InvalidArgument: no such file, a folder, a pipe or device, neither of the two
+  // formats, a damaged header; the message begins with `path`.
   static absl::StatusOr<std::unique_ptr<ConversationFile>> Open(const std::string& path);
 
   // Of a record file; nullptr with JSON Lines.

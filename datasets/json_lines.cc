@@ -19,8 +19,6 @@ namespace {
 
 // A conversation of 110 utterances with four streams of 1024 takes 10 MB.
 constexpr size_t kMaxLineBytes = size_t{1} << 28;
-constexpr int kMaxModalities = 64;
-constexpr int kMaxStreams = 64;
 
 class Parser {
  public:
@@ -255,8 +253,8 @@ std::string ConversationToJson(const ConversationRecord& record) {
 
 absl::StatusOr<bool> JsonLinesReader::ReadLine() {
   text_.clear();
+  if (ended_) return false;
   bool is_there = false;
-  bool too_long = false;
   for (bool goes_on = true; goes_on;) {
     std::array<char, 1 << 16> piece;
     in_.getline(piece.data(), piece.size());
@@ -269,15 +267,18 @@ absl::StatusOr<bool> JsonLinesReader::ReadLine() {
     is_there = is_there || size > 0;
     if (in_.good()) --size;  // the newline
     if (goes_on) in_.clear();
-    too_long = too_long || text_.size() + size > kMaxLineBytes;
-    if (!too_long) text_.append(piece.data(), size);
+    if (text_.size() + size > kMaxLineBytes) {
+      // Its end may never come.
+      ended_ = true;
+      ++line_;
+      return absl::InvalidArgumentError(absl::StrCat(name_, ", line ", line_, ": is longer than ",
+                                                     kMaxLineBytes >> 20,
+                                                     " MiB; a line holds one conversation"));
+    }
+    text_.append(piece.data(), size);
   }
-  if (!is_there) return false;
-  ++line_;
-  if (!too_long) return true;
-  return absl::InvalidArgumentError(absl::StrCat(name_, ", line ", line_, ": is longer than ",
-                                                 kMaxLineBytes >> 20,
-                                                 " MiB; a line holds one conversation"));
+  if (is_there) ++line_;
+  return is_there;
 }
 
 absl::StatusOr<std::optional<ConversationRecord>> JsonLinesReader::Next() {

@@ -21,8 +21,8 @@ class JsonLinesReader {
 
   // The conversation on the next line that is not blank; CheckRecord() holds for it, equal streams
   // are shared. nullopt at the end. InvalidArgument: "NAME, line 12: utterances[3].features.text
-  // has 99 values, want 100 as in utterances[0]"; the next call goes on behind that line.
-  // Unavailable: the stream cannot be read on.
+  // has 99 values, want 100 as in utterances[0]"; the next call goes on behind that line, but a
+  // line of more than 256 MiB ends the reading. Unavailable: the stream cannot be read on.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
   // Of what Next() has just returned, from 1.
@@ -35,6 +35,7 @@ class JsonLinesReader {
   std::istream& in_;
   const std::string name_;
   int64_t line_ = 0;
+  bool ended_ = false;  // by a line that is too long
   std::string text_;
 };
 

@@ -15,6 +15,8 @@ namespace {
 using pickle::Kind;
 using pickle::Value;
 
+constexpr double kMostExpansion = 64, kExpansionBase = 1 << 20;
+
 bool IsText(const Value& value) {
   const char kind = value.dtype().kind;
   return value.kind() == Kind::kString || value.kind() == Kind::kBytes ||
@@ -95,6 +97,28 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenRoberta(
   return Open(path, &wanted);
 }
 
+OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout)
+    : document_(std::move(document)),
+      layout_(std::move(layout)),
+      bytes_left_(kMostExpansion * static_cast<double>(document_->pickle_size()) + kExpansionBase) {
+}
+
+absl::Status OfficialFile::Spend(int64_t count, int64_t item_size) const {
+  bytes_left_ -= static_cast<double>(count) * static_cast<double>(item_size);
+  if (bytes_left_ >= 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("repeats its objects so often that the data takes more than ", kMostExpansion,
+                   " times the file; the file may be hostile"));
+}
+
+absl::Status OfficialFile::Spend(const std::vector<std::string>& texts) const {
+  int64_t bytes = 0;
+  for (const std::string& text : texts) {
+    bytes += static_cast<int64_t>(sizeof(text) + text.size());
+  }
+  return Spend(bytes, 1);
+}
+
 absl::Status OfficialFile::WithoutPath(const absl::Status& status) const {
   const std::string prefix = absl::StrCat(path(), ": ");
   return absl::Status(status.code(),
@@ -111,6 +135,8 @@ absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(int field) const {
     if (IsText(value)) {
       absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
       if (!texts.ok()) return WithoutPath(texts.status());
+      const absl::Status affordable = Spend(*texts);
+      if (!affordable.ok()) return affordable;
       for (std::string& text : *texts) ids.push_back({std::move(text), false, 0});
       return ids;
     }
@@ -126,6 +152,8 @@ absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(int field) const {
     if (IsText(*item)) {
       const absl::StatusOr<absl::string_view> text = document_->Text(*item);
       if (!text.ok()) return WithoutPath(text.status());
+      const absl::Status affordable = Spend(static_cast<int64_t>(text->size()), 1);
+      if (!affordable.ok()) return affordable;
       ids.push_back({std::string(*text), false, 0});
     } else {
       const absl::StatusOr<int64_t> number = document_->Int(*item);
@@ -181,6 +209,8 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
       return absl::InvalidArgumentError(
           absl::StrCat("is ", Describe(value), ", want a matrix [utterances, width]"));
     }
+    const absl::Status affordable = Spend(value.num_elements(), sizeof(float));
+    if (!affordable.ok()) return affordable;
     torch::Tensor features = torch::empty({shape[0], shape[1]});
     const absl::Status status =
         value.CopyTo(absl::MakeSpan(features.data_ptr<float>(), features.numel()));
@@ -200,6 +230,8 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
     // What is wrong with the row is CopyRow's to say.
     width = shape.ok() && shape->size() == 1 ? (*shape)[0] : 0;
   }
+  const absl::Status affordable = Spend(length, width * static_cast<int64_t>(sizeof(float)));
+  if (!affordable.ok()) return affordable;
   torch::Tensor features = torch::empty({length, width});
   float* data = features.data_ptr<float>();
   for (int64_t i = 0; i < length; ++i) {
@@ -218,6 +250,8 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value
     return absl::InvalidArgumentError(
         absl::StrCat("has shape ", ShapeString(*shape), ", want one number per utterance"));
   }
+  const absl::Status affordable = Spend((*shape)[0], sizeof(int64_t));
+  if (!affordable.ok()) return affordable;
   std::vector<int64_t> labels((*shape)[0]);
   const absl::Status status = document_->CopyNumbers(value, absl::MakeSpan(labels));
   if (!status.ok()) return WithoutPath(status);
@@ -230,6 +264,8 @@ absl::StatusOr<RawSpeakers> OfficialFile::ReadSpeakers(const Value& value) const
   if (names) {
     absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
     if (!texts.ok()) return WithoutPath(texts.status());
+    const absl::Status affordable = Spend(*texts);
+    if (!affordable.ok()) return affordable;
     speakers.names = *std::move(texts);
     return speakers;
   }
@@ -241,6 +277,8 @@ absl::StatusOr<RawSpeakers> OfficialFile::ReadSpeakers(const Value& value) const
   }
   int64_t elements = 1;
   for (const int64_t size : *shape) elements *= size;
+  const absl::Status affordable = Spend(elements, sizeof(int64_t));
+  if (!affordable.ok()) return affordable;
   std::vector<int64_t> numbers(elements);
   const absl::Status status = document_->CopyNumbers(value, absl::MakeSpan(numbers));
   if (!status.ok()) return WithoutPath(status);
@@ -269,19 +307,25 @@ absl::StatusOr<std::vector<std::string>> OfficialFile::ReadSentences(const Value
   if (!IsSequence(value)) {
     absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
     if (!texts.ok()) return WithoutPath(texts.status());
+    const absl::Status affordable = Spend(*texts);
+    if (!affordable.ok()) return affordable;
     return texts;
   }
   std::vector<std::string> sentences;
   for (const Value* item : value.items()) {
+    std::vector<std::string> tokens;
     if (IsSequence(*item)) {  // a sentence may come as its tokens
-      const absl::StatusOr<std::vector<std::string>> tokens = document_->Texts(*item);
-      if (!tokens.ok()) return WithoutPath(tokens.status());
-      sentences.push_back(absl::StrJoin(*tokens, " "));
+      absl::StatusOr<std::vector<std::string>> texts = document_->Texts(*item);
+      if (!texts.ok()) return WithoutPath(texts.status());
+      tokens = *std::move(texts);
     } else {
       const absl::StatusOr<absl::string_view> text = document_->Text(*item);
       if (!text.ok()) return WithoutPath(text.status());
-      sentences.emplace_back(*text);
+      tokens.emplace_back(*text);
     }
+    const absl::Status affordable = Spend(tokens);
+    if (!affordable.ok()) return affordable;
+    sentences.push_back(absl::StrJoin(tokens, " "));
   }
   return sentences;
 }

@@ -43,7 +43,7 @@ struct RawSpeakers {
 };
 
 // The errors of the Read functions begin with what is wrong ("utterance 3 has ..."): the caller
-// knows file, conversation and field.
+// knows file, conversation and field. One thread at a time.
 class OfficialFile {
  public:
   // layout AUTO: by content. NotFound, InvalidArgument: not a file, not a pickle that may be read,
@@ -70,17 +70,23 @@ class OfficialFile {
   absl::StatusOr<std::vector<std::string>> ReadSentences(const pickle::Value& value) const;
 
  private:
-  OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout)
-      : document_(std::move(document)), layout_(std::move(layout)) {}
+  OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout);
 
   static absl::StatusOr<std::unique_ptr<OfficialFile>> Open(
       const std::string& path, const absl::StatusOr<OfficialLayout>* layout);
   // `status` without the name of the file.
   absl::Status WithoutPath(const absl::Status& status) const;
   absl::Status CopyRow(const pickle::Value& value, absl::Span<float> row) const;
+  // Before `count` elements of `item_size` bytes are made of the file's objects, which may be
+  // shared: an error when all that was made would take more than 64 bytes per byte of the file + 1
+  // MiB.
+  absl::Status Spend(int64_t count, int64_t item_size) const;
+  // The same for texts that were made.
+  absl::Status Spend(const std::vector<std::string>& texts) const;
 
   std::unique_ptr<pickle::Document> document_;
   OfficialLayout layout_;
+  mutable double bytes_left_;
 };
 
 }  // namespace cmerc

@@ -1,13 +1,14 @@
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "pickle/arena.h"
 #include "pickle/machine.h"
@@ -18,25 +19,20 @@ namespace cmerc::pickle {
 
 class Document::Storage {
  public:
-  explicit Storage(std::string bytes) : owned_(std::move(bytes)) {}
-  Storage(void* mapping, size_t size) : mapping_(mapping), mapping_size_(size) {}
-  ~Storage() {
-    if (mapping_ != nullptr) munmap(mapping_, mapping_size_);
-  }
+  explicit Storage(std::string bytes) : string_(std::move(bytes)), bytes_(string_) {}
+  Storage(std::unique_ptr<char[]> file, size_t size)
+      : file_(std::move(file)), bytes_(file_.get(), size) {}
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  absl::string_view bytes() const {
-    if (mapping_ != nullptr) return {static_cast<const char*>(mapping_), mapping_size_};
-    return owned_;
-  }
+  absl::string_view bytes() const { return bytes_; }
 
   Arena arena;
 
  private:
-  const std::string owned_;
-  void* const mapping_ = nullptr;
-  const size_t mapping_size_ = 0;
+  const std::string string_;            // this or ...
+  const std::unique_ptr<char[]> file_;  // ... this
+  const absl::string_view bytes_;
 };
 
 Document::Document(std::string name, std::unique_ptr<Storage> storage)
@@ -53,29 +49,31 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path
     if (errno == ENOENT) return absl::NotFoundError(message);
     return absl::InvalidArgumentError(message);
   }
+  const absl::Cleanup close_file = [file] { close(file); };
+  const auto error = [&](absl::string_view problem) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", problem));
+  };
   struct stat info;
-  void* mapping = nullptr;
-  std::string problem;
-  if (fstat(file, &info) != 0) {
-    problem = std::strerror(errno);
-  } else if (!S_ISREG(info.st_mode)) {
-    problem =
-        S_ISDIR(info.st_mode) ? "is a directory, expected a pickle file" : "is not a regular file";
-  } else if (info.st_size >= int64_t{1} << 48) {
-    problem = "is larger than 2^48 bytes";
-  } else if (info.st_size > 0) {
-    mapping = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ,
-                   MAP_PRIVATE | MAP_POPULATE, file, 0);
-    if (mapping == MAP_FAILED) {
-      problem = absl::StrCat("cannot be mapped into memory: ", std::strerror(errno));
-    }
+  if (fstat(file, &info) != 0) return error(std::strerror(errno));
+  if (S_ISDIR(info.st_mode)) return error("is a directory, expected a pickle file");
+  if (!S_ISREG(info.st_mode)) return error("is not a regular file");
+  if (info.st_size >= int64_t{1} << 48) return error("is larger than 2^48 bytes");
+  // Read, not mapped: a mapped file that another program cuts short ends this one by a signal.
+  const auto size = static_cast<size_t>(info.st_size);
+  std::unique_ptr<char[]> bytes(new (std::nothrow) char[size]);
+  if (bytes == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": there is no memory for its ", size, " bytes"));
   }
-  close(file);
-  if (!problem.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", problem));
-  auto storage = mapping == nullptr
-                     ? std::make_unique<Storage>(std::string())
-                     : std::make_unique<Storage>(mapping, static_cast<size_t>(info.st_size));
-  std::unique_ptr<Document> document(new Document(path, std::move(storage)));
+  for (size_t done = 0; done < size;) {
+    const ssize_t count = read(file, bytes.get() + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return error(absl::StrCat("cannot be read: ", std::strerror(errno)));
+    if (count == 0) return error("has become shorter while it was read");
+    done += static_cast<size_t>(count);
+  }
+  std::unique_ptr<Document> document(
+      new Document(path, std::make_unique<Storage>(std::move(bytes), size)));
   absl::Status status = document->Run(options);
   if (!status.ok()) return status;
   return document;
@@ -142,6 +140,8 @@ absl::StatusOr<absl::Span<const Value* const>> Document::Sequence(const Value& v
 
 absl::StatusOr<std::vector<std::string>> Document::Texts(const Value& value) const {
   std::vector<std::string> texts;
+  // A list may hold one long text many times.
+  uint64_t bytes_left = 64 * pickle_size_ + (uint64_t{1} << 20);
   const DType dtype = value.dtype();
   if (value.kind() == Kind::kArray && value.shape().size() == 1 &&
       (dtype.kind == 'S' || dtype.kind == 'U')) {
@@ -161,6 +161,10 @@ absl::StatusOr<std::vector<std::string>> Document::Texts(const Value& value) con
   for (const Value* item : *items) {
     absl::StatusOr<absl::string_view> text = Text(*item);
     if (!text.ok()) return text.status();
+    if (text->size() > bytes_left) {
+      return Error(value, "more text than a file of this size may hold");
+    }
+    bytes_left -= text->size();
     texts.emplace_back(*text);
   }
   return texts;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kHighestProtocol = 5;
 constexpr uint64_t kMemoryPerByte = 64, kMemoryBase = uint64_t{1} << 20;
+constexpr uint64_t kStepsPerByte = 64, kStepsBase = uint64_t{1} << 22;
 
 }  // namespace
 
@@ -33,11 +34,8 @@ absl::StatusOr<const Value*> Machine::Run() {
   if (bytes_.empty()) Fail("the file is empty: expected a pickle");
   while (status_.ok()) {
     opcode_offset_ = position_;
-    if (arena_->used() > kMemoryPerByte * bytes_.size() + kMemoryBase) {
-      Fail(absl::StrCat("the objects need more than ", kMemoryPerByte,
-                        " bytes per byte of the file: it may be hostile"));
-      break;
-    }
+    CheckMemory();
+    if (!status_.ok()) break;
     if (position_ == bytes_.size()) {
       Fail("the file is truncated: it ends before the pickle's STOP opcode");
       break;
@@ -46,6 +44,7 @@ absl::StatusOr<const Value*> Machine::Run() {
     if (opcode == '.') {
       const Value* root = Pop();
       if (status_.ok()) SettleAll();
+      CheckMemory();
       if (!status_.ok()) break;
       return root;
     }
@@ -57,6 +56,19 @@ absl::StatusOr<const Value*> Machine::Run() {
 void Machine::FailAt(uint64_t offset, absl::string_view message) {
   if (!status_.ok()) return;
   status_ = absl::InvalidArgumentError(absl::StrCat(name_, ": byte ", offset, ": ", message));
+}
+
+void Machine::CheckMemory() {
+  if (arena_->used() <= kMemoryPerByte * bytes_.size() + kMemoryBase) return;
+  Fail(absl::StrCat("the objects need more than ", kMemoryPerByte,
+                    " bytes per byte of the file: it may be hostile"));
+}
+
+bool Machine::Spend(uint64_t steps) {
+  steps_ += steps;
+  if (steps_ <= kStepsPerByte * bytes_.size() + kStepsBase) return true;
+  Fail("the same objects are used over and over: the file may be hostile");
+  return false;
 }
 
 // Opcodes, in the groups of CPython's Lib/pickletools.py.

@@ -45,6 +45,11 @@ class Machine {
   T Fixed();
 
   Value* New(Kind kind);
+  void CheckMemory();
+  // Counts steps that a file can ask for again and again over the same bytes. False and Fail: more
+  // than a file of this size may take.
+  bool Spend(uint64_t steps);
+
   void Push(Value* value) { stack_.push_back(value); }
   Value* Pop();
   Value* Top();
@@ -109,6 +114,7 @@ class Machine {
   absl::Status status_;
   uint64_t position_ = 0;
   uint64_t opcode_offset_ = 0;
+  uint64_t steps_ = 0;  // that Spend() has counted
 
   std::vector<Value*> stack_;
   std::vector<size_t> marks_;

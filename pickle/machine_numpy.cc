@@ -46,6 +46,7 @@ bool ItemSizeFits(const DType& dtype) {
 Value* Machine::MakeDType(absl::Span<const Value* const> args) {
   if (args.empty() || args.size() > 3) return nullptr;
   const absl::string_view code = TextOf(args[0], "a dtype's code");
+  if (!Spend(code.size())) return &stand_in_;
   absl::string_view rest = code;
   Value* result = New(Kind::kDType);
   DType& dtype = result->data_.dtype;
@@ -211,6 +212,7 @@ Value* Machine::MakeScalar(absl::Span<const Value* const> args) {
     return result;
   }
   if (dtype.kind == 'U') {
+    if (!Spend(data.size())) return &stand_in_;
     std::string text;
     if (!Utf32ToUtf8(data, dtype.big_endian, &text)) Fail("a NumPy str that is not Unicode");
     PushOwnedText(Value::Encoding::kReady, text);

@@ -1,5 +1,6 @@
 // Containers, text and calls.
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "absl/strings/escaping.h"
@@ -51,8 +52,12 @@ bool Machine::CheckKey(Value* key, size_t longest_text, bool tuple_allowed) {
     case Kind::kNone:
     case Kind::kBool:
     case Kind::kInt:
-    case Kind::kFloat:
       return true;
+    case Kind::kFloat:
+      // Each would be another key, and all of them would have the same hash.
+      if (!std::isnan(key->data_.real)) return true;
+      Fail("NaN as dict key or set member is not supported");
+      return false;
     case Kind::kString:
     case Kind::kBytes:
       if (key->data_.text.size > longest_text) {
@@ -61,7 +66,7 @@ bool Machine::CheckKey(Value* key, size_t longest_text, bool tuple_allowed) {
         return false;
       }
       Settle(key);
-      return status_.ok();
+      return status_.ok() && Spend(key->data_.text.size);
     case Kind::kTuple:
       if (!tuple_allowed || key->items().size() > kLongestKeyTuple) break;
       for (const Value* item : key->items()) {
@@ -317,6 +322,7 @@ Value* Machine::MakeSet(absl::Span<const Value* const> args) {
   if (args.empty()) return set;
   const Kind kind = args[0]->kind_;
   if (kind != Kind::kList && kind != Kind::kTuple && kind != Kind::kSet) return nullptr;
+  if (!Spend(args[0]->items().size())) return set;
   for (const Value* item : args[0]->items()) {
     Insert(set, Mutable(item), nullptr);
     if (!status_.ok()) break;
@@ -329,6 +335,7 @@ Value* Machine::MakeDict(absl::Span<const Value* const> args) {
   Value* dict = New(Kind::kDict);
   if (args.empty()) return dict;
   if (args[0]->kind_ != Kind::kList && args[0]->kind_ != Kind::kTuple) return nullptr;
+  if (!Spend(args[0]->items().size())) return dict;
   for (const Value* item : args[0]->items()) {
     if ((item->kind_ != Kind::kList && item->kind_ != Kind::kTuple) || item->items().size() != 2) {
       return nullptr;

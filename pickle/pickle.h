@@ -154,9 +154,9 @@ struct Options {
 // A pickle file and every object in it. Immutable, so it may be read from several threads.
 class Document {
  public:
-  // Maps `path` into memory; the file must not shrink while the Document lives. NotFound: no such
-  // file. InvalidArgument: not a regular file, or not a pickle that may be read; the message starts
-  // with "PATH: byte N: ".
+  // Reads `path` into memory. NotFound: no such file. InvalidArgument: not a regular file, or not a
+  // pickle that may be read; the message starts with "PATH: byte N: ". ResourceExhausted: the file
+  // does not fit into the memory.
   static absl::StatusOr<std::unique_ptr<Document>> Open(const std::string& path,
                                                         const Options& options = {});
   // `name` takes the place of the path in messages.
@@ -188,7 +188,8 @@ class Document {
   absl::StatusOr<absl::string_view> Text(const Value& value) const;
   // kList, kTuple, kSet, or a 1-d kArray of dtype O.
   absl::StatusOr<absl::Span<const Value* const>> Sequence(const Value& value) const;
-  // A sequence of texts, or a 1-d array of dtype S, U or O.
+  // A sequence of texts, or a 1-d array of dtype S, U or O. Also an error: more than 64 bytes of
+  // text per byte of the file + 1 MiB, which only a list that repeats its texts can hold.
   absl::StatusOr<std::vector<std::string>> Texts(const Value& value) const;
 
   // Shape of numpy.array(value) for a number, a numeric array, or lists and tuples of these, nested

@@ -31,6 +31,11 @@ std::string NearestName(absl::string_view name, const std::vector<std::string>& 
   size_t allowed = name.size() <= 3 ? 1 : std::max<size_t>(2, name.size() / 3);
   std::string nearest;
   for (const std::string& candidate : candidates) {
+    // The distance is at least that of the lengths: a hostile name of megabytes costs nothing.
+    if (std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size()) >
+        allowed) {
+      continue;
+    }
     const size_t distance = EditDistance(name, candidate);
     if (distance > allowed || (distance == allowed && !nearest.empty())) continue;
     allowed = distance;

@@ -25,8 +25,15 @@ constexpr char kRemedy[] = "name a folder that `cmerc train` has written, or rep
 
 absl::StatusOr<std::string> Contents(const std::string& path) {
   std::error_code none;
-  if (std::filesystem::is_directory(path, none)) {
+  const auto type = std::filesystem::status(path, none).type();
+  if (type == std::filesystem::file_type::directory) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder, not a file; ", kRemedy));
+  }
+  // A named pipe might never begin, a device never end.
+  if (std::filesystem::exists(std::filesystem::file_status(type)) &&
+      type != std::filesystem::file_type::regular) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is a pipe or a device, not a file; ", kRemedy));
   }
   errno = 0;
   std::ifstream in(path, std::ios::binary);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs what the build needs from Debian 12's own packages, as root or through sudo.
 # Does nothing, without network, when everything is there.
-# Usage: tools/setup.sh [--lint]    --lint: also what tools/lint.sh needs
+# Usage: tools/setup.sh [--lint] [--fuzz]
+#   --lint: also what tools/lint.sh needs; --fuzz: also what tests/fuzz/run.sh needs
 set -euo pipefail
 
 # Each with the upstream version that this project is tested with: another one is a warning. No
@@ -30,7 +31,8 @@ fail() {
 for argument in "$@"; do
   case "$argument" in
     --lint) packages+=(clang-format=14.0 clang-tidy=14.0) ;;
-    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--lint]" ;;
+    --fuzz) packages+=(clang=14.0 libclang-rt-14-dev=14.0.6) ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--lint] [--fuzz]" ;;
   esac
 done
 

@@ -101,6 +101,12 @@ void AddRecords(std::vector<BadInput>* cases) {
        TrainOn("widths.jsonl"),
        {"widths.jsonl, line 3: utterances[1].features.text has 3 values, want 2 as in "
         "utterances[0]"}},
+      {"ControlCharactersInJson",
+       TrainOn("escape.jsonl"),
+       {"escape.jsonl, line 1: split is \"\\x1b[2Jtrain\", want train, valid or test"}},
+      {"DeviceAsRecordsFile",
+       TrainOn("/dev/zero"),
+       {"/dev/zero: is a pipe or a device, want a file; write what comes out of it to one"}},
       {"PrettyJson",
        TrainOn("pretty.jsonl"),
        {"pretty.jsonl, line 1: ends before its JSON does",
@@ -142,6 +148,7 @@ void WriteBadRecords(const std::string& folder) {
   };
   write("good.jsonl", good);
   spoil("nan.jsonl", 2, "[3, 4]", "[NaN, 4]");
+  spoil("escape.jsonl", 1, "\"split\": \"", "\"split\": \"\\u001b[2J");
   spoil("widths.jsonl", 3, "[3, 4]", "[3, 4, 5]");
   spoil("no_split.jsonl", 1, "\"split\": \"train\", ", "");
   write("twice.jsonl", good + good.substr(0, good.find('\n') + 1));

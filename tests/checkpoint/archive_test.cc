@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "tests/checkpoint/zip.h"
 
@@ -133,7 +135,72 @@ TEST(ArchiveTest, RejectsRecordsThatShareBytes) {
     records.push_back(
         ZipRecord(absl::StrCat("r/", i), "").WithStoredSize(1000).WithSize(1000).WithHeaderAt(0));
   }
-  EXPECT_THAT(Problem(records), HasSubstr("records overlap"));
+  EXPECT_THAT(Problem(records), HasSubstr("header of record r/1 contradict each other"));
+  // Each of these has the next one, header and all, in its data.
+  std::string inner = "data";
+  std::vector<std::string> data;
+  for (int i = 9; i >= 0; --i) {
+    data.insert(data.begin(), inner);
+    const std::string whole = Zip({ZipRecord(absl::StrCat("r/", i), inner)});
+    inner = whole.substr(0, whole.find("PK\1\2"));
+  }
+  records = {ZipRecord("r/0", data[0])};
+  for (int i = 1; i < 10; ++i) {
+    records.push_back(ZipRecord(absl::StrCat("r/", i), data[i])
+                          .WithHeaderAt(inner.find(absl::StrCat("r/", i)) - 30));
+  }
+  // The directory alone of the others: their data is in that of the first.
+  std::string directory = Zip(records);
+  directory = directory.substr(directory.find("PK\1\2"));
+  const size_t end = directory.rfind("PK\5\6");
+  const auto begin = static_cast<uint32_t>(inner.size());
+  for (int i = 0; i < 4; ++i) directory[end + 16 + i] = static_cast<char>(begin >> 8 * i);
+  const absl::StatusOr<Archive> nested = Archive::Parse(inner + directory);
+  EXPECT_THAT(std::string(nested.status().message()), HasSubstr("records overlap"));
+}
+
+// What stands at `position` is changed to `value`.
+std::string ProblemOf(std::string bytes, size_t position, char value) {
+  EXPECT_NE(bytes.at(position), value);
+  bytes[position] = value;
+  const absl::StatusOr<Archive> archive = Archive::Parse(bytes);
+  return archive.ok() ? "" : std::string(archive.status().message());
+}
+
+TEST(ArchiveTest, RejectsHeadersThatContradictTheDirectory) {
+  const std::string bytes = Zip({{"r/a", "data"}});
+  const std::string says = "the directory and the header of record r/a contradict each other";
+  EXPECT_THAT(ProblemOf(bytes, 30, 'q'), HasSubstr(says));  // another name
+  EXPECT_THAT(ProblemOf(bytes, 26, 2), HasSubstr(says));    // a shorter one
+  EXPECT_THAT(ProblemOf(bytes, 8, 8), HasSubstr(says));     // compressed
+  EXPECT_THAT(ProblemOf(bytes, 6, 1), HasSubstr(says));     // encrypted
+  EXPECT_THAT(ProblemOf(bytes, 14, 'q'), HasSubstr(says));  // another checksum
+  EXPECT_THAT(ProblemOf(bytes, 18, 3), HasSubstr(says));    // another size, stored
+  EXPECT_THAT(ProblemOf(bytes, 22, 5), HasSubstr(says));    // and unpacked
+  // Where they follow the data, nothing is said of them here.
+  std::string streamed = bytes;
+  streamed[6] = 8;
+  std::fill_n(streamed.begin() + 14, 12, '\0');
+  EXPECT_TRUE(Archive::Parse(streamed).ok());
+}
+
+TEST(ArchiveTest, RejectsEndRecordsThatContradictEachOther) {
+  const std::string bytes = Zip({{"r/a", "data"}, {"r/b", "more"}}, {/*zip64=*/true, ""});
+  const size_t end = bytes.rfind("PK\5\6");
+  for (const size_t field : {end + 10, end + 12, end + 16}) {
+    EXPECT_THAT(ProblemOf(bytes, field, 1), HasSubstr("end records contradict each other"));
+  }
+}
+
+TEST(ArchiveTest, RejectsADirectoryWithMoreThanItCounts) {
+  const std::string bytes = Zip({{"r/a", "data"}, {"r/b", "more"}});
+  EXPECT_THAT(ProblemOf(bytes, bytes.rfind("PK\5\6") + 10, 1),
+              HasSubstr("its directory has more than the records it counts"));
+}
+
+TEST(ArchiveTest, NamesInMessagesAreEscaped) {
+  EXPECT_THAT(Problem({ZipRecord("a\x1b[2J", "zz").WithMethod(8)}),
+              HasSubstr("record a\\x1b[2J is compressed"));
 }
 
 TEST(ArchiveTest, RejectsUnsafeNames) {

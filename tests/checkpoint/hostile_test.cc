@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "checkpoint/checkpoint.h"
+#include "config/loader.h"
 #include "pickle/writer.h"
 #include "tests/checkpoint/zip.h"
 
@@ -224,6 +225,41 @@ TEST(HostileTest, ManyViewsCannotFillTheMemory) {
               HasSubstr("more than 64 times the file"));
 }
 
+TEST(HostileTest, ATensorOfTooManyAxes) {
+  TensorText tensor;
+  tensor.sizes.assign(64, 1);
+  tensor.strides.assign(64, 0);
+  EXPECT_TRUE(Read(Pickle({tensor})).ok());
+  tensor.sizes.push_back(1);
+  tensor.strides.push_back(0);
+  EXPECT_THAT(Problem(tensor), HasSubstr("a tensor of 65 axes, want at most 64"));
+}
+
+TEST(HostileTest, ANameAsTextAndAsBytes) {
+  pickle::Writer writer;
+  writer.EmptyDict();
+  writer.Mark();
+  writer.String("t");
+  Write(writer, TensorText());
+  writer.Global("builtins", "bytes");
+  writer.String("t");
+  writer.Tuple(1);
+  writer.Reduce();
+  Write(writer, TensorText());
+  writer.SetItems();
+  EXPECT_THAT(Problem(std::move(writer).Finish()), HasSubstr("tensor t is there twice"));
+}
+
+TEST(HostileTest, NamesInMessagesAreEscaped) {
+  pickle::Writer writer;
+  writer.EmptyDict();
+  writer.Mark();
+  writer.String("\x1b[2J");
+  writer.None();
+  writer.SetItems();
+  EXPECT_THAT(Problem(std::move(writer).Finish()), HasSubstr("(tensor \\x1b[2J)"));
+}
+
 TEST(HostileTest, ARecordThatClaimsGigabytes) {
   const uint64_t four_gigabytes = uint64_t{4} << 30;
   for (const uint16_t method : {0, 8}) {
@@ -257,6 +293,28 @@ TEST(HostileTest, Metadata) {
   std::string nested;  // of any type, so that the schema does not end it
   for (int i = 0; i < 100000; ++i) nested += "x { ";
   EXPECT_THAT(problem(nested), HasSubstr("metadata"));
+  std::string any = "config { backbone { ";
+  for (int i = 0; i < 100000; ++i) any += "[type.googleapis.com/google.protobuf.Any] { ";
+  EXPECT_THAT(problem(any), HasSubstr("messages are nested deeper than 50"));
+}
+
+std::string Varint(size_t value) {
+  std::string bytes;
+  for (; value >= 128; value >>= 7) bytes.push_back(static_cast<char>(value | 128));
+  return bytes + static_cast<char>(value);
+}
+
+// As bytes, which nobody parses when the checkpoint is read, plugins may be nested deeper.
+TEST(HostileTest, ResolvingAConfigDoesNotLookIntoWhatIsNoPlugin) {
+  const std::string type_url = "type.googleapis.com/google.protobuf.Any";
+  std::string any;
+  for (int i = 0; i < 3000; ++i) {
+    any = "\x0a" + Varint(type_url.size()) + type_url + "\x12" + Varint(any.size()) + any;
+  }
+  ExperimentConfig config;
+  config.mutable_backbone()->set_type_url(type_url);
+  config.mutable_backbone()->set_value(any);
+  EXPECT_THAT(ResolvedConfig(config), HasSubstr("[" + type_url + "] {\n  }"));
 }
 
 }  // namespace

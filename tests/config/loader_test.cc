@@ -1,6 +1,7 @@
 #include "config/loader.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/any.pb.h>
 #include <google/protobuf/text_format.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
@@ -10,8 +11,10 @@
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "tests/config/config_text.h"
 #include "tests/config/toy_net.pb.h"
 
@@ -85,6 +88,31 @@ TEST(LoadConfigTest, UnreadableFile) {
   EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(status.message(),
             "config " + path + " cannot be read: Permission denied; check its permissions");
+}
+
+TEST(LoadConfigTest, PipeWithAndWithoutAWriter) {
+  const std::string path = testing::TempDir() + "/pipe.textproto";
+  unlink(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_THAT(std::string(LoadConfig(path, {}).status().message()),
+              HasSubstr("pipe.textproto is empty"));
+  // As the shell's <(...) gives one; what is written into it may come late, and in pieces.
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  std::thread writer([&] {
+    const std::string text = Valid();
+    for (const char c : text) ASSERT_EQ(write(ends[1], &c, 1), 1);
+    close(ends[1]);
+  });
+  const auto config = LoadConfig("/dev/fd/" + std::to_string(ends[0]), {});
+  writer.join();
+  close(ends[0]);
+  EXPECT_TRUE(config.ok()) << config.status();
+}
+
+TEST(LoadConfigTest, DeviceWithoutEnd) {
+  EXPECT_EQ(LoadConfig("/dev/zero", {}).status().message(),
+            "config /dev/zero is larger than 1 MiB; name a text-format ExperimentConfig");
 }
 
 TEST(LoadConfigTest, EmptyFile) {
@@ -230,6 +258,24 @@ TEST(ParseConfigTest, DeepNestingIsAnError) {
   for (int i = 0; i < 100000; ++i) inner += "inner {";
   EXPECT_THAT(ProblemsIn(std::string(kData) + kLoss + Net("encoders { " + inner + "}")),
               HasSubstr("messages are nested deeper than 50"));
+}
+
+// Plugins as bytes do not pass the parser of text.
+TEST(ParseConfigTest, DeeplyNestedBytesAreAnError) {
+  google::protobuf::Any any;
+  any.set_type_url("type.googleapis.com/cmerc_test.ToyNetOptions");
+  for (int i = 0; i < 200; ++i) {
+    ToyNetOptions options;
+    *options.mutable_teacher() = any;
+    any.set_value(options.SerializeAsString());
+  }
+  const std::string backbone =
+      "backbone { type_url: 'type.googleapis.com/cmerc_test.ToyNetOptions' value: '" +
+      absl::CEscape(any.value()) + "' }";
+  EXPECT_THAT(ProblemsIn(std::string(kData) + kLoss + backbone),
+              HasSubstr(": plugins are nested deeper than 50"));
+  EXPECT_THAT(ProblemsIn(std::string(kData) + kLoss + backbone, {backbone}),
+              HasSubstr(": plugins are nested deeper than 50"));
 }
 
 TEST(ParseConfigTest, DamagedTextIsAnErrorOrAConfig) {

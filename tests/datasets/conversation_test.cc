@@ -39,6 +39,21 @@ TEST(CheckRecordTest, NamesWhatIsWrong) {
   };
   using Record = ConversationRecord;
   EXPECT_EQ(error([](Record& r) { r.clear_id(); }), "id is missing, want a name or a number");
+  EXPECT_EQ(error([](Record& r) { r.set_numeric_id(true); }),
+            "id is \"d\", want an integer, as it is a number");
+  for (const char* id : {"-", "01", "-01", "1.5", "1e3", "+1", " 1", "1\n"}) {
+    Record record = Good();
+    record.set_id(id);
+    EXPECT_TRUE(CheckRecord(record).ok()) << id;
+    record.set_numeric_id(true);
+    EXPECT_FALSE(CheckRecord(record).ok()) << id;
+  }
+  for (const char* id : {"0", "7", "-12", "123456789012345678901234567890"}) {
+    Record record = Good();
+    record.set_id(id);
+    record.set_numeric_id(true);
+    EXPECT_TRUE(CheckRecord(record).ok()) << id;
+  }
   EXPECT_EQ(error([](Record& r) { r.clear_utterances(); }),
             "utterances is missing or empty, want >= 1");
   EXPECT_EQ(error([](Record& r) { r.mutable_utterances(1)->clear_speaker(); }),
@@ -54,6 +69,16 @@ TEST(CheckRecordTest, NamesWhatIsWrong) {
   EXPECT_EQ(error([](Record& r) { r.mutable_modalities(0)->set_width(0x7fffffff); }),
             "features.text: stream 0 has 4 values, want 4294967294 for 2 utterances of width "
             "2147483647");
+  EXPECT_EQ(error([](Record& r) {
+              for (int s = 2; s < 65; ++s) {
+                r.mutable_modalities(0)->add_streams()->set_same_as_previous(true);
+              }
+            }),
+            "features.text has 65 streams, want at most 64");
+  EXPECT_EQ(error([](Record& r) {
+              while (r.modalities_size() < 65) *r.add_modalities() = r.modalities(0);
+            }),
+            "there are 65 modalities, want at most 64");
   EXPECT_EQ(error([](Record& r) { r.mutable_modalities(0)->clear_streams(); }),
             "features.text has no streams, want >= 1");
   EXPECT_EQ(error([](Record& r) {

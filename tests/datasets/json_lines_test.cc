@@ -342,6 +342,32 @@ TEST(JsonLinesReaderTest, LinesOfAnyLength) {
   }
 }
 
+// A line that never ends, such as /dev/zero.
+class Endless final : public std::streambuf {
+ public:
+  Endless() : block_(1 << 16, 'x') {}
+
+ protected:
+  int_type underflow() override {
+    setg(block_.data(), block_.data(), block_.data() + block_.size());
+    return traits_type::to_int_type(block_[0]);
+  }
+
+ private:
+  std::string block_;
+};
+
+TEST(JsonLinesReaderTest, ALineWithoutEndEndsTheReading) {
+  Endless endless;
+  std::istream in(&endless);
+  JsonLinesReader reader(in, "x");
+  EXPECT_EQ(reader.Next().status().message(),
+            "x, line 1: is longer than 256 MiB; a line holds one conversation");
+  const auto next = reader.Next();
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_FALSE(next->has_value());
+}
+
 TEST(JsonLinesReaderTest, AStreamThatFails) {
   std::ifstream in(testing::TempDir());  // a folder: opens, but cannot be read
   JsonLinesReader reader(in, "folder");

@@ -131,6 +131,12 @@ class OfficialPicklesErrorsTest : public testing::Test {
     options_.clear_roberta_file();
     return ErrorOf(Create(options_).status());
   }
+  // Of a features file of these bytes.
+  std::string FeaturesError(const std::string& bytes) {
+    options_.set_features_file(WriteFile("features.pkl", bytes));
+    options_.clear_roberta_file();
+    return ErrorOf(Create(options_).status());
+  }
   static std::string ErrorOf(const absl::Status& status) {
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     return std::string(status.message());
@@ -356,6 +362,45 @@ TEST_F(OfficialPicklesErrorsTest, FilesOfAnotherLayout) {
   options_.set_roberta_file(roberta);
   EXPECT_THAT(ErrorOf(Create(options_).status()),
               HasSubstr("has RoBERTa text of its own; leave out roberta_file"));
+}
+
+// A table of one conversation: `first` and, by a reference of two bytes each, `times` times the
+// same.
+std::string Repeated(const std::string& first, int times) {
+  std::string table = "}(K\7](" + first + "q\1";
+  for (int i = 0; i < times; ++i) table += "h\1";
+  return table + "eu";
+}
+
+// FeaturesBytes() with another text and other sentences.
+std::string FeaturesBytes(const Corpus& corpus, const std::string& text,
+                          const std::string& sentences) {
+  const auto opcodes = [](const auto& value) {
+    Writer w;
+    Put(w, value);
+    const std::string bytes = std::move(w).Finish();
+    return bytes.substr(2, bytes.size() - 3);  // without protocol and STOP
+  };
+  return "(" + opcodes(corpus.sentences) + opcodes(corpus.speakers) + opcodes(corpus.labels) +
+         text + opcodes(corpus.audio) + opcodes(corpus.visual) + sentences +
+         opcodes(corpus.features_train) + opcodes(corpus.test) + "t.";
+}
+
+// 100 kB that would be 200 MB of features, or 500 MB of sentences.
+TEST_F(OfficialPicklesErrorsTest, SharedObjectsCannotFillTheMemory) {
+  std::string row = "](";
+  for (int i = 0; i < 1000; ++i) row += "K\1";
+  row += "e";
+  const std::string sentence = "X" + std::string("\x10\x27\0\0", 4) + std::string(10000, 'x');
+  const std::string none = "}";
+  EXPECT_THAT(FeaturesError(FeaturesBytes(corpus_, Repeated(row, 50000), none)),
+              HasSubstr("features.pkl: conversation 7: text (field 4) repeats its objects so often "
+                        "that the data takes more than 64 times the file"));
+  EXPECT_THAT(FeaturesError(FeaturesBytes(corpus_, none, Repeated(sentence, 50000))),
+              HasSubstr("features.pkl: conversation 7: sentences (field 7) repeats its objects"));
+  // As lists do that are not made to harm.
+  EXPECT_THAT(FeaturesError(FeaturesBytes(corpus_, Repeated(row, 10), none)),
+              Not(HasSubstr("repeats its objects")));
 }
 
 TEST_F(OfficialPicklesErrorsTest, Options) {

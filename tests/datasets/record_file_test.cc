@@ -229,6 +229,14 @@ TEST(CheckSchemaTest, NamesWhatIsWrong) {
             "modality text is listed twice");
   EXPECT_EQ(error([](S& s) { s.mutable_modalities(0)->set_width(0); }),
             "modality text has width 0 and 1 streams, want >= 1");
+  EXPECT_EQ(error([](S& s) { s.mutable_modalities(0)->set_num_streams(65); }),
+            "modality text has 65 streams, want at most 64");
+  EXPECT_EQ(error([](S& s) {
+              while (s.modalities_size() < 65) *s.add_modalities() = s.modalities(0);
+            }),
+            "there are 65 modalities, want at most 64");
+  EXPECT_EQ(error([](S& s) { s.mutable_modalities(0)->set_name("\xFF"); }),
+            "the name of a modality is not UTF-8");
   EXPECT_EQ(error([](S& s) { s.add_class_names("joy"); }), "class_names has \"joy\" twice");
   EXPECT_EQ(error([](S& s) { s.add_speakers(""); }), "speakers has an empty name");
   EXPECT_EQ(error([](S& s) { s.add_speakers("\xFF"); }), "speakers has a name that is not UTF-8");

@@ -144,6 +144,49 @@ TEST(Hostile, CopiesOfOneListAreBounded) {
   ExpectError(bytes + "l.", "the objects need more than 64 bytes per byte of the file");
 }
 
+// Work that a few bytes ask for again and again over the same objects would take hours.
+TEST(Hostile, ObjectsUsedOverAndOver) {
+  constexpr absl::string_view kOver = "the same objects are used over and over";
+  // A list of a million times None, made into a set of one a hundred thousand times.
+  std::string bytes = "](" + std::string(1'000'000, 'N') +
+                      "eq\1"
+                      "0cbuiltins\nset\nq\2(";
+  for (int i = 0; i < 100'000; ++i) bytes += "h\2h\1\x85R0";
+  ExpectError(bytes + "l.", kOver);
+  // A dtype of a megabyte of text.
+  bytes = "U\2i4q\0"s + "0X" + std::string("\x40\x42\x0f\0", 4) + "i" + std::string(999'998, '0') +
+          "4q\1"
+          "0cnumpy\ndtype\nq\2";
+  for (int i = 0; i < 100'000; ++i) bytes += "h\2h\1\x85R0";
+  ExpectError(bytes + "N.", kOver);
+  // A long key of ever new dicts.
+  bytes = "X" + std::string("\0\0\1\0", 4) + std::string(65536, 'k') +
+          "q\1"
+          "0";
+  for (int i = 0; i < 100'000; ++i) bytes += "}h\1Ns0";
+  ExpectError(bytes + "N.", kOver);
+}
+
+TEST(Hostile, NanIsNoKey) {
+  ExpectError("}G\x7f\xf8\0\0\0\0\0\0Ns."s, "NaN as dict key or set member");
+  EXPECT_TRUE(StatusOf("}G\x7f\xf0\0\0\0\0\0\0Ns."s).ok());
+}
+
+TEST(Hostile, AListThatRepeatsALongText) {
+  std::string bytes = "X" + std::string("\0\0\x10\0", 4) + std::string(1 << 20, 'x') +
+                      "q\1"
+                      "0](";
+  for (int i = 0; i < 100; ++i) bytes += "h\1";
+  const auto few = Document::Parse(bytes.substr(0, bytes.size() - 120) + "e.", "few.pkl");
+  ASSERT_TRUE(few.ok()) << few.status();
+  EXPECT_EQ((*few)->Texts((*few)->root())->size(), 40);
+  const auto many = Document::Parse(bytes + "e.", "many.pkl");
+  ASSERT_TRUE(many.ok()) << many.status();
+  const absl::Status status = (*many)->Texts((*many)->root()).status();
+  EXPECT_EQ(status.message(),
+            "many.pkl: byte 1048584: more text than a file of this size may hold");
+}
+
 constexpr absl::string_view kEmptyArray =
     "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n)U\1b\x87R";
 
