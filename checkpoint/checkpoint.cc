@@ -62,9 +62,9 @@ std::string StatePickle(const StateDict& state) {
     {
       writer.Mark();  // the storage: ("storage", type, key, location, elements)
       writer.String("storage");
-      const auto* type =
-          std::find_if(std::begin(kStorageTypes), std::end(kStorageTypes),
-                       [&](const StorageType& t) { return t.dtype == tensor.scalar_type(); });
+      const auto* type = std::find_if(
+          std::begin(kStorageTypes), std::end(kStorageTypes),
+          [dtype = tensor.scalar_type()](const StorageType& t) { return t.dtype == dtype; });
       TORCH_CHECK_TYPE(type != std::end(kStorageTypes), "tensor ", name, " is of type ",
                        tensor.scalar_type(), ", which checkpoints do not hold");
       writer.Global("torch", type->name);

@@ -2,7 +2,7 @@
 
 load("//tools:cc.bzl", "cmerc_cc_library")
 
-def cmerc_fuzz_target(name, deps, seeds, torch = False, size = "small"):
+def cmerc_fuzz_target(name, deps, seeds = [], torch = False, size = "small"):
     """NAME_fuzz.cc defines LLVMFuzzerTestOneInput().
 
     :NAME_fuzz         the fuzzer (libFuzzer), for --config=fuzz alone: tests/fuzz/run.sh NAME
