@@ -131,7 +131,8 @@ absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& t
   writer.Mark();
   for (const auto& [id, difficulty] : table) {
     int64_t number = 0;
-    if (numeric_ids && absl::SimpleAtoi(id, &number)) {
+    // "068" is not 68.
+    if (numeric_ids && absl::SimpleAtoi(id, &number) && absl::StrCat(number) == id) {
       writer.Int(number);
     } else {
       writer.String(id);

@@ -244,7 +244,7 @@ class StateReader {
       absl::StatusOr<torch::Tensor> storage =
           CatchTorch([&] { return torch::empty({*elements}, type.dtype); });
       if (!storage.ok()) return storage;
-      std::memcpy(storage->data_ptr(), data->data(), *elements * item_size);
+      if (*elements > 0) std::memcpy(storage->data_ptr(), data->data(), *elements * item_size);
       cached = *storage;
       return storage;
     }
