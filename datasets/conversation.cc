@@ -194,8 +194,17 @@ absl::Status CheckSchema(const DatasetSchema& schema) {
 }
 
 absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema) {
+  return SchemaChecker(schema).Check(record);
+}
+
+SchemaChecker::SchemaChecker(const DatasetSchema& schema)
+    : schema_(schema),
+      classes_(schema.class_names().begin(), schema.class_names().end()),
+      speakers_(schema.speakers().begin(), schema.speakers().end()) {}
+
+absl::Status SchemaChecker::Check(const ConversationRecord& record) const {
   std::vector<std::string> modalities;
-  for (const DatasetSchema::Modality& want : schema.modalities()) {
+  for (const DatasetSchema::Modality& want : schema_.modalities()) {
     modalities.push_back(want.name());
     const ConversationRecord::Modality* modality = FindModality(record, want.name());
     if (modality == nullptr) {
@@ -216,18 +225,19 @@ absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSche
       return UnknownName("a name in utterances[0].features", modality.name(), modalities);
     }
   }
-  const std::vector<std::string> classes(schema.class_names().begin(), schema.class_names().end());
-  const std::vector<std::string> speakers(schema.speakers().begin(), schema.speakers().end());
-  const std::set<std::string> class_set(classes.begin(), classes.end());
-  const std::set<std::string> speaker_set(speakers.begin(), speakers.end());
+  // For messages.
+  const auto all = [](const auto& names) {
+    return std::vector<std::string>(names.begin(), names.end());
+  };
   for (int i = 0; i < record.utterances_size(); ++i) {
     const ConversationRecord::Utterance& utterance = record.utterances(i);
-    if (utterance.has_label() && !classes.empty() && class_set.count(utterance.label()) == 0) {
-      return UnknownName(absl::StrCat("utterances[", i, "].label"), utterance.label(), classes);
+    if (utterance.has_label() && !classes_.empty() && classes_.count(utterance.label()) == 0) {
+      return UnknownName(absl::StrCat("utterances[", i, "].label"), utterance.label(),
+                         all(schema_.class_names()));
     }
-    if (!speakers.empty() && speaker_set.count(utterance.speaker()) == 0) {
+    if (!speakers_.empty() && speakers_.count(utterance.speaker()) == 0) {
       return UnknownName(absl::StrCat("utterances[", i, "].speaker"), utterance.speaker(),
-                         speakers);
+                         all(schema_.speakers()));
     }
   }
   return absl::OkStatus();

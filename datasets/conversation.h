@@ -3,9 +3,11 @@
 #define CMERC_DATASETS_CONVERSATION_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "datasets/conversation.pb.h"
 
@@ -38,6 +40,20 @@ absl::Status CheckSchema(const DatasetSchema& schema);
 // and numbers of streams and no others; speakers, where the schema lists any; labels that are
 // there, where the schema lists classes. InvalidArgument as above.
 absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema);
+
+// CheckFitsSchema() of many records and one schema, whose names are sorted but once.
+class SchemaChecker {
+ public:
+  // `schema` must outlive this and stay as it is.
+  explicit SchemaChecker(const DatasetSchema& schema);
+
+  absl::Status Check(const ConversationRecord& record) const;
+
+ private:
+  const DatasetSchema& schema_;
+  std::set<absl::string_view> classes_;
+  std::set<absl::string_view> speakers_;
+};
 
 // "train", "valid", "test".
 std::string SplitName(ConversationRecord::Split split);

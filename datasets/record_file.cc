@@ -108,7 +108,9 @@ absl::Status RecordFileReader::ReadHeader() {
   if (!found.ok()) return found.status();
   if (!*found || !schema_.ParseFromString(buffer_)) return Error("holds no DatasetSchema");
   status = CheckSchema(schema_);
-  return status.ok() ? status : Error(status.message());
+  if (!status.ok()) return Error(status.message());
+  checker_.emplace(schema_);
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<RecordFileReader>> RecordFileReader::Open(std::istream& in,
@@ -127,7 +129,7 @@ absl::StatusOr<std::optional<ConversationRecord>> RecordFileReader::ReadRecord()
   ConversationRecord record;
   if (!record.ParseFromString(buffer_)) return Error("holds no ConversationRecord");
   absl::Status status = CheckRecord(record);
-  if (status.ok()) status = CheckFitsSchema(record, schema_);
+  if (status.ok()) status = checker_->Check(record);
   if (!status.ok()) return Error(status.message());
   return record;
 }
@@ -169,7 +171,7 @@ absl::Status RecordFileWriter::WriteFrame(const google::protobuf::Message& messa
 
 absl::Status RecordFileWriter::Write(const ConversationRecord& record) {
   absl::Status status = CheckRecord(record);
-  if (status.ok()) status = CheckFitsSchema(record, schema_);
+  if (status.ok()) status = checker_.Check(record);
   if (status.ok()) status = WriteFrame(record);
   if (status.ok()) {
     ++records_;

@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "datasets/conversation.h"
 #include "datasets/conversation.pb.h"
 
 namespace cmerc {
@@ -60,6 +61,7 @@ class RecordFileReader {
   std::istream& in_;
   const std::string name_;
   DatasetSchema schema_;
+  std::optional<SchemaChecker> checker_;  // after the header
   std::string buffer_;
   int64_t position_ = 0;  // in the file
   int64_t record_ = 0;    // 0: the header
@@ -82,11 +84,12 @@ class RecordFileWriter {
 
  private:
   RecordFileWriter(DatasetSchema schema, Sink sink)
-      : schema_(std::move(schema)), sink_(std::move(sink)) {}
+      : schema_(std::move(schema)), checker_(schema_), sink_(std::move(sink)) {}
 
   absl::Status WriteFrame(const google::protobuf::Message& message);
 
   const DatasetSchema schema_;
+  const SchemaChecker checker_;
   const Sink sink_;
   std::string buffer_;
   uint64_t records_ = 0;

@@ -119,7 +119,8 @@ class Loader {
 
   void Add(const ConversationRecord& record) {
     if (schema_.modalities().empty()) TakeModalities(record);
-    const absl::Status fits = CheckFitsSchema(record, schema_);
+    if (!checker_) checker_.emplace(schema_);
+    const absl::Status fits = checker_->Check(record);
     if (!fits.ok()) return AddProblem(std::string(fits.message()));
     const auto [first, is_new] = places_.emplace(record.id(), file_.Place());
     if (!is_new) {
@@ -245,7 +246,8 @@ class Loader {
 
   const RecordsOptions& options_;
   ConversationFile& file_;
-  DatasetSchema schema_;  // empty lists: not known yet
+  DatasetSchema schema_;                  // empty lists: not known yet
+  std::optional<SchemaChecker> checker_;  // from the first conversation on
   Problems problems_;
   DatasetInfo info_;
   std::map<std::string, std::string> places_;  // id -> where it was
