@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "calibration/not_finite.h"
 #include "metrics/calibration.h"
 #include "metrics/classification.h"
@@ -78,12 +77,8 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
         std::string where = NotFinitePrediction(*input);
         if (where.empty()) where = "all predictions are finite";
         return absl::InternalError(
-            absl::StrCat("conversations ",
-                         absl::StrJoin(chosen, ", ",
-                                       [&](std::string* out, int64_t index) {
-                                         out->append(data.conversations[index].id);
-                                       }),
-                         ": the loss ", entry.name, " is ", value->item<double>(), " (", where,
+            absl::StrCat("conversations ", data.Ids(chosen), ": the loss ", entry.name, " is ",
+                         value->item<double>(), " (", where,
                          "): the model's weights, or the features, are of no use"));
       }
     }

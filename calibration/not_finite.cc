@@ -29,6 +29,16 @@ std::string Named(const std::string& what, const Tensor& tensor) {
   return number.empty() ? "" : absl::StrCat(what, ": ", number);
 }
 
+// Of the tensors that belong to the items of a module's dictionary, by "WHATNAME".
+template <typename Items, typename TensorOf>
+std::string FirstNotFinite(const std::string& what, const Items& items, const TensorOf& tensor_of) {
+  for (const auto& item : items) {
+    const std::string found = Named(what + item.key(), tensor_of(item.value()));
+    if (!found.empty()) return found;
+  }
+  return "";
+}
+
 std::string NotFiniteOf(const Prediction& prediction, const std::string& of) {
   const std::string log_probs = Named("log_probs " + of, prediction.log_probs);
   return log_probs.empty() ? Named("features " + of, prediction.features) : log_probs;
@@ -54,27 +64,18 @@ std::string NotFinitePrediction(const LossInput& input) {
 }
 
 std::string NotFiniteParameter(const torch::nn::Module& module) {
-  for (const auto& parameter : module.named_parameters()) {
-    const std::string found = Named("the parameter " + parameter.key(), parameter.value());
-    if (!found.empty()) return found;
-  }
-  return "";
+  return FirstNotFinite("the parameter ", module.named_parameters(),
+                        [](const Tensor& parameter) { return parameter; });
 }
 
 std::string NotFiniteGradient(const torch::nn::Module& module) {
-  for (const auto& parameter : module.named_parameters()) {
-    const std::string found = Named("the gradient of " + parameter.key(), parameter.value().grad());
-    if (!found.empty()) return found;
-  }
-  return "";
+  return FirstNotFinite("the gradient of ", module.named_parameters(),
+                        [](const Tensor& parameter) { return parameter.grad(); });
 }
 
 std::string NotFiniteBuffer(const torch::nn::Module& module) {
-  for (const auto& buffer : module.named_buffers()) {
-    const std::string found = Named("the buffer " + buffer.key(), buffer.value());
-    if (!found.empty()) return found;
-  }
-  return "";
+  return FirstNotFinite("the buffer ", module.named_buffers(),
+                        [](const Tensor& buffer) { return buffer; });
 }
 
 std::string LargestGradient(const torch::nn::Module& module) {

@@ -164,6 +164,12 @@ void Standardizer::Apply(Conversation& conversation) const {
   }
 }
 
+std::string PreparedData::Ids(absl::Span<const int64_t> indices) const {
+  return absl::StrJoin(indices, ", ", [this](std::string* out, int64_t index) {
+    out->append(conversations[index].id);
+  });
+}
+
 Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
   std::vector<Conversation> chosen;
   for (const int64_t index : indices) chosen.push_back(conversations[index]);

@@ -29,6 +29,8 @@ struct PreparedData {
   const std::vector<int64_t>& split(Split split) const;
   // The conversations at `indices`, as one batch.
   Batch MakeBatch(absl::Span<const int64_t> indices) const;
+  // Their ids, for messages: "a, b, c".
+  std::string Ids(absl::Span<const int64_t> indices) const;
 };
 
 // A Standardization, ready to apply.

@@ -166,11 +166,7 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
     if (!done.ok()) {
       const std::string why =
           absl::StrCat("epoch ", epoch + 1, ", step ", step + 1, ", conversations ",
-                       absl::StrJoin(indices, ", ",
-                                     [&](std::string* out, int64_t index) {
-                                       out->append(stage.data.conversations[index].id);
-                                     }),
-                       ": ", done.status().message());
+                       stage.data.Ids(indices), ": ", done.status().message());
       const bool skip = may_skip && done.status().code() == absl::StatusCode::kOutOfRange;
       if (!skip) {
         return absl::Status(done.status().code(),

@@ -16,6 +16,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "tests/bin/files.h"
 
 namespace cmerc {
 namespace {
@@ -31,8 +32,7 @@ using testing::UnorderedElementsAre;
 class RunnerTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string folder = testing::TempDir() + "/runner-XXXXXX";
-    ASSERT_NE(mkdtemp(&folder[0]), nullptr);
+    const std::string folder = NewFolder();
     options_.output = folder;
     options_.program = std::filesystem::absolute("tests/experiment/runner_child");
     options_.parallel_runs = 2;

@@ -19,6 +19,7 @@
 #include "datasets/conversation_file.h"
 #include "datasets/official_pickles.pb.h"
 #include "pickle/pickle.h"
+#include "tests/bin/files.h"
 
 namespace cmerc {
 namespace {
@@ -93,8 +94,7 @@ std::vector<Special> Specials() {
 class SpecialFilesTest : public testing::TestWithParam<std::tuple<Reader, Special>> {};
 
 TEST_P(SpecialFilesTest, AreErrorsThatNameThem) {
-  std::string folder = testing::TempDir() + "/special_XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string folder = NewFolder();
   const auto& [reader, special] = GetParam();
   const std::string path = special.make(folder);
   const absl::Status status = reader.read(path);
