@@ -24,6 +24,8 @@ std::vector<FlagSpec> TrainFlags() {
        "print where the time of a step goes, and write trace.json for chrome://tracing", ""},
       {"tensorboard", FlagSpec::Kind::kSwitch,
        "also write losses, scores and histograms of gradients for TensorBoard", ""},
+      {"resume", FlagSpec::Kind::kSwitch,
+       "go on with the run that --output holds, with its own config, where it was interrupted", ""},
       {"overwrite", FlagSpec::Kind::kSwitch, "replace a run that the folder holds", ""},
   };
 }

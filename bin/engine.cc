@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -80,6 +81,8 @@ absl::Status Run(const std::vector<std::string>& args) {
 }
 
 int Main(int argc, char** argv) {
+  // A file that grows beyond the limit of the shell is an error of write(), not the end.
+  std::signal(SIGXFSZ, SIG_IGN);
   // Protobuf's own words on bad input, of which the commands tell.
   google::protobuf::SetLogHandler(nullptr);
   absl::Status status;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "bin/stop_signal.h"
 
 namespace cmerc {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 constexpr int kOk = 0;
 constexpr int kRunFailed = 1;
 constexpr int kBadUsage = 2;
+constexpr int kSignal = 128;  // as shells have it
 
 // Whether the user can mend it by other flags or files, rather than the run having failed.
 bool IsBadInput(const absl::Status& status) {
@@ -63,6 +65,7 @@ int Finish(absl::Status status) {
   }
   if (status.ok()) return kOk;
   std::cerr << "cmerc: " << Indented(Printable(status.message())) << "\n";
+  if (absl::IsCancelled(status) && StopSignal() != 0) return kSignal + StopSignal();
   return IsBadInput(status) ? kBadUsage : kRunFailed;
 }
 

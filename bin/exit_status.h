@@ -1,4 +1,5 @@
-// How `cmerc` ends, whichever of its programs does: 0 ok, 1 the run failed, 2 bad usage or input.
+// How `cmerc` ends, whichever of its programs does: 0 ok, 1 the run failed, 2 bad usage or input,
+// 128 + the signal that a run was stopped by (bin/stop_signal.h).
 #ifndef CMERC_BIN_EXIT_STATUS_H_
 #define CMERC_BIN_EXIT_STATUS_H_
 

@@ -1,6 +1,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <iostream>
@@ -8,11 +9,16 @@
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/session.h"
+#include "bin/stop_signal.h"
+#include "calibration/run_folder.h"
 #include "calibration/trainer.h"
+#include "checkpoint/folder_lock.h"
 #include "config/loader.h"
 #include "metrics/text_report.h"
 
@@ -26,7 +32,7 @@ bool Exists(const std::string& path) {
 
 bool HoldsRun(const std::string& folder) {
   return Exists(folder + "/metrics.jsonl") || Exists(folder + "/uncalibrated/metrics.jsonl") ||
-         Exists(folder + "/summary.json");
+         Exists(folder + "/summary.json") || IsLocked(folder);
 }
 
 // "config/examples/quickstart.textproto" -> "quickstart".
@@ -65,34 +71,120 @@ absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* cr
   return CheckWritableFolder(folder, folder);
 }
 
-}  // namespace
+std::string ConfigOf(const std::string& output) { return output + "/config.textproto"; }
 
-absl::Status TrainCommand(const Flags& flags) {
-  if (!flags.has("config")) {
+absl::Status CheckFlags(const Flags& flags) {
+  const bool resume = flags.has("resume");
+  if (resume && !flags.has("output")) {
+    return absl::InvalidArgumentError(
+        "--resume goes on with the run in --output=DIR; name that folder");
+  }
+  for (const char* other : {"overwrite", "profile"}) {
+    if (resume && flags.has(other)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--resume and --", other, " exclude each other; leave one out"));
+    }
+  }
+  if (flags.has("config")) return absl::OkStatus();
+  if (!resume) {
     return absl::InvalidArgumentError(
         "--config=FILE is missing; try --config=config/examples/quickstart.textproto");
   }
-  const absl::StatusOr<ExperimentConfig> config = LoadConfig(flags.Get("config"), flags.All("set"));
-  if (!config.ok()) return config.status();
-  const std::string output =
-      flags.has("output") ? flags.Get("output") : FreshFolder(flags.Get("config"));
-  if (HoldsRun(output) && !flags.has("overwrite")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--output=", output, " holds a run already; choose another folder, or --overwrite"));
+  if (flags.has("set")) {
+    return absl::InvalidArgumentError(
+        "--set: --resume goes on with the config of the run as it is; leave --set out");
   }
+  if (!Exists(ConfigOf(flags.Get("output")))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--output=", flags.Get("output"),
+        " holds no run to go on with (no config.textproto); begin one with --config=FILE"));
+  }
+  return absl::OkStatus();
+}
+
+// InvalidArgument: the run in `output` was begun with another config.
+absl::Status CheckSameConfig(const ExperimentConfig& config, const std::string& output) {
+  const absl::StatusOr<ExperimentConfig> begun = LoadConfig(ConfigOf(output), {});
+  if (!begun.ok()) return begun.status();
+  const std::vector<std::string> theirs = absl::StrSplit(ResolvedConfig(*begun), '\n');
+  const std::vector<std::string> ours = absl::StrSplit(ResolvedConfig(config), '\n');
+  for (size_t i = 0; i < std::max(theirs.size(), ours.size()); ++i) {
+    const std::string was = i < theirs.size() ? theirs[i] : "";
+    const std::string is = i < ours.size() ? ours[i] : "";
+    if (was == is) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--resume: the run in ", output, " was begun with another config (", ConfigOf(output), ":",
+        i + 1, ": \"", absl::StripAsciiWhitespace(was), "\", now \"",
+        absl::StripAsciiWhitespace(is),
+        "\"); leave out --config and --set to go on with its own, or choose another --output"));
+  }
+  return absl::OkStatus();
+}
+
+// Where the same command would not only end in the same way: how to go on.
+absl::Status WithWayOn(const absl::Status& status, const std::string& output) {
+  const std::string why = absl::IsCancelled(status) ? absl::StrCat("stopped ", status.message())
+                                                    : std::string(status.message());
+  const bool again = absl::IsInvalidArgument(status) || absl::IsOutOfRange(status) ||
+                     absl::IsDataLoss(status) || !CanResume(output);
+  if (again) return absl::Status(status.code(), why);
+  return absl::Status(status.code(),
+                      absl::StrCat(why, "\nto go on: cmerc train --resume --output=", output));
+}
+
+}  // namespace
+
+absl::Status TrainCommand(const Flags& flags) {
+  const absl::Status usage = CheckFlags(flags);
+  if (!usage.ok()) return usage;
+  const bool resume = flags.has("resume");
+  const std::string config_path =
+      flags.has("config") ? flags.Get("config") : ConfigOf(flags.Get("output"));
+  const absl::StatusOr<ExperimentConfig> config = LoadConfig(config_path, flags.All("set"));
+  if (!config.ok()) return config.status();
+  const std::string output = flags.has("output") ? flags.Get("output") : FreshFolder(config_path);
   std::vector<std::string> created;
   const absl::Cleanup remove_empty_folders = [&created] {
     for (auto it = created.rbegin(); it != created.rend(); ++it) rmdir(it->c_str());
   };
   absl::Status status = MakeFolders(output, &created);
   if (!status.ok()) return status;
+  const absl::StatusOr<FolderLock> lock = FolderLock::Take(output);
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::InvalidArgumentError(absl::StrCat("--output=", output, ": ",
+                                                   lock.status().message(),
+                                                   "; wait for its end, or choose another folder"));
+  }
+  if (!lock.ok()) return lock.status();
+  if (HoldsRun(output) && !resume && !flags.has("overwrite")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--output=", output, " holds a run already; choose another folder, ",
+        CanResume(output) ? "--resume to go on with it, or --overwrite" : "or --overwrite"));
+  }
+  if (resume) {
+    if (flags.has("config") && HoldsRun(output)) status = CheckSameConfig(*config, output);
+    if (!status.ok()) return status;
+    if (Exists(output + "/summary.json")) {
+      std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";
+      return FinishRun(output);
+    }
+  }
   const absl::StatusOr<PreparedData> data = LoadData(*config);
   if (!data.ok()) return data.status();
 
   std::cout << "output    " << output << "\n\n" << std::flush;
-  const absl::StatusOr<RunSummary> summary =
-      Train(*config, *data, output, Versions(), {flags.has("profile"), flags.has("tensorboard")});
-  if (!summary.ok()) return summary.status();
+  if (resume && !CanResume(output)) {
+    std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
+              << std::flush;
+  }
+  CatchStopSignals();
+  TrainOptions options;
+  options.profile = flags.has("profile");
+  options.tensorboard = flags.has("tensorboard");
+  options.resume = resume;
+  options.should_stop = [] { return StopSignal() != 0; };
+  const absl::StatusOr<RunSummary> summary = Train(*config, *data, output, Versions(), options);
+  if (!summary.ok()) return WithWayOn(summary.status(), output);
 
   std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "
             << config->training().epochs() << ", protocol " << summary->protocol() << ", seed "

@@ -8,6 +8,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #include "profile/scope.h"
 
@@ -96,6 +97,42 @@ Tensor Adam::step(LossClosure closure) {
     }
   }
   return loss;
+}
+
+std::vector<Adam::Moments> Adam::GetMoments() const {
+  std::vector<Moments> result;
+  for (const torch::optim::OptimizerParamGroup& group : param_groups_) {
+    for (const Tensor& parameter : group.params()) {
+      const auto found = state_.find(StateKey<std::decay_t<decltype(state_)>::key_type>(parameter));
+      if (found == state_.end()) {
+        result.emplace_back();
+        continue;
+      }
+      const auto& state = static_cast<const AdamParamState&>(*found->second);
+      result.push_back({state.step(), state.exp_avg(), state.exp_avg_sq()});
+    }
+  }
+  return result;
+}
+
+void Adam::SetMoments(const std::vector<Moments>& moments) {
+  state_.clear();
+  size_t i = 0;
+  for (const torch::optim::OptimizerParamGroup& group : param_groups_) {
+    for (const Tensor& parameter : group.params()) {
+      TORCH_CHECK(i < moments.size(), "there are more parameters than moments");
+      const Moments& one = moments[i++];
+      if (one.steps == 0) continue;
+      TORCH_CHECK(one.first.sizes() == parameter.sizes() && one.second.sizes() == parameter.sizes(),
+                  "moments have the shape of their parameter, ", parameter.sizes());
+      auto state = std::make_unique<AdamParamState>();
+      state->step(one.steps);
+      state->exp_avg(one.first.clone(at::MemoryFormat::Contiguous));
+      state->exp_avg_sq(one.second.clone(at::MemoryFormat::Contiguous));
+      state_.emplace(StateKey<std::decay_t<decltype(state_)>::key_type>(parameter),
+                     std::move(state));
+    }
+  }
 }
 
 }  // namespace cmerc

@@ -4,6 +4,8 @@
 
 #include <torch/optim/adam.h>
 
+#include <vector>
+
 namespace cmerc {
 
 // torch::optim::Adam for float32 parameters on the CPU, without amsgrad, in one pass over memory
@@ -19,6 +21,16 @@ class Adam final : public torch::optim::Adam {
   // been stepped before and has no gradient now is stepped with a gradient of 0, as it would be
   // after zero_grad().
   torch::Tensor step(LossClosure closure = nullptr) override;
+
+  struct Moments {
+    int64_t steps = 0;     // 0: the parameter was never stepped, and has no moments
+    torch::Tensor first;   // of the parameter's shape
+    torch::Tensor second;  // the same
+  };
+  // Of every parameter, in their order; the optimiser's own tensors.
+  std::vector<Moments> GetMoments() const;
+  // Takes over copies.
+  void SetMoments(const std::vector<Moments>& moments);
 
  private:
   bool keep_gradients_ = false;

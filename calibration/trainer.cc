@@ -1,22 +1,17 @@
 #include "calibration/trainer.h"
 
+#include <ATen/Parallel.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
-#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -26,6 +21,8 @@
 #include "calibration/evaluation.h"
 #include "calibration/outcome.h"
 #include "calibration/progress.h"
+#include "calibration/resume.h"
+#include "calibration/run_folder.h"
 #include "calibration/train_step.h"
 #include "calibration/training_log.h"
 #include "checkpoint/checkpoint.h"
@@ -70,10 +67,14 @@ struct Trained {
 
 constexpr int kProfiledSteps = 8;
 
+bool ShouldStop(const TrainOptions& options) {
+  return options.should_stop != nullptr && options.should_stop();
+}
+
 // Skipped steps of an epoch that are told of one by one; the epoch's line counts them all.
 constexpr int kSkippedTold = 3;
 
-void TellSkipped(int epoch, int skipped, absl::string_view why, Progress& progress) {
+void TellSkipped(int epoch, int64_t skipped, absl::string_view why, Progress& progress) {
   if (skipped <= kSkippedTold) progress.Note(absl::StrCat("warning: skipped ", why));
   if (skipped == kSkippedTold + 1) {
     progress.Note(absl::StrCat("warning: epoch ", epoch + 1,
@@ -117,16 +118,27 @@ void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) 
   }
 }
 
-// Of `timing` the slowest step is set.
-absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& live,
-                                       Backbone* snapshot, Adam& optimizer, Profiler* profiler,
+// Begins the epoch of `state`: its order of conversations, and the snapshot.
+void BeginEpoch(const Stage& stage, TrainingState& state) {
+  state.epoch = EpochProgress();
+  state.epoch.conversations = stage.curriculum.Conversations(state.progress.epochs());
+  state.epoch.losses.resize(stage.losses.size());
+  Order(stage.config.training(), state.epoch.conversations);
+  if (state.snapshot != nullptr) CopyState(state.live, *state.snapshot);
+}
+
+// Trains what is left of the epoch of `state`. Of `timing` the slowest step is set. Cancelled: it
+// was asked to stop, and has done so between two steps.
+absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state, Profiler* profiler,
                                        TimingReport* timing) {
   const TrainingConfig& training = stage.config.training();
-  std::vector<int64_t> conversations = stage.curriculum.Conversations(epoch);
-  Order(training, conversations);
+  const int epoch = state.progress.epochs();
+  EpochProgress& done = state.epoch;
+  Backbone& live = state.live;
   live.train();
-  if (snapshot != nullptr) CopyState(live, *snapshot);
+  if (done.conversations.empty()) BeginEpoch(stage, state);
 
+  const std::vector<int64_t>& conversations = done.conversations;
   const auto batch_size = static_cast<size_t>(training.batch_size());
   const int64_t steps = static_cast<int64_t>((conversations.size() + batch_size - 1) / batch_size);
   EpochReport report;
@@ -137,50 +149,52 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
 
   Progress progress(absl::StrFormat("%sepoch %d/%d", stage.label, epoch + 1, training.epochs()),
                     steps, "step");
-  std::vector<int64_t> labels, predictions;
-  double total = 0;
   double slowest_seconds = -1;
-  std::vector<double> sums(stage.losses.size());
   // What a forward pass writes before its numbers turn out to be bad.
   const bool may_skip = training.on_non_finite() == TrainingConfig::SKIP_BATCH;
   std::optional<BufferCopy> buffers;
   if (may_skip) buffers.emplace(live);
-  int skipped = 0;
-  for (int64_t step = 0; step < steps; ++step) {
+  while (done.steps < steps) {
+    const int64_t step = done.steps;
+    if (ShouldStop(stage.options)) {
+      return absl::CancelledError(
+          absl::StrCat("in epoch ", epoch + 1, ", after step ", step, " of ", steps));
+    }
     const absl::Span<const int64_t> indices =
         absl::MakeConstSpan(conversations).subspan(step * batch_size, batch_size);
     // The first step allocates what later ones find.
     if (profiler != nullptr && step == 1) profiler->Start();
     if (profiler != nullptr && step == 1 + kProfiledSteps) profiler->Stop();
     // The event file shows the last step's.
-    optimizer.KeepGradients(stage.options.tensorboard && step + 1 == steps);
+    state.optimizer.KeepGradients(stage.options.tensorboard && step + 1 == steps);
     const auto start = std::chrono::steady_clock::now();
     if (may_skip) buffers->Take();
     const Batch batch = [&] {
       const ProfileScope scope("batch");
       return stage.data.MakeBatch(indices);
     }();
-    const absl::StatusOr<StepReport> done =
-        TrainStep(live, snapshot != nullptr ? *snapshot : live, optimizer, stage.losses, batch,
-                  stage.config.calibration(), training);
-    if (!done.ok()) {
+    const absl::StatusOr<StepReport> stepped =
+        TrainStep(live, state.snapshot != nullptr ? *state.snapshot : live, state.optimizer,
+                  stage.losses, batch, stage.config.calibration(), training);
+    ++done.steps;
+    if (!stepped.ok()) {
       const std::string why =
           absl::StrCat("epoch ", epoch + 1, ", step ", step + 1, ", conversations ",
-                       stage.data.Ids(indices), ": ", done.status().message());
-      const bool skip = may_skip && done.status().code() == absl::StatusCode::kOutOfRange;
+                       stage.data.Ids(indices), ": ", stepped.status().message());
+      const bool skip = may_skip && stepped.status().code() == absl::StatusCode::kOutOfRange;
       if (!skip) {
-        return absl::Status(done.status().code(),
+        return absl::Status(stepped.status().code(),
                             epoch == 0
                                 ? why
                                 : absl::StrCat(why, "; ", stage.output,
                                                "/last.pth holds the weights of epoch ", epoch));
       }
       buffers->PutBack();
-      if (++skipped == steps) {
+      if (++done.skipped == steps) {
         return absl::OutOfRangeError(
             absl::StrCat("epoch ", epoch + 1, ": every step was skipped, the last one at ", why));
       }
-      TellSkipped(epoch, skipped, why, progress);
+      TellSkipped(epoch, done.skipped, why, progress);
       continue;
     }
     const double seconds = SecondsSince(start);
@@ -194,28 +208,119 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
         slowest.add_conversations(stage.data.conversations[index].id);
       }
     }
-    total += done->total;
-    for (size_t i = 0; i < sums.size(); ++i) sums[i] += done->losses[i];
-    const torch::Tensor predicted = done->input.full.log_probs.argmax(1).contiguous();
-    predictions.insert(predictions.end(), predicted.data_ptr<int64_t>(),
-                       predicted.data_ptr<int64_t>() + predicted.numel());
-    labels.insert(labels.end(), batch.labels.data_ptr<int64_t>(),
-                  batch.labels.data_ptr<int64_t>() + batch.labels.numel());
-    progress.Update(step + 1,
-                    absl::StrFormat("loss %.4f", total / static_cast<double>(step + 1 - skipped)));
+    done.total += stepped->total;
+    for (size_t i = 0; i < done.losses.size(); ++i) done.losses[i] += stepped->losses[i];
+    const torch::Tensor predicted = stepped->input.full.log_probs.argmax(1).contiguous();
+    done.predictions.insert(done.predictions.end(), predicted.data_ptr<int64_t>(),
+                            predicted.data_ptr<int64_t>() + predicted.numel());
+    done.labels.insert(done.labels.end(), batch.labels.data_ptr<int64_t>(),
+                       batch.labels.data_ptr<int64_t>() + batch.labels.numel());
+    progress.Update(
+        done.steps,
+        absl::StrFormat("loss %.4f", done.total / static_cast<double>(done.steps - done.skipped)));
   }
-  if (skipped > 0) report.mutable_skipped_steps()->set_value(skipped);
-  const auto taken = static_cast<double>(steps - skipped);
-  report.set_total_loss(total / taken);
-  for (size_t i = 0; i < sums.size(); ++i) {
-    report.mutable_losses(static_cast<int>(i))->set_value(sums[i] / taken);
+  if (done.skipped > 0) report.mutable_skipped_steps()->set_value(static_cast<int>(done.skipped));
+  const auto taken = static_cast<double>(steps - done.skipped);
+  report.set_total_loss(done.total / taken);
+  for (size_t i = 0; i < done.losses.size(); ++i) {
+    report.mutable_losses(static_cast<int>(i))->set_value(done.losses[i] / taken);
   }
   const absl::StatusOr<SplitReport> scores =
-      ClassificationReport(labels, predictions, stage.data.info.class_names);
+      ClassificationReport(done.labels, done.predictions, stage.data.info.class_names);
   if (!scores.ok()) return scores.status();
   report.set_train_accuracy(scores->accuracy());
   report.set_train_weighted_f1(scores->weighted_f1());
   return report;
+}
+
+// Saves a stage's state, so seldom that it takes a small share of the time.
+class Saver {
+ public:
+  Saver(const Stage& stage, TrainingLog& log, const CheckpointMetadata& metadata)
+      : path_(ResumeFile(stage.output)), log_(log), metadata_(metadata) {}
+
+  bool IsDue() const { return SecondsSince(saved_) * kShare >= took_seconds_; }
+
+  absl::Status Save(TrainingState& state) {
+    const auto start = std::chrono::steady_clock::now();
+    const absl::StatusOr<LogPosition> position = log_.Sync();
+    if (!position.ok()) return position.status();
+    *state.progress.mutable_log() = *position;
+    const absl::Status saved = SaveTrainingState(path_, state, metadata_);
+    saved_ = std::chrono::steady_clock::now();
+    took_seconds_ = SecondsSince(start);
+    return saved;
+  }
+
+ private:
+  static constexpr double kShare = 0.05;
+  const std::string path_;
+  TrainingLog& log_;
+  const CheckpointMetadata& metadata_;
+  std::chrono::steady_clock::time_point saved_ = std::chrono::steady_clock::now();
+  double took_seconds_ = 0;
+};
+
+// "after epoch 3" or "in epoch 4, after step 5".
+std::string Place(const TrainingState& state) {
+  const int epochs = state.progress.epochs();
+  if (state.epoch.conversations.empty()) return absl::StrCat("after epoch ", epochs);
+  return absl::StrCat("in epoch ", epochs + 1, ", after step ", state.epoch.steps);
+}
+
+// The same bits can be promised for the same threads and versions alone.
+void WarnOfOtherMachine(const TrainingState& state, const Stage& stage,
+                        const CheckpointMetadata& begun) {
+  std::vector<std::string> differences;
+  if (state.progress.threads() != at::get_num_threads()) {
+    differences.push_back(
+        absl::StrCat(state.progress.threads(), " threads (now ", at::get_num_threads(), ")"));
+  }
+  for (const auto& [name, version] : begun.versions()) {
+    const auto now = stage.versions.find(name);
+    if (now != stage.versions.end() && now->second != version) {
+      differences.push_back(absl::StrCat(name, " ", version, " (now ", now->second, ")"));
+    }
+  }
+  if (differences.empty()) return;
+  std::cerr << "warning: the run was begun with " << absl::StrJoin(differences, ", ")
+            << "; its end may differ in the last bits from one without interruption\n";
+}
+
+std::string SelectedFile(const std::string& output) { return output + "/selected.pth"; }
+
+// Reads the state of a stage that was interrupted, and the weights that it had selected.
+absl::Status Restore(const Stage& stage, TrainingState* state, StateDict* selected) {
+  const std::string path = ResumeFile(stage.output);
+  CheckpointMetadata metadata;
+  const absl::Status restored =
+      RestoreTrainingState(path, stage.data, stage.losses.size(), state, &metadata);
+  if (!restored.ok()) return restored;
+  if (ResolvedConfig(metadata.config()) != ResolvedConfig(stage.config)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path,
+        ": is of a run with another config than config.textproto beside it; was one of them "
+        "changed since? Begin again: --overwrite"));
+  }
+  if (stage.options.tensorboard && !state->progress.log().has_event_file()) {
+    return absl::InvalidArgumentError(
+        "--tensorboard: the interrupted run was begun without; leave it out");
+  }
+  WarnOfOtherMachine(*state, stage, metadata);
+  std::cout << stage.label << "goes on " << Place(*state) << "\n" << std::flush;
+  if (!state->progress.has_best()) return absl::OkStatus();
+  absl::StatusOr<Checkpoint> best = ReadCheckpoint(SelectedFile(stage.output));
+  if (!best.ok()) return best.status();
+  // An epoch that was better and then cut short is trained again, and selected again.
+  const int epoch = best->metadata.has_value() ? best->metadata->epoch() : -1;
+  if (epoch != state->progress.selected_epoch() && epoch < state->progress.epochs()) {
+    return absl::DataLossError(
+        absl::StrCat(SelectedFile(stage.output), ": holds the weights of epoch ", epoch + 1,
+                     ", want those of ", state->progress.selected_epoch() + 1, ", as ", path,
+                     " says; was it changed since? Begin again: --overwrite"));
+  }
+  *selected = std::move(best->state);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Trained> TrainStage(const Stage& stage) {
@@ -246,26 +351,40 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   }
   metadata.mutable_versions()->insert(stage.versions.begin(), stage.versions.end());
 
+  TrainingState state{**live, snapshot.get(), optimizer, {}, {}};
+  StateDict selected;
+  std::error_code none;
+  const bool resumed =
+      stage.options.resume && std::filesystem::exists(ResumeFile(stage.output), none);
+  if (resumed) {
+    const absl::Status restored = Restore(stage, &state, &selected);
+    if (!restored.ok()) return restored;
+  }
+  state.progress.set_data_digest(DataDigest(data));
+  state.progress.set_threads(at::get_num_threads());
   const absl::StatusOr<std::unique_ptr<TrainingLog>> log =
-      TrainingLog::Create(stage.output, stage.options.tensorboard);
+      resumed ? TrainingLog::Continue(stage.output, state.progress.log())
+              : TrainingLog::Create(stage.output, stage.options.tensorboard);
   if (!log.ok()) return log.status();
+  Saver saver(stage, **log, metadata);
   const std::optional<CurriculumReport> curriculum = stage.curriculum.Report(training.epochs());
   if (curriculum.has_value()) {
     const absl::Status written = WriteFileAtomically(absl::StrCat(stage.output, "/curriculum.json"),
                                                      ToJson(*curriculum, /*pretty=*/true));
     if (!written.ok()) return written;
   }
-  double best = -1;
-  int selected_epoch = 0;
-  StateDict selected;
   std::unique_ptr<Profiler> profiler;
   if (stage.options.profile) profiler = std::make_unique<Profiler>();
-  for (int epoch = 0; epoch < training.epochs(); ++epoch) {
+  while (state.progress.epochs() < training.epochs()) {
+    const int epoch = state.progress.epochs();
     const auto start = std::chrono::steady_clock::now();
     TimingReport timing;
     timing.set_epoch(epoch);
-    absl::StatusOr<EpochReport> report =
-        TrainEpoch(stage, epoch, **live, snapshot.get(), optimizer, profiler.get(), &timing);
+    absl::StatusOr<EpochReport> report = TrainEpoch(stage, state, profiler.get(), &timing);
+    if (absl::IsCancelled(report.status())) {
+      const absl::Status saved = saver.Save(state);
+      if (!saved.ok()) return saved;
+    }
     if (!report.ok()) return report.status();
     timing.set_train_seconds(Rounded(SecondsSince(start)));
     if (profiler != nullptr) {
@@ -284,23 +403,27 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     }
     scores->mutable_calibration()->clear_bins();
     *(official ? report->mutable_test() : report->mutable_valid()) = *scores;
-    const bool better = scores->weighted_f1() > best;
-    const StateDict state = TensorsOf(**live);
+    const bool better = !state.progress.has_best() || scores->weighted_f1() > state.progress.best();
+    const StateDict weights = TensorsOf(**live);
     metadata.set_epoch(epoch);
     if (better) {
-      best = scores->weighted_f1();
-      selected_epoch = epoch;
+      state.progress.set_best(scores->weighted_f1());
+      state.progress.set_selected_epoch(epoch);
       selected = StateOf(**live);
-      const absl::Status written =
-          WriteCheckpoint(absl::StrCat(stage.output, "/selected.pth"), state, metadata);
+      const absl::Status written = WriteCheckpoint(SelectedFile(stage.output), weights, metadata);
       if (!written.ok()) return written;
     }
     absl::Status written =
-        WriteCheckpoint(absl::StrCat(stage.output, "/last.pth"), state, metadata);
+        WriteCheckpoint(absl::StrCat(stage.output, "/last.pth"), weights, metadata);
     timing.set_total_seconds(Rounded(SecondsSince(start)));
     timing.set_peak_memory_bytes(PeakMemoryBytes());
     if (written.ok()) written = (*log)->WriteEpoch(*report, timing, **live);
     (*live)->zero_grad(/*set_to_none=*/true);
+    state.progress.set_epochs(epoch + 1);
+    state.epoch = EpochProgress();
+    if (written.ok() && (saver.IsDue() || epoch + 1 == training.epochs())) {
+      written = saver.Save(state);
+    }
     if (!written.ok()) return written;
     std::cout
         << absl::StrFormat(
@@ -312,6 +435,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
         << std::flush;
   }
 
+  if (ShouldStop(stage.options)) return absl::CancelledError("after the last epoch");
   const absl::Status closed = (*log)->Close();
   if (!closed.ok()) return closed;
   const absl::Status loaded = LoadState(selected, **live, "the selected epoch");
@@ -327,15 +451,14 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   int64_t parameters = 0;
   for (const torch::Tensor& parameter : (*live)->parameters()) parameters += parameter.numel();
   summary.set_parameters(static_cast<int>(parameters));
-  summary.set_selected_epoch(selected_epoch);
+  summary.set_selected_epoch(state.progress.selected_epoch());
   const absl::Status measured =
       MeasureOutcome(**live, data, stage.losses, config, stage.output, &summary);
   if (!measured.ok()) return measured;
   if (summary.test().post_hoc_size() > 0) {
-    metadata.set_epoch(selected_epoch);
+    metadata.set_epoch(state.progress.selected_epoch());
     metadata.set_temperature(summary.test().post_hoc(0).parameters(0));
-    const absl::Status written =
-        WriteCheckpoint(absl::StrCat(stage.output, "/selected.pth"), selected, metadata);
+    const absl::Status written = WriteCheckpoint(SelectedFile(stage.output), selected, metadata);
     if (!written.ok()) return written;
   }
   return result;
@@ -361,42 +484,6 @@ ExperimentConfig WithoutCalibration(const ExperimentConfig& config,
     if (needs_no_views) *result.add_losses() = entry;
   }
   return result;
-}
-
-// Makes `output` the folder of this run: no file of an earlier one stays, and an interrupted run,
-// too, says what it was.
-absl::Status BeginRun(const ExperimentConfig& config, const std::string& output) {
-  // metrics.jsonl and timing.jsonl are begun anew by whoever writes them.
-  std::vector<std::string> paths;
-  for (const char* file :
-       {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth", "curriculum.json",
-        "uncalibrated/summary.json", "uncalibrated/test_predictions.jsonl",
-        "uncalibrated/selected.pth", "uncalibrated/last.pth", "uncalibrated/metrics.jsonl",
-        "uncalibrated/timing.jsonl"}) {
-    paths.push_back(absl::StrCat(output, "/", file));
-  }
-  for (const std::string& folder : {output, output + "/uncalibrated"}) {
-    std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-      if (absl::StartsWith(entry.path().filename().string(), kEventFileMark)) {
-        paths.push_back(entry.path().string());
-      }
-    }
-  }
-  for (const std::string& path : paths) {
-    if (unlink(path.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
-      return absl::UnavailableError(
-          absl::StrCat("cannot remove ", path, " of the earlier run: ", std::strerror(errno)));
-    }
-  }
-  rmdir(absl::StrCat(output, "/uncalibrated").c_str());
-  return WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(config));
-}
-
-absl::Status MakeFolder(const std::string& path) {
-  if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return absl::OkStatus();
-  return absl::UnavailableError(
-      absl::StrCat("cannot create the folder ", path, ": ", std::strerror(errno)));
 }
 
 }  // namespace
@@ -446,24 +533,22 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
     if (!curriculum.ok()) return curriculum.status();
   }
 
-  const absl::Status begun = BeginRun(config, output);
+  const absl::Status begun =
+      options.resume && CanResume(output) ? ContinueRun(output) : BeginRun(config, output);
   if (!begun.ok()) return begun;
   RunSummary uncalibrated_summary;
   if (compare) {
     const ExperimentConfig plain_config = WithoutCalibration(config, *losses);
     absl::StatusOr<std::vector<WeightedLoss>> plain_losses = MakeLosses(plain_config, data.info);
     if (!plain_losses.ok()) return plain_losses.status();
-    const std::string folder = absl::StrCat(output, "/uncalibrated");
+    const std::string folder = UncalibratedFolder(output);
     const absl::Status made = MakeFolder(folder);
     if (!made.ok()) return made;
-    absl::StatusOr<Trained> uncalibrated = TrainStage({plain_config,
-                                                       data,
-                                                       folder,
-                                                       "uncalibrated  ",
-                                                       *std::move(plain_losses),
-                                                       Curriculum(data),
-                                                       versions,
-                                                       {false, options.tensorboard}});
+    TrainOptions plain_options = options;
+    plain_options.profile = false;
+    absl::StatusOr<Trained> uncalibrated =
+        TrainStage({plain_config, data, folder, "uncalibrated  ", *std::move(plain_losses),
+                    Curriculum(data), versions, plain_options});
     if (!uncalibrated.ok()) return uncalibrated.status();
     uncalibrated_summary = std::move(uncalibrated->summary);
     const absl::Status written = WriteSummary(uncalibrated_summary, folder);
@@ -482,6 +567,8 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
   if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);
   const absl::Status written = WriteSummary(summary, output);
   if (!written.ok()) return written;
+  const absl::Status finished = FinishRun(output);
+  if (!finished.ok()) return finished;
   return summary;
 }
 

@@ -2,6 +2,7 @@
 #ifndef CMERC_CALIBRATION_TRAINER_H_
 #define CMERC_CALIBRATION_TRAINER_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +25,11 @@ struct TrainOptions {
   bool profile = false;
   // Writes events.out.tfevents.* for TensorBoard.
   bool tensorboard = false;
+  // Goes on with the run that `output` holds, where it was interrupted, and ends with the same bits
+  // as one that was not (but for times). Where nothing was saved yet it begins.
+  bool resume = false;
+  // Asked between steps: true ends training with Cancelled, once all is saved that `resume` needs.
+  std::function<bool()> should_stop;
 };
 
 // Trains and writes into the folder `output`, which exists (what an earlier run left there goes
@@ -39,9 +45,12 @@ struct TrainOptions {
 //   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
 //   uncalibrated/     the same for the model without calibration, with
 //                     training.compare_uncalibrated
-// `config` has passed LoadConfig(); `versions` goes into the summary and the checkpoints.
-// InvalidArgument: the config does not fit the data. Other errors: the run failed; what was written
-// until then stays.
+//   resume.pth        until the run is finished: what is needed to go on with it
+//                     (calibration/resume.h)
+// `config` has passed LoadConfig() and, with `resume`, is that of the run; `versions` goes into the
+// summary and the checkpoints. The caller sees to it that no other process writes into `output`
+// (checkpoint/folder_lock.h). InvalidArgument: the config does not fit the data. Other errors: the
+// run failed; what was written until then stays.
 absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedData& data,
                                  const std::string& output,
                                  const std::map<std::string, std::string>& versions,

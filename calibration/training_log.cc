@@ -1,11 +1,15 @@
 #include "calibration/training_log.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "metrics/atomic_file.h"
 #include "metrics/json.h"
 
 namespace cmerc {
@@ -55,34 +59,80 @@ absl::Status WriteGradients(int epoch, const Backbone& model, EventWriter& event
 
 }  // namespace
 
-LineFile::LineFile(std::string path) : path_(std::move(path)), out_(path_, std::ios::trunc) {}
+LineFile::~LineFile() {
+  if (file_ >= 0) close(file_);
+}
 
-absl::Status LineFile::status() const {
-  if (out_.good()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot write ", path_, ": ", std::strerror(errno),
+absl::Status LineFile::Error() const {
+  const int error = errno;
+  return absl::UnavailableError(absl::StrCat("cannot write ", path_, ": ", std::strerror(error),
                                              "; free some space or choose another --output"));
 }
 
-absl::Status LineFile::Write(const std::string& line) {
-  out_ << line << "\n" << std::flush;
-  return status();
+absl::Status LineFile::Open(int64_t bytes) {
+  file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (file_ < 0) return Error();
+  const int64_t size = lseek(file_, 0, SEEK_END);
+  if (size < bytes) {
+    return absl::DataLossError(absl::StrCat(path_, ": has ", size, " bytes, want the ", bytes,
+                                            " that the interrupted run wrote; was it changed "
+                                            "since? Begin again: --overwrite"));
+  }
+  if (ftruncate(file_, bytes) != 0 || lseek(file_, bytes, SEEK_SET) != bytes) return Error();
+  return absl::OkStatus();
 }
 
-TrainingLog::TrainingLog(const std::string& folder)
-    : metrics_(folder + "/metrics.jsonl"), timing_(folder + "/timing.jsonl") {}
+absl::Status LineFile::Write(const std::string& line) {
+  errno = WriteAll(file_, absl::StrCat(line, "\n"));
+  return errno == 0 ? absl::OkStatus() : Error();
+}
+
+absl::StatusOr<int64_t> LineFile::Sync() {
+  if (fsync(file_) != 0) return Error();
+  return lseek(file_, 0, SEEK_CUR);
+}
 
 absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Create(const std::string& folder,
                                                                  bool tensorboard) {
+  absl::StatusOr<std::unique_ptr<TrainingLog>> log = Continue(folder, LogPosition());
+  if (!log.ok() || !tensorboard) return log;
+  absl::StatusOr<std::unique_ptr<EventWriter>> events = EventWriter::Create(folder);
+  if (!events.ok()) return events.status();
+  (*log)->events_ = *std::move(events);
+  return log;
+}
+
+absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Continue(const std::string& folder,
+                                                                   const LogPosition& position) {
   std::unique_ptr<TrainingLog> log(new TrainingLog(folder));
-  for (const LineFile* file : {&log->metrics_, &log->timing_}) {
-    if (!file->status().ok()) return file->status();
-  }
-  if (tensorboard) {
-    absl::StatusOr<std::unique_ptr<EventWriter>> events = EventWriter::Create(folder);
+  absl::Status opened = log->metrics_.Open(position.metrics_bytes());
+  if (opened.ok()) opened = log->timing_.Open(position.timing_bytes());
+  if (!opened.ok()) return opened;
+  if (position.has_event_file()) {
+    absl::StatusOr<std::unique_ptr<EventWriter>> events =
+        EventWriter::Continue(folder, position.event_file(), position.event_bytes());
     if (!events.ok()) return events.status();
     log->events_ = *std::move(events);
   }
   return log;
+}
+
+absl::StatusOr<LogPosition> TrainingLog::Sync() {
+  LogPosition position;
+  const absl::StatusOr<int64_t> metrics = metrics_.Sync();
+  const absl::StatusOr<int64_t> timing = timing_.Sync();
+  for (const absl::Status& status : {metrics.status(), timing.status()}) {
+    if (!status.ok()) return status;
+  }
+  position.set_metrics_bytes(*metrics);
+  position.set_timing_bytes(*timing);
+  if (events_ != nullptr) {
+    const absl::StatusOr<int64_t> events = events_->Sync();
+    if (!events.ok()) return events.status();
+    position.set_event_file(events_->name());
+    position.set_event_bytes(*events);
+  }
+  return position;
 }
 
 absl::Status TrainingLog::WriteEpoch(const EpochReport& report, const TimingReport& timing,

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <utility>
@@ -19,7 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "checkpoint/archive.h"
 #include "core/torch_status.h"
-#include "metrics/json.h"
+#include "metrics/atomic_file.h"
 #include "pickle/pickle.h"
 #include "pickle/writer.h"
 
@@ -91,10 +92,11 @@ std::string StatePickle(const StateDict& state) {
   return std::move(writer).Finish();
 }
 
-std::string ArchiveBytes(const StateDict& state, const CheckpointMetadata& metadata) {
-  std::string bytes;
-  caffe2::serialize::PyTorchStreamWriter writer([&bytes](const void* data, size_t size) {
-    bytes.append(static_cast<const char*>(data), size);
+// Calls write(bytes) with the archive, piece by piece.
+void WriteArchive(const StateDict& state, const CheckpointMetadata& metadata,
+                  const std::function<void(absl::string_view)>& write) {
+  caffe2::serialize::PyTorchStreamWriter writer([&write](const void* data, size_t size) {
+    write({static_cast<const char*>(data), size});
     return size;
   });
   const std::string pickled = StatePickle(state);
@@ -109,7 +111,6 @@ std::string ArchiveBytes(const StateDict& state, const CheckpointMetadata& metad
   TORCH_CHECK(printer.PrintToString(metadata, &text), "the metadata cannot be printed");
   writer.writeRecord(kMetadataRecord, text.data(), text.size());
   writer.writeEndOfFile();
-  return bytes;
 }
 
 // A name of the file, for messages: a terminal must not be written to.
@@ -327,15 +328,21 @@ absl::Status CheckRegularFile(const std::string& path) {
 
 absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
                              const CheckpointMetadata& metadata) {
-  const absl::StatusOr<std::string> bytes = CatchTorch([&] {
+  const absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
+  if (!file.ok()) return file.status();
+  absl::Status written;
+  const absl::StatusOr<bool> serialised = CatchTorch([&] {
     StateDict plain;
     for (const auto& [name, tensor] : state) plain[name] = tensor.detach().cpu().contiguous();
     CheckpointMetadata versioned = metadata;
     versioned.set_format_version(kFormatVersion);
-    return ArchiveBytes(plain, versioned);
+    WriteArchive(plain, versioned, [&](absl::string_view bytes) {
+      if (written.ok()) written = (*file)->Write(bytes);
+    });
+    return true;
   });
-  if (!bytes.ok()) return bytes.status();
-  return WriteFileAtomically(path, *bytes);
+  if (!serialised.ok()) return serialised.status();
+  return written.ok() ? (*file)->Commit() : written;
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {

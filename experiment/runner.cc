@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <google/protobuf/util/json_util.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +23,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "checkpoint/folder_lock.h"
 #include "config/loader.h"
 #include "experiment/statistics.h"
 #include "metrics/json.h"
@@ -79,7 +79,7 @@ struct Child {
 };
 
 // Starts `cmerc train` for a run; its process, or an error.
-absl::StatusOr<pid_t> Start(const RunnerOptions& options, const std::string& folder) {
+absl::StatusOr<pid_t> Start(const RunnerOptions& options, const std::string& folder, bool resume) {
   const std::string config = "--config=" + folder + "/config.textproto";
   const std::string output = "--output=" + folder;
   const std::string log = folder + "/train.log";
@@ -88,8 +88,12 @@ absl::StatusOr<pid_t> Start(const RunnerOptions& options, const std::string& fol
     return absl::UnavailableError(absl::StrCat("cannot write ", log, ": ", std::strerror(errno)));
   }
   const absl::Cleanup close_log = [descriptor] { close(descriptor); };
-  const char* const arguments[] = {options.program.c_str(), "train",       config.c_str(),
-                                   output.c_str(),          "--overwrite", nullptr};
+  const char* const arguments[] = {options.program.c_str(),
+                                   "train",
+                                   config.c_str(),
+                                   output.c_str(),
+                                   resume ? "--resume" : "--overwrite",
+                                   nullptr};
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child < 0) {
@@ -107,6 +111,20 @@ absl::StatusOr<pid_t> Start(const RunnerOptions& options, const std::string& fol
     _exit(127);
   }
   return child;
+}
+
+// Waits for a child that has been asked to stop and may want to save first; not for ever.
+void StopChild(pid_t process) {
+  constexpr std::chrono::seconds kPatience(60);
+  const Clock::time_point start = Clock::now();
+  while (waitpid(process, nullptr, WNOHANG) == 0) {
+    if (Clock::now() - start > kPatience) {
+      kill(process, SIGKILL);
+      waitpid(process, nullptr, 0);
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 std::string Ending(int status) {
@@ -282,19 +300,13 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
 
 absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
                                                 const RunnerOptions& options) {
-  const std::string lock_path = options.output + "/lock";
-  const int lock = open(lock_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-  if (lock < 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot write ", lock_path, ": ", std::strerror(errno)));
+  const absl::StatusOr<FolderLock> lock = FolderLock::Take(options.output);
+  if (absl::IsFailedPrecondition(lock.status())) {
+    return absl::InvalidArgumentError(absl::StrCat("--output=", options.output, ": ",
+                                                   lock.status().message(),
+                                                   "; wait for its end, or choose another folder"));
   }
-  // The system drops the lock with the process, however that ends.
-  const absl::Cleanup unlock = [lock] { close(lock); };
-  if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--output=", options.output,
-        ": another process runs this experiment; wait for it, or choose another folder"));
-  }
+  if (!lock.ok()) return lock.status();
 
   const size_t parallel = options.parallel_runs > 0
                               ? options.parallel_runs
@@ -304,7 +316,7 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
   std::map<pid_t, Child> children;
   const absl::Cleanup stop_children = [&children] {
     for (const auto& [process, child] : children) kill(process, SIGTERM);
-    for (const auto& [process, child] : children) waitpid(process, nullptr, 0);
+    for (const auto& [process, child] : children) StopChild(process);
   };
   std::vector<std::string> failures;
   const Clock::time_point start = Clock::now();
@@ -326,10 +338,19 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
                                                    "; choose another --output"));
       }
       unlink(finished.c_str());
-      const absl::Status status =
-          WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config));
-      if (!status.ok()) return status;
-      const absl::StatusOr<pid_t> process = Start(options, folder);
+      // A run that was interrupted is gone on with, unless it is another one by now.
+      const std::string begun = folder + "/begun.txt";
+      const bool resume = Contents(begun) == run.identity;
+      absl::Status status;
+      if (!resume) {
+        for (const char* file : {"begun.txt", "resume.pth", "uncalibrated/resume.pth"}) {
+          unlink(absl::StrCat(folder, "/", file).c_str());
+        }
+        status = WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config));
+        if (status.ok()) status = WriteFileAtomically(begun, run.identity);
+        if (!status.ok()) return status;
+      }
+      const absl::StatusOr<pid_t> process = Start(options, folder, resume);
       if (!process.ok()) return process.status();
       children[*process] = {next, Clock::now()};
       ++next;

@@ -37,6 +37,9 @@ absl::Status WriteError(const std::string& path, int error) {
     case EDQUOT:
       remedy = "free some disk space or choose a path on another disk";
       break;
+    case EFBIG:
+      remedy = "raise the limit on the size of files (ulimit -f)";
+      break;
     default:
       remedy = "choose another path";
   }
@@ -87,7 +90,7 @@ absl::Status AtomicFile::Open() {
   // In the same folder, since rename() works within one file system only.
   static std::atomic<int> counter{0};
   do {
-    temporary_ = absl::StrCat(target_, ".", getpid(), ".", counter++, ".tmp");
+    temporary_ = absl::StrCat(target_, ".", getpid(), ".", counter++, kTemporaryEnding);
     file_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (file_ < 0 && errno == EEXIST);
   if (file_ < 0) {

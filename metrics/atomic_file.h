@@ -17,6 +17,9 @@ namespace cmerc {
 // Writes all of it to an open file; the system's error number, 0 when all went well.
 int WriteAll(int descriptor, absl::string_view contents);
 
+// How the names of temporary files end.
+inline constexpr absl::string_view kTemporaryEnding = ".cmerc-tmp";
+
 // Errors are those of WriteFileAtomically() in metrics/json.h.
 class AtomicFile {
  public:

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tensorboard/crc32c.h"
 #include "tensorboard/histogram.h"
@@ -51,6 +52,26 @@ absl::StatusOr<std::unique_ptr<EventWriter>> EventWriter::Create(const std::stri
   event.set_file_version(kFileVersion);
   const absl::Status status = writer->Write(event);
   if (!status.ok()) return status;
+  return writer;
+}
+
+absl::StatusOr<std::unique_ptr<EventWriter>> EventWriter::Continue(const std::string& folder,
+                                                                   const std::string& name,
+                                                                   int64_t size) {
+  if (!absl::StartsWith(name, kEventFileMark) || absl::StrContains(name, '/')) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", name, "\" is not the name of an event file"));
+  }
+  const std::string path = absl::StrCat(folder, "/", name);
+  const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  std::unique_ptr<EventWriter> writer(new EventWriter(path, file));
+  const int64_t end = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+  if (end < size) {
+    return absl::DataLossError(absl::StrCat(
+        path, ": ", file < 0 ? std::strerror(errno) : absl::StrCat("has ", end, " bytes"),
+        ", want the ", size, " that the interrupted run wrote; was it changed since?"));
+  }
+  if (ftruncate(file, size) != 0 || lseek(file, size, SEEK_SET) != size) return writer->Error();
   return writer;
 }
 
@@ -101,9 +122,14 @@ absl::Status EventWriter::WriteHistogram(int64_t step, const std::string& tag,
   return Write(std::move(event));
 }
 
+absl::StatusOr<int64_t> EventWriter::Sync() {
+  if (fsync(file_) != 0) return Error();
+  return lseek(file_, 0, SEEK_CUR);
+}
+
 absl::Status EventWriter::Close() {
-  const bool synced = fsync(file_) == 0;
-  if (!synced) return Error();
+  const absl::Status synced = Sync().status();
+  if (!synced.ok()) return synced;
   const int closed = close(file_);
   file_ = -1;
   return closed == 0 ? absl::OkStatus() : Error();

@@ -30,6 +30,11 @@ class EventWriter {
   // Makes `folder`/events.out.tfevents.SECONDS.HOST.PROCESS. Times are in it and in the events; all
   // else depends on what is written alone.
   static absl::StatusOr<std::unique_ptr<EventWriter>> Create(const std::string& folder);
+  // Goes on with the file `folder`/`name` after its first `size` bytes; what follows is removed.
+  // InvalidArgument: that is no name of an event file. DataLoss: it is not there, or shorter.
+  static absl::StatusOr<std::unique_ptr<EventWriter>> Continue(const std::string& folder,
+                                                               const std::string& name,
+                                                               int64_t size);
   ~EventWriter();
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
@@ -39,6 +44,10 @@ class EventWriter {
                             const std::vector<std::pair<std::string, double>>& scalars);
   // Every value is finite.
   absl::Status WriteHistogram(int64_t step, const std::string& tag, absl::Span<const float> values);
+  // The file's name without its folder.
+  std::string name() const { return path_.substr(path_.rfind('/') + 1); }
+  // What was written is on the disk; how many bytes that is.
+  absl::StatusOr<int64_t> Sync();
   // Says whether the file is whole on the disk. Nothing may be written after it.
   absl::Status Close();
 

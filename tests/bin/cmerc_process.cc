@@ -2,10 +2,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <sstream>
 
@@ -37,18 +41,19 @@ std::string WithoutBlasWarnings(const std::string& text) {
 
 }  // namespace
 
-Outcome RunProgram(const std::string& program, const std::vector<std::string>& args,
-                   const std::string& folder, const Surroundings& surroundings) {
+RunningProgram::RunningProgram(const std::string& program, const std::vector<std::string>& args,
+                               const std::string& folder, const Surroundings& surroundings) {
   const std::string binary = std::filesystem::absolute(program);
   const std::string capture = NewFolder();
-  const std::string out = capture + "/out", err = capture + "/err";
-  WriteFile(out, "");
-  const pid_t child = fork();
-  if (child == 0) {
+  out_ = capture + "/out";
+  err_ = capture + "/err";
+  WriteFile(out_, "");
+  child_ = fork();
+  if (child_ == 0) {
     Redirect(STDIN_FILENO, surroundings.standard_input, O_RDONLY);
     Redirect(STDOUT_FILENO,
-             surroundings.standard_output.empty() ? out : surroundings.standard_output, O_WRONLY);
-    Redirect(STDERR_FILENO, err, O_WRONLY | O_CREAT | O_TRUNC);
+             surroundings.standard_output.empty() ? out_ : surroundings.standard_output, O_WRONLY);
+    Redirect(STDERR_FILENO, err_, O_WRONLY | O_CREAT | O_TRUNC);
     setenv("BUILD_WORKING_DIRECTORY", folder.c_str(), 1);
     for (const auto& [name, value] : surroundings.environment) {
       setenv(name.c_str(), value.c_str(), 1);
@@ -61,10 +66,28 @@ Outcome RunProgram(const std::string& program, const std::vector<std::string>& a
     if (chdir(told ? capture.c_str() : folder.c_str()) == 0) execv(binary.c_str(), argv.data());
     _exit(127);
   }
+}
+
+bool RunningProgram::EndsWithin(std::chrono::microseconds patience) const {
+  const int process = static_cast<int>(syscall(SYS_pidfd_open, child_, 0));
+  EXPECT_GE(process, 0) << std::strerror(errno);
+  pollfd ended{process, POLLIN, 0};
+  const timespec most{patience.count() / 1000000, patience.count() % 1000000 * 1000};
+  const int count = ppoll(&ended, 1, &most, nullptr);
+  close(process);
+  return count == 1;
+}
+
+Outcome RunningProgram::Wait() {
   int status = 0;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(waitpid(child_, &status, 0), child_);
   const int exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return {exit_code, ReadFile(out), WithoutBlasWarnings(ReadFile(err))};
+  return {exit_code, ReadFile(out_), WithoutBlasWarnings(ReadFile(err_))};
+}
+
+Outcome RunProgram(const std::string& program, const std::vector<std::string>& args,
+                   const std::string& folder, const Surroundings& surroundings) {
+  return RunningProgram(program, args, folder, surroundings).Wait();
 }
 
 Outcome RunCmerc(const std::vector<std::string>& args, const std::string& folder,

@@ -2,6 +2,9 @@
 #ifndef CMERC_TESTS_BIN_CMERC_PROCESS_H_
 #define CMERC_TESTS_BIN_CMERC_PROCESS_H_
 
+#include <sys/types.h>
+
+#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,6 +25,23 @@ struct Surroundings {
   std::vector<std::string> unset = {};                  // variables that are taken away
   std::string standard_input = "/dev/null";             // an absolute path, or "&-": closed
   std::string standard_output = "";  // the same, or "", with which Outcome.out is what it wrote
+};
+
+// A program that runs beside the test.
+class RunningProgram {
+ public:
+  // As RunProgram() below.
+  RunningProgram(const std::string& program, const std::vector<std::string>& args,
+                 const std::string& folder, const Surroundings& surroundings = {});
+  pid_t pid() const { return child_; }
+  // Waits for its end, at most so long: whether it has ended.
+  bool EndsWithin(std::chrono::microseconds patience) const;
+  // Waits for its end.
+  Outcome Wait();
+
+ private:
+  std::string out_, err_;
+  pid_t child_;
 };
 
 // Runs //bin:cmerc, a data dependency, with `args`. It finds itself in an unrelated folder, and

@@ -20,6 +20,7 @@
 #include "calibration/evaluation.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/module_state.h"
+#include "tests/calibration/tiny_run.h"
 
 namespace cmerc {
 namespace {
@@ -29,76 +30,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::SizeIs;
-
-constexpr char kData[] = R"pb(
-  data {
-    dataset {
-      [type.googleapis.com/cmerc.SyntheticOptions] {
-        train_conversations: 6
-        valid_conversations: 3
-        test_conversations: 3
-        min_length: 2
-        mean_length: 4
-        max_length: 6
-        num_classes: 3
-        modalities { name: "text" width: 6 streams: 2 }
-        modalities { name: "audio" width: 4 }
-        modalities { name: "visual" width: 4 }
-      }
-    }
-  }
-)pb";
-
-constexpr char kModel[] = R"pb(
-  backbone {
-    [type.googleapis.com/cmerc.M3NetOptions] {
-      input_width: 8
-      graph_width: 6
-      hypergraph_layers: 1
-      high_frequency_layers: 1
-      dropout: 0.3
-    }
-  }
-  training { epochs: 4 batch_size: 2 learning_rate: 0.01 seed: 3 }
-)pb";
-
-constexpr char kTask[] = "losses { loss { [type.googleapis.com/cmerc.NllOptions] {} } }";
-
-constexpr char kRanking[] = R"pb(
-  losses {
-    weight: 0.3
-    loss {
-      [type.googleapis.com/cmerc.CalibrationRankingOptions] {}
-    }
-  }
-)pb";
-
-// A third of the conversations more in every epoch: 2, 4, 6, 6 of 6.
-constexpr char kCurriculum[] = R"pb(
-  curriculum {
-    scheduler {
-      [type.googleapis.com/cmerc.BabyStepOptions] { epoch_ratio: 0.34 }
-    }
-  }
-)pb";
-
-ExperimentConfig Config(const std::string& text, const std::string& model = kModel) {
-  ExperimentConfig config;
-  TORCH_CHECK(
-      google::protobuf::TextFormat::ParseFromString(absl::StrCat(kData, model, text), &config),
-      text);
-  return config;
-}
-
-ExperimentConfig Calibrated() { return Config(absl::StrCat(kTask, kRanking)); }
-
-PreparedData Prepare(const ExperimentConfig& config) {
-  const auto dataset = Datasets().Create(config.data().dataset());
-  TORCH_CHECK(dataset.ok(), dataset.status().ToString());
-  absl::StatusOr<PreparedData> data = PrepareData(**dataset, config.data());
-  TORCH_CHECK(data.ok(), data.status().ToString());
-  return *std::move(data);
-}
 
 // A new empty folder.
 std::string Folder(const std::string& name) {

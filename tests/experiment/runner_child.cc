@@ -23,15 +23,19 @@ void WriteSummary(const std::string& folder) {
 
 int main(int argc, char** argv) {
   std::string folder;
+  bool resumes = false;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument.rfind("--output=", 0) == 0) folder = argument.substr(9);
+    if (argument == "--resume") resumes = true;
   }
   const std::string variants = folder.substr(0, folder.rfind('/'));
   const std::string experiment = variants.substr(0, variants.rfind('/'));
   const std::string kind = variants.substr(experiment.size() + 1);
 
   if (kind == "works") WriteSummary(folder);
+  if (kind == "is_interrupted" && !resumes) return 130;
+  if (kind == "is_interrupted") WriteSummary(folder);
   if (kind == "dies") return 3;
   if (kind == "complains") {
     std::fputs("epoch 1/2\ncmerc: the disk is full\n", stderr);

@@ -89,6 +89,19 @@ TEST_F(RunnerTest, OthersGoOnWhateverBecomesOfARun) {
                           HasSubstr("works/seed-6: weighted F1 0.5000"), HasSubstr("\n[7/7] ")));
 }
 
+TEST_F(RunnerTest, AnInterruptedRunIsGoneOnWithUnlessItIsAnotherOneByNow) {
+  const std::string folder = options_.output + "/is_interrupted/seed-0";
+  EXPECT_THAT(Failures({"is_interrupted"}), ElementsAre(HasSubstr("exit status 130")));
+  WriteFile(folder + "/resume.pth", "of the first");
+  const auto another = Do({"is_interrupted"}, "2");
+  ASSERT_TRUE(another.ok()) << another.status();
+  EXPECT_THAT(*another, ElementsAre(HasSubstr("exit status 130")));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/resume.pth"));
+  const auto again = Do({"is_interrupted"}, "2");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(*again, IsEmpty());
+}
+
 TEST_F(RunnerTest, AProgramThatCannotBeStarted) {
   options_.program = "/nonexistent/cmerc";
   EXPECT_THAT(Failures({"works", "works"}),

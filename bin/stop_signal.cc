@@ -1,0 +1,43 @@
+#include "bin/stop_signal.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+namespace cmerc {
+namespace {
+
+volatile std::sig_atomic_t noted = 0;
+
+void Note(int signal) {
+  if (noted != 0) {
+    std::signal(signal, SIG_DFL);
+    raise(signal);  // delivered when this handler returns
+    return;
+  }
+  noted = signal;
+  const int error = errno;
+  constexpr char kText[] = "\nstopping after this step, to go on later; once more stops at once\n";
+  const ssize_t ignored = write(STDERR_FILENO, kText, sizeof(kText) - 1);
+  static_cast<void>(ignored);
+  errno = error;
+}
+
+}  // namespace
+
+void CatchStopSignals() {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    struct sigaction action {};
+    if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;
+    action = {};
+    action.sa_handler = Note;
+    action.sa_flags = SA_RESTART;
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+int StopSignal() { return noted; }
+
+}  // namespace cmerc
