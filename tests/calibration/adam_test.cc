@@ -56,6 +56,39 @@ TEST(AdamTest, KeepsGradientsWhenAsked) {
   EXPECT_FALSE(parameter.grad().defined());
 }
 
+TEST(AdamTest, GoesOnFromTheMomentsOfAnother) {
+  torch::manual_seed(2);
+  // The second is never stepped.
+  std::vector<Tensor> ours = {torch::randn({2, 3}).requires_grad_(),
+                              torch::randn({4}).requires_grad_()};
+  const auto options = torch::optim::AdamOptions(1e-2);
+  Adam first(ours, options);
+  for (int step = 0; step < 3; ++step) {
+    ours[0].mutable_grad() = torch::randn({2, 3});
+    first.step();
+  }
+  const std::vector<Adam::Moments> moments = first.GetMoments();
+  ASSERT_EQ(moments.size(), 2u);
+  EXPECT_EQ(moments[0].steps, 3);
+  EXPECT_EQ(moments[1].steps, 0);
+  EXPECT_FALSE(moments[1].first.defined());
+  std::vector<Tensor> theirs;
+  for (const Tensor& parameter : ours) {
+    theirs.push_back(parameter.detach().clone().requires_grad_());
+  }
+  Adam second(theirs, options);
+  second.SetMoments(moments);
+  for (int step = 0; step < 2; ++step) {
+    const Tensor gradient = torch::randn({2, 3});
+    ours[0].mutable_grad() = gradient.clone();
+    theirs[0].mutable_grad() = gradient.clone();
+    first.step();
+    second.step();
+    EXPECT_TRUE(ours[0].equal(theirs[0]));
+  }
+  EXPECT_THROW(second.SetMoments({}), c10::Error);
+}
+
 TEST(AdamTest, AWrittenParameterHasANewVersion) {
   Tensor parameter = torch::ones({2}).requires_grad_();
   Adam optimizer(std::vector<Tensor>{parameter}, torch::optim::AdamOptions(1));

@@ -86,6 +86,38 @@ TEST(EventWriterTest, WritesWhatItIsGiven) {
   for (const tensorboard::Event& event : events) EXPECT_GT(event.wall_time(), 1.6e9);
 }
 
+TEST(EventWriterTest, GoesOnWhereItWas) {
+  const std::string folder = NewFolder("continued");
+  std::string name;
+  int64_t size = 0;
+  {
+    auto writer = EventWriter::Create(folder);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE((*writer)->WriteScalars(0, {{"loss/total", 0.1}}).ok());
+    name = (*writer)->name();
+    const absl::StatusOr<int64_t> synced = (*writer)->Sync();
+    ASSERT_TRUE(synced.ok()) << synced.status();
+    size = *synced;
+    ASSERT_TRUE((*writer)->WriteScalars(1, {{"loss/lost", 0.2}}).ok());
+  }
+  auto writer = EventWriter::Continue(folder, name, size);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->WriteScalars(1, {{"loss/total", 0.3}}).ok());
+  ASSERT_TRUE((*writer)->Close().ok());
+  const std::vector<tensorboard::Event> events = ReadEvents(folder + "/" + name);
+  ASSERT_EQ(events.size(), 3u);
+  EXPECT_EQ(events[2].summary().value(0).tag(), "loss/total");
+  EXPECT_FLOAT_EQ(events[2].summary().value(0).simple_value(), 0.3f);
+
+  EXPECT_THAT(EventWriter::Continue(folder, name, 1 << 20).status().message(),
+              HasSubstr("bytes, want the 1048576 that the interrupted run wrote"));
+  EXPECT_THAT(EventWriter::Continue(folder, name + "9", size).status().message(),
+              HasSubstr("No such file"));
+  for (const char* bad : {"metrics.jsonl", "events.out.tfevents./../../x", ""}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(EventWriter::Continue(folder, bad, 0).status())) << bad;
+  }
+}
+
 TEST(EventWriterTest, AFolderThatIsNotThere) {
   const auto writer = EventWriter::Create(NewFolder("events") + "/none");
   EXPECT_EQ(writer.status().code(), absl::StatusCode::kNotFound);
