@@ -32,7 +32,7 @@ bool Exists(const std::string& path) {
 
 bool HoldsRun(const std::string& folder) {
   return Exists(folder + "/metrics.jsonl") || Exists(folder + "/uncalibrated/metrics.jsonl") ||
-         Exists(folder + "/summary.json") || IsLocked(folder);
+         Exists(folder + "/summary.json");
 }
 
 // "config/examples/quickstart.textproto" -> "quickstart".
@@ -45,7 +45,7 @@ std::string Stem(const std::string& path) {
 std::string FreshFolder(const std::string& config_path) {
   const std::string base = absl::StrCat("runs/", Stem(config_path));
   std::string folder = base;
-  for (int i = 2; HoldsRun(folder); ++i) folder = absl::StrCat(base, "-", i);
+  for (int i = 2; HoldsRun(folder) || IsLocked(folder); ++i) folder = absl::StrCat(base, "-", i);
   return folder;
 }
 
@@ -162,7 +162,7 @@ absl::Status TrainCommand(const Flags& flags) {
         CanResume(output) ? "--resume to go on with it, or --overwrite" : "or --overwrite"));
   }
   if (resume) {
-    if (flags.has("config") && HoldsRun(output)) status = CheckSameConfig(*config, output);
+    if (flags.has("config") && Exists(ConfigOf(output))) status = CheckSameConfig(*config, output);
     if (!status.ok()) return status;
     if (Exists(output + "/summary.json")) {
       std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";

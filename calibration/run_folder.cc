@@ -26,14 +26,14 @@ absl::Status Remove(const std::string& path) {
       absl::StrCat("cannot remove ", path, " of the earlier run: ", std::strerror(error)));
 }
 
-// Removes the files of a run's folders for whose names doomed(name) holds.
+// Removes the files of a run's folders for whose names doomed(folder, name) holds.
 template <typename Doomed>
 absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
   for (const std::string& folder : {output, UncalibratedFolder(output)}) {
     std::error_code none;
     std::vector<std::string> paths;
     for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-      if (doomed(entry.path().filename().string())) paths.push_back(entry.path().string());
+      if (doomed(folder, entry.path().filename().string())) paths.push_back(entry.path().string());
     }
     for (const std::string& path : paths) {
       const absl::Status removed = Remove(path);
@@ -43,7 +43,9 @@ absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
   return absl::OkStatus();
 }
 
-bool IsTemporary(const std::string& file) { return absl::EndsWith(file, kTemporaryEnding); }
+bool IsTemporary(const std::string& /*folder*/, const std::string& file) {
+  return absl::EndsWith(file, kTemporaryEnding);
+}
 
 }  // namespace
 
@@ -60,14 +62,17 @@ bool CanResume(const std::string& output) {
 }
 
 absl::Status BeginRun(const ExperimentConfig& config, const std::string& output) {
-  const absl::Status removed = RemoveFiles(output, [](const std::string& file) {
-    for (const char* written :
-         {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth", "curriculum.json",
-          "metrics.jsonl", "timing.jsonl", "resume.pth"}) {
+  const auto doomed = [&output](const std::string& folder, const std::string& file) {
+    for (const char* written : {"summary.json", "test_predictions.jsonl", "selected.pth",
+                                "last.pth", "curriculum.json", "resume.pth"}) {
       if (file == written) return true;
     }
-    return absl::StartsWith(file, kEventFileMark) || IsTemporary(file);
-  });
+    // Those of `output` are begun anew by whoever writes them.
+    const bool of_log = file == "metrics.jsonl" || file == "timing.jsonl";
+    return (of_log && folder != output) || absl::StartsWith(file, kEventFileMark) ||
+           IsTemporary(folder, file);
+  };
+  const absl::Status removed = RemoveFiles(output, doomed);
   if (!removed.ok()) return removed;
   rmdir(UncalibratedFolder(output).c_str());
   return WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(config));

@@ -70,8 +70,10 @@ absl::Status LineFile::Error() const {
 }
 
 absl::Status LineFile::Open(int64_t bytes) {
-  file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  const int begin_anew = bytes == 0 ? O_TRUNC : 0;
+  file_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | begin_anew, 0666);
   if (file_ < 0) return Error();
+  if (bytes == 0) return absl::OkStatus();
   const int64_t size = lseek(file_, 0, SEEK_END);
   if (size < bytes) {
     return absl::DataLossError(absl::StrCat(path_, ": has ", size, " bytes, want the ", bytes,

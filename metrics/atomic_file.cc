@@ -43,8 +43,9 @@ absl::Status WriteError(const std::string& path, int error) {
     default:
       remedy = "choose another path";
   }
+  // For a file that is too large it says OutOfRange, as for an argument.
   return absl::Status(
-      absl::ErrnoToStatusCode(error),
+      error == EFBIG ? absl::StatusCode::kResourceExhausted : absl::ErrnoToStatusCode(error),
       absl::StrCat("cannot write ", path, ": ", std::strerror(error), "; ", remedy));
 }
 

@@ -34,16 +34,16 @@ std::string TinyFolder() {
 }
 
 // Begins a run in `folder`/run and returns once two epochs are behind it.
-class Run {
+class UnendingRun {
  public:
-  explicit Run(const std::string& folder, const std::string& epochs = kEndless) {
+  explicit UnendingRun(const std::string& folder) {
     const std::string fifo = NewFolder() + "/out";
     EXPECT_EQ(mkfifo(fifo.c_str(), 0600), 0);
     Surroundings surroundings;
     surroundings.standard_output = fifo;
     program_.emplace(
         "bin/cmerc",
-        std::vector<std::string>{"train", "--config=tiny.textproto", "--output=run", epochs},
+        std::vector<std::string>{"train", "--config=tiny.textproto", "--output=run", kEndless},
         folder, surroundings);
     out_.open(fifo);
     std::string line;
@@ -69,7 +69,7 @@ class Run {
 TEST(InterruptTest, ASignalStopsAfterTheStepAndSaysHowToGoOn) {
   for (const int signal : {SIGINT, SIGTERM}) {
     const std::string folder = TinyFolder();
-    const Outcome stopped = Run(folder).End(signal);
+    const Outcome stopped = UnendingRun(folder).End(signal);
     EXPECT_EQ(stopped.exit_code, 128 + signal);
     EXPECT_THAT(stopped.err, StartsWith("\nstopping after this step, to go on later; once more "
                                         "stops at once\ncmerc: stopped in epoch "));
@@ -90,7 +90,7 @@ TEST(InterruptTest, ASignalStopsAfterTheStepAndSaysHowToGoOn) {
 
 TEST(InterruptTest, NobodyElseWritesIntoTheFolder) {
   const std::string folder = TinyFolder();
-  Run run(folder);
+  UnendingRun run(folder);
   for (const char* flag : {"--overwrite", "--resume"}) {
     const Outcome second =
         RunCmerc({"train", "--config=tiny.textproto", "--output=run", kEndless, flag}, folder);
@@ -120,7 +120,7 @@ TEST(InterruptTest, AFinishedRunIsLeftAsItIs) {
 // is gone on with when there is room again.
 TEST(InterruptTest, NoRoomForACheckpoint) {
   const std::string folder = TinyFolder();
-  ASSERT_EQ(Run(folder).End(SIGTERM).exit_code, 128 + SIGTERM);
+  ASSERT_EQ(UnendingRun(folder).End(SIGTERM).exit_code, 128 + SIGTERM);
   std::map<std::string, std::string> before = Files(folder);
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
