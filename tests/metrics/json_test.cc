@@ -187,7 +187,9 @@ TEST_F(WriteFileAtomicallyTest, AfterAnErrorTheOldFileIsAsItWas) {
     status = WriteFileAtomically(path, "longer than 10 bytes");
   }
   EXPECT_FALSE(status.ok());
-  EXPECT_EQ(status.message(), "cannot write " + path + ": File too large; choose another path");
+  EXPECT_EQ(status.message(),
+            "cannot write " + path +
+                ": File too large; raise the limit on the size of files (ulimit -f)");
   EXPECT_EQ(Read(path), "old");
   EXPECT_EQ(NumFiles(), 1);
 }
