@@ -54,6 +54,9 @@ no GPU: no CUDA-capable device is detected
 [  PASSED  ] 24 tests."
 expect 1 '^group_sums_test +skipped +no GPU: no CUDA-capable device is detected$'
 
+program kernels_benchmark 0 "Failed to match any benchmarks against regex: ^Gpu"
+expect 1 '^kernels_benchmark +skipped +no GPU$'
+
 status=0
 "$script" > "$TEST_TMPDIR/output" 2>&1 || status=$?
 [[ $status == 2 ]] || fail "without a folder: exit status $status"
