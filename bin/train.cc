@@ -12,6 +12,7 @@
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/session.h"
+#include "calibration/device.h"
 #include "calibration/trainer.h"
 #include "config/loader.h"
 #include "metrics/text_report.h"
@@ -74,6 +75,8 @@ absl::Status TrainCommand(const Flags& flags) {
   }
   const absl::StatusOr<ExperimentConfig> config = LoadConfig(flags.Get("config"), flags.All("set"));
   if (!config.ok()) return config.status();
+  const absl::StatusOr<torch::Device> device = FindDevice(config->training().device());
+  if (!device.ok()) return device.status();
   const std::string output =
       flags.has("output") ? flags.Get("output") : FreshFolder(flags.Get("config"));
   if (HoldsRun(output) && !flags.has("overwrite")) {
@@ -86,8 +89,9 @@ absl::Status TrainCommand(const Flags& flags) {
   };
   absl::Status status = MakeFolders(output, &created);
   if (!status.ok()) return status;
-  const absl::StatusOr<PreparedData> data = LoadData(*config);
+  absl::StatusOr<PreparedData> data = LoadData(*config);
   if (!data.ok()) return data.status();
+  data->device = *device;
 
   std::cout << "output    " << output << "\n\n" << std::flush;
   const absl::StatusOr<RunSummary> summary =

@@ -196,11 +196,12 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, int epoch, Backbone& 
     }
     total += done->total;
     for (size_t i = 0; i < sums.size(); ++i) sums[i] += done->losses[i];
-    const torch::Tensor predicted = done->input.full.log_probs.argmax(1).contiguous();
+    const torch::Tensor predicted = done->input.full.log_probs.argmax(1).cpu().contiguous();
+    const torch::Tensor truth = batch.labels.cpu().contiguous();
     predictions.insert(predictions.end(), predicted.data_ptr<int64_t>(),
                        predicted.data_ptr<int64_t>() + predicted.numel());
-    labels.insert(labels.end(), batch.labels.data_ptr<int64_t>(),
-                  batch.labels.data_ptr<int64_t>() + batch.labels.numel());
+    labels.insert(labels.end(), truth.data_ptr<int64_t>(),
+                  truth.data_ptr<int64_t>() + truth.numel());
     progress.Update(step + 1,
                     absl::StrFormat("loss %.4f", total / static_cast<double>(step + 1 - skipped)));
   }
@@ -226,6 +227,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
 
   absl::StatusOr<std::shared_ptr<Backbone>> live = MakeBackbone(config, data.info);
   if (!live.ok()) return live.status();
+  (*live)->to(data.device);
   std::shared_ptr<Backbone> snapshot;
   if (!ViewsOf(stage.losses).empty() &&
       config.calibration().view_weights() == CalibrationConfig::EPOCH_SNAPSHOT) {
@@ -233,6 +235,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     absl::StatusOr<std::shared_ptr<Backbone>> made = MakeBackbone(config, data.info);
     if (!made.ok()) return made.status();
     snapshot = *made;
+    snapshot->to(data.device);
   }
   Adam optimizer(
       (*live)->parameters(),

@@ -86,6 +86,7 @@ inline std::vector<double> ToDouble(const std::vector<float>& numbers) {
 
 inline std::vector<double> Values(const std::vector<Exact>& numbers) {
   std::vector<double> values;
+  values.reserve(numbers.size());
   for (const Exact& number : numbers) values.push_back(number.value);
   return values;
 }

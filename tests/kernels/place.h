@@ -120,7 +120,7 @@ absl::Status RunAt(Place place, void (*run)(const Arguments&), Gpu::Launch<Argum
     run(arguments);
     return absl::OkStatus();
   }
-  const absl::Status status = (FindGpu()->*launch)(arguments, CudaStream{});
+  absl::Status status = (FindGpu()->*launch)(arguments, CudaStream{});
   if (status.ok()) FindGpu()->wait();
   return status;
 }
