@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -20,7 +19,9 @@ absl::StatusOr<torch::Device> FindDevice(const std::string& name) {
   absl::string_view number = name;
   int64_t wanted = 0;
   const bool first = name == "auto" || name == "cuda";
-  const bool numbered = absl::ConsumePrefix(&number, "cuda:") && absl::SimpleAtoi(number, &wanted);
+  // SimpleAtoi() would take " +1" too.
+  const bool numbered = absl::ConsumePrefix(&number, "cuda:") &&
+                        absl::SimpleAtoi(number, &wanted) && absl::StrCat(wanted) == number;
   const std::string field = absl::StrCat("training.device: \"", name, "\"");
   if (!first && (!numbered || wanted < 0)) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -46,9 +46,10 @@ void ExpectTheStepsOfLibTorch(torch::ScalarType type, double tolerance) {
 
 TEST(AdamTest, StepsAsLibTorchDoes) { ExpectTheStepsOfLibTorch(torch::kFloat32, 1e-6); }
 
-// As on a GPU, by LibTorch's operators.
+// As on a GPU, by LibTorch's operators. The first step is a quotient of the gradient and its size,
+// whose error is larger where weight decay has all but cancelled the gradient.
 TEST(AdamTest, StepsOtherParametersAsLibTorchDoes) {
-  ExpectTheStepsOfLibTorch(torch::kFloat64, 1e-14);
+  ExpectTheStepsOfLibTorch(torch::kFloat64, 1e-12);
 }
 
 TEST(AdamTest, KeepsGradientsWhenAsked) {
