@@ -52,8 +52,8 @@ __device__ Tile FindTile(const GatedAggregation& arguments, int64_t column_tiles
 template <bool kTransposed>
 __global__ void __launch_bounds__(kThreads)
     WeightedSums(GatedAggregation arguments, ModalityRows<const float> x, ModalityRows<float> y) {
-  __shared__ alignas(16) Weights weights;
-  __shared__ alignas(16) Terms terms;
+  alignas(16) __shared__ Weights weights;
+  alignas(16) __shared__ Terms terms;
   const Tile tile = FindTile(arguments, CeilDiv(arguments.width, kTileColumns));
   if (tile.row >= tile.length) return;
   const int64_t n = tile.length;
@@ -165,13 +165,9 @@ int64_t Blocks(const GatedAggregation& arguments) {
 template <bool kTransposed>
 absl::Status LaunchSums(const GatedAggregation& arguments, const ModalityRows<const float>& x,
                         const ModalityRows<float>& y, CudaStream stream) {
-  const int64_t blocks = Blocks(arguments) * CeilDiv(arguments.width, kTileColumns);
-  if (blocks == 0) return absl::OkStatus();
-  const absl::Status status = CheckBlocks("gated aggregation", blocks);
-  if (!status.ok()) return status;
-  WeightedSums<kTransposed>
-      <<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(arguments, x, y);
-  return LaunchStatus("gated aggregation");
+  return Start("gated aggregation", WeightedSums<kTransposed>,
+               Blocks(arguments) * CeilDiv(arguments.width, kTileColumns), kThreads, stream,
+               arguments, x, y);
 }
 
 }  // namespace
@@ -185,16 +181,14 @@ int64_t GatedAggregationWorkspace(const Sequences& sequences, int64_t num_modali
 }
 
 absl::Status LaunchGatedAggregationBackward(const GatedAggregation& arguments, CudaStream stream) {
-  const absl::Status of_sums =
-      LaunchSums<true>(arguments, arguments.d_result, arguments.d_x, stream);
-  const int64_t blocks = Blocks(arguments);  // no more than those of the sums
-  if (!of_sums.ok() || blocks == 0) return of_sums;
-  const auto grid = static_cast<unsigned>(blocks);
-  ArgumentGradients<<<grid, kThreads, 0, stream>>>(arguments, arguments.workspace);
-  const absl::Status of_arguments = LaunchStatus("the gradient of gated aggregation");
+  const char* const kName = "the gradient of gated aggregation";
+  const absl::Status of_x = LaunchSums<true>(arguments, arguments.d_result, arguments.d_x, stream);
+  if (!of_x.ok()) return of_x;
+  const absl::Status of_arguments = Start(kName, ArgumentGradients, Blocks(arguments), kThreads,
+                                          stream, arguments, arguments.workspace);
   if (!of_arguments.ok()) return of_arguments;
-  AddParts<<<grid, kTileRows, 0, stream>>>(arguments, arguments.workspace);
-  return LaunchStatus("the gradient of gated aggregation");
+  return Start(kName, AddParts, Blocks(arguments), kTileRows, stream, arguments,
+               arguments.workspace);
 }
 
 }  // namespace cmerc

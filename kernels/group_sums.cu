@@ -85,8 +85,8 @@ __global__ void __launch_bounds__(kThreads)
 // d_unit of a strip: gradients [strip, N] times unit.
 __global__ void __launch_bounds__(kThreads)
     WeightedSums(GroupSums arguments, Strip strip, const float* gradients) {
-  __shared__ alignas(16) Weights weights;
-  __shared__ alignas(16) Terms terms;
+  alignas(16) __shared__ Weights weights;
+  alignas(16) __shared__ Terms terms;
   const int64_t columns = CeilDiv(arguments.width, kTileColumns);
   const int64_t row = blockIdx.x / columns * kTileRows;  // of the strip
   const int64_t column = blockIdx.x % columns * kTileColumns;
@@ -123,12 +123,9 @@ absl::Status ForEachStrip(int64_t num, const Launch& launch) {
 
 template <bool kBackward>
 absl::Status LaunchSimilarities(const GroupSums& arguments, const Strip& strip, CudaStream stream) {
-  const int64_t blocks = CeilDiv(strip.size(), kTileRows) * CeilDiv(arguments.num, kTileRows);
-  const absl::Status status = CheckBlocks("similarities", blocks);
-  if (!status.ok()) return status;
-  Similarities<kBackward><<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(
-      arguments, strip, arguments.workspace);
-  return LaunchStatus("similarities");
+  return Start("similarities", Similarities<kBackward>,
+               CeilDiv(strip.size(), kTileRows) * CeilDiv(arguments.num, kTileRows), kThreads,
+               stream, arguments, strip, arguments.workspace);
 }
 
 }  // namespace
@@ -137,9 +134,8 @@ absl::Status LaunchGroupSums(const GroupSums& arguments, CudaStream stream) {
   return ForEachStrip(arguments.num, [&](const Strip& strip) {
     const absl::Status status = LaunchSimilarities<false>(arguments, strip, stream);
     if (!status.ok()) return status;
-    const auto blocks = static_cast<unsigned>(CeilDiv(strip.size(), kThreads / kWarp));
-    SumRows<<<blocks, kThreads, 0, stream>>>(arguments, strip, arguments.workspace);
-    return LaunchStatus("the sums of groups");
+    return Start("the sums of groups", SumRows, CeilDiv(strip.size(), kThreads / kWarp), kThreads,
+                 stream, arguments, strip, arguments.workspace);
   });
 }
 
@@ -147,12 +143,9 @@ absl::Status LaunchGroupSumsBackward(const GroupSums& arguments, CudaStream stre
   return ForEachStrip(arguments.num, [&](const Strip& strip) {
     const absl::Status status = LaunchSimilarities<true>(arguments, strip, stream);
     if (!status.ok()) return status;
-    const int64_t blocks =
-        CeilDiv(strip.size(), kTileRows) * CeilDiv(arguments.width, kTileColumns);
-    if (blocks == 0) return absl::OkStatus();
-    WeightedSums<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(arguments, strip,
-                                                                         arguments.workspace);
-    return LaunchStatus("the gradient of the sums of groups");
+    return Start("the gradient of the sums of groups", WeightedSums,
+                 CeilDiv(strip.size(), kTileRows) * CeilDiv(arguments.width, kTileColumns),
+                 kThreads, stream, arguments, strip, arguments.workspace);
   });
 }
 

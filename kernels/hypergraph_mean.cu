@@ -175,23 +175,20 @@ __global__ void __launch_bounds__(kThreads)
   sum[at] = total;
 }
 
-absl::Status Check(const HypergraphMean& arguments, int64_t blocks) {
-  if (arguments.num_modalities > kHypergraphMeanModalities) {
-    return absl::InvalidArgumentError(absl::StrCat("the hypergraph has ", arguments.num_modalities,
-                                                   " modalities, and on a GPU at most ",
-                                                   kHypergraphMeanModalities, " are possible"));
-  }
-  return CheckBlocks("the hypergraph", blocks);
+absl::Status Check(const HypergraphMean& arguments) {
+  if (arguments.num_modalities <= kHypergraphMeanModalities) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the hypergraph has ", arguments.num_modalities,
+                                                 " modalities, and on a GPU at most ",
+                                                 kHypergraphMeanModalities, " are possible"));
 }
 
 }  // namespace
 
 absl::Status LaunchHypergraphMean(const HypergraphMean& arguments, CudaStream stream) {
-  const int64_t blocks = arguments.sequences.count * Chunks(arguments.width);
-  const absl::Status status = Check(arguments, blocks);
-  if (!status.ok() || blocks == 0) return status;
-  Forward<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(arguments);
-  return LaunchStatus("the hypergraph");
+  const absl::Status checked = Check(arguments);
+  if (!checked.ok()) return checked;
+  return Start("the hypergraph", Forward, arguments.sequences.count * Chunks(arguments.width),
+               kThreads, stream, arguments);
 }
 
 int64_t HypergraphMeanWorkspace(const Sequences& sequences, int64_t num_modalities, int64_t width) {
@@ -201,29 +198,28 @@ int64_t HypergraphMeanWorkspace(const Sequences& sequences, int64_t num_modaliti
 }
 
 absl::Status LaunchHypergraphMeanBackward(const HypergraphMean& arguments, CudaStream stream) {
+  const char* const kName = "the gradient of the hypergraph";
   const Sequences& sequences = arguments.sequences;
-  const int64_t chunks = Chunks(arguments.width), blocks = sequences.count * chunks;
-  const absl::Status checked = Check(arguments, blocks);
-  if (!checked.ok() || blocks == 0) return checked;
+  const int64_t chunks = Chunks(arguments.width), num_modalities = arguments.num_modalities;
   const Workspace parts = Divide(arguments);
-  Backward<<<static_cast<unsigned>(blocks), kThreads, 0, stream>>>(arguments, parts);
-  const absl::Status started = LaunchStatus("the gradient of the hypergraph");
+  const absl::Status checked = Check(arguments);
+  if (!checked.ok()) return checked;
+  const absl::Status started =
+      Start(kName, Backward, sequences.count * chunks, kThreads, stream, arguments, parts);
   if (!started.ok()) return started;
   const struct {
     const float* parts;
     int64_t count;
     int64_t size;
     float* sum;
-  } to_add[] = {
-      {parts.modality, chunks, arguments.num_modalities * sequences.count, arguments.d_modality},
-      {parts.utterance, chunks, sequences.num_rows, arguments.d_utterance},
-      {parts.node, chunks, arguments.num_modalities * sequences.num_rows, arguments.d_node},
-      {parts.bias, sequences.count, arguments.width, arguments.d_bias}};
+  } to_add[] = {{parts.modality, chunks, num_modalities * sequences.count, arguments.d_modality},
+                {parts.utterance, chunks, sequences.num_rows, arguments.d_utterance},
+                {parts.node, chunks, num_modalities * sequences.num_rows, arguments.d_node},
+                {parts.bias, sequences.count, arguments.width, arguments.d_bias}};
   for (const auto& all : to_add) {
-    AddParts<<<static_cast<unsigned>(CeilDiv(all.size, kThreads)), kThreads, 0, stream>>>(
-        all.parts, all.count, all.size, all.sum);
-    const absl::Status status = LaunchStatus("the sums of the gradient of the hypergraph");
-    if (!status.ok()) return status;
+    const absl::Status added = Start(kName, AddParts, CeilDiv(all.size, kThreads), kThreads, stream,
+                                     all.parts, all.count, all.size, all.sum);
+    if (!added.ok()) return added;
   }
   return absl::OkStatus();
 }

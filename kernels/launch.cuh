@@ -20,21 +20,28 @@ constexpr int kWarp = 32;
 
 __host__ __device__ constexpr int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// What became of the launch just before. `kernel`: for the message.
-inline absl::Status LaunchStatus(const char* kernel) {
+// Starts kernel(arguments...) on so many blocks and threads of each. Internal, with `name` in the
+// message: CUDA refuses it. No blocks: nothing happens.
+template <typename... Parameters>
+absl::Status Start(const char* name, void (*kernel)(Parameters...), int64_t blocks, int threads,
+                   CudaStream stream, const std::common_type_t<Parameters>&... arguments) {
+  if (blocks == 0) return absl::OkStatus();
+  if (blocks > std::numeric_limits<int32_t>::max()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " would need ", blocks,
+                     " blocks, and a grid has at most 2^31 - 1; use smaller batches"));
+  }
+#ifdef __CUDACC__
+  kernel<<<static_cast<unsigned>(blocks), threads, 0, stream>>>(arguments...);
+#else  // tests/kernels/emulation, which has no streams
+  static_cast<void>(stream);
+  Emulate(blocks, threads, [&] { kernel(arguments...); });
+#endif
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("CUDA refuses to start ", kernel, ": ",
+  return absl::InternalError(absl::StrCat("CUDA refuses to start ", name, ": ",
                                           cudaGetErrorString(error), " (", cudaGetErrorName(error),
                                           ")"));
-}
-
-// Whether a grid may have so many blocks in a row.
-inline absl::Status CheckBlocks(const char* kernel, int64_t blocks) {
-  if (blocks <= std::numeric_limits<int32_t>::max()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat(kernel, " would need ", blocks,
-                   " blocks, and a grid has at most 2^31 - 1; use smaller batches"));
 }
 
 // In every lane, and in the same order for all of them.

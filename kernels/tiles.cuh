@@ -101,8 +101,8 @@ __device__ void LoadNumbers(const Row& row, int64_t first, int64_t width, Number
 template <typename Left, typename Right>
 __device__ void DotProducts(const Left& left, const Right& right, int64_t width,
                             Products& products) {
-  __shared__ alignas(16) Numbers of_left;
-  __shared__ alignas(16) Numbers of_right;
+  alignas(16) __shared__ Numbers of_left;
+  alignas(16) __shared__ Numbers of_right;
   for (int64_t first = 0; first < width; first += kDepth) {
     LoadNumbers(left, first, width, of_left);
     LoadNumbers(right, first, width, of_right);
