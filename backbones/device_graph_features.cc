@@ -84,7 +84,7 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
                         const Tensor& first_row, const Tensor& first_pair, int64_t longest) {
     const Tables tables(first_row, first_pair, longest);
     GatedAggregation arguments = Arguments({nodes, receive, send, edges, scale}, tables);
-    const Tensor result = torch::zeros_like(nodes);
+    Tensor result = torch::zeros_like(nodes);
     arguments.result = WritableRowsOf(result);
     Execute(nodes, RunGatedAggregation, LaunchGatedAggregation, arguments);
     context->save_for_backward({nodes, receive, send, edges, scale, first_row, first_pair});
@@ -135,7 +135,7 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
                         const Tensor& first_row, int64_t longest) {
     const Tables tables(first_row, Tensor(), longest);
     HypergraphMean arguments = Arguments({nodes, modality, utterance, node, bias}, tables);
-    const Tensor result = torch::empty_like(nodes);
+    Tensor result = torch::empty_like(nodes);
     arguments.result = WritableRowsOf(result);
     Execute(nodes, RunHypergraphMean, LaunchHypergraphMean, arguments);
     context->save_for_backward({nodes, modality, utterance, node, bias, first_row, result});
