@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "backbones/device_graph_features.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -180,8 +181,7 @@ struct GraphFunction : torch::autograd::Function<GraphFunction> {
 Tensor GraphFeatures(const std::vector<Tensor>& nodes, const HypergraphNorms& norms,
                      const HighFrequencyGraph& graph, const GraphLayers& layers,
                      const Packing& packing) {
-  TORCH_CHECK_VALUE(nodes[0].device().is_cpu(), "M3Net's graphs need nodes on the CPU, not on ",
-                    nodes[0].device());
+  if (!nodes[0].is_cpu()) return DeviceGraphFeatures(nodes, norms, graph, layers, packing);
   variable_list all;
   const auto add = [&](const Tensor& tensor) {
     all.push_back(tensor.defined() ? tensor.contiguous() : torch::empty({0}));

@@ -17,6 +17,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "backbones/instruction_set.h"
+#include "kernels/cuda_build.h"
 
 namespace cmerc {
 namespace {
@@ -75,6 +76,7 @@ std::map<std::string, std::string> Versions() {
   return {
       {"cmerc", kVersion},
       {"libtorch", TORCH_VERSION},
+      {"cuda", CudaBuild()},
       {"blas", BlasDescription()},
       {"onednn", at::get_mkldnn_version()},
       {"openmp", absl::StrCat(LibraryOf("omp_get_max_threads"), ", ", at::get_openmp_version())},

@@ -16,6 +16,7 @@
 #include "bin/environment.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
+#include "calibration/device.h"
 #include "calibration/run_folder.h"
 #include "calibration/trainer.h"
 #include "checkpoint/folder_lock.h"
@@ -142,6 +143,8 @@ absl::Status TrainCommand(const Flags& flags) {
       flags.has("config") ? flags.Get("config") : ConfigOf(flags.Get("output"));
   const absl::StatusOr<ExperimentConfig> config = LoadConfig(config_path, flags.All("set"));
   if (!config.ok()) return config.status();
+  const absl::StatusOr<torch::Device> device = FindDevice(config->training().device());
+  if (!device.ok()) return device.status();
   const std::string output = flags.has("output") ? flags.Get("output") : FreshFolder(config_path);
   std::vector<std::string> created;
   const absl::Cleanup remove_empty_folders = [&created] {
@@ -169,8 +172,9 @@ absl::Status TrainCommand(const Flags& flags) {
       return FinishRun(output);
     }
   }
-  const absl::StatusOr<PreparedData> data = LoadData(*config);
+  absl::StatusOr<PreparedData> data = LoadData(*config);
   if (!data.ok()) return data.status();
+  data->device = *device;
 
   std::cout << "output    " << output << "\n\n" << std::flush;
   if (resume && !CanResume(output)) {

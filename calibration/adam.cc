@@ -50,6 +50,21 @@ void Update(const AdamOptions& options, int64_t step, const float* gradient, int
   });
 }
 
+// The same on a GPU and for other numbers than float32, where LibTorch's operators do it.
+void UpdateElsewhere(const AdamOptions& options, int64_t step, const Tensor& gradient,
+                     const Tensor& parameter, const Tensor& first_moment,
+                     const Tensor& second_moment) {
+  const auto [beta1, beta2] = options.betas();
+  const Tensor decayed = parameter * options.weight_decay();
+  const Tensor g = gradient.defined() ? decayed + gradient : decayed;
+  first_moment.mul_(beta1).add_(g, 1 - beta1);
+  second_moment.mul_(beta2).addcmul_(g, g, 1 - beta2);
+  const double rate = options.lr() / (1 - std::pow(beta1, static_cast<double>(step)));
+  const double correction = 1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step)));
+  parameter.addcdiv_(first_moment, second_moment.sqrt().mul_(correction).add_(options.eps()),
+                     -rate);
+}
+
 // LibTorch 1.13 finds the state of a parameter by its address as text, 2.x by the address itself.
 template <typename Key>
 Key StateKey(const Tensor& parameter) {
@@ -60,6 +75,13 @@ Key StateKey(const Tensor& parameter) {
     address << parameter.unsafeGetTensorImpl();
     return address.str();
   }
+}
+
+// A copy on the parameter's device.
+Tensor MomentLike(const Tensor& parameter, const Tensor& moment) {
+  return moment
+      .to(parameter.options(), /*non_blocking=*/false, /*copy=*/true, at::MemoryFormat::Contiguous)
+      .detach();
 }
 
 }  // namespace
@@ -87,8 +109,14 @@ Tensor Adam::step(LossClosure closure) {
       }
       auto& state = static_cast<AdamParamState&>(*found->second);
       state.step(state.step() + 1);
-      TORCH_CHECK(parameter.is_contiguous() && parameter.device().is_cpu(),
-                  "cmerc::Adam steps parameters that are contiguous and on the CPU");
+      if (!parameter.is_cpu() || parameter.scalar_type() != torch::kFloat32) {
+        UpdateElsewhere(options, state.step(), gradient, parameter, state.exp_avg(),
+                        state.exp_avg_sq());
+        if (!keep_gradients_) parameter.mutable_grad().reset();
+        continue;
+      }
+      TORCH_CHECK(parameter.is_contiguous(),
+                  "cmerc::Adam steps parameters that are contiguous on the CPU");
       Update(options, state.step(), gradient.defined() ? gradient.data_ptr<float>() : nullptr,
              parameter.numel(), parameter.data_ptr<float>(), state.exp_avg().data_ptr<float>(),
              state.exp_avg_sq().data_ptr<float>());
@@ -127,8 +155,8 @@ void Adam::SetMoments(const std::vector<Moments>& moments) {
                   "moments have the shape of their parameter, ", parameter.sizes());
       auto state = std::make_unique<AdamParamState>();
       state->step(one.steps);
-      state->exp_avg(one.first.clone(at::MemoryFormat::Contiguous));
-      state->exp_avg_sq(one.second.clone(at::MemoryFormat::Contiguous));
+      state->exp_avg(MomentLike(parameter, one.first));
+      state->exp_avg_sq(MomentLike(parameter, one.second));
       state_.emplace(StateKey<std::decay_t<decltype(state_)>::key_type>(parameter),
                      std::move(state));
     }

@@ -8,7 +8,7 @@
 
 namespace cmerc {
 
-// torch::optim::Adam for float32 parameters on the CPU, without amsgrad, in one pass over memory
+// torch::optim::Adam without amsgrad: for float32 parameters on the CPU in one pass over memory
 // instead of ten. Options and state are LibTorch's; results are up to float32 rounding.
 class Adam final : public torch::optim::Adam {
  public:

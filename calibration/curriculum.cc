@@ -19,6 +19,7 @@ absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const ExperimentConfi
   absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(
       checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info);
   if (!backbone.ok()) return backbone.status();
+  (*backbone)->to(data.device);
   const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
   if (!loaded.ok()) return loaded;
   return MeasureDifficulties(**backbone, data, config.calibration());

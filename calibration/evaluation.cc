@@ -82,7 +82,7 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
                          "): the model's weights, or the features, are of no use"));
       }
     }
-    const torch::Tensor truth = batch.labels.contiguous();
+    const torch::Tensor truth = batch.labels.cpu().contiguous();
     result.labels.insert(result.labels.end(), truth.data_ptr<int64_t>(),
                          truth.data_ptr<int64_t>() + truth.numel());
     Append(input->full.log_probs, &result.log_probs);

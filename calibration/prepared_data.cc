@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "calibration/device.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -173,7 +174,7 @@ std::string PreparedData::Ids(absl::Span<const int64_t> indices) const {
 Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
   std::vector<Conversation> chosen;
   for (const int64_t index : indices) chosen.push_back(conversations[index]);
-  return cmerc::MakeBatch(chosen, info);
+  return ToDevice(cmerc::MakeBatch(chosen, info), device);
 }
 
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,

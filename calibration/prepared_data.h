@@ -25,6 +25,7 @@ struct PreparedData {
   std::vector<int64_t> valid;
   std::vector<int64_t> test;
   std::optional<Standardization> standardization;
+  torch::Device device = torch::kCPU;  // of the batches; `conversations` are on the CPU
 
   const std::vector<int64_t>& split(Split split) const;
   // The conversations at `indices`, as one batch.

@@ -210,11 +210,12 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
     }
     done.total += stepped->total;
     for (size_t i = 0; i < done.losses.size(); ++i) done.losses[i] += stepped->losses[i];
-    const torch::Tensor predicted = stepped->input.full.log_probs.argmax(1).contiguous();
+    const torch::Tensor predicted = stepped->input.full.log_probs.argmax(1).cpu().contiguous();
+    const torch::Tensor truth = batch.labels.cpu().contiguous();
     done.predictions.insert(done.predictions.end(), predicted.data_ptr<int64_t>(),
                             predicted.data_ptr<int64_t>() + predicted.numel());
-    done.labels.insert(done.labels.end(), batch.labels.data_ptr<int64_t>(),
-                       batch.labels.data_ptr<int64_t>() + batch.labels.numel());
+    done.labels.insert(done.labels.end(), truth.data_ptr<int64_t>(),
+                       truth.data_ptr<int64_t>() + truth.numel());
     progress.Update(
         done.steps,
         absl::StrFormat("loss %.4f", done.total / static_cast<double>(done.steps - done.skipped)));
@@ -331,6 +332,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
 
   absl::StatusOr<std::shared_ptr<Backbone>> live = MakeBackbone(config, data.info);
   if (!live.ok()) return live.status();
+  (*live)->to(data.device);
   std::shared_ptr<Backbone> snapshot;
   if (!ViewsOf(stage.losses).empty() &&
       config.calibration().view_weights() == CalibrationConfig::EPOCH_SNAPSHOT) {
@@ -338,6 +340,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     absl::StatusOr<std::shared_ptr<Backbone>> made = MakeBackbone(config, data.info);
     if (!made.ok()) return made.status();
     snapshot = *made;
+    snapshot->to(data.device);
   }
   Adam optimizer(
       (*live)->parameters(),

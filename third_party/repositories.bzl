@@ -4,6 +4,7 @@ Labels are spelled Label("//..."), so that a workspace which depends on this one
 """
 
 load("//third_party:abseil.bzl", "system_abseil")
+load("//third_party/cuda:cuda.bzl", "cuda_configure")
 load("//third_party/libtorch:libtorch.bzl", "libtorch_configure")
 
 def _bazel_stub_impl(rctx):
@@ -41,3 +42,4 @@ def third_party_repositories():
         build_file = str(Label("//third_party:benchmark.BUILD")),
     )
     libtorch_configure(name = "libtorch")
+    cuda_configure(name = "cuda_toolkit")

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "backbones/device_graph_features.h"
+
 namespace cmerc {
 namespace {
 
@@ -84,6 +86,32 @@ variable_list RunGraphs(const Inputs& inputs, const Tensor& factor) {
   return WithGradients(
       GraphFeatures(inputs.nodes, inputs.norms, inputs.Graph(), inputs.layers, inputs.packing),
       factor, inputs.leaves());
+}
+
+// The kernels that do it on a GPU, here their twins. Sums are added up in another order; those of
+// gradients of norms have up to 468 * 37 terms.
+TEST(DeviceGraphFeaturesTest, AreTheSame) {
+  const Inputs inputs(kLengths);
+  const Tensor factor = RandomFactor(inputs);
+  const variable_list expected = RunGraphs(inputs, factor);
+  const variable_list got =
+      WithGradients(DeviceGraphFeatures(inputs.nodes, inputs.norms, inputs.Graph(), inputs.layers,
+                                        inputs.packing),
+                    factor, inputs.leaves());
+  ASSERT_EQ(got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double scale = expected[i].abs().max().item<double>();
+    EXPECT_LE((got[i] - expected[i]).abs().max().item<double>(), 1e-5 * scale) << i;
+  }
+}
+
+TEST(DeviceGraphFeaturesTest, WithoutLayersAreTheNodes) {
+  Inputs inputs({2, 1});
+  inputs.layers = {};
+  const auto features = [&](const auto& function) {
+    return function(inputs.nodes, inputs.norms, inputs.Graph(), inputs.layers, inputs.packing);
+  };
+  EXPECT_TRUE(torch::equal(features(DeviceGraphFeatures), features(GraphFeatures)));
 }
 
 // All high-frequency layers of one conversation in float64, densely. nodes [M, n, H], context

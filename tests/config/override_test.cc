@@ -30,7 +30,7 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
       "\n  --set='training { epohcs: 3 }':1:12: message type \"cmerc.TrainingConfig\" has no "
       "field \"epohcs\"; did you mean \"epochs\"? fields: epochs, batch_size, learning_rate, "
       "weight_decay, seed, shuffle, reseed_every_pass, threads, compare_uncalibrated, "
-      "gradient_clip_norm, on_non_finite"
+      "gradient_clip_norm, on_non_finite, device"
       "\n  --set='training {':1:10: \"{\" is never closed");
 }
 
@@ -168,6 +168,7 @@ training {
   compare_uncalibrated: false
   gradient_clip_norm: 0
   on_non_finite: STOP
+  device: "cpu"
 }
 )");
 }

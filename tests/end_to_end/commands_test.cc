@@ -89,8 +89,8 @@ TEST(PluginsTest, OneByAnyOfItsNames) {
 
 TEST(VersionTest, NamesTheLibraries) {
   const std::string versions = Output({"--version"});
-  for (const char* name : {"abseil", "blas", "cmerc", "compiler", "glibc", "kernels", "libstdc++",
-                           "libtorch", "onednn", "openmp", "protobuf", "zlib"}) {
+  for (const char* name : {"abseil", "blas", "cmerc", "compiler", "cuda", "glibc", "kernels",
+                           "libstdc++", "libtorch", "onednn", "openmp", "protobuf", "zlib"}) {
     EXPECT_THAT("\n" + versions, HasSubstr("\n" + std::string(name) + " "));
   }
   EXPECT_THAT(versions, Not(HasSubstr("unknown")));

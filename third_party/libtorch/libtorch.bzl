@@ -50,7 +50,12 @@ def _check_abi(rctx, lib):
 def _from_folder(rctx, root):
     _check_abi(rctx, root + "/lib")
     cuda = rctx.path(root + "/lib/libtorch_cuda.so").exists
-    rctx.symlink(root + "/include", "include")
+
+    # PyPI's torch 2.11.0 brings google/protobuf, of a version that it hides in itself; in
+    # front of the system's folder it would be taken for the one that is linked.
+    for entry in rctx.path(root + "/include").readdir():
+        if entry.basename != "google":
+            rctx.symlink(entry, "include/" + entry.basename)
     libs = ["-ltorch", "-ltorch_cpu", "-lc10"]
     if cuda:
         libs = ["-ltorch", "-ltorch_cuda", "-lc10_cuda", "-ltorch_cpu", "-lc10"]

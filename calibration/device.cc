@@ -1,0 +1,61 @@
+#include "calibration/device.h"
+
+#include <ATen/Context.h>
+#include <torch/cuda.h>
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+
+namespace cmerc {
+
+absl::StatusOr<torch::Device> FindDevice(const std::string& name) {
+  const auto count = static_cast<int64_t>(torch::cuda::device_count());
+  if (name == "cpu" || (name == "auto" && count == 0)) return torch::Device(torch::kCPU);
+  absl::string_view number = name;
+  int64_t wanted = 0;
+  const bool first = name == "auto" || name == "cuda";
+  // SimpleAtoi() would take " +1" too.
+  const bool numbered = absl::ConsumePrefix(&number, "cuda:") &&
+                        absl::SimpleAtoi(number, &wanted) && absl::StrCat(wanted) == number;
+  const std::string field = absl::StrCat("training.device: \"", name, "\"");
+  if (!first && (!numbered || wanted < 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        field, " is no device; must be \"cpu\", \"auto\", \"cuda\" or \"cuda:\" and a number"));
+  }
+  if (!at::globalContext().hasCUDART()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field,
+                     ": this program was built without CUDA; use \"cpu\" or \"auto\", or build "
+                     "it with --config=cuda (docs/cuda.md)"));
+  }
+  if (count == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field,
+                     ": CUDA finds no GPU on this machine; use \"cpu\" or \"auto\", or see "
+                     "whether nvidia-smi finds one"));
+  }
+  if (wanted >= count) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ": the last GPU of this machine is \"cuda:", count - 1,
+                     "\"; use \"cpu\" or \"auto\", or one that is there"));
+  }
+  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(wanted));
+}
+
+Batch ToDevice(const Batch& batch, const torch::Device& device) {
+  Batch there = batch;
+  for (Modality& modality : there.modalities) {
+    for (torch::Tensor& stream : modality.streams) stream = stream.to(device);
+  }
+  there.speakers = batch.speakers.to(device);
+  there.context = batch.context.to(device);
+  there.labels = batch.labels.to(device);
+  return there;
+}
+
+}  // namespace cmerc

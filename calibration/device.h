@@ -1,0 +1,23 @@
+// Where a model and its batches are.
+#ifndef CMERC_CALIBRATION_DEVICE_H_
+#define CMERC_CALIBRATION_DEVICE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/batch.h"
+#include "torch/types.h"
+
+namespace cmerc {
+
+// Of training.device. InvalidArgument: the name is none, this program has no CUDA, or the machine
+// no such GPU.
+absl::StatusOr<torch::Device> FindDevice(const std::string& name);
+
+// The batch with all its tensors there, but for `lengths`, which stay on the CPU. On the CPU it is
+// the same tensors.
+Batch ToDevice(const Batch& batch, const torch::Device& device);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_DEVICE_H_

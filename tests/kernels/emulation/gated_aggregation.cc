@@ -1,0 +1,2 @@
+// Compiled for this processor.
+#include "kernels/gated_aggregation.cu"

@@ -1,0 +1,100 @@
+#!/bin/bash
+# Runs what needs a GPU, on a machine that needs nothing but its driver, from binaries that were
+# built elsewhere (docs/cuda.md). Ends with a table.
+# Usage: tools/gpu_check.sh --collect FOLDER  on the machine with the CUDA Toolkit: builds, and puts
+#                                             the binaries and their libraries into FOLDER
+#        tools/gpu_check.sh FOLDER            on the one with the GPU: runs them
+# The exit status is 0 when everything ran on a GPU and nothing failed.
+set -euo pipefail
+
+readonly tests=(cuda_compile_test gated_aggregation_test group_sums_test hypergraph_mean_test)
+readonly benchmark=kernels_benchmark
+
+usage() {
+  sed -n 's/^# \{0,1\}//; 4,6p' "$0" >&2
+  exit 2
+}
+
+collect() {
+  local folder=$1 binary library script
+  script=$(realpath "$0")
+  mkdir -p "$folder"
+  folder=$(realpath "$folder")
+  cd "$(dirname "$script")/.."
+  # One file each, without the libraries of this project.
+  bazel build --dynamic_mode=off "${tests[@]/#///tests/kernels:}" "//benchmarks/kernels:$benchmark"
+  for binary in "${tests[@]/#/bazel-bin/tests/kernels/}" "bazel-bin/benchmarks/kernels/$benchmark"; do
+    install -m 755 "$binary" "$folder"
+    # Not those of the C library and the driver, which belong to the other machine.
+    ldd "$binary" | awk '$3 ~ /^\// { print $3 }' |
+      grep --extended-regexp --invert-match '/(ld-linux|lib(c|m|dl|rt|pthread|cuda))[-.]' |
+      while read -r library; do install -D "$library" "$folder/lib/${library##*/}"; done
+  done
+  install -m 755 "$script" "$folder"
+  du -sh "$folder"
+}
+
+rows=()
+failed=0
+
+# Adds a line to the table. What is not "passed" fails.
+row() {
+  rows+=("$(printf '%-34s %-8s %s' "$1" "$2" "$3")")
+  [[ $2 == passed ]] || failed=1
+}
+
+# run NAME COMMAND...: a GoogleTest binary.
+run() {
+  local name=$1 log=$logs/${1// /_}.log
+  shift
+  if ! "$@" > "$log" 2>&1; then
+    tail -n 20 "$log"
+    row "$name" FAILED "see $log"
+  elif grep --quiet '^\[  SKIPPED \].*RunsTheSameTests' "$log"; then
+    row "$name" skipped "$(grep --max-count=1 --no-filename -i 'no gpu\|without a CUDA' "$log")"
+  else
+    row "$name" passed "$(sed -n 's/^\[  PASSED  \] //p' "$log")"
+  fi
+}
+
+check() {
+  local folder=$1 test tool
+  cd "$folder" || exit 2
+  export LD_LIBRARY_PATH=$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  logs=$(mktemp -d)
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null ||
+    echo "nvidia-smi finds no GPU"
+  for test in "${tests[@]}"; do run "$test" "./$test"; done
+  if sanitizer=$(type -P compute-sanitizer || type -P /usr/local/cuda/bin/compute-sanitizer); then
+    for tool in memcheck racecheck; do
+      # The sanitizer is slow, and sizes beyond two tiles show nothing new.
+      for test in "${tests[@]:1}"; do
+        run "$test, $tool" "$sanitizer" --tool "$tool" --error-exitcode 1 "./$test" \
+          --gtest_filter='*Gpu*-*2000*'
+      done
+    done
+  else
+    row compute-sanitizer skipped "it is not on this machine"
+  fi
+  if "./$benchmark" --benchmark_filter=^Gpu > "$logs/benchmark.log" 2>&1; then
+    if grep --quiet '^Gpu' "$logs/benchmark.log"; then
+      cat "$logs/benchmark.log"
+      row "$benchmark" passed "above"
+    else
+      row "$benchmark" skipped "no GPU"
+    fi
+  else
+    tail -n 20 "$logs/benchmark.log"
+    row "$benchmark" FAILED "see $logs/benchmark.log"
+  fi
+  echo
+  printf '%s\n' "${rows[@]}"
+  exit "$failed"
+}
+
+case $#:${1:-} in
+  2:--collect) collect "$2" ;;
+  1:-*) usage ;;
+  1:*) check "$1" ;;
+  *) usage ;;
+esac
