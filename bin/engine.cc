@@ -21,6 +21,7 @@
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/exit_status.h"
+#include "calibration/allocator.h"
 #include "config/catalogue.h"
 #include "core/torch_status.h"
 
@@ -80,6 +81,7 @@ absl::Status Run(const std::vector<std::string>& args) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   // Protobuf's own words on bad input, of which the commands tell.
   google::protobuf::SetLogHandler(nullptr);
   absl::Status status;
