@@ -351,7 +351,10 @@ class M3Net final : public Backbone {
   std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
     std::vector<Prediction> predictions;
     Shared shared;
-    if (!is_training() && !torch::GradMode::is_enabled()) EncodeTogether(batches, shared);
+    if (!is_training() && !torch::GradMode::is_enabled() &&
+        options_.text_encoder() != M3NetOptions::TRANSFORMER) {
+      EncodeTogether(batches, shared);
+    }
     for (const Batch& batch : batches) {
       // In training each pass has dropout masks and batch statistics of its own.
       predictions.push_back(is_training() ? ForwardImpl(batch) : Predict(batch, shared));
@@ -383,8 +386,8 @@ class M3Net final : public Backbone {
         k);
   }
 
-  // Runs an encoder once over the versions of its modality that batches of the same utterances
-  // hold: at every time step it reads its weights.
+  // Runs a recurrent encoder once over the versions of its modality that batches of the same
+  // utterances hold: it reads its weights at every time step.
   void EncodeTogether(absl::Span<const Batch> batches, Shared& shared) {
     const ProfileScope scope("encoders");
     for (size_t k = 0; k < encoders_.size(); ++k) {

@@ -310,43 +310,47 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     const int64_t hidden_size = output.size(2);
     const Tensor output_gradient = gradients[0].contiguous().view(output.sizes());
     const Tensor gate_gradient = torch::empty_like(gates);
-    const Tensor new_gradient = cell == RecurrentCell::kGru ? torch::empty_like(output) : Tensor();
-    const Tensor previous = torch::empty_like(output);
+    Tensor new_gradient = cell == RecurrentCell::kGru ? torch::empty_like(output) : Tensor();
+    Tensor previous = torch::empty_like(output);
     CountLayer(lanes, input, gates, hidden_size, /*passes=*/2);
-    const Tensor packed =
-        torch::empty({directions, kernels.backward_weights_size(hidden_size)}, output.options());
-    at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t d = begin; d < end; ++d) {
-        kernels.pack_backward(hidden_size, weights[2 * d + 1].data_ptr<float>(),
-                              packed.data_ptr<float>() + d * packed.stride(0));
-      }
-    });
-    ForEachPart(lanes.Conversations(directions), [&](int64_t d, const ConversationRows& part) {
-      RecurrentBackward pass;
-      pass.hidden_size = hidden_size;
-      pass.reverse = d == 1;
-      pass.packed_weights = packed.data_ptr<float>() + d * packed.stride(0);
-      pass.gates = ConstDirection(gates, d);
-      pass.kept = ConstDirection(kept, d);
-      pass.output = ConstDirection(output, d);
-      pass.output_gradient = ConstDirection(output_gradient, d);
-      pass.gate_gradient = Direction(gate_gradient, d);
-      if (new_gradient.defined()) pass.new_gradient = Direction(new_gradient, d);
-      pass.previous = Direction(previous, d);
-      kernels.backward(pass, part);
-    });
+    {
+      const Tensor packed =
+          torch::empty({directions, kernels.backward_weights_size(hidden_size)}, output.options());
+      at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+        for (int64_t d = begin; d < end; ++d) {
+          kernels.pack_backward(hidden_size, weights[2 * d + 1].data_ptr<float>(),
+                                packed.data_ptr<float>() + d * packed.stride(0));
+        }
+      });
+      ForEachPart(lanes.Conversations(directions), [&](int64_t d, const ConversationRows& part) {
+        RecurrentBackward pass;
+        pass.hidden_size = hidden_size;
+        pass.reverse = d == 1;
+        pass.packed_weights = packed.data_ptr<float>() + d * packed.stride(0);
+        pass.gates = ConstDirection(gates, d);
+        pass.kept = ConstDirection(kept, d);
+        pass.output = ConstDirection(output, d);
+        pass.output_gradient = ConstDirection(output_gradient, d);
+        pass.gate_gradient = Direction(gate_gradient, d);
+        if (new_gradient.defined()) pass.new_gradient = Direction(new_gradient, d);
+        pass.previous = Direction(previous, d);
+        kernels.backward(pass, part);
+      });
+    }
 
-    variable_list result(1);
-    if (context->needs_input_grad(0)) result[0] = torch::empty_like(input);
+    // A step needs the most memory here: what is not needed any more goes first.
+    variable_list result(1 + kWeights * directions);
+    const auto gradient_of = [&](int64_t d, int64_t weight) -> Tensor& {
+      return result[1 + d * kWeights + weight];
+    };
     std::vector<MatrixProduct> of_hidden, of_inputs;
     for (int64_t d = 0; d < directions; ++d) {
       const int64_t rows = lanes.NumRows(d);
       const Tensor gate = gate_gradient.select(1, d).narrow(0, 0, rows);
       const Tensor hidden = previous.select(1, d).narrow(0, 0, rows);
-      const Tensor weight_ih = torch::empty_like(weights[2 * d]);
       const Tensor weight_hh = torch::empty_like(weights[2 * d + 1]);
       const Tensor bias_ih = gate.sum(0);
-      Tensor bias_hh = bias_ih.clone();
+      const Tensor bias_hh = bias_ih.clone();
       if (new_gradient.defined()) {
         const Tensor fresh = new_gradient.select(1, d).narrow(0, 0, rows);
         const int64_t shared = 2 * hidden_size;
@@ -357,17 +361,25 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
       } else {
         of_hidden.push_back(Product(gate.t(), hidden, weight_hh));
       }
-      const int64_t inputs = NumInputs(lanes, input, d);
-      of_inputs.push_back(
-          Product(gate.narrow(0, 0, inputs).t(), input.narrow(0, 0, inputs), weight_ih));
-      result.insert(result.end(), {weight_ih, weight_hh, bias_ih, bias_hh});
+      gradient_of(d, 1) = weight_hh;
+      gradient_of(d, 2) = bias_ih;
+      gradient_of(d, 3) = bias_hh;
     }
     Multiply(kernels, of_hidden);
+    new_gradient.reset();
+    previous.reset();
     // Now that every row has been used by itself.
     if (lanes.input_of.defined())
       AddToInputs(lanes.input_of, input.size(0), gate_gradient.flatten(1));
+    for (int64_t d = 0; d < directions; ++d) {
+      const int64_t inputs = NumInputs(lanes, input, d);
+      gradient_of(d, 0) = torch::empty_like(weights[2 * d]);
+      of_inputs.push_back(Product(gate_gradient.select(1, d).narrow(0, 0, inputs).t(),
+                                  input.narrow(0, 0, inputs), gradient_of(d, 0)));
+    }
     Multiply(kernels, of_inputs);
-    if (result[0].defined()) {
+    if (context->needs_input_grad(0)) {
+      result[0] = torch::empty_like(input);
       // Only the forward direction may leave some inputs out: it comes second.
       for (int64_t d = directions; d-- > 0;) {
         const int64_t inputs = NumInputs(lanes, input, d);
