@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -326,11 +327,19 @@ class M3Net final : public Backbone {
     }
   }
 
+  // A modality's rows before the encoder.
+  struct Rows {
+    Tensor values;  // [U, G]
+    DistinctRows distinct;
+    bool padded;
+  };
+
   // What passes over batches that hold the same tensors have in common.
   struct Shared {
     Memo<Packing> packings;
     Memo<HypergraphNorms> norms;
     Memo<HighFrequencyGraph> graphs;
+    Memo<Rows> rows;
     Memo<GraphModel::Nodes> nodes;
   };
 
@@ -342,6 +351,10 @@ class M3Net final : public Backbone {
   std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
     std::vector<Prediction> predictions;
     Shared shared;
+    if (!is_training() && !torch::GradMode::is_enabled() &&
+        options_.text_encoder() != M3NetOptions::TRANSFORMER) {
+      EncodeTogether(batches, shared);
+    }
     for (const Batch& batch : batches) {
       // In training each pass has dropout masks and batch statistics of its own.
       predictions.push_back(is_training() ? ForwardImpl(batch) : Predict(batch, shared));
@@ -349,27 +362,81 @@ class M3Net final : public Backbone {
     return predictions;
   }
 
+  // Together they say where the utterances are: the longest length is that of the speakers.
+  static std::vector<Tensor> Place(const Batch& batch) { return {batch.lengths, batch.speakers}; }
+
+  // What the rows of node type k depend on.
+  std::vector<Tensor> KeyOf(int64_t k, const Batch& batch) const {
+    std::vector<Tensor> key = Place(batch);
+    const std::vector<Tensor>& streams = batch.modalities[order_[k]].streams;
+    key.insert(key.end(), streams.begin(), streams.end());
+    return key;
+  }
+
+  static const Packing& PackingOf(const Batch& batch, Shared& shared) {
+    return shared.packings.Get(Place(batch), [&] {
+      return Packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    });
+  }
+
+  const Rows& RowsOf(int64_t k, const Batch& batch, Shared& shared) {
+    return shared.rows.Get(
+        KeyOf(k, batch),
+        [&] { return MakeRows(k, batch.modalities[order_[k]].streams, PackingOf(batch, shared)); },
+        k);
+  }
+
+  // Runs a recurrent encoder once over the versions of its modality that batches of the same
+  // utterances hold: it reads its weights at every time step.
+  void EncodeTogether(absl::Span<const Batch> batches, Shared& shared) {
+    const ProfileScope scope("encoders");
+    for (size_t k = 0; k < encoders_.size(); ++k) {
+      if (!encoders_[k].has_value()) continue;
+      std::vector<std::pair<const Rows*, const Batch*>> versions;
+      for (const Batch& batch : batches) {
+        if (!batch.lengths.is_same(batches[0].lengths) ||
+            !batch.speakers.is_same(batches[0].speakers)) {
+          continue;
+        }
+        const Rows* rows = &RowsOf(k, batch, shared);
+        if (std::none_of(versions.begin(), versions.end(),
+                         [&](const auto& version) { return version.first == rows; })) {
+          versions.emplace_back(rows, &batch);
+        }
+      }
+      // The first rows have the products of their inputs where they are needed.
+      std::stable_sort(versions.begin(), versions.end(), [](const auto& a, const auto& b) {
+        return a.first->values.size(0) > b.first->values.size(0);
+      });
+      const Packing& packing = PackingOf(batches[0], shared);
+      std::vector<RecurrentRows> parts;
+      for (const auto& [rows, batch] : versions) parts.push_back(EncoderInput(*rows, packing));
+      const std::vector<Tensor> encoded =
+          encoders_[k]->Encode(Join(parts)).split(packing.num_utterances());
+      const Tensor speakers = packing.Pack(batches[0].speakers);
+      for (size_t v = 0; v < versions.size(); ++v) {
+        shared.nodes.Get(
+            KeyOf(k, *versions[v].second),
+            [&] { return graph_->MakeNodes(k, encoded[v], speakers); }, k);
+      }
+    }
+  }
+
   Prediction Predict(const Batch& batch, Shared& shared) {
-    // Together they say where the utterances are: the longest length is that of the speakers.
-    const std::vector<Tensor> place = {batch.lengths, batch.speakers};
-    const Packing& packing = shared.packings.Get(
-        place, [&] { return Packing(batch.lengths, batch.max_length(), batch.speakers.device()); });
+    const Packing& packing = PackingOf(batch, shared);
     const auto num_modalities = static_cast<int64_t>(order_.size());
     std::vector<GraphModel::Nodes> nodes;
     for (int64_t k = 0; k < num_modalities; ++k) {
-      const std::vector<Tensor>& streams = batch.modalities[order_[k]].streams;
-      std::vector<Tensor> key = place;
-      key.insert(key.end(), streams.begin(), streams.end());
       nodes.push_back(shared.nodes.Get(
-          key,
+          KeyOf(k, batch),
           [&] {
             const ProfileScope scope("encoders");
-            return MakeNodes(k, streams, packing, packing.Pack(batch.speakers));
+            return MakeNodes(k, RowsOf(k, batch, shared), packing, packing.Pack(batch.speakers));
           },
           k));
     }
     const HypergraphNorms& norms =
-        shared.norms.Get(place, [&] { return graph_->MakeNorms(num_modalities, packing); });
+        shared.norms.Get(Place(batch), [&] { return graph_->MakeNorms(num_modalities, packing); });
     const HighFrequencyGraph& graph = shared.graphs.Get({batch.context, batch.lengths}, [&] {
       return MakeHighFrequencyGraph(batch.context, num_modalities, packing);
     });
@@ -393,9 +460,8 @@ class M3Net final : public Backbone {
     return torch::log_softmax(torch::cat(scores), 1);
   }
 
-  // Node type k before both graphs. streams [B, T, D].
-  GraphModel::Nodes MakeNodes(int64_t k, const std::vector<Tensor>& streams, const Packing& packing,
-                              const Tensor& speakers) {
+  // streams [B, T, D] of node type k, normalised and projected.
+  Rows MakeRows(int64_t k, const std::vector<Tensor>& streams, const Packing& packing) {
     // Official normalisation and encoders see padding; elsewhere it would only cost time.
     const bool padded = official_ && (k == 0 || encoders_[k].has_value());
     const bool whole = k == 0 && options_.norm() == M3NetOptions::LN2;
@@ -419,16 +485,26 @@ class M3Net final : public Backbone {
       rows = begin == 0 ? part : rows + part;
     }
     if (linears_[k]) rows = linears_[k]->forward(rows);
+    return {rows, distinct, padded};
+  }
+
+  static RecurrentRows EncoderInput(const Rows& rows, const Packing& packing) {
+    return {rows.values, packing.lengths(), rows.padded ? packing.max_length() : 0,
+            rows.distinct.input_of()};
+  }
+
+  // Node type k before both graphs.
+  GraphModel::Nodes MakeNodes(int64_t k, const Rows& rows, const Packing& packing,
+                              const Tensor& speakers) {
     if (encoders_[k].has_value()) {
-      rows = encoders_[k]->Encode(
-          {rows, packing.lengths(), padded ? packing.max_length() : 0, distinct.input_of()});
-    } else if (k == 0 || !distinct.input_of().defined()) {
-      rows = distinct.Utterances(rows);
-    } else {
-      const GraphModel::Nodes nodes = graph_->MakeNodes(k, rows, speakers);
-      return {distinct.Utterances(nodes.rows), distinct.Utterances(nodes.projected)};
+      return graph_->MakeNodes(k, encoders_[k]->Encode(EncoderInput(rows, packing)), speakers);
     }
-    return graph_->MakeNodes(k, rows, speakers);
+    const DistinctRows& distinct = rows.distinct;
+    if (k == 0 || !distinct.input_of().defined()) {
+      return graph_->MakeNodes(k, distinct.Utterances(rows.values), speakers);
+    }
+    const GraphModel::Nodes nodes = graph_->MakeNodes(k, rows.values, speakers);
+    return {distinct.Utterances(nodes.rows), distinct.Utterances(nodes.projected)};
   }
 
   // rows * part / whole

@@ -5,7 +5,9 @@
 #include <torch/nn/utils/rnn.h>
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "backbones/dropout.h"
@@ -82,16 +84,29 @@ void ForEachPart(const std::vector<ConversationRows>& of_directions, const Run& 
   // Below this, a step's product waits for weights more than it computes.
   constexpr int64_t kConversations = 8;
   const int64_t count = of_directions[0].count;
-  const int64_t most = (count + kConversations - 1) / kConversations;
-  const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / directions, 1, most);
-  at::parallel_for(0, directions * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t part = i / directions;
-      const int64_t first = count * part / parts;
-      const int64_t last = count * (part + 1) / parts;
-      const ConversationRows& all = of_directions[i % directions];
-      run(i % directions,
-          ConversationRows{all.starts + first, all.lengths + first, last - first, all.rows});
+  const int64_t most = directions * ((count + kConversations - 1) / kConversations);
+  const int64_t parts = std::clamp<int64_t>(at::get_num_threads(), 1, most);
+  int64_t num_rows = 0;
+  for (const ConversationRows& all : of_directions) {
+    num_rows = std::accumulate(all.lengths, all.lengths + count, num_rows);
+  }
+  // The rows of all directions one after the other are cut into equal parts, at conversations.
+  std::vector<std::vector<std::pair<int64_t, ConversationRows>>> of_part(parts);
+  int64_t row = 0;
+  for (int64_t d = 0; d < directions; ++d) {
+    const ConversationRows& all = of_directions[d];
+    for (int64_t j = 0, previous = -1; j < count; row += all.lengths[j++]) {
+      const int64_t part = (2 * row + all.lengths[j]) * parts / (2 * num_rows);
+      if (part != previous) {
+        of_part[part].push_back({d, {all.starts + j, all.lengths + j, 0, all.rows}});
+      }
+      ++of_part[part].back().second.count;
+      previous = part;
+    }
+  }
+  at::parallel_for(0, parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      for (const auto& [d, conversations] : of_part[part]) run(d, conversations);
     }
   });
 }
@@ -295,43 +310,47 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     const int64_t hidden_size = output.size(2);
     const Tensor output_gradient = gradients[0].contiguous().view(output.sizes());
     const Tensor gate_gradient = torch::empty_like(gates);
-    const Tensor new_gradient = cell == RecurrentCell::kGru ? torch::empty_like(output) : Tensor();
-    const Tensor previous = torch::empty_like(output);
+    Tensor new_gradient = cell == RecurrentCell::kGru ? torch::empty_like(output) : Tensor();
+    Tensor previous = torch::empty_like(output);
     CountLayer(lanes, input, gates, hidden_size, /*passes=*/2);
-    const Tensor packed =
-        torch::empty({directions, kernels.backward_weights_size(hidden_size)}, output.options());
-    at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t d = begin; d < end; ++d) {
-        kernels.pack_backward(hidden_size, weights[2 * d + 1].data_ptr<float>(),
-                              packed.data_ptr<float>() + d * packed.stride(0));
-      }
-    });
-    ForEachPart(lanes.Conversations(directions), [&](int64_t d, const ConversationRows& part) {
-      RecurrentBackward pass;
-      pass.hidden_size = hidden_size;
-      pass.reverse = d == 1;
-      pass.packed_weights = packed.data_ptr<float>() + d * packed.stride(0);
-      pass.gates = ConstDirection(gates, d);
-      pass.kept = ConstDirection(kept, d);
-      pass.output = ConstDirection(output, d);
-      pass.output_gradient = ConstDirection(output_gradient, d);
-      pass.gate_gradient = Direction(gate_gradient, d);
-      if (new_gradient.defined()) pass.new_gradient = Direction(new_gradient, d);
-      pass.previous = Direction(previous, d);
-      kernels.backward(pass, part);
-    });
+    {
+      const Tensor packed =
+          torch::empty({directions, kernels.backward_weights_size(hidden_size)}, output.options());
+      at::parallel_for(0, directions, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+        for (int64_t d = begin; d < end; ++d) {
+          kernels.pack_backward(hidden_size, weights[2 * d + 1].data_ptr<float>(),
+                                packed.data_ptr<float>() + d * packed.stride(0));
+        }
+      });
+      ForEachPart(lanes.Conversations(directions), [&](int64_t d, const ConversationRows& part) {
+        RecurrentBackward pass;
+        pass.hidden_size = hidden_size;
+        pass.reverse = d == 1;
+        pass.packed_weights = packed.data_ptr<float>() + d * packed.stride(0);
+        pass.gates = ConstDirection(gates, d);
+        pass.kept = ConstDirection(kept, d);
+        pass.output = ConstDirection(output, d);
+        pass.output_gradient = ConstDirection(output_gradient, d);
+        pass.gate_gradient = Direction(gate_gradient, d);
+        if (new_gradient.defined()) pass.new_gradient = Direction(new_gradient, d);
+        pass.previous = Direction(previous, d);
+        kernels.backward(pass, part);
+      });
+    }
 
-    variable_list result(1);
-    if (context->needs_input_grad(0)) result[0] = torch::empty_like(input);
+    // A step needs the most memory here: what is not needed any more goes first.
+    variable_list result(1 + kWeights * directions);
+    const auto gradient_of = [&](int64_t d, int64_t weight) -> Tensor& {
+      return result[1 + d * kWeights + weight];
+    };
     std::vector<MatrixProduct> of_hidden, of_inputs;
     for (int64_t d = 0; d < directions; ++d) {
       const int64_t rows = lanes.NumRows(d);
       const Tensor gate = gate_gradient.select(1, d).narrow(0, 0, rows);
       const Tensor hidden = previous.select(1, d).narrow(0, 0, rows);
-      const Tensor weight_ih = torch::empty_like(weights[2 * d]);
       const Tensor weight_hh = torch::empty_like(weights[2 * d + 1]);
       const Tensor bias_ih = gate.sum(0);
-      Tensor bias_hh = bias_ih.clone();
+      const Tensor bias_hh = bias_ih.clone();
       if (new_gradient.defined()) {
         const Tensor fresh = new_gradient.select(1, d).narrow(0, 0, rows);
         const int64_t shared = 2 * hidden_size;
@@ -342,17 +361,25 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
       } else {
         of_hidden.push_back(Product(gate.t(), hidden, weight_hh));
       }
-      const int64_t inputs = NumInputs(lanes, input, d);
-      of_inputs.push_back(
-          Product(gate.narrow(0, 0, inputs).t(), input.narrow(0, 0, inputs), weight_ih));
-      result.insert(result.end(), {weight_ih, weight_hh, bias_ih, bias_hh});
+      gradient_of(d, 1) = weight_hh;
+      gradient_of(d, 2) = bias_ih;
+      gradient_of(d, 3) = bias_hh;
     }
     Multiply(kernels, of_hidden);
+    new_gradient.reset();
+    previous.reset();
     // Now that every row has been used by itself.
     if (lanes.input_of.defined())
       AddToInputs(lanes.input_of, input.size(0), gate_gradient.flatten(1));
+    for (int64_t d = 0; d < directions; ++d) {
+      const int64_t inputs = NumInputs(lanes, input, d);
+      gradient_of(d, 0) = torch::empty_like(weights[2 * d]);
+      of_inputs.push_back(Product(gate_gradient.select(1, d).narrow(0, 0, inputs).t(),
+                                  input.narrow(0, 0, inputs), gradient_of(d, 0)));
+    }
     Multiply(kernels, of_inputs);
-    if (result[0].defined()) {
+    if (context->needs_input_grad(0)) {
+      result[0] = torch::empty_like(input);
       // Only the forward direction may leave some inputs out: it comes second.
       for (int64_t d = directions; d-- > 0;) {
         const int64_t inputs = NumInputs(lanes, input, d);
@@ -455,6 +482,35 @@ Tensor Run(Module& module, RecurrentCell cell, const RecurrentRows& rows) {
 }
 
 }  // namespace
+
+RecurrentRows Join(const std::vector<RecurrentRows>& parts) {
+  std::vector<Tensor> inputs, lengths, of_utterances, of_padding;
+  int64_t num_inputs = 0;
+  for (const RecurrentRows& part : parts) {
+    inputs.push_back(part.inputs);
+    lengths.push_back(part.lengths);
+    const Tensor input_of =
+        (part.input_of.defined() ? part.input_of : torch::arange(part.inputs.size(0))) + num_inputs;
+    const auto num_utterances = part.lengths.sum().item<int64_t>();
+    of_utterances.push_back(input_of.narrow(0, 0, num_utterances));
+    of_padding.push_back(input_of.narrow(0, num_utterances, input_of.size(0) - num_utterances));
+    num_inputs += part.inputs.size(0);
+  }
+  const Tensor input_of = torch::cat({torch::cat(of_utterances), torch::cat(of_padding)});
+  // Inputs in the order in which rows read them, so that none comes after its row.
+  std::vector<int64_t> order, number(num_inputs, -1);
+  auto* const read = input_of.data_ptr<int64_t>();
+  for (int64_t r = 0; r < input_of.size(0); ++r) {
+    if (number[read[r]] < 0) {
+      number[read[r]] = static_cast<int64_t>(order.size());
+      order.push_back(read[r]);
+    }
+    read[r] = number[read[r]];
+  }
+  const Tensor all = torch::cat(inputs);
+  return {all.index_select(0, torch::tensor(order).to(all.device())), torch::cat(lengths),
+          parts[0].padded_length, input_of};
+}
 
 Tensor RunRecurrent(torch::nn::GRU& gru, const RecurrentRows& rows) {
   return Run(gru, RecurrentCell::kGru, rows);

@@ -9,6 +9,8 @@
 
 #include <torch/nn/modules/rnn.h>
 
+#include <vector>
+
 namespace cmerc {
 
 // What a network runs over: R rows, those of N utterances and then those of padding, of which a
@@ -28,6 +30,10 @@ struct RecurrentRows {
   // each row has its own.
   torch::Tensor input_of = {};
 };
+
+// The conversations of all parts, one part after the other, for one run. Parts have the same
+// padded_length.
+RecurrentRows Join(const std::vector<RecurrentRows>& parts);
 
 // Returns the hidden states of the last layer for all utterances, [N, D * H], forward direction
 // first (D directions). Initial states are zero. Throws c10::Error for other shapes.

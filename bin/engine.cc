@@ -22,6 +22,7 @@
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/exit_status.h"
+#include "calibration/allocator.h"
 #include "config/catalogue.h"
 #include "core/torch_status.h"
 
@@ -81,6 +82,7 @@ absl::Status Run(const std::vector<std::string>& args) {
 }
 
 int Main(int argc, char** argv) {
+  KeepFreedMemory();
   // A file that grows beyond the limit of the shell is an error of write(), not the end.
   std::signal(SIGXFSZ, SIG_IGN);
   // Protobuf's own words on bad input, of which the commands tell.

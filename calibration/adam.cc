@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "calibration/avx2.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -21,33 +22,58 @@ using torch::optim::AdamParamState;
 
 constexpr int64_t kNumbersPerThread = 1 << 15;
 
-// Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient).
+// What a step has for all numbers of a parameter.
+struct Factors {
+  float decay, keep1, add1, keep2, add2, rate, correction, epsilon;
+};
+
 // `gradient` may be null, for 0.
-void Update(const AdamOptions& options, int64_t step, const float* gradient, int64_t size,
-            float* parameter, float* first_moment, float* second_moment) {
+struct Numbers {
+  const float* gradient;
+  float* parameter;
+  float* first_moment;
+  float* second_moment;
+};
+
+[[gnu::always_inline]] inline void UpdateNumbers(const Factors f, const Numbers numbers,
+                                                 int64_t begin, int64_t end) {
+  const auto [gradient, parameter, first_moment, second_moment] = numbers;
+  for (int64_t i = begin; i < end; ++i) {
+    const float g = (gradient != nullptr ? gradient[i] : 0) + f.decay * parameter[i];
+    const float m = f.keep1 * first_moment[i] + f.add1 * g;
+    const float v = f.keep2 * second_moment[i] + f.add2 * g * g;
+    first_moment[i] = m;
+    second_moment[i] = v;
+    parameter[i] -= f.rate * m / (std::sqrt(v) * f.correction + f.epsilon);
+  }
+}
+
+void UpdateBaseline(const Factors& factors, const Numbers& numbers, int64_t begin, int64_t end) {
+  UpdateNumbers(factors, numbers, begin, end);
+}
+
+CMERC_AVX2 void UpdateAvx2(const Factors& factors, const Numbers& numbers, int64_t begin,
+                           int64_t end) {
+  UpdateNumbers(factors, numbers, begin, end);
+}
+
+// Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient).
+void Update(const AdamOptions& options, int64_t step, const Numbers& numbers, int64_t size) {
   // Reads four numbers and writes three.
   CountWork(12.0 * static_cast<double>(size), 7.0 * sizeof(float) * static_cast<double>(size));
   const auto [beta1, beta2] = options.betas();
-  const auto decay = static_cast<float>(options.weight_decay());
-  const auto keep1 = static_cast<float>(beta1);
-  const auto add1 = static_cast<float>(1 - beta1);
-  const auto keep2 = static_cast<float>(beta2);
-  const auto add2 = static_cast<float>(1 - beta2);
-  const auto epsilon = static_cast<float>(options.eps());
-  const auto rate =
-      static_cast<float>(options.lr() / (1 - std::pow(beta1, static_cast<double>(step))));
-  const auto correction =
-      static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step))));
-  at::parallel_for(0, size, kNumbersPerThread, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const float g = (gradient != nullptr ? gradient[i] : 0) + decay * parameter[i];
-      const float m = keep1 * first_moment[i] + add1 * g;
-      const float v = keep2 * second_moment[i] + add2 * g * g;
-      first_moment[i] = m;
-      second_moment[i] = v;
-      parameter[i] -= rate * m / (std::sqrt(v) * correction + epsilon);
-    }
-  });
+  const Factors factors{
+      static_cast<float>(options.weight_decay()),
+      static_cast<float>(beta1),
+      static_cast<float>(1 - beta1),
+      static_cast<float>(beta2),
+      static_cast<float>(1 - beta2),
+      static_cast<float>(options.lr() / (1 - std::pow(beta1, static_cast<double>(step)))),
+      static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step)))),
+      static_cast<float>(options.eps())};
+  const auto update = HasAvx2() ? UpdateAvx2 : UpdateBaseline;
+  at::parallel_for(0, size, kNumbersPerThread,
+                   [&](int64_t begin, int64_t end) { update(factors, numbers, begin, end); });
 }
 
 // The same on a GPU and for other numbers than float32, where LibTorch's operators do it.
@@ -117,9 +143,11 @@ Tensor Adam::step(LossClosure closure) {
       }
       TORCH_CHECK(parameter.is_contiguous(),
                   "cmerc::Adam steps parameters that are contiguous on the CPU");
-      Update(options, state.step(), gradient.defined() ? gradient.data_ptr<float>() : nullptr,
-             parameter.numel(), parameter.data_ptr<float>(), state.exp_avg().data_ptr<float>(),
-             state.exp_avg_sq().data_ptr<float>());
+      Update(
+          options, state.step(),
+          {gradient.defined() ? gradient.data_ptr<float>() : nullptr, parameter.data_ptr<float>(),
+           state.exp_avg().data_ptr<float>(), state.exp_avg_sq().data_ptr<float>()},
+          parameter.numel());
       parameter.unsafeGetTensorImpl()->bump_version();  // it was written to
       if (!keep_gradients_) parameter.mutable_grad().reset();
     }

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 
+#include "calibration/avx2.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -24,7 +25,7 @@ struct Chunk {
   double sum = 0;
 };
 
-double SumOfSquares(const float* numbers, int64_t size) {
+[[gnu::always_inline]] inline double SumOfSquares(const float* numbers, int64_t size) {
   std::array<double, kLanes> lanes{};
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) {
@@ -37,6 +38,14 @@ double SumOfSquares(const float* numbers, int64_t size) {
   for (; i < size; ++i) sum += static_cast<double>(numbers[i]) * numbers[i];
   for (const double lane : lanes) sum += lane;
   return sum;
+}
+
+double SumOfSquaresBaseline(const float* numbers, int64_t size) {
+  return SumOfSquares(numbers, size);
+}
+
+CMERC_AVX2 double SumOfSquaresAvx2(const float* numbers, int64_t size) {
+  return SumOfSquares(numbers, size);
 }
 
 }  // namespace
@@ -63,10 +72,11 @@ double NormOf(const std::vector<Tensor>& tensors) {
     total += tensor.numel();
   }
   CountWork(2.0 * static_cast<double>(total), sizeof(float) * static_cast<double>(total));
+  const auto sum_of_squares = HasAvx2() ? SumOfSquaresAvx2 : SumOfSquaresBaseline;
   at::parallel_for(0, static_cast<int64_t>(chunks.size()), kChunksPerThread,
                    [&](int64_t begin, int64_t end) {
                      for (int64_t c = begin; c < end; ++c) {
-                       chunks[c].sum = SumOfSquares(chunks[c].numbers, chunks[c].size);
+                       chunks[c].sum = sum_of_squares(chunks[c].numbers, chunks[c].size);
                      }
                    });
   for (const Chunk& chunk : chunks) sum += chunk.sum;

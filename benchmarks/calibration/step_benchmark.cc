@@ -23,6 +23,7 @@
 #include "benchmarks/memory.h"
 #include "benchmarks/official_batches.h"
 #include "calibration/adam.h"
+#include "calibration/allocator.h"
 #include "calibration/train_step.h"
 #include "profile/profiler.h"
 
@@ -149,6 +150,7 @@ void Step(benchmark::State& state, const Recipe& recipe) {
 }  // namespace cmerc
 
 int main(int argc, char** argv) {
+  cmerc::KeepFreedMemory();  // as the program does
   const char* memory_of = std::getenv(cmerc::kMemoryOf);
   for (const cmerc::Recipe& recipe : cmerc::kRecipes) {
     if (memory_of != nullptr && memory_of == std::string(recipe.name)) {

@@ -276,13 +276,16 @@ TEST(M3NetTest, ForwardAllIsForwardOfEachBitwise) {
         batches.push_back(RandomBatch({2, 5}));
         std::vector<Tensor>& streams = batches.back().modalities[0].streams;
         streams[2] = streams[1];
-        const auto all = model->ForwardAll(batches);
-        ASSERT_TRUE(all.ok()) << all.status();
-        ASSERT_EQ(all->size(), batches.size());
-        for (size_t i = 0; i < batches.size(); ++i) {
-          const Prediction one = Predict(*model, batches[i]);
-          EXPECT_TRUE(torch::equal((*all)[i].log_probs, one.log_probs)) << i;
-          EXPECT_TRUE(torch::equal((*all)[i].features, one.features)) << i;
+        for (const bool gradient : {true, false}) {
+          const torch::AutoGradMode mode(gradient);
+          const auto all = model->ForwardAll(batches);
+          ASSERT_TRUE(all.ok()) << all.status();
+          ASSERT_EQ(all->size(), batches.size());
+          for (size_t i = 0; i < batches.size(); ++i) {
+            const Prediction one = Predict(*model, batches[i]);
+            EXPECT_TRUE(torch::equal((*all)[i].log_probs, one.log_probs)) << gradient << i;
+            EXPECT_TRUE(torch::equal((*all)[i].features, one.features)) << gradient << i;
+          }
         }
       }
     }

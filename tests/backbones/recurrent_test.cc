@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <torch/nn/utils/rnn.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -228,6 +229,47 @@ TEST(RecurrentTest, ConversationsOfOneRowAreReadOnce) {
   EXPECT_TRUE(torch::equal(RunRecurrent(gru, {inputs, lengths, 0, input_of}), want));
 }
 
+// Conversations with rows of their own and conversations of one row, with the same padding.
+template <typename Module, typename Options>
+void ExpectJoinedLikeApart(const Options& options, int64_t padded_length) {
+  torch::manual_seed(4);
+  Module module(options);
+  const torch::NoGradGuard no_grad;
+  const Tensor lengths = torch::tensor(kLengths);
+  const int64_t num_utterances = Sum(kLengths);
+  const Tensor conversations = torch::arange(lengths.size(0));
+  Tensor constant = conversations.repeat_interleave(lengths);
+  Tensor ordinary = torch::arange(num_utterances);
+  if (padded_length > 0) {
+    const Tensor padding = padded_length - lengths;
+    constant = torch::cat({constant, conversations.repeat_interleave(padding)});
+    ordinary = torch::cat({ordinary, torch::full({padding.sum().item<int64_t>()}, num_utterances)});
+  }
+  const auto inputs = [&](int64_t count) { return torch::randn({count, options.input_size()}); };
+  std::vector<RecurrentRows> parts = {
+      {inputs(ordinary.max().item<int64_t>() + 1), lengths, padded_length, ordinary},
+      {inputs(lengths.size(0)), lengths, padded_length, constant},
+      {inputs(ordinary.size(0)), lengths, padded_length}};
+  for (int order = 0; order < 2; ++order) {
+    std::vector<Tensor> want;
+    for (const RecurrentRows& part : parts) want.push_back(RunRecurrent(module, part));
+    EXPECT_TRUE(torch::equal(RunRecurrent(module, Join(parts)), torch::cat(want))) << order;
+    std::reverse(parts.begin(), parts.end());
+  }
+}
+
+TEST(RecurrentTest, JoinedRowsGiveTheSameBitsAsApart) {
+  for (const int64_t padded_length : {0, 9}) {
+    for (const bool bidirectional : {false, true}) {
+      SCOPED_TRACE(testing::Message() << padded_length << bidirectional);
+      ExpectJoinedLikeApart<GRU>(
+          torch::nn::GRUOptions(6, 9).num_layers(2).bidirectional(bidirectional), padded_length);
+      ExpectJoinedLikeApart<LSTM>(
+          torch::nn::LSTMOptions(6, 9).num_layers(2).bidirectional(bidirectional), padded_length);
+    }
+  }
+}
+
 template <typename Module, typename Options>
 void ExpectLibTorchsDropout(const Options& options, const std::vector<int64_t>& lengths) {
   Module module(options);
@@ -296,15 +338,23 @@ TEST(RecurrentTest, TheSameBitsForAnyNumberOfThreads) {
   const Tensor lengths = torch::tensor(kLengths).repeat(5);
   const Tensor factor = torch::randn({rows.size(0), 140});
   const int before = torch::get_num_threads();
-  std::vector<variable_list> results;
-  for (const int threads : {1, 2, 7}) {
-    torch::set_num_threads(threads);
-    results.push_back(Gradients(gru, rows, RunRecurrent(gru, rows, lengths), factor));
-  }
-  torch::set_num_threads(before);
-  for (size_t i = 0; i < results[0].size(); ++i) {
-    EXPECT_TRUE(torch::equal(results[1][i], results[0][i])) << i;
-    EXPECT_TRUE(torch::equal(results[2][i], results[0][i])) << i;
+  // With padding the last layer's directions have rows of different numbers.
+  for (const int64_t padded_length : {0, 11}) {
+    std::vector<variable_list> results;
+    for (const int threads : {1, 2, 3, 7}) {
+      torch::set_num_threads(threads);
+      const Tensor input_of =
+          torch::arange(padded_length == 0 ? rows.size(0) : padded_length * lengths.size(0))
+              .clamp_max(rows.size(0) - 1);
+      results.push_back(Gradients(
+          gru, rows, RunRecurrent(gru, {rows, lengths, padded_length, input_of}), factor));
+    }
+    torch::set_num_threads(before);
+    for (size_t r = 1; r < results.size(); ++r) {
+      for (size_t i = 0; i < results[0].size(); ++i) {
+        EXPECT_TRUE(torch::equal(results[r][i], results[0][i])) << padded_length << r << i;
+      }
+    }
   }
 }
 
