@@ -2,8 +2,10 @@
 # Runs what needs a GPU, on a machine that needs nothing but its driver, from binaries that were
 # built elsewhere (docs/cuda.md). Ends with a table.
 # Usage: tools/gpu_check.sh --collect FOLDER  on the machine with the CUDA Toolkit: builds, and puts
-#                                             the binaries and their libraries into FOLDER
-#        tools/gpu_check.sh FOLDER            on the one with the GPU: runs them
+#                                             the binaries and their libraries into FOLDER;
+#                                             `cmerc` too where LIBTORCH names one for CUDA
+#        tools/gpu_check.sh FOLDER            on the one with the GPU: runs them; LIBTORCH is
+#                                             that machine's, for `cmerc`
 # The exit status is 0 when everything ran on a GPU and nothing failed.
 set -euo pipefail
 
@@ -11,12 +13,25 @@ readonly tests=(cuda_compile_test gated_aggregation_test group_sums_test hypergr
 readonly benchmark=kernels_benchmark
 
 usage() {
-  sed -n 's/^# \{0,1\}//; 4,6p' "$0" >&2
+  sed -n 's/^# \{0,1\}//; 4,8p' "$0" >&2
   exit 2
 }
 
+# The C library, LibTorch with what it brings, and the driver belong to the other machine.
+readonly theirs='/(ld-linux|lib(c|m|dl|rt|pthread|cuda))[-.]|/lib(torch|c10|caffe2|gomp|nccl|nv)'
+readonly of_torch='/libcu(blas|dnn|fft|file|pti|rand|solver|sparse)'
+
+# copy BINARY FOLDER: with the other libraries it needs.
+copy() {
+  local library
+  install -m 755 "$1" "$2"
+  ldd "$1" | awk '$3 ~ /^\// { print $3 }' |
+    grep --extended-regexp --invert-match "$theirs|$of_torch" |
+    while read -r library; do install -D "$library" "$2/lib/${library##*/}"; done
+}
+
 collect() {
-  local folder=$1 binary library script
+  local folder=$1 binary script
   script=$(realpath "$0")
   mkdir -p "$folder"
   folder=$(realpath "$folder")
@@ -24,12 +39,14 @@ collect() {
   # One file each, without the libraries of this project.
   bazel build --dynamic_mode=off "${tests[@]/#///tests/kernels:}" "//benchmarks/kernels:$benchmark"
   for binary in "${tests[@]/#/bazel-bin/tests/kernels/}" "bazel-bin/benchmarks/kernels/$benchmark"; do
-    install -m 755 "$binary" "$folder"
-    # Not those of the C library and the driver, which belong to the other machine.
-    ldd "$binary" | awk '$3 ~ /^\// { print $3 }' |
-      grep --extended-regexp --invert-match '/(ld-linux|lib(c|m|dl|rt|pthread|cuda))[-.]' |
-      while read -r library; do install -D "$library" "$folder/lib/${library##*/}"; done
+    copy "$binary" "$folder"
   done
+  if [[ -n ${LIBTORCH:-} ]]; then
+    bazel build --config=cuda //bin:cmerc
+    copy bazel-bin/bin/cmerc "$folder"
+    copy bazel-bin/bin/cmerc_engine "$folder"
+    cp config/examples/quickstart.textproto "$folder"
+  fi
   install -m 755 "$script" "$folder"
   du -sh "$folder"
 }
@@ -57,6 +74,23 @@ run() {
   fi
 }
 
+# The quickstart on both, for their seconds and scores.
+train() {
+  local device log
+  for device in cpu cuda; do
+    log=$logs/train_$device.log
+    SECONDS=0
+    if LD_LIBRARY_PATH=$LD_LIBRARY_PATH:${LIBTORCH:-}/lib ./cmerc train --config=quickstart.textproto \
+      --output="$logs/train_$device" --set="training { device: '$device' }" > "$log" 2>&1; then
+      cat "$log"
+      row "cmerc train, $device" passed "$SECONDS s, above"
+    else
+      tail -n 5 "$log"
+      row "cmerc train, $device" FAILED "see $log"
+    fi
+  done
+}
+
 check() {
   local folder=$1 test tool
   cd "$folder" || exit 2
@@ -76,6 +110,7 @@ check() {
   else
     row compute-sanitizer skipped "it is not on this machine"
   fi
+  [[ ! -x cmerc ]] || train
   if "./$benchmark" --benchmark_filter=^Gpu > "$logs/benchmark.log" 2>&1; then
     if grep --quiet '^Gpu' "$logs/benchmark.log"; then
       cat "$logs/benchmark.log"

@@ -57,6 +57,13 @@ expect 1 '^group_sums_test +skipped +no GPU: no CUDA-capable device is detected$
 program kernels_benchmark 0 "Failed to match any benchmarks against regex: ^Gpu"
 expect 1 '^kernels_benchmark +skipped +no GPU$'
 
+program kernels_benchmark 0 "GpuGroupSums 1 us"
+program group_sums_test 0 "[  PASSED  ] 33 tests."
+program cmerc 0 "Test split, epoch 3"
+expect 0 '^Test split, epoch 3$' '^cmerc train, cpu +passed +[0-9]+ s, above$' '^cmerc train, cuda +passed'
+program cmerc 2 "cmerc: training.device: no GPU"
+expect 1 '^cmerc: training.device: no GPU$' '^cmerc train, cuda +FAILED'
+
 status=0
 "$script" > "$TEST_TMPDIR/output" 2>&1 || status=$?
 [[ $status == 2 ]] || fail "without a folder: exit status $status"
