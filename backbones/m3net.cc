@@ -351,7 +351,7 @@ class M3Net final : public Backbone {
   std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
     std::vector<Prediction> predictions;
     Shared shared;
-    if (!is_training() && !torch::GradMode::is_enabled() &&
+    if (batches.size() > 1 && !is_training() && !torch::GradMode::is_enabled() &&
         options_.text_encoder() != M3NetOptions::TRANSFORMER) {
       EncodeTogether(batches, shared);
     }

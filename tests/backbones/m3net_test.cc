@@ -292,6 +292,15 @@ TEST(M3NetTest, ForwardAllIsForwardOfEachBitwise) {
   }
 }
 
+TEST(M3NetTest, ForwardAllOfNothing) {
+  const auto model = Model(Options());
+  model->eval();
+  const torch::NoGradGuard no_grad;
+  const auto all = model->ForwardAll({});
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_TRUE(all->empty());
+}
+
 TEST(M3NetTest, ForwardAllHasTheGradientOfEachPass) {
   const auto model = Model(Options());
   model->eval();
