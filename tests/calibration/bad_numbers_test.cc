@@ -275,7 +275,9 @@ TEST(SkipTest, TensorBoardCountsThemAndHasNoGradientOfASkippedStep) {
   PreparedData data = Data();
   MakeHuge(data, 5);  // the last step of every epoch
   const std::string folder = Folder("events");
-  const auto summary = Train(Skipping(), data, folder, {}, {false, /*tensorboard=*/true});
+  TrainOptions options;
+  options.tensorboard = true;
+  const auto summary = Train(Skipping(), data, folder, {}, options);
   ASSERT_TRUE(summary.ok()) << summary.status();
   std::string events;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
