@@ -1,5 +1,5 @@
 // A run that is killed at random moments, and gone on with each time, ends with the bytes of one
-// that was not. CMERC_KILL_ROUNDS (8) is about how many times it is killed.
+// that was not. CMERC_KILL_ROUNDS (8) makes the run longer: it is killed about half as many times.
 #include <gtest/gtest.h>
 
 #include <chrono>
