@@ -15,9 +15,8 @@
 #include "absl/strings/str_join.h"
 #include "bin/environment.h"
 #include "calibration/predictor.h"
-#include "calibration/trainer.h"
+#include "calibration/trained_backbone.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/module_state.h"
 #include "config/loader.h"
 
 namespace cmerc {
@@ -130,10 +129,9 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
   if (!data.ok()) {
     return absl::Status(data.status().code(), absl::StrCat(source, ": ", data.status().message()));
   }
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(*config, data->info);
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone =
+      MakeTrainedBackbone(*config, data->info, checkpoint->state, path);
   if (!backbone.ok()) return backbone.status();
-  const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
-  if (!loaded.ok()) return loaded;
   std::optional<double> temperature;
   if (checkpoint->metadata.has_value()) {
     WarnOfOtherClasses(checkpoint->metadata->dataset(), data->info);

@@ -3,9 +3,8 @@
 #include <algorithm>
 
 #include "calibration/difficulty.h"
-#include "calibration/trainer.h"
+#include "calibration/trained_backbone.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/module_state.h"
 
 namespace cmerc {
 namespace {
@@ -16,12 +15,11 @@ absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const ExperimentConfi
   const std::string& path = config.curriculum().difficulty_checkpoint();
   const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
   if (!checkpoint.ok()) return checkpoint.status();
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(
-      checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info);
+  const absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeTrainedBackbone(
+      checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info,
+      checkpoint->state, path);
   if (!backbone.ok()) return backbone.status();
   (*backbone)->to(data.device);
-  const absl::Status loaded = LoadState(checkpoint->state, **backbone, path);
-  if (!loaded.ok()) return loaded;
   return MeasureDifficulties(**backbone, data, config.calibration());
 }
 

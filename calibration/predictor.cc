@@ -8,9 +8,8 @@
 #include "absl/strings/str_join.h"
 #include "calibration/post_hoc.h"
 #include "calibration/train_step.h"
-#include "calibration/trainer.h"
+#include "calibration/trained_backbone.h"
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/module_state.h"
 #include "config/loader.h"
 
 namespace cmerc {
@@ -30,17 +29,6 @@ absl::Status CheckDescription(const DatasetInfo& info, const std::string& path) 
       absl::StrCat(path,
                    " does not say what data its model was made for (modalities, classes, "
                    "speakers): it is damaged; take another, or train it again"));
-}
-
-absl::StatusOr<std::shared_ptr<Backbone>> MakeWithWeights(const ExperimentConfig& config,
-                                                          const DatasetInfo& info,
-                                                          const StateDict& state,
-                                                          const std::string& path) {
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, info);
-  if (!backbone.ok()) return backbone;
-  const absl::Status loaded = LoadState(state, **backbone, path);
-  if (!loaded.ok()) return loaded;
-  return backbone;
 }
 
 std::string Shape(const torch::Tensor& tensor) {
@@ -145,9 +133,9 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   DatasetInfo with_more_speakers = info;
   ++with_more_speakers.num_speakers;
   const bool speakers_have_weights =
-      !MakeWithWeights(setup.config, with_more_speakers, checkpoint->state, path).ok();
+      !MakeTrainedBackbone(setup.config, with_more_speakers, checkpoint->state, path).ok();
   with_more_speakers.num_speakers = std::max(info.num_speakers, kManySpeakers);
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeWithWeights(
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeTrainedBackbone(
       setup.config, speakers_have_weights ? info : with_more_speakers, checkpoint->state, path);
   if (!backbone.ok()) return backbone.status();
   return Predictor(*std::move(backbone), std::move(setup));

@@ -113,7 +113,10 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     if (name.type != Tokenizer::TYPE_IDENTIFIER) return SyntaxError("the name of a field");
     ++at_;
     const Descriptor& type = *message->GetDescriptor();
-    const FieldDescriptor* field = type.FindFieldByName(name.text);
+    // An Any's own fields, bytes and the name of what they are, would bring in what no text can
+    // say.
+    const bool is_any = type.full_name() == Any::descriptor()->full_name();
+    const FieldDescriptor* field = is_any ? nullptr : type.FindFieldByName(name.text);
     if (field == nullptr) {
       ReportUnknownField(name, type);
       return SkipValue();

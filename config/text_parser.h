@@ -37,7 +37,8 @@ constexpr int kDeepestConfig = 50;
 
 // Parses `text` over an empty `message`; what is wrong is left out of it and appended to `problems`
 // as "SOURCE:LINE:COLUMN: ..." (both from 1; a tab goes to the next multiple of 8). `source` is a
-// file name or "--set='...'". A google.protobuf.Any must hold the options of a linked plugin.
+// file name or "--set='...'". A google.protobuf.Any must hold the options of a linked plugin,
+// as text.
 void ParseText(const std::string& text, const std::string& source,
                google::protobuf::Message* message, Problems* problems);
 

@@ -323,6 +323,24 @@ constexpr char kGru[] =
 constexpr char kM3Net[] =
     "backbone { [type.googleapis.com/cmerc.M3NetOptions] { input_width: 4 graph_width: 4 } }";
 
+// A file of a few kilobytes must not ask for gigabytes.
+TEST_F(LoadTest, ModelFarLargerThanItsWeightsIsNeverMade) {
+  const std::string options = "backbone { [type.googleapis.com/cmerc.";
+  for (const char* huge :
+       {"GruOptions] { hidden_size: 1000000 } }", "GruOptions] { linear_size: 100000000 } }",
+        "M3NetOptions] { input_width: 4 graph_width: 1000000 } }",
+        "TransformerOptions] { hidden_size: 1 num_heads: 1 feed_forward_size: 1 num_layers: "
+        "1000000 } }"}) {
+    Write(kGru);
+    metadata_.mutable_config()->clear_backbone();
+    ASSERT_TRUE(
+        google::protobuf::TextFormat::MergeFromString(options + huge, metadata_.mutable_config()))
+        << huge;
+    Rewrite();
+    EXPECT_THAT(Error(), HasSubstr("it would take more than 16 times as much")) << huge;
+  }
+}
+
 TEST_F(LoadTest, GivesTheModelThatWasSaved) {
   for (const char* backbone : {kGru, kM3Net}) {
     Write(backbone);
