@@ -152,12 +152,7 @@ absl::Status TrainCommand(const Flags& flags) {
   };
   absl::Status status = MakeFolders(output, &created);
   if (!status.ok()) return status;
-  const absl::StatusOr<FolderLock> lock = FolderLock::Take(output);
-  if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::InvalidArgumentError(absl::StrCat("--output=", output, ": ",
-                                                   lock.status().message(),
-                                                   "; wait for its end, or choose another folder"));
-  }
+  const absl::StatusOr<FolderLock> lock = LockOutput(output);
   if (!lock.ok()) return lock.status();
   if (HoldsRun(output) && !resume && !flags.has("overwrite")) {
     return absl::InvalidArgumentError(absl::StrCat(

@@ -135,20 +135,19 @@ Tensor Adam::step(LossClosure closure) {
       }
       auto& state = static_cast<AdamParamState&>(*found->second);
       state.step(state.step() + 1);
-      if (!parameter.is_cpu() || parameter.scalar_type() != torch::kFloat32) {
+      if (parameter.is_cpu() && parameter.scalar_type() == torch::kFloat32) {
+        TORCH_CHECK(parameter.is_contiguous(),
+                    "cmerc::Adam steps parameters that are contiguous on the CPU");
+        Update(
+            options, state.step(),
+            {gradient.defined() ? gradient.data_ptr<float>() : nullptr, parameter.data_ptr<float>(),
+             state.exp_avg().data_ptr<float>(), state.exp_avg_sq().data_ptr<float>()},
+            parameter.numel());
+        parameter.unsafeGetTensorImpl()->bump_version();  // it was written to
+      } else {
         UpdateElsewhere(options, state.step(), gradient, parameter, state.exp_avg(),
                         state.exp_avg_sq());
-        if (!keep_gradients_) parameter.mutable_grad().reset();
-        continue;
       }
-      TORCH_CHECK(parameter.is_contiguous(),
-                  "cmerc::Adam steps parameters that are contiguous on the CPU");
-      Update(
-          options, state.step(),
-          {gradient.defined() ? gradient.data_ptr<float>() : nullptr, parameter.data_ptr<float>(),
-           state.exp_avg().data_ptr<float>(), state.exp_avg_sq().data_ptr<float>()},
-          parameter.numel());
-      parameter.unsafeGetTensorImpl()->bump_version();  // it was written to
       if (!keep_gradients_) parameter.mutable_grad().reset();
     }
   }

@@ -247,7 +247,7 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
       (progress.has_best() && progress.selected_epoch() >= progress.epochs())) {
     return tensors.Error("what it says of the epochs contradicts itself");
   }
-  if (progress.data_digest() != DataDigest(data)) {
+  if (progress.data_digest() != state->progress.data_digest()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path,
                      ": the run was begun with other data than its config names now; put them back "

@@ -56,7 +56,8 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
                                const CheckpointMetadata& metadata);
 
 // Reads both back; `state` then is as it was, the default generator included. InvalidArgument: the
-// file is not one of SaveTrainingState(), or does not fit the model, the data or `num_losses`.
+// file is not one of SaveTrainingState(), or does not fit the model, `num_losses` or the data,
+// whose DataDigest() is state->progress.data_digest().
 absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,
                                   size_t num_losses, TrainingState* state,
                                   CheckpointMetadata* metadata);

@@ -27,7 +27,7 @@ absl::Status BeginRun(const ExperimentConfig& config, const std::string& output)
 // killed process left.
 absl::Status ContinueRun(const std::string& output);
 
-// The run is finished: removes what is needed to go on with it.
+// The run is finished, or another takes its place: removes what is needed to go on with it.
 absl::Status FinishRun(const std::string& output);
 
 // Makes a folder that may be there already.

@@ -58,6 +58,7 @@ struct Stage {
   Curriculum curriculum;
   std::map<std::string, std::string> versions;
   TrainOptions options;
+  uint64_t data_digest;
 };
 
 struct Trained {
@@ -355,6 +356,7 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   metadata.mutable_versions()->insert(stage.versions.begin(), stage.versions.end());
 
   TrainingState state{**live, snapshot.get(), optimizer, {}, {}};
+  state.progress.set_data_digest(stage.data_digest);
   StateDict selected;
   std::error_code none;
   const bool resumed =
@@ -363,7 +365,6 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
     const absl::Status restored = Restore(stage, &state, &selected);
     if (!restored.ok()) return restored;
   }
-  state.progress.set_data_digest(DataDigest(data));
   state.progress.set_threads(at::get_num_threads());
   const absl::StatusOr<std::unique_ptr<TrainingLog>> log =
       resumed ? TrainingLog::Continue(stage.output, state.progress.log())
@@ -539,6 +540,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
   const absl::Status begun =
       options.resume && CanResume(output) ? ContinueRun(output) : BeginRun(config, output);
   if (!begun.ok()) return begun;
+  const uint64_t data_digest = DataDigest(data);
   RunSummary uncalibrated_summary;
   if (compare) {
     const ExperimentConfig plain_config = WithoutCalibration(config, *losses);
@@ -551,7 +553,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
     plain_options.profile = false;
     absl::StatusOr<Trained> uncalibrated =
         TrainStage({plain_config, data, folder, "uncalibrated  ", *std::move(plain_losses),
-                    Curriculum(data), versions, plain_options});
+                    Curriculum(data), versions, plain_options, data_digest});
     if (!uncalibrated.ok()) return uncalibrated.status();
     uncalibrated_summary = std::move(uncalibrated->summary);
     const absl::Status written = WriteSummary(uncalibrated_summary, folder);
@@ -564,7 +566,7 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
 
   absl::StatusOr<Trained> trained =
       TrainStage({config, data, output, compare ? "calibrated    " : "", *std::move(losses),
-                  *std::move(curriculum), versions, options});
+                  *std::move(curriculum), versions, options, data_digest});
   if (!trained.ok()) return trained.status();
   RunSummary summary = std::move(trained->summary);
   if (compare) *summary.mutable_uncalibrated() = std::move(uncalibrated_summary);

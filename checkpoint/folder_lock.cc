@@ -76,6 +76,13 @@ FolderLock::~FolderLock() {
   close(file_);
 }
 
+absl::StatusOr<FolderLock> LockOutput(const std::string& output) {
+  absl::StatusOr<FolderLock> lock = FolderLock::Take(output);
+  if (!absl::IsFailedPrecondition(lock.status())) return lock;
+  return absl::InvalidArgumentError(absl::StrCat("--output=", output, ": ", lock.status().message(),
+                                                 "; wait for its end, or choose another folder"));
+}
+
 bool IsLocked(const std::string& folder) {
   const int file = open(LockPath(folder).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return false;

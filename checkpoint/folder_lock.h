@@ -27,6 +27,10 @@ class FolderLock {
   int file_;  // -1: moved from
 };
 
+// FolderLock::Take() of the folder that the flag --output names: that another process holds it is
+// InvalidArgument, and says what to do.
+absl::StatusOr<FolderLock> LockOutput(const std::string& output);
+
 // Whether a process holds the lock of `folder`.
 bool IsLocked(const std::string& folder);
 

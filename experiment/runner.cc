@@ -23,6 +23,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "calibration/run_folder.h"
 #include "checkpoint/folder_lock.h"
 #include "config/loader.h"
 #include "experiment/statistics.h"
@@ -300,12 +301,7 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
 
 absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
                                                 const RunnerOptions& options) {
-  const absl::StatusOr<FolderLock> lock = FolderLock::Take(options.output);
-  if (absl::IsFailedPrecondition(lock.status())) {
-    return absl::InvalidArgumentError(absl::StrCat("--output=", options.output, ": ",
-                                                   lock.status().message(),
-                                                   "; wait for its end, or choose another folder"));
-  }
+  const absl::StatusOr<FolderLock> lock = LockOutput(options.output);
   if (!lock.ok()) return lock.status();
 
   const size_t parallel = options.parallel_runs > 0
@@ -343,9 +339,9 @@ absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& r
       const bool resume = Contents(begun) == run.identity;
       absl::Status status;
       if (!resume) {
-        for (const char* file : {"begun.txt", "resume.pth", "uncalibrated/resume.pth"}) {
-          unlink(absl::StrCat(folder, "/", file).c_str());
-        }
+        unlink(begun.c_str());
+        status = FinishRun(folder);
+        if (!status.ok()) return status;
         status = WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config));
         if (status.ok()) status = WriteFileAtomically(begun, run.identity);
         if (!status.ok()) return status;
