@@ -27,6 +27,7 @@ using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 // Follows every message about a plugin that is not linked in.
 constexpr char kLinked[] =
@@ -380,10 +381,11 @@ TEST(ParseConfigTest, MissingParts) {
 }
 
 TEST(ParseConfigTest, PluginAsBytes) {
-  EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss +
-                       "\nbackbone { type_url: 'type.googleapis.com/cmerc_test.ToyNetOptions' "
-                       "value: '\\010\\003' }"),
-            "");
+  EXPECT_THAT(ProblemsIn(std::string(kData) + kLoss +
+                         "\nbackbone { type_url: 'type.googleapis.com/cmerc_test.ToyNetOptions' "
+                         "value: '\\010\\003' }"),
+              StartsWith("\n  f:4:12: expected [type.googleapis.com/TYPE] { ... }, got type_url"
+                         "\n  f:4:69: expected [type.googleapis.com/TYPE] { ... }, got value\n"));
 }
 
 TEST(ParseConfigTest, PluginInsidePlugin) {
