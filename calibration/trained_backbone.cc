@@ -48,17 +48,18 @@ class LimitedAllocator : public c10::Allocator {
   c10::Allocator* inner_;
 };
 
+// From the start, when no other thread makes tensors. It costs a comparison a tensor.
+const bool kInstalled = [] {
+  c10::SetCPUAllocator(new LimitedAllocator(c10::GetCPUAllocator()));
+  return true;
+}();
+
 // While it lives, this thread's tensors may take so many bytes in all; the one that passes them
 // throws.
 class TensorLimit {
  public:
   explicit TensorLimit(int64_t bytes) : left_(bytes) {
-    // For the rest of the process, which costs a comparison a tensor: tensors outlive any limit.
-    static const bool installed = [] {
-      c10::SetCPUAllocator(new LimitedAllocator(c10::GetCPUAllocator()));
-      return true;
-    }();
-    static_cast<void>(installed);
+    TORCH_CHECK(kInstalled);
     bytes_left = &left_;
   }
   TensorLimit(const TensorLimit&) = delete;
