@@ -12,6 +12,7 @@
 #include "backbones/packing.h"
 #include "backbones/relational_graph.h"
 #include "core/backbone.h"
+#include "tests/backbones/small_data.h"
 
 namespace cmerc {
 namespace {
@@ -22,13 +23,7 @@ using torch::Tensor;
 constexpr double kTolerance = 1e-5;
 
 DatasetInfo Info(int64_t num_speakers = 2) {
-  DatasetInfo info;
-  info.name = "test";
-  info.modalities = {{"text", 6, 2}, {"audio", 3, 1}};
-  info.class_names = {"angry", "happy", "sad"};
-  info.num_speakers = num_speakers;
-  info.class_counts = {1, 1, 1};
-  return info;
+  return SmallInfo({{"text", 6, 2}, {"audio", 3, 1}}, num_speakers);
 }
 
 // Small, with every part and without dropout, unless `text` says otherwise.
@@ -42,18 +37,10 @@ DialogueGcnOptions Options(const std::string& text = "") {
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueGcnOptions& options,
-                                                 const DatasetInfo& info) {
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  return Backbones().Create(any, info);
-}
-
 // Its relations' weights are made large enough to be seen: torch_geometric's are not.
 std::unique_ptr<Backbone> Model(const DialogueGcnOptions& options,
                                 const DatasetInfo& info = Info()) {
-  torch::manual_seed(1);
-  auto model = Create(options, info);
+  auto model = CreateBackbone(options, info);
   TORCH_CHECK(model.ok(), model.status().ToString());
   const torch::NoGradGuard no_grad;
   for (auto& parameter : (*model)->named_parameters()) {
@@ -64,35 +51,16 @@ std::unique_ptr<Backbone> Model(const DialogueGcnOptions& options,
 
 std::vector<Conversation> Conversations(const std::vector<int64_t>& lengths,
                                         const DatasetInfo& info = Info()) {
-  torch::manual_seed(2);
-  std::vector<Conversation> conversations;
-  for (const int64_t n : lengths) {
-    Conversation conversation;
-    for (const ModalityInfo& modality : info.modalities) {
-      conversation.features.emplace_back();
-      for (int64_t s = 0; s < modality.num_streams; ++s) {
-        conversation.features.back().push_back(torch::randn({n, modality.width}));
-      }
-    }
-    conversation.speakers = torch::randint(info.num_speakers, {n}, torch::kInt64);
-    conversation.labels = torch::arange(n).remainder(info.num_classes());
-    conversations.push_back(conversation);
+  std::vector<Conversation> conversations = SmallConversations(lengths, info);
+  for (Conversation& conversation : conversations) {
+    conversation.speakers =
+        torch::randint(info.num_speakers, {conversation.length()}, torch::kInt64);
   }
   return conversations;
 }
 
 Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = Info()) {
   return MakeBatch(Conversations(lengths, info), info);
-}
-
-Prediction Predict(Backbone& model, const Batch& batch) {
-  auto prediction = model.Forward(batch);
-  TORCH_CHECK(prediction.ok(), prediction.status().ToString());
-  return *prediction;
-}
-
-double MaxDifference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
 }
 
 Packing PackingOf(const Batch& batch) {
@@ -437,7 +405,7 @@ TEST(DialogueGcnTest, OneUtteranceOneSpeaker) {
 // One training step at the default sizes.
 TEST(DialogueGcnTest, FiveHundredUtterancesOfThirtySpeakers) {
   const DatasetInfo info = Info(30);
-  auto model = Create(DialogueGcnOptions(), info);
+  auto model = CreateBackbone(DialogueGcnOptions(), info);
   ASSERT_TRUE(model.ok()) << model.status();
   const Batch batch = RandomBatch({500, 3}, info);
   const Prediction prediction = Predict(**model, batch);
@@ -459,7 +427,7 @@ TEST(DialogueGcnTest, OfficialLimitIsAnErrorThatNamesTheRemedy) {
 
 TEST(DialogueGcnTest, InvalidOptionsAreQuoted) {
   const auto message = [](const std::string& text, const DatasetInfo& info = Info()) {
-    const auto model = Create(Options(text), info);
+    const auto model = CreateBackbone(Options(text), info);
     EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument) << text;
     return std::string(model.status().message());
   };

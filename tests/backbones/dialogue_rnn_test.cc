@@ -11,16 +11,13 @@
 #include "backbones/dialogue_recurrence.h"
 #include "backbones/dialogue_rnn.pb.h"
 #include "core/backbone.h"
+#include "tests/backbones/small_data.h"
 
 namespace cmerc {
 namespace {
 
 using torch::Tensor;
 using Numbers = std::vector<int64_t>;
-
-double MaxDifference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
 
 TEST(DialoguePlanTest, PositionsGoFromStepToStepLongestConversationsFirst) {
   // Conversations of 1, 3 and 2 utterances; their rows are 0, 1 to 3 and 4 to 5.
@@ -263,15 +260,7 @@ TEST(DialogueRecurrenceTest, RefusesAWrongNumberOfColumns) {
                c10::ValueError);
 }
 
-DatasetInfo Info(std::vector<ModalityInfo> modalities = {{"text", 4, 2}, {"audio", 3, 1}}) {
-  DatasetInfo info;
-  info.name = "test";
-  info.modalities = std::move(modalities);
-  info.class_names = {"angry", "happy", "sad"};
-  info.num_speakers = 3;
-  info.class_counts = {1, 1, 1};
-  return info;
-}
+DatasetInfo Info() { return SmallInfo({{"text", 4, 2}, {"audio", 3, 1}}, /*num_speakers=*/3); }
 
 absl::StatusOr<std::unique_ptr<Backbone>> Create(const std::string& text,
                                                  const DatasetInfo& info = Info()) {
@@ -281,10 +270,7 @@ absl::StatusOr<std::unique_ptr<Backbone>> Create(const std::string& text,
   options.set_emotion_size(4);
   options.set_linear_size(7);
   TORCH_CHECK(google::protobuf::TextFormat::MergeFromString(text, &options), text);
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  torch::manual_seed(1);
-  return Backbones().Create(any, info);
+  return CreateBackbone(options, info);
 }
 
 // In evaluation mode.
@@ -295,28 +281,8 @@ std::unique_ptr<Backbone> Model(const std::string& text) {
   return *std::move(model);
 }
 
-Batch RandomBatch(const Numbers& lengths, const DatasetInfo& info = Info()) {
-  torch::manual_seed(2);
-  std::vector<Conversation> conversations;
-  for (const int64_t n : lengths) {
-    Conversation conversation;
-    for (const ModalityInfo& modality : info.modalities) {
-      conversation.features.emplace_back();
-      for (int64_t s = 0; s < modality.num_streams; ++s) {
-        conversation.features.back().push_back(torch::randn({n, modality.width}));
-      }
-    }
-    conversation.speakers = torch::arange(n).remainder(2);
-    conversation.labels = torch::arange(n).remainder(3);
-    conversations.push_back(conversation);
-  }
-  return MakeBatch(conversations, info);
-}
-
-Prediction Predict(Backbone& model, const Batch& batch) {
-  auto prediction = model.Forward(batch);
-  TORCH_CHECK(prediction.ok(), prediction.status().ToString());
-  return *prediction;
+Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = Info()) {
+  return SmallBatch(lengths, info);
 }
 
 TEST(DialogueRnnTest, ParametersHaveTheOfficialNamesAndShapes) {
@@ -478,7 +444,7 @@ TEST(DialogueRnnTest, InvalidOptionsAreQuotedAllAtOnce) {
       Create(
           "global_size: 0 party_size: -1 emotion_size: 0 linear_size: 0 recurrent_dropout: -0.5 "
           "emotion_dropout: nan dropout: 1",
-          Info({}))
+          SmallInfo({}))
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),

@@ -8,68 +8,31 @@
 #include "backbones/gru.pb.h"
 #include "backbones/matching_attention.h"
 #include "core/backbone.h"
+#include "tests/backbones/small_data.h"
 
 namespace cmerc {
 namespace {
 
 using torch::Tensor;
 
-DatasetInfo Info(std::vector<ModalityInfo> modalities = {{"text", 4, 2}, {"audio", 3, 1}}) {
-  DatasetInfo info;
-  info.name = "test";
-  info.modalities = std::move(modalities);
-  info.class_names = {"angry", "happy", "sad"};
-  info.num_speakers = 2;
-  info.class_counts = {1, 1, 1};
-  return info;
-}
-
 absl::StatusOr<std::unique_ptr<Backbone>> Create(const std::string& text,
-                                                 const DatasetInfo& info = Info()) {
+                                                 const DatasetInfo& info = SmallInfo()) {
   GruOptions options;
   options.set_hidden_size(5);
   options.set_linear_size(6);
   TORCH_CHECK(google::protobuf::TextFormat::MergeFromString(text, &options), text);
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  torch::manual_seed(1);
-  return Backbones().Create(any, info);
+  return CreateBackbone(options, info);
 }
 
-std::unique_ptr<Backbone> Model(const std::string& text, const DatasetInfo& info = Info()) {
+std::unique_ptr<Backbone> Model(const std::string& text, const DatasetInfo& info = SmallInfo()) {
   auto model = Create(text, info);
   TORCH_CHECK(model.ok(), model.status().ToString());
   (*model)->eval();
   return *std::move(model);
 }
 
-Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = Info()) {
-  torch::manual_seed(2);
-  std::vector<Conversation> conversations;
-  for (const int64_t n : lengths) {
-    Conversation conversation;
-    for (const ModalityInfo& modality : info.modalities) {
-      conversation.features.emplace_back();
-      for (int64_t s = 0; s < modality.num_streams; ++s) {
-        conversation.features.back().push_back(torch::randn({n, modality.width}));
-      }
-    }
-    conversation.speakers = torch::arange(n).remainder(2);
-    conversation.labels = torch::arange(n).remainder(3);
-    conversations.push_back(conversation);
-  }
-  return MakeBatch(conversations, info);
-}
-
-Prediction Predict(Backbone& model, const Batch& batch) {
-  const torch::NoGradGuard no_grad;
-  auto prediction = model.Forward(batch);
-  TORCH_CHECK(prediction.ok(), prediction.status().ToString());
-  return *prediction;
-}
-
-double MaxDifference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
+Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = SmallInfo()) {
+  return SmallBatch(lengths, info);
 }
 
 TEST(GruTest, ParametersHaveTheOfficialNamesAndShapes) {
@@ -100,7 +63,7 @@ TEST(GruTest, ResidualAddsTheUtterancesOwnState) {
 
 // Batch mates share one step of the recurrent layers, sorted by length.
 TEST(GruTest, UtterancesStayInTheirPlaces) {
-  const DatasetInfo info = Info();
+  const DatasetInfo info = SmallInfo();
   const auto model = Model("attention: false");
   Batch batch = RandomBatch({2, 5, 3});
   const Tensor before = Predict(*model, batch).log_probs;
@@ -162,7 +125,7 @@ TEST(GruTest, OfficialModeSeesPadding) {
 
 TEST(GruTest, InvalidOptionsAreQuotedAllAtOnce) {
   const absl::Status status =
-      Create("hidden_size: 0 linear_size: -2 dropout: 1", Info({})).status();
+      Create("hidden_size: 0 linear_size: -2 dropout: 1", SmallInfo({})).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             "cmerc.GruOptions: hidden_size = 0, must be >= 1; "

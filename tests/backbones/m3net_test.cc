@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "backbones/m3net.pb.h"
 #include "core/backbone.h"
+#include "tests/backbones/small_data.h"
 
 namespace cmerc {
 namespace {
@@ -19,16 +20,7 @@ using torch::Tensor;
 // conversation at another place) differ by some 1e-6 here.
 constexpr double kTolerance = 1e-5;
 
-DatasetInfo Info(std::vector<ModalityInfo> modalities = {
-                     {"text", 6, 4}, {"audio", 5, 1}, {"visual", 3, 1}}) {
-  DatasetInfo info;
-  info.name = "test";
-  info.modalities = std::move(modalities);
-  info.class_names = {"angry", "happy", "sad"};
-  info.num_speakers = 2;
-  info.class_counts = {1, 1, 1};
-  return info;
-}
+DatasetInfo Info() { return SmallInfo({{"text", 6, 4}, {"audio", 5, 1}, {"visual", 3, 1}}); }
 
 // Small, and without dropout, unless `text` says otherwise.
 M3NetOptions Options(const std::string& text = "") {
@@ -40,51 +32,19 @@ M3NetOptions Options(const std::string& text = "") {
   return options;
 }
 
-absl::StatusOr<std::unique_ptr<Backbone>> Create(const M3NetOptions& options,
-                                                 const DatasetInfo& info) {
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  return Backbones().Create(any, info);
-}
-
 std::unique_ptr<Backbone> Model(const M3NetOptions& options, const DatasetInfo& info = Info()) {
-  torch::manual_seed(1);
-  auto model = Create(options, info);
+  auto model = CreateBackbone(options, info);
   TORCH_CHECK(model.ok(), model.status().ToString());
   return *std::move(model);
 }
 
 std::vector<Conversation> Conversations(const std::vector<int64_t>& lengths,
                                         const DatasetInfo& info = Info()) {
-  torch::manual_seed(2);
-  std::vector<Conversation> conversations;
-  for (const int64_t n : lengths) {
-    Conversation conversation;
-    for (const ModalityInfo& modality : info.modalities) {
-      conversation.features.emplace_back();
-      for (int64_t s = 0; s < modality.num_streams; ++s) {
-        conversation.features.back().push_back(torch::randn({n, modality.width}));
-      }
-    }
-    conversation.speakers = torch::arange(n).remainder(info.num_speakers);
-    conversation.labels = torch::arange(n).remainder(info.num_classes());
-    conversations.push_back(conversation);
-  }
-  return conversations;
+  return SmallConversations(lengths, info);
 }
 
 Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = Info()) {
-  return MakeBatch(Conversations(lengths, info), info);
-}
-
-Prediction Predict(Backbone& model, const Batch& batch) {
-  auto prediction = model.Forward(batch);
-  TORCH_CHECK(prediction.ok(), prediction.status().ToString());
-  return *prediction;
-}
-
-double MaxDifference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
+  return SmallBatch(lengths, info);
 }
 
 std::set<std::string> ParameterNames(const Backbone& model) {
@@ -158,7 +118,7 @@ TEST(M3NetTest, OfficialStateDictIsTheSameWhateverIsTrained) {
 }
 
 TEST(M3NetTest, OtherModalitiesAreNamedAfterThemselves) {
-  const DatasetInfo info = Info({{"gaze", 3, 1}, {"audio", 5, 2}});
+  const DatasetInfo info = SmallInfo({{"gaze", 3, 1}, {"audio", 5, 2}});
   EXPECT_TRUE(ParameterNames(*Model(Options(), info)).count("gru_gaze.weight_ih_l0"));
   const auto names = ParameterNames(
       *Model(Options("encoded_modality: 'audio' encode_other_modalities: true"), info));
@@ -497,10 +457,10 @@ TEST(M3NetTest, OneUtteranceInTrainingUsesRunningStatistics) {
 }
 
 TEST(M3NetTest, OneSpeakerAndOneOrFiveModalities) {
-  DatasetInfo one = Info({{"text", 6, 1}});
+  DatasetInfo one = SmallInfo({{"text", 6, 1}});
   one.num_speakers = 1;
-  const DatasetInfo five =
-      Info({{"gaze", 2, 1}, {"audio", 5, 2}, {"text", 6, 3}, {"pulse", 1, 1}, {"visual", 3, 1}});
+  const DatasetInfo five = SmallInfo(
+      {{"gaze", 2, 1}, {"audio", 5, 2}, {"text", 6, 3}, {"pulse", 1, 1}, {"visual", 3, 1}});
   for (const DatasetInfo& info : {one, five}) {
     for (const char* semantics : {"CORRECTED", "OFFICIAL"}) {
       for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{1}, {2, 1, 3}}) {
@@ -520,7 +480,7 @@ TEST(M3NetTest, OneSpeakerAndOneOrFiveModalities) {
 }
 
 TEST(M3NetTest, OfficialLimitsAreAnErrorThatNamesTheRemedy) {
-  const DatasetInfo narrow = Info({{"text", 2, 1}, {"audio", 2, 1}, {"visual", 2, 1}});
+  const DatasetInfo narrow = SmallInfo({{"text", 2, 1}, {"audio", 2, 1}, {"visual", 2, 1}});
   const std::string small = "text_encoder: NO_ENCODER high_frequency_layers: 0 ";
   const auto official = Model(Options(small + "semantics: OFFICIAL"), narrow);
   EXPECT_TRUE(official->Forward(RandomBatch({500, 494}, narrow)).ok());  // 1000 hyperedges
@@ -535,7 +495,7 @@ TEST(M3NetTest, OfficialLimitsAreAnErrorThatNamesTheRemedy) {
 
 TEST(M3NetTest, InvalidOptionsAreQuoted) {
   const auto message = [](const std::string& text, const DatasetInfo& info = Info()) {
-    const auto model = Create(Options(text), info);
+    const auto model = CreateBackbone(Options(text), info);
     EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument) << text;
     return std::string(model.status().message());
   };
@@ -558,9 +518,9 @@ TEST(M3NetTest, InvalidOptionsAreQuoted) {
   // All at once.
   expect("graph_width: 0 dropout: 2", "dropout = 2");
   expect("graph_width: 0 dropout: 2", "graph_width = 0");
-  EXPECT_TRUE(absl::StrContains(message("", Info({{"text", 6, 1}, {"l", 3, 1}})), "\"l\""));
-  EXPECT_TRUE(absl::StrContains(message("", Info({{"a.b", 6, 1}})), "\"a.b\""));
-  EXPECT_TRUE(absl::StrContains(message("", Info({})), "no modality"));
+  EXPECT_TRUE(absl::StrContains(message("", SmallInfo({{"text", 6, 1}, {"l", 3, 1}})), "\"l\""));
+  EXPECT_TRUE(absl::StrContains(message("", SmallInfo({{"a.b", 6, 1}})), "\"a.b\""));
+  EXPECT_TRUE(absl::StrContains(message("", SmallInfo({})), "no modality"));
 }
 
 TEST(M3NetTest, TextWithoutLinearLayer) {

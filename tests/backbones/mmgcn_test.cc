@@ -13,6 +13,7 @@
 #include "backbones/packing.h"
 #include "backbones/similarity_graph.h"
 #include "core/backbone.h"
+#include "tests/backbones/small_data.h"
 
 namespace cmerc {
 namespace {
@@ -22,15 +23,7 @@ using torch::Tensor;
 // Float32 sums of the same numbers in another order differ by some 1e-7 of a number around 1.
 constexpr double kRounding = 2e-6;
 
-DatasetInfo Info(std::vector<ModalityInfo> modalities = {{"text", 6, 2}, {"audio", 3, 1}}) {
-  DatasetInfo info;
-  info.name = "test";
-  info.modalities = std::move(modalities);
-  info.class_names = {"angry", "happy", "sad"};
-  info.num_speakers = 2;
-  info.class_counts = {1, 1, 1};
-  return info;
-}
+DatasetInfo Info() { return SmallInfo({{"text", 6, 2}, {"audio", 3, 1}}); }
 
 absl::StatusOr<std::unique_ptr<Backbone>> Create(const std::string& text,
                                                  const DatasetInfo& info = Info()) {
@@ -39,10 +32,7 @@ absl::StatusOr<std::unique_ptr<Backbone>> Create(const std::string& text,
   options.set_graph_width(5);
   options.set_dropout(0);
   TORCH_CHECK(google::protobuf::TextFormat::MergeFromString(text, &options), text);
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  torch::manual_seed(1);
-  return Backbones().Create(any, info);
+  return CreateBackbone(options, info);
 }
 
 std::unique_ptr<Backbone> Model(const std::string& text, const DatasetInfo& info = Info()) {
@@ -52,32 +42,7 @@ std::unique_ptr<Backbone> Model(const std::string& text, const DatasetInfo& info
 }
 
 Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = Info()) {
-  torch::manual_seed(2);
-  std::vector<Conversation> conversations;
-  for (const int64_t n : lengths) {
-    Conversation conversation;
-    for (const ModalityInfo& modality : info.modalities) {
-      conversation.features.emplace_back();
-      for (int64_t s = 0; s < modality.num_streams; ++s) {
-        conversation.features.back().push_back(torch::randn({n, modality.width}));
-      }
-    }
-    conversation.speakers = torch::arange(n).remainder(info.num_speakers);
-    conversation.labels = torch::arange(n).remainder(info.num_classes());
-    conversations.push_back(conversation);
-  }
-  return MakeBatch(conversations, info);
-}
-
-Prediction Predict(Backbone& model, const Batch& batch) {
-  auto prediction = model.Forward(batch);
-  TORCH_CHECK(prediction.ok(), prediction.status().ToString());
-  return *prediction;
-}
-
-double MaxDifference(const Tensor& a, const Tensor& b) {
-  TORCH_CHECK(a.sizes() == b.sizes(), a.sizes(), " and ", b.sizes());
-  return (a - b).abs().max().item<double>();
+  return SmallBatch(lengths, info);
 }
 
 // The similarity of parallel vectors.
@@ -208,17 +173,17 @@ TEST(ModalityNamesTest, NamesAreTheOfficialOnesAndMustDiffer) {
   EXPECT_EQ(ShortModalityName("text"), "l");
   EXPECT_EQ(ShortModalityName("visual"), "v");
   EXPECT_EQ(ShortModalityName("gaze"), "gaze");
-  const DatasetInfo info = Info({{"audio", 2, 1}, {"text", 2, 1}});
+  const DatasetInfo info = SmallInfo({{"audio", 2, 1}, {"text", 2, 1}});
   EXPECT_EQ(FindModality(info, ""), 1);
   EXPECT_EQ(FindModality(info, "audio"), 0);
   EXPECT_EQ(FindModality(info, "l"), -1);
-  EXPECT_EQ(FindModality(Info({{"gaze", 2, 1}, {"eeg", 2, 1}}), ""), 0);
+  EXPECT_EQ(FindModality(SmallInfo({{"gaze", 2, 1}, {"eeg", 2, 1}}), ""), 0);
   EXPECT_TRUE(ModalityNameErrors(info).empty());
-  EXPECT_EQ(ModalityNameErrors(Info({{"text", 2, 1}, {"l", 2, 1}, {"a.b", 2, 1}})).size(), 2);
+  EXPECT_EQ(ModalityNameErrors(SmallInfo({{"text", 2, 1}, {"l", 2, 1}, {"a.b", 2, 1}})).size(), 2);
 }
 
 TEST(MmgcnTest, ParametersHaveTheOfficialNamesAndShapes) {
-  const DatasetInfo info = Info({{"text", 6, 2}, {"audio", 3, 1}, {"visual", 2, 1}});
+  const DatasetInfo info = SmallInfo({{"text", 6, 2}, {"audio", 3, 1}, {"visual", 2, 1}});
   const auto model = Model("graph_layers: 2 use_modality_embedding: true", info);
   const auto parameters = model->named_parameters();
   EXPECT_EQ(parameters.size(), 3 * 2 + 16 + 2 + 2 + 2 + 2);
@@ -312,7 +277,7 @@ TEST(MmgcnTest, ModalitiesOfAnUtteranceMeetInTheGraph) {
 }
 
 TEST(MmgcnTest, TheEncodedModalityComesLastAndHasTheSpeaker) {
-  const DatasetInfo info = Info({{"text", 6, 1}, {"audio", 3, 1}, {"visual", 2, 1}});
+  const DatasetInfo info = SmallInfo({{"text", 6, 1}, {"audio", 3, 1}, {"visual", 2, 1}});
   const torch::NoGradGuard no_grad;
   Batch batch = RandomBatch({4, 2}, info);
   for (const std::string encoded : {"text", "audio"}) {
@@ -433,9 +398,9 @@ TEST(MmgcnTest, InvalidOptionsAreQuotedAllAtOnce) {
                            "input_width: 0", "input_width: 6 encoder: TRANSFORMER"}) {
     EXPECT_FALSE(Create(text).ok()) << text;
   }
-  EXPECT_TRUE(absl::StrContains(Create("", Info({})).status().message(), "no modality"));
-  EXPECT_TRUE(absl::StrContains(Create("", Info({{"text", 2, 1}, {"l", 2, 1}})).status().message(),
-                                "modality \"l\""));
+  EXPECT_TRUE(absl::StrContains(Create("", SmallInfo({})).status().message(), "no modality"));
+  EXPECT_TRUE(absl::StrContains(
+      Create("", SmallInfo({{"text", 2, 1}, {"l", 2, 1}})).status().message(), "modality \"l\""));
 }
 
 }  // namespace

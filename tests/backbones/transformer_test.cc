@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "backbones/transformer.pb.h"
 #include "core/backbone.h"
+#include "tests/backbones/small_data.h"
 
 namespace cmerc {
 namespace {
@@ -22,16 +23,6 @@ using torch::Tensor;
 constexpr double kReordered = 2e-6;
 // The same for gradients, which are below 1 here: the largest difference is 6e-8.
 constexpr double kReorderedGradient = 2e-7;
-
-DatasetInfo Info(std::vector<ModalityInfo> modalities = {{"text", 4, 2}, {"audio", 3, 1}}) {
-  DatasetInfo info;
-  info.name = "test";
-  info.modalities = std::move(modalities);
-  info.class_names = {"angry", "happy", "sad"};
-  info.num_speakers = 2;
-  info.class_counts = {1, 1, 1};
-  return info;
-}
 
 // Small unless `text` says otherwise.
 TransformerOptions Options(const std::string& text) {
@@ -44,11 +35,8 @@ TransformerOptions Options(const std::string& text) {
 }
 
 absl::StatusOr<std::unique_ptr<Backbone>> Create(const std::string& text,
-                                                 const DatasetInfo& info = Info()) {
-  google::protobuf::Any any;
-  any.PackFrom(Options(text));
-  torch::manual_seed(1);
-  return Backbones().Create(any, info);
+                                                 const DatasetInfo& info = SmallInfo()) {
+  return CreateBackbone(Options(text), info);
 }
 
 // In evaluation mode, with biases and norms that are not their initial 0 and 1.
@@ -65,16 +53,11 @@ std::unique_ptr<Backbone> Model(const std::string& text) {
 }
 
 Batch RandomBatch(const std::vector<int64_t>& lengths) {
-  torch::manual_seed(2);
-  std::vector<Conversation> conversations;
-  for (const int64_t n : lengths) {
-    Conversation conversation;
-    conversation.features = {{torch::randn({n, 4}), torch::randn({n, 4})}, {torch::randn({n, 3})}};
-    conversation.speakers = torch::randint(2, {n}, torch::kInt64);
-    conversation.labels = torch::arange(n).remainder(3);
-    conversations.push_back(conversation);
+  std::vector<Conversation> conversations = SmallConversations(lengths, SmallInfo());
+  for (Conversation& conversation : conversations) {
+    conversation.speakers = torch::randint(2, {conversation.length()}, torch::kInt64);
   }
-  return MakeBatch(conversations, Info());
+  return MakeBatch(conversations, SmallInfo());
 }
 
 // Each utterance may draw on some others of its conversation and on itself.
@@ -88,16 +71,6 @@ Batch WithRandomContext(const Batch& batch) {
 }
 
 Tensor& Audio(Batch& batch) { return batch.modalities[1].streams[0]; }
-
-Prediction Predict(Backbone& model, const Batch& batch) {
-  auto prediction = model.Forward(batch);
-  TORCH_CHECK(prediction.ok(), prediction.status().ToString());
-  return *prediction;
-}
-
-double MaxDifference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
 
 // Conversation b of the batch by LibTorch's own functions, with the weights of `model`, as
 // PyTorch's TransformerEncoderLayer(norm_first=True) has them in sequence.
@@ -362,7 +335,8 @@ TEST(TransformerTest, DropoutActsInTrainingOnly) {
 
 TEST(TransformerTest, InvalidOptionsAreQuotedAllAtOnce) {
   const absl::Status status =
-      Create("hidden_size: 0 num_layers: 0 num_heads: -1 feed_forward_size: 0 dropout: 1", Info({}))
+      Create("hidden_size: 0 num_layers: 0 num_heads: -1 feed_forward_size: 0 dropout: 1",
+             SmallInfo({}))
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
