@@ -30,7 +30,8 @@ void SetGeneratorState(const Tensor& state) {
 // Equal as bits: -0 is not 0, and NaN is itself.
 bool SameBits(const Tensor& a, const Tensor& b) {
   return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() &&
-         std::memcmp(a.contiguous().data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0;
+         (a.numel() == 0 ||
+          std::memcmp(a.contiguous().data_ptr(), b.contiguous().data_ptr(), a.nbytes()) == 0);
 }
 
 // Shapes around the 624 words of the generator's state and the blocks that are drawn at a time.
