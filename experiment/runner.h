@@ -17,8 +17,8 @@ struct RunnerOptions {
   // Folder of the experiment, which exists: a run is in OUTPUT/DATASET/VARIANT/seed-N, with
   //   train.log     what `cmerc train` printed
   //   begun.txt     the identity of the run, written when it is begun: one that was interrupted is
-//                 gone on with (`cmerc train --resume`)
-//   finished.txt  the same, written when it has succeeded
+  //                 gone on with (`cmerc train --resume`)
+  //   finished.txt  the same, written when it has succeeded
   std::string output;
   // Runs at the same time; 0: one per processor.
   int parallel_runs = 0;
