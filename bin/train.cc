@@ -136,7 +136,7 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& output) {
 }  // namespace
 
 absl::Status TrainCommand(const Flags& flags) {
-  const absl::Status usage = CheckFlags(flags);
+  absl::Status usage = CheckFlags(flags);
   if (!usage.ok()) return usage;
   const bool resume = flags.has("resume");
   const std::string config_path =

@@ -264,12 +264,12 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
     if (!read.ok()) return read.status();
     epoch = *std::move(read);
     if (state->snapshot != nullptr) {
-      const absl::Status loaded =
+      absl::Status loaded =
           LoadState(Without(kSnapshot, checkpoint->state), *state->snapshot, path);
       if (!loaded.ok()) return loaded;
     }
   }
-  const absl::Status loaded = LoadState(Without(kModel, checkpoint->state), state->live, path);
+  absl::Status loaded = LoadState(Without(kModel, checkpoint->state), state->live, path);
   if (!loaded.ok()) return loaded;
   const absl::StatusOr<bool> restored = CatchTorch([&] {
     at::Generator generator = at::detail::getDefaultCPUGenerator();

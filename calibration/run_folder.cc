@@ -36,7 +36,7 @@ absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
       if (doomed(folder, entry.path().filename().string())) paths.push_back(entry.path().string());
     }
     for (const std::string& path : paths) {
-      const absl::Status removed = Remove(path);
+      absl::Status removed = Remove(path);
       if (!removed.ok()) return removed;
     }
   }
@@ -72,7 +72,7 @@ absl::Status BeginRun(const ExperimentConfig& config, const std::string& output)
     return (of_log && folder != output) || absl::StartsWith(file, kEventFileMark) ||
            IsTemporary(folder, file);
   };
-  const absl::Status removed = RemoveFiles(output, doomed);
+  absl::Status removed = RemoveFiles(output, doomed);
   if (!removed.ok()) return removed;
   rmdir(UncalibratedFolder(output).c_str());
   return WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(config));
@@ -82,7 +82,7 @@ absl::Status ContinueRun(const std::string& output) { return RemoveFiles(output,
 
 absl::Status FinishRun(const std::string& output) {
   for (const std::string& folder : {output, UncalibratedFolder(output)}) {
-    const absl::Status removed = Remove(ResumeFile(folder));
+    absl::Status removed = Remove(ResumeFile(folder));
     if (!removed.ok()) return removed;
   }
   return absl::OkStatus();

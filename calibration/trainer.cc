@@ -248,7 +248,7 @@ class Saver {
     const absl::StatusOr<LogPosition> position = log_.Sync();
     if (!position.ok()) return position.status();
     *state.progress.mutable_log() = *position;
-    const absl::Status saved = SaveTrainingState(path_, state, metadata_);
+    absl::Status saved = SaveTrainingState(path_, state, metadata_);
     saved_ = std::chrono::steady_clock::now();
     took_seconds_ = SecondsSince(start);
     return saved;
@@ -295,7 +295,7 @@ std::string SelectedFile(const std::string& output) { return output + "/selected
 absl::Status Restore(const Stage& stage, TrainingState* state, StateDict* selected) {
   const std::string path = ResumeFile(stage.output);
   CheckpointMetadata metadata;
-  const absl::Status restored =
+  absl::Status restored =
       RestoreTrainingState(path, stage.data, stage.losses.size(), state, &metadata);
   if (!restored.ok()) return restored;
   if (ResolvedConfig(metadata.config()) != ResolvedConfig(stage.config)) {

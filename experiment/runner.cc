@@ -199,6 +199,7 @@ const PostHocReport* TemperatureOf(const RunSummary& summary) {
 CalibrationStatistic DescribeCalibration(const std::vector<const CalibrationReport*>& reports) {
   const auto statistic = [&](double (CalibrationReport::*measure)() const) {
     std::vector<double> values;
+    values.reserve(reports.size());
     for (const CalibrationReport* report : reports) values.push_back((report->*measure)());
     return Describe(values);
   };
