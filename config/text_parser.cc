@@ -113,10 +113,12 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     if (name.type != Tokenizer::TYPE_IDENTIFIER) return SyntaxError("the name of a field");
     ++at_;
     const Descriptor& type = *message->GetDescriptor();
-    // An Any's own fields, bytes and the name of what they are, would bring in what no text can
-    // say.
-    const bool is_any = type.full_name() == Any::descriptor()->full_name();
-    const FieldDescriptor* field = is_any ? nullptr : type.FindFieldByName(name.text);
+    // Its own fields, bytes and the name of what they are, would bring in what no text can say.
+    if (type.full_name() == Any::descriptor()->full_name()) {
+      Report(name, absl::StrCat("expected [type.googleapis.com/TYPE] { ... }, got ", name.text));
+      return SkipValue();
+    }
+    const FieldDescriptor* field = type.FindFieldByName(name.text);
     if (field == nullptr) {
       ReportUnknownField(name, type);
       return SkipValue();
@@ -225,10 +227,6 @@ class Parser final : public google::protobuf::io::ErrorCollector {
   }
 
   void ReportUnknownField(const Tokenizer::Token& name, const Descriptor& type) {
-    if (type.full_name() == Any::descriptor()->full_name()) {
-      Report(name, absl::StrCat("expected [type.googleapis.com/TYPE] { ... }, got ", name.text));
-      return;
-    }
     std::vector<std::string> fields;
     for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i)->name());
     const std::string nearest = NearestName(name.text, fields);

@@ -14,7 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "tests/config/config_text.h"
 #include "tests/config/toy_net.pb.h"
 
@@ -277,6 +276,17 @@ TEST(MergeConfigsTest, DeeplyNestedPluginsAreAnError) {
     EXPECT_THAT(MergeConfigs(layers, "merged").status().message(),
                 HasSubstr(": plugins are nested deeper than 50"));
   }
+}
+
+TEST(MergeConfigsTest, PluginThatIsDamagedOrUnknown) {
+  ExperimentConfig config = Parse(std::string(kData) + kLoss + kNet);
+  config.mutable_backbone()->set_value("\010");
+  EXPECT_EQ(MergeConfigs({config}, "merged").status().message(),
+            "merged is not a valid config:"
+            "\n  backbone: the bytes of a cmerc_test.ToyNetOptions do not parse");
+  config.mutable_backbone()->set_type_url("a/b.COptions");
+  EXPECT_THAT(MergeConfigs({config}, "merged").status().message(),
+              HasSubstr("\n  backbone: no plugin b.COptions is linked into this program\n"));
 }
 
 TEST(ParseConfigTest, DamagedTextIsAnErrorOrAConfig) {
