@@ -1,13 +1,10 @@
 #include "backbones/device_graph_features.h"
 
-#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <string>
-
-#include "backbones/cuda_stream_of.h"
 #include "kernels/gated_aggregation.h"
 #include "kernels/hypergraph_mean.h"
+#include "kernels/run_kernel.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -48,19 +45,6 @@ ModalityRows<float> WritableRowsOf(const Tensor& nodes) {
   return {nodes.data_ptr<float>(), nodes.stride(0), nodes.stride(1)};
 }
 
-// Runs a kernel where `nodes` are.
-template <typename Arguments>
-void Execute(const Tensor& nodes, void (*run)(const Arguments&),
-             absl::Status (*launch)(const Arguments&, CudaStream), const Arguments& arguments) {
-  if (nodes.is_cpu()) {
-    run(arguments);
-    return;
-  }
-  const c10::DeviceGuard guard(nodes.device());
-  const absl::Status status = launch(arguments, CudaStreamOf(nodes.device()));
-  TORCH_CHECK(status.ok(), std::string(status.message()));
-}
-
 // nodes [M, N, H], receive and send [M, N], context [sum n^2] bool, scale [N] -> [M, N, H]:
 // kernels/gated_aggregation.h. Contiguous.
 struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunction> {
@@ -86,7 +70,7 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
     GatedAggregation arguments = Arguments({nodes, receive, send, edges, scale}, tables);
     Tensor result = torch::zeros_like(nodes);
     arguments.result = WritableRowsOf(result);
-    Execute(nodes, RunGatedAggregation, LaunchGatedAggregation, arguments);
+    RunKernel(nodes, RunGatedAggregation, LaunchGatedAggregation, arguments);
     context->save_for_backward({nodes, receive, send, edges, scale, first_row, first_pair});
     context->saved_data["longest"] = longest;
     return result;
@@ -108,7 +92,7 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
     arguments.d_receive = d_receive.data_ptr<float>();
     arguments.d_send = d_send.data_ptr<float>();
     arguments.workspace = workspace.data_ptr<float>();
-    Execute(nodes, RunGatedAggregationBackward, LaunchGatedAggregationBackward, arguments);
+    RunKernel(nodes, RunGatedAggregationBackward, LaunchGatedAggregationBackward, arguments);
     return {d_nodes, d_receive, d_send, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
@@ -137,7 +121,7 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
     HypergraphMean arguments = Arguments({nodes, modality, utterance, node, bias}, tables);
     Tensor result = torch::empty_like(nodes);
     arguments.result = WritableRowsOf(result);
-    Execute(nodes, RunHypergraphMean, LaunchHypergraphMean, arguments);
+    RunKernel(nodes, RunHypergraphMean, LaunchHypergraphMean, arguments);
     context->save_for_backward({nodes, modality, utterance, node, bias, first_row, result});
     context->saved_data["longest"] = longest;
     return result;
@@ -164,7 +148,7 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
     arguments.d_node = d[3].data_ptr<float>();
     arguments.d_bias = d[4].data_ptr<float>();
     arguments.workspace = workspace.data_ptr<float>();
-    Execute(nodes, RunHypergraphMeanBackward, LaunchHypergraphMeanBackward, arguments);
+    RunKernel(nodes, RunHypergraphMeanBackward, LaunchHypergraphMeanBackward, arguments);
     d.resize(7);  // tables
     return d;
   }

@@ -4,6 +4,7 @@
 #include <torch/cuda.h>
 
 #include <cstdint>
+#include <cstdlib>
 
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
@@ -47,15 +48,28 @@ absl::StatusOr<torch::Device> FindDevice(const std::string& name) {
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(wanted));
 }
 
+void MakeDeterministic(const torch::Device& device) {
+  if (device.is_cpu()) return;
+  // What cuBLAS wants for it, and reads when it starts.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*replace=*/0);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+}
+
 Batch ToDevice(const Batch& batch, const torch::Device& device) {
-  Batch there = batch;
-  for (Modality& modality : there.modalities) {
-    for (torch::Tensor& stream : modality.streams) stream = stream.to(device);
+  if (device.is_cpu()) return batch;
+  // From pinned memory, which LibTorch keeps for as long as the copy takes: nothing waits.
+  const auto there = [&device](const torch::Tensor& tensor) {
+    return tensor.pin_memory().to(device, /*non_blocking=*/true);
+  };
+  Batch result = batch;
+  for (Modality& modality : result.modalities) {
+    for (torch::Tensor& stream : modality.streams) stream = there(stream);
   }
-  there.speakers = batch.speakers.to(device);
-  there.context = batch.context.to(device);
-  there.labels = batch.labels.to(device);
-  return there;
+  result.speakers = there(batch.speakers);
+  result.context = there(batch.context);
+  result.labels = there(batch.labels);
+  return result;
 }
 
 }  // namespace cmerc

@@ -14,6 +14,10 @@ namespace cmerc {
 // no such GPU.
 absl::StatusOr<torch::Device> FindDevice(const std::string& name);
 
+// Before anything runs there: LibTorch's operators shall add in the same order each time. Those of
+// a GPU that cannot warn of it. On the CPU they do so anyway.
+void MakeDeterministic(const torch::Device& device);
+
 // The batch with all its tensors there, but for `lengths`, which stay on the CPU. On the CPU it is
 // the same tensors.
 Batch ToDevice(const Batch& batch, const torch::Device& device);

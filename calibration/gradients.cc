@@ -53,14 +53,15 @@ CMERC_AVX2 double SumOfSquaresAvx2(const float* numbers, int64_t size) {
 double NormOf(const std::vector<Tensor>& tensors) {
   const torch::NoGradGuard no_grad;
   double sum = 0;
-  std::vector<Tensor> dense;  // keeps copies alive
+  std::vector<Tensor> others;  // sums of squares where they are: a GPU is waited for once
+  std::vector<Tensor> dense;   // keeps copies alive
   std::vector<Chunk> chunks;
   int64_t total = 0;
   for (const Tensor& tensor : tensors) {
     if (!tensor.defined() || tensor.numel() == 0) continue;
     if (tensor.scalar_type() != torch::kFloat32 || !tensor.device().is_cpu() ||
         tensor.layout() != torch::kStrided) {
-      sum += tensor.to(torch::kFloat64).square().sum().item<double>();
+      others.push_back(tensor.to(torch::kFloat64).square().sum());
       continue;
     }
     // The order of the numbers does not matter, only that each is there once.
@@ -80,6 +81,7 @@ double NormOf(const std::vector<Tensor>& tensors) {
                      }
                    });
   for (const Chunk& chunk : chunks) sum += chunk.sum;
+  if (!others.empty()) sum += torch::stack(others).sum().item<double>();
   return std::sqrt(sum);
 }
 

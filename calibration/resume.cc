@@ -1,6 +1,6 @@
 #include "calibration/resume.h"
 
-#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <cstring>
@@ -22,6 +22,7 @@ constexpr char kModel[] = "model/";
 constexpr char kSnapshot[] = "snapshot/";
 constexpr char kSteps[] = "adam/steps";
 constexpr char kRandomState[] = "random_state";
+constexpr char kDeviceRandomState[] = "device_random_state";
 constexpr char kConversations[] = "epoch/conversations";
 constexpr char kLabels[] = "epoch/labels";
 constexpr char kPredictions[] = "epoch/predictions";
@@ -81,6 +82,17 @@ StateDict Without(const std::string& prefix, const StateDict& state) {
     }
   }
   return result;
+}
+
+// LibTorch's default generator of a device.
+at::Generator GeneratorOf(const torch::Device& device) {
+  return at::globalContext().defaultGenerator(device);
+}
+
+// Where a model draws its random numbers.
+torch::Device DeviceOf(const torch::nn::Module& module) {
+  const std::vector<Tensor> parameters = module.parameters();
+  return parameters.empty() ? torch::Device(torch::kCPU) : parameters[0].device();
 }
 
 // The tensors of a resume.pth, by name.
@@ -214,7 +226,9 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
     tensors.emplace(MomentName(parameter.key(), "second"), one.second);
   }
   tensors.emplace(kSteps, Numbers(steps));
-  tensors.emplace(kRandomState, at::detail::getDefaultCPUGenerator().get_state());
+  tensors.emplace(kRandomState, GeneratorOf(torch::kCPU).get_state());
+  const torch::Device device = DeviceOf(state.live);
+  if (!device.is_cpu()) tensors.emplace(kDeviceRandomState, GeneratorOf(device).get_state());
   CheckpointMetadata described = metadata;
   *described.mutable_progress() = state.progress;
   described.mutable_progress()->clear_partial_epoch();
@@ -257,6 +271,12 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
   if (!moments.ok()) return moments.status();
   const absl::StatusOr<Tensor> random_state = tensors.Get(kRandomState, torch::kUInt8);
   if (!random_state.ok()) return random_state.status();
+  const torch::Device device = DeviceOf(state->live);
+  absl::StatusOr<Tensor> device_random_state = Tensor();
+  if (!device.is_cpu()) {
+    device_random_state = tensors.Get(kDeviceRandomState, torch::kUInt8);
+    if (!device_random_state.ok()) return device_random_state.status();
+  }
   EpochProgress epoch;
   if (progress.has_partial_epoch()) {
     absl::StatusOr<EpochProgress> read =
@@ -272,8 +292,8 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
   absl::Status loaded = LoadState(Without(kModel, checkpoint->state), state->live, path);
   if (!loaded.ok()) return loaded;
   const absl::StatusOr<bool> restored = CatchTorch([&] {
-    at::Generator generator = at::detail::getDefaultCPUGenerator();
-    generator.set_state(*random_state);
+    GeneratorOf(torch::kCPU).set_state(*random_state);
+    if (!device.is_cpu()) GeneratorOf(device).set_state(*device_random_state);
     state->optimizer.SetMoments(*moments);
     return true;
   });

@@ -8,6 +8,7 @@
 //   adam/NAME/first    Adam's moments; absent where steps is 0
 //   adam/NAME/second
 //   random_state       bytes: LibTorch's default generator
+//   device_random_state  bytes: that of the GPU, of a model that is on one
 //   epoch/conversations, epoch/labels, epoch/predictions
 //                      int64, within an epoch: its order, and the predictions so far
 #ifndef CMERC_CALIBRATION_RESUME_H_
@@ -55,7 +56,7 @@ uint64_t DataDigest(const PreparedData& data);
 absl::Status SaveTrainingState(const std::string& path, const TrainingState& state,
                                const CheckpointMetadata& metadata);
 
-// Reads both back; `state` then is as it was, the default generator included. InvalidArgument: the
+// Reads both back; `state` then is as it was, the default generators included. InvalidArgument: the
 // file is not one of SaveTrainingState(), or does not fit the model, `num_losses` or the data,
 // whose DataDigest() is state->progress.data_digest().
 absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,

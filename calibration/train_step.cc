@@ -45,6 +45,11 @@ std::vector<ViewPrediction> WithViews(const std::vector<View>& views,
   return result;
 }
 
+std::vector<double> ToHost(const std::vector<torch::Tensor>& scalars) {
+  const torch::Tensor all = torch::stack(scalars).cpu();
+  return {all.data_ptr<double>(), all.data_ptr<double>() + all.numel()};
+}
+
 constexpr char kRemedies[] =
     "try a smaller training.learning_rate or a training.gradient_clip_norm, or leave such steps "
     "out "
@@ -190,19 +195,26 @@ absl::StatusOr<StepReport> TrainStep(Backbone& live, Backbone& for_views,
   report.input = {*std::move(full), *std::move(views), batch.labels};
 
   torch::Tensor total;
+  std::vector<torch::Tensor> values;
   for (const WeightedLoss& entry : losses) {
     const ProfileScope scope("losses");
     const ProfileScope of_loss(entry.name.c_str());
     const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(report.input);
     if (!value.ok()) return value.status();
-    report.losses.push_back(value->item<double>());
-    if (!std::isfinite(report.losses.back())) {
-      return LossNotFinite(entry.name, report.losses.back(), report.input, live);
-    }
+    values.push_back(value->detach().to(torch::kFloat64));
     const torch::Tensor weighted = entry.weight * *value;
     total = total.defined() ? total + weighted : weighted;
   }
-  report.total = total.item<double>();
+  // A GPU is waited for once for all of them.
+  values.push_back(total.detach().to(torch::kFloat64));
+  report.losses = ToHost(values);
+  report.total = report.losses.back();
+  report.losses.pop_back();
+  for (size_t i = 0; i < losses.size(); ++i) {
+    if (!std::isfinite(report.losses[i])) {
+      return LossNotFinite(losses[i].name, report.losses[i], report.input, live);
+    }
+  }
   if (!std::isfinite(report.total)) {
     return absl::OutOfRangeError(absl::StrCat("the weighted sum of the losses is ", report.total,
                                               " = ", Sum(losses, report.losses),

@@ -212,11 +212,13 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
     done.total += stepped->total;
     for (size_t i = 0; i < done.losses.size(); ++i) done.losses[i] += stepped->losses[i];
     const torch::Tensor predicted = stepped->input.full.log_probs.argmax(1).cpu().contiguous();
-    const torch::Tensor truth = batch.labels.cpu().contiguous();
     done.predictions.insert(done.predictions.end(), predicted.data_ptr<int64_t>(),
                             predicted.data_ptr<int64_t>() + predicted.numel());
-    done.labels.insert(done.labels.end(), truth.data_ptr<int64_t>(),
-                       truth.data_ptr<int64_t>() + truth.numel());
+    for (const int64_t index : indices) {
+      const torch::Tensor truth = stage.data.conversations[index].labels.contiguous();
+      done.labels.insert(done.labels.end(), truth.data_ptr<int64_t>(),
+                         truth.data_ptr<int64_t>() + truth.numel());
+    }
     progress.Update(
         done.steps,
         absl::StrFormat("loss %.4f", done.total / static_cast<double>(done.steps - done.skipped)));

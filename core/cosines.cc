@@ -17,6 +17,12 @@ constexpr double kShortest = 1e-12;
 // Rows of the product that are computed at a time: blocks above the diagonal are mirrored.
 constexpr int64_t kBlock = 128;
 
+// [N, 1]: what makes the rows one long; 0 for those without a direction.
+Tensor ScaleOfRows(const Tensor& features) {
+  const Tensor lengths = features.norm(2, 1, /*keepdim=*/true);
+  return lengths.masked_fill(lengths < kShortest, INFINITY).reciprocal();
+}
+
 // x x^T
 Tensor TimesItsTranspose(const Tensor& x) {
   const int64_t num = x.size(0);
@@ -32,8 +38,7 @@ Tensor TimesItsTranspose(const Tensor& x) {
 
 struct CosinesFunction : torch::autograd::Function<CosinesFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& features) {
-    const Tensor lengths = features.norm(2, 1, /*keepdim=*/true);
-    const Tensor scale = lengths.masked_fill(lengths < kShortest, INFINITY).reciprocal();
+    const Tensor scale = ScaleOfRows(features);
     const Tensor unit = features * scale;
     const Tensor cosines = TimesItsTranspose(unit);
     // Not as saved variables, which a backward pass frees: losses that share the cosines may be
@@ -54,6 +59,8 @@ struct CosinesFunction : torch::autograd::Function<CosinesFunction> {
 };
 
 }  // namespace
+
+Tensor UnitRows(const Tensor& features) { return features * ScaleOfRows(features); }
 
 Tensor PairwiseCosines(const Tensor& features) { return CosinesFunction::apply(features); }
 

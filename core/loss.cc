@@ -12,13 +12,15 @@ const Prediction& LossInput::at(const View& view) const {
   TORCH_CHECK_VALUE(false, "no prediction for the view \"", view.name(), "\"");
 }
 
-torch::Tensor LossInput::Cosines() const {
+const torch::Tensor& LossInput::Features() const {
   const torch::Tensor& features = full.features;
   TORCH_CHECK_VALUE(features.defined() && features.dim() == 2 && features.size(0) == labels.size(0),
                     "a contrastive loss needs features [N, H] of the same N utterances as labels [",
                     labels.size(0), "]");
-  return cosine_cache.Of(features);
+  return features;
 }
+
+torch::Tensor LossInput::Cosines() const { return cosine_cache.Of(Features()); }
 
 absl::StatusOr<torch::Tensor> Loss::Compute(const LossInput& input) const {
   const torch::Tensor& full = input.full.log_probs;

@@ -28,8 +28,10 @@ struct LossInput {
   // The prediction of a view the loss asked for.
   const Prediction& at(const View& view) const;
 
-  // [N, N]: the cosines of full.features (core/cosines.h), which all losses of a step share.
-  // Throws ValueError unless full.features is [N, H].
+  // full.features. Throws ValueError unless it is [N, H].
+  const torch::Tensor& Features() const;
+
+  // [N, N]: the cosines of Features() (core/cosines.h), which all losses of a step share.
   torch::Tensor Cosines() const;
 
   mutable CosineCache cosine_cache = {};  // of Cosines()

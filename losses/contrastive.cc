@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/confidence.h"
+#include "losses/device_group_log_sums.h"
 #include "losses/group_log_sums.h"
 
 namespace cmerc {
@@ -16,15 +17,40 @@ struct LogSums {
   torch::Tensor different;
 };
 
-// cosines [N, N], labels [N, V]. Utterances that agree in all V labels are a group, so that one
-// pass over all pairs serves every view.
-LogSums SumsOverOthers(const torch::Tensor& cosines, const torch::Tensor& labels,
-                       double temperature) {
-  const auto [group_labels, group_of, group_sizes] =
-      at::unique_dim(labels, 0, /*sorted=*/true, /*return_inverse=*/true);
+// Utterances that agree in all V labels, so that one pass over all pairs serves every view.
+struct Groups {
+  torch::Tensor labels;  // [G, V] bool: those of each group, of which some may be empty
+  torch::Tensor of;      // [N] int64 in [0, G)
+};
+
+// labels [N, V] in {0, 1}.
+Groups GroupsOf(const torch::Tensor& labels) {
+  const int64_t num_views = labels.size(1);
+  constexpr int64_t kMostDigits = 6;
+  if (num_views > kMostDigits) {
+    const auto [group_labels, group_of, sizes] =
+        at::unique_dim(labels, 0, /*sorted=*/true, /*return_inverse=*/true);
+    return {group_labels.to(torch::kBool), group_of};
+  }
+  // The labels are the binary digits of a group's number: nothing to look for, which on a GPU would
+  // be waited for.
+  const auto options = labels.options();
+  const torch::Tensor digits =
+      torch::full({num_views}, 2, options).pow(torch::arange(num_views - 1, -1, -1, options));
+  const torch::Tensor groups = torch::arange(int64_t{1} << num_views, options).unsqueeze(1);
+  return {groups.bitwise_and(digits).to(torch::kBool), (labels * digits).sum(1)};
+}
+
+LogSums SumsOverOthers(const LossInput& input, const torch::Tensor& labels, double temperature) {
+  const Groups groups = GroupsOf(labels);
+  const int64_t num_groups = groups.labels.size(0);
+  const torch::Tensor& features = input.Features();
   const torch::Tensor sums =
-      GroupLogSums(cosines, group_of, group_labels.size(0), temperature).unsqueeze(2);  // [N, G, 1]
-  const torch::Tensor same = labels.unsqueeze(1) == group_labels.unsqueeze(0);          // [N, G, V]
+      (features.is_cpu() ? GroupLogSums(input.Cosines(), groups.of, num_groups, temperature)
+                         : DeviceGroupLogSums(features, groups.of, num_groups, temperature))
+          .unsqueeze(2);  // [N, G, 1]
+  const torch::Tensor same =
+      labels.to(torch::kBool).unsqueeze(1) == groups.labels.unsqueeze(0);  // [N, G, V]
   return {sums.masked_fill(same.logical_not(), kLogZero).logsumexp(1),
           sums.masked_fill(same, kLogZero).logsumexp(1)};
 }
@@ -69,18 +95,17 @@ class ConfidenceContrastive final : public Loss {
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {
-    const torch::Tensor cosines = input.Cosines();
     std::vector<torch::Tensor> of_views;
     for (const View& view : views_) {
       of_views.push_back(
           ConfidenceLabels(input.full.log_probs, input.at(view).log_probs, input.labels));
     }
     const torch::Tensor labels = torch::stack(of_views, 1);
-    const LogSums sums = SumsOverOthers(cosines, labels, temperature_);
+    const LogSums sums = SumsOverOthers(input, labels, temperature_);
     const torch::Tensor weights = AnchorWeights(labels);
     if (semantics_ == CORRECTED) return Corrected(sums, weights);
     const torch::Tensor loss = Official(sums, weights);
-    return loss.isfinite().item<bool>() ? loss : Zero(input.full.features);
+    return loss.isfinite().item<bool>() ? loss : Zero(input.Features());
   }
 
   const double temperature_;

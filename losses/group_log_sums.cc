@@ -116,20 +116,7 @@ struct GroupLogSumsFunction : torch::autograd::Function<GroupLogSumsFunction> {
 
 Tensor GroupLogSums(const Tensor& cosines, const Tensor& groups, int64_t num_groups,
                     double temperature) {
-  if (!cosines.is_cpu()) return GroupLogSumsByOperators(cosines, groups, num_groups, temperature);
   return GroupLogSumsFunction::apply(cosines, groups.contiguous(), num_groups, temperature);
-}
-
-Tensor GroupLogSumsByOperators(const Tensor& cosines, const Tensor& groups, int64_t num_groups,
-                               double temperature) {
-  const Tensor logits = cosines / temperature;
-  const Tensor self = torch::eye(cosines.size(0), cosines.options().dtype(torch::kBool));
-  std::vector<Tensor> of_groups;
-  for (int64_t g = 0; g < num_groups; ++g) {
-    const Tensor left_out = groups.ne(g).unsqueeze(0).logical_or(self);
-    of_groups.push_back(logits.masked_fill(left_out, kLogZero).logsumexp(1));
-  }
-  return torch::stack(of_groups, 1);
 }
 
 }  // namespace cmerc

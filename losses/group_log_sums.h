@@ -17,15 +17,10 @@ constexpr double kLogZero = -1e30;
 // such j. Exact wherever the result itself is representable, for the exponentials are taken
 // relative to the largest of their sum. Differentiable in cosines.
 //
-// cosines: [N, N] float32 or float64, its diagonal is ignored; groups: [N] int64 in
+// cosines: [N, N] float32 or float64 on the CPU, its diagonal is ignored; groups: [N] int64 in
 // [0, G). Memory: one [N, N] tensor for the backward pass.
 torch::Tensor GroupLogSums(const torch::Tensor& cosines, const torch::Tensor& groups,
                            int64_t num_groups, double temperature);
-
-// The same by LibTorch's operators, which GroupLogSums() takes on a GPU: a pass and several [N, N]
-// tensors for each group.
-torch::Tensor GroupLogSumsByOperators(const torch::Tensor& cosines, const torch::Tensor& groups,
-                                      int64_t num_groups, double temperature);
 
 }  // namespace cmerc
 

@@ -41,23 +41,11 @@ class SupCon final : public Loss {
   explicit SupCon(double temperature) : temperature_(temperature) {}
 
  private:
-  // [N, N]: z_i . z_j / temperature.
-  torch::Tensor Similarities(const torch::Tensor& features) const {
-    const torch::Tensor norms = features.norm(2, 1, /*keepdim=*/true);
-    // x / infinity is 0 and so is its gradient.
-    const torch::Tensor unit = features / norms.masked_fill(norms < 1e-12, INFINITY);
-    return unit.mm(unit.t() / temperature_);
-  }
-
   torch::Tensor ComputeImpl(const LossInput& input) const override {
-    const torch::Tensor& features = input.full.features;
     const torch::Tensor& labels = input.labels;
-    TORCH_CHECK_VALUE(
-        features.defined() && features.dim() == 2 && features.size(0) == labels.size(0),
-        "a contrastive loss needs features [N, H] of the same N utterances as labels [",
-        labels.size(0), "]");
+    const torch::Tensor cosines = input.Cosines();
     const torch::Tensor self = torch::eye(labels.size(0), labels.options().dtype(torch::kBool));
-    const torch::Tensor logits = Similarities(features).masked_fill(self, kLogZero);
+    const torch::Tensor logits = (cosines / temperature_).masked_fill(self, kLogZero);
     const torch::Tensor positive =
         (labels.unsqueeze(1) == labels.unsqueeze(0)).logical_and(self.logical_not());
     const torch::Tensor num_positives = positive.sum(1);

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -157,7 +158,7 @@ TEST_F(RunnerTest, AnErrorStopsWhatStillRuns) {
 
 // CMERC_RUNNER_ROUNDS=10000 for the long form:
 //   bazel test //tests/experiment:runner_test --test_env=CMERC_RUNNER_ROUNDS=10000
-//   --test_timeout=7200
+//   --test_timeout=7200 --test_filter=*ManyTimes --test_output=streamed
 TEST_F(RunnerTest, StartsAndStopsManyTimes) {
   int rounds = 50;
   if (const char* asked = std::getenv("CMERC_RUNNER_ROUNDS")) {
@@ -174,6 +175,7 @@ TEST_F(RunnerTest, StartsAndStopsManyTimes) {
     close(open((options_.output + "/release").c_str(), O_WRONLY));
     ASSERT_FALSE(Do({"works", "never_ends", "cannot_finish", "works"}, identity).ok());
     ASSERT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "round " << round;
+    if ((round + 1) % 500 == 0) std::cerr << "[" << round + 1 << "/" << rounds << "] rounds\n";
   }
 }
 

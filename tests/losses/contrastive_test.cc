@@ -14,8 +14,9 @@ const DatasetInfo& Info() {
   return *info;
 }
 
-torch::Tensor Loss(const std::string& type, const std::string& options, const LossInput& input) {
-  const auto loss = LossFromText(type, options, Info());
+torch::Tensor Loss(const std::string& type, const std::string& options, const LossInput& input,
+                   const DatasetInfo& info = Info()) {
+  const auto loss = LossFromText(type, options, info);
   EXPECT_TRUE(loss.ok()) << loss.status();
   absl::StatusOr<torch::Tensor> value = (*loss)->Compute(input);
   EXPECT_TRUE(value.ok()) << value.status();
@@ -24,12 +25,13 @@ torch::Tensor Loss(const std::string& type, const std::string& options, const Lo
 
 // Predictions that give every view the confidence labels `labels[view]`; classes are all 0.
 LossInput InputWithLabels(const torch::Tensor& features,
-                          const std::vector<std::vector<int64_t>>& labels) {
+                          const std::vector<std::vector<int64_t>>& labels,
+                          const DatasetInfo& info = Info()) {
   const int64_t n = features.size(0);
   LossInput input;
   input.labels = torch::zeros({n}, torch::kInt64);
   input.full = {torch::tensor({0.8, 0.2}, features.dtype()).log().repeat({n, 1}), features};
-  const std::vector<View> views = AllViews(Info());
+  const std::vector<View> views = AllViews(info);
   for (size_t v = 0; v < views.size(); ++v) {
     torch::Tensor log_probs = input.full.log_probs.clone();
     for (int64_t i = 0; i < n; ++i) {
@@ -100,6 +102,24 @@ TEST(ContrastiveTest, IsItsDefinition) {
       EXPECT_NEAR(Loss("cmerc.CsclOptions", options, input).item<double>(), expected(3, 4), 1e-6);
     }
   }
+}
+
+// More views than the groups of utterances are numbered for.
+TEST(ContrastiveTest, OfSevenModalities) {
+  DatasetInfo info = LossTestInfo(2);
+  info.modalities.clear();
+  for (int m = 0; m < 7; ++m) info.modalities.push_back({absl::StrCat("m", m), 4, 1});
+  torch::manual_seed(13);
+  std::vector<std::vector<int64_t>> labels(9, std::vector<int64_t>(12));
+  for (size_t v = 0; v < labels.size(); ++v) {
+    for (size_t i = 0; i < labels[v].size(); ++i) labels[v][i] = (i * (v + 3) / 5) % 2;
+  }
+  const LossInput input = InputWithLabels(torch::randn({12, 4}, torch::kFloat64), labels, info);
+  double expected = 0;
+  for (int v = 0; v < 7; ++v) expected += OfOneView(input.full.features, labels[v], 0.1, false);
+  // Float32 class weights.
+  EXPECT_NEAR(Loss("cmerc.MsclOptions", "temperature: 0.1", input, info).item<double>(), expected,
+              2e-6);
 }
 
 TEST(ContrastiveTest, AnAnchorAloneWithItsLabelIsLeftOutOrAddsAConstant) {

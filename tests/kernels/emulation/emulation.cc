@@ -38,12 +38,13 @@ struct Thread {
 
 void RunThread();
 
-void Prepare(Thread& thread) {
+// Where it ends, `next` goes on.
+void Prepare(Thread& thread, ucontext_t* next) {
   thread.ended = false;
   getcontext(&thread.context);
   thread.context.uc_stack.ss_sp = thread.stack.get();
   thread.context.uc_stack.ss_size = kStack;
-  thread.context.uc_link = nullptr;
+  thread.context.uc_link = next;
   makecontext(&thread.context, RunThread, 0);
 }
 
@@ -69,7 +70,7 @@ struct Block {
     Barrier of_warp;
     of_warp.alive = kWarp;
     of_warps.assign(size / kWarp, of_warp);
-    for (Thread& thread : threads) Prepare(thread);
+    for (Thread& thread : threads) Prepare(thread, &scheduler);
     std::vector<unsigned> order(size);
     for (unsigned t = 0; t < size; ++t) order[t] = t;
     while (of_block.alive > 0) {
@@ -88,7 +89,6 @@ struct Block {
       --barrier->alive;
       barrier->Check();
     }
-    Yield();  // for ever
   }
 };
 

@@ -1,4 +1,4 @@
-#include "backbones/cuda_stream_of.h"
+#include "kernels/run_kernel.h"
 
 namespace cmerc {
 

@@ -1,4 +1,4 @@
-#include "backbones/cuda_stream_of.h"
+#include "kernels/run_kernel.h"
 
 #include <c10/cuda/CUDAStream.h>
 
