@@ -11,6 +11,8 @@ set -euo pipefail
 
 readonly tests=(cuda_compile_test gated_aggregation_test group_sums_test hypergraph_mean_test)
 readonly benchmark=kernels_benchmark
+# A step of every backbone on the GPU and on the processor, which the goldens are checked on.
+readonly backbones=backbones_gpu_test
 
 usage() {
   sed -n 's/^# \{0,1\}//; 4,8p' "$0" >&2
@@ -43,6 +45,8 @@ collect() {
   done
   if [[ -n ${LIBTORCH:-} ]]; then
     bazel build --config=cuda //bin:cmerc
+    bazel build --config=cuda --dynamic_mode=off "//tests/conformance:$backbones"
+    copy "bazel-bin/tests/conformance/$backbones" "$folder"
     copy bazel-bin/bin/cmerc "$folder"
     copy bazel-bin/bin/cmerc_engine "$folder"
     cp config/examples/quickstart.textproto "$folder"
@@ -67,7 +71,7 @@ run() {
   if ! "$@" > "$log" 2>&1; then
     tail -n 20 "$log"
     row "$name" FAILED "see $log"
-  elif grep --quiet '^\[  SKIPPED \].*RunsTheSameTests' "$log"; then
+  elif grep --quiet -i '^no gpu\|without a CUDA' "$log"; then
     row "$name" skipped "$(grep --max-count=1 --no-filename -i 'no gpu\|without a CUDA' "$log")"
   else
     row "$name" passed "$(sed -n 's/^\[  PASSED  \] //p' "$log")"
@@ -110,7 +114,11 @@ check() {
   else
     row compute-sanitizer skipped "it is not on this machine"
   fi
-  [[ ! -x cmerc ]] || train
+  if [[ -x cmerc ]]; then
+    LD_LIBRARY_PATH=$LD_LIBRARY_PATH:${LIBTORCH:-}/lib \
+      run "every backbone" "./$backbones"
+    train
+  fi
   if "./$benchmark" --benchmark_filter=^Gpu > "$logs/benchmark.log" 2>&1; then
     if grep --quiet '^Gpu' "$logs/benchmark.log"; then
       cat "$logs/benchmark.log"

@@ -60,7 +60,13 @@ expect 1 '^kernels_benchmark +skipped +no GPU$'
 program kernels_benchmark 0 "GpuGroupSums 1 us"
 program group_sums_test 0 "[  PASSED  ] 33 tests."
 program cmerc 0 "Test split, epoch 3"
-expect 0 '^Test split, epoch 3$' '^cmerc train, cpu +passed +[0-9]+ s, above$' '^cmerc train, cuda +passed'
+program backbones_gpu_test 0 "[  PASSED  ] 6 tests."
+expect 0 '^Test split, epoch 3$' '^every backbone +passed +6 tests\.$' '^cmerc train, cpu +passed +[0-9]+ s, above$' '^cmerc train, cuda +passed'
+program backbones_gpu_test 0 "laws.cc:1: Skipped
+no GPU, or a LibTorch without CUDA
+[  PASSED  ] 0 tests."
+expect 1 '^every backbone +skipped +no GPU, or a LibTorch without CUDA$'
+program backbones_gpu_test 0 "[  PASSED  ] 6 tests."
 program cmerc 2 "cmerc: training.device: no GPU"
 expect 1 '^cmerc: training.device: no GPU$' '^cmerc train, cuda +FAILED'
 
