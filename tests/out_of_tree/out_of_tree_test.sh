@@ -97,7 +97,8 @@ END
   chmod +x "$scratch/bin/bazel"
   PATH=$scratch/bin:$PATH
   export TMPDIR=$scratch/tmp HOME=${HOME:-$scratch}
-  unset "${!TEST_@}" "${!RUNFILES_@}" XML_OUTPUT_FILE
+  # What a sanitizer preloads is for this project's programs, not for Bazel and compilers.
+  unset "${!TEST_@}" "${!RUNFILES_@}" XML_OUTPUT_FILE LD_PRELOAD
 }
 
 stop_nested_bazel() {
