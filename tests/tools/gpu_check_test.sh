@@ -62,7 +62,7 @@ program group_sums_test 0 "[  PASSED  ] 33 tests."
 program cmerc 0 "Test split, epoch 3"
 program backbones_gpu_test 0 "[  PASSED  ] 6 tests."
 expect 0 '^Test split, epoch 3$' '^every backbone +passed +6 tests\.$' '^cmerc train, cpu +passed +[0-9]+ s, above$' '^cmerc train, cuda +passed'
-program backbones_gpu_test 0 "laws.cc:1: Skipped
+program backbones_gpu_test 0 "backbones_gpu_test.cc:1: Skipped
 no GPU, or a LibTorch without CUDA
 [  PASSED  ] 0 tests."
 expect 1 '^every backbone +skipped +no GPU, or a LibTorch without CUDA$'
