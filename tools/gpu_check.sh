@@ -66,13 +66,13 @@ row() {
 
 # run NAME COMMAND...: a GoogleTest binary.
 run() {
-  local name=$1 log=$logs/${1// /_}.log without='^no gpu\|without a CUDA'
+  local name=$1 log=$logs/${1// /_}.log missing
   shift
   if ! "$@" > "$log" 2>&1; then
     tail -n 20 "$log"
     row "$name" FAILED "see $log"
-  elif grep --quiet -i "$without" "$log"; then
-    row "$name" skipped "$(grep --max-count=1 --no-filename -i "$without" "$log")"
+  elif missing=$(grep --max-count=1 -i '^no gpu\|without a CUDA' "$log"); then
+    row "$name" skipped "$missing"
   else
     row "$name" passed "$(sed -n 's/^\[  PASSED  \] //p' "$log")"
   fi

@@ -174,9 +174,9 @@ TEST_F(StoppedTest, AnotherConfigIsRefused) {
 TEST_F(StoppedTest, ADamagedFileIsRefused) {
   std::string bytes = ReadFile(path_);
   // Among the numbers of a tensor: between them a bit may be padding, which says nothing.
-  const torch::Tensor random = ReadCheckpoint(path_)->state.at("random_state").contiguous();
+  const torch::Tensor random = ReadCheckpoint(path_)->state.at("random_state");
   const size_t numbers =
-      bytes.find(std::string(reinterpret_cast<const char*>(random.data_ptr()), random.nbytes()));
+      bytes.find(std::string(static_cast<const char*>(random.data_ptr()), random.nbytes()));
   ASSERT_NE(numbers, std::string::npos);
   bytes[numbers + random.nbytes() / 2] ^= 1;
   WriteFile(path_, bytes);
