@@ -1,4 +1,5 @@
-// Wrong uses of `cmerc`, and what it must say to each.
+// Wrong uses of `cmerc`, and what it must say to each: a table per topic. Those of records, plans
+// and predictions are in files of their own; bad_files.h writes the files that all of them name.
 #ifndef CMERC_TESTS_BIN_BAD_INPUT_CASES_H_
 #define CMERC_TESTS_BIN_BAD_INPUT_CASES_H_
 
@@ -32,9 +33,6 @@ const std::vector<BadInputTopic>& BadInputTopics();
 
 // All of them.
 std::vector<BadInput> BadInputs();
-
-// Writes the files that the cases name into `folder`, which holds "run/" already.
-void WriteBadFiles(const std::string& folder);
 
 }  // namespace cmerc
 

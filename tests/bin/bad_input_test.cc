@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/bin/bad_files.h"
 #include "tests/bin/bad_input_cases.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
