@@ -2,6 +2,8 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "backbones/float32.h"
+#include "core/to_device.h"
 #include "kernels/gated_aggregation.h"
 #include "kernels/hypergraph_mean.h"
 #include "kernels/run_kernel.h"
@@ -21,8 +23,8 @@ struct Tables {
   int64_t longest;
 
   Tables(const Tensor& lengths, const torch::Device& device)
-      : first_row(Starts(lengths).to(device)),
-        first_pair(Starts(lengths * lengths).to(device)),
+      : first_row(ToDevice(Starts(lengths), device)),
+        first_pair(ToDevice(Starts(lengths * lengths), device)),
         longest(lengths.max().item<int64_t>()) {}
   Tables(const Tensor& first_row, const Tensor& first_pair, int64_t longest)
       : first_row(first_row), first_pair(first_pair), longest(longest) {}
@@ -85,7 +87,7 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
     const Tensor d_nodes = torch::empty_like(nodes);
     const Tensor d_receive = torch::empty_like(receive), d_send = torch::empty_like(send);
     const Tensor workspace = torch::empty(
-        {nodes.is_cpu() ? 0 : GatedAggregationWorkspace(arguments.sequences, nodes.size(0))},
+        {nodes.is_cuda() ? GatedAggregationWorkspace(arguments.sequences, nodes.size(0)) : 0},
         nodes.options());
     arguments.d_result = RowsOf(d_result);
     arguments.d_x = WritableRowsOf(d_nodes);
@@ -136,9 +138,9 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
     variable_list d;
     for (size_t i = 0; i < 5; ++i) d.push_back(torch::empty_like(saved[i]));
     const Tensor workspace = torch::empty(
-        {nodes.is_cpu()
-             ? 0
-             : HypergraphMeanWorkspace(arguments.sequences, nodes.size(0), nodes.size(2))},
+        {nodes.is_cuda()
+             ? HypergraphMeanWorkspace(arguments.sequences, nodes.size(0), nodes.size(2))
+             : 0},
         nodes.options());
     arguments.activated = RowsOf(activated);
     arguments.d_result = RowsOf(d_result);
@@ -170,7 +172,7 @@ Tensor FromOtherModalities(const Tensor& nodes, const Tensor& receive, const Ten
 Tensor DeviceGraphFeatures(const std::vector<Tensor>& nodes, const HypergraphNorms& norms,
                            const HighFrequencyGraph& graph, const GraphLayers& layers,
                            const Packing& packing) {
-  const Tensor all_nodes = torch::stack(nodes);  // [M, N, H]
+  const Tensor all_nodes = Float32(torch::stack(nodes));  // [M, N, H]
   const Tables tables(packing.lengths(), all_nodes.device());
   Tensor hypergraph = all_nodes;
   {

@@ -8,7 +8,7 @@
 
 namespace cmerc {
 
-// GraphFeatures() for nodes, norms, graph and layers on one GPU; on the CPU, the kernels' twins do
+// GraphFeatures() for nodes, norms, graph and layers on one GPU; elsewhere the kernels' twins do
 // it. Throws where a kernel cannot start.
 torch::Tensor DeviceGraphFeatures(const std::vector<torch::Tensor>& nodes,
                                   const HypergraphNorms& norms, const HighFrequencyGraph& graph,

@@ -35,6 +35,7 @@
 #include "absl/strings/str_join.h"
 #include "backbones/dialogue_gcn.pb.h"
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/matching_attention.h"
 #include "backbones/packing.h"
 #include "backbones/recurrent.h"
@@ -177,7 +178,7 @@ class DialogueGcn final : public Backbone {
                    : nodes);
     const Tensor features = torch::relu(linear_->forward(rows));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
-    return {torch::log_softmax(head_->forward(dropped), 1), features};
+    return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
   }
 
   // U [B, T, D].

@@ -12,6 +12,7 @@
 
 #include "absl/types/span.h"
 #include "backbones/dialogue_plan.h"
+#include "backbones/float32.h"
 #include "backbones/gru_rows.h"
 
 namespace cmerc {
@@ -39,6 +40,13 @@ variable_list Flatten(const DialogueWeights& weights) {
     if ((weights.*field).defined()) all.push_back((weights.*field).contiguous());
   }
   return all;
+}
+
+DialogueWeights OnCpu(DialogueWeights weights) {
+  for (const auto field : kFields) {
+    if ((weights.*field).defined()) weights.*field = (weights.*field).cpu();
+  }
+  return weights;
 }
 
 DialogueWeights Unflatten(at::TensorList all, int64_t direction) {
@@ -577,10 +585,15 @@ struct RecurrenceFunction : torch::autograd::Function<RecurrenceFunction> {
 
 }  // namespace
 
-Tensor RunDialogueRecurrence(const Tensor& inputs, const std::array<DialogueWeights, 2>& weights,
+Tensor RunDialogueRecurrence(const Tensor& given, const std::array<DialogueWeights, 2>& weights,
                              const DialogueRows& rows, double dropout) {
-  TORCH_CHECK_VALUE(inputs.device().is_cpu(), "DialogueRNN needs inputs on the CPU, not on ",
-                    inputs.device());
+  const WithoutAutocast float32;
+  const Tensor inputs = Float32(given);
+  if (!inputs.is_cpu()) {
+    return RunDialogueRecurrence(inputs.cpu(), {OnCpu(weights[0]), OnCpu(weights[1])},
+                                 {rows.lengths, rows.speakers.cpu(), rows.context.cpu()}, dropout)
+        .to(inputs.device());
+  }
   variable_list all;
   for (const DialogueWeights& direction : weights) {
     const variable_list flat = Flatten(direction);

@@ -34,7 +34,7 @@ struct DialogueWeights {
 
 // The conversations, one after the other, each in time order.
 struct DialogueRows {
-  torch::Tensor lengths;   // [B] int64, each >= 1; sum N
+  torch::Tensor lengths;   // [B] int64 on the CPU, each >= 1; sum N
   torch::Tensor speakers;  // [N] int64, each >= 0
   torch::Tensor context;   // [sum of n^2] bool: of each conversation [n, n], as in Batch::context
 };
@@ -54,8 +54,9 @@ struct DialogueRows {
 // come from the utterance, their bias_ih included, and the query. Every new state passes through
 // `dropout`, a probability, which is 0 in evaluation.
 //
-// All floating-point tensors are float32, or all are float64. Throws c10::Error for tensors that
-// are not on the CPU. Gradients cannot be differentiated again.
+// All floating-point tensors are float32 or bfloat16, which is computed in float32, or all are
+// float64. Tensors of a GPU are copied to the CPU, and the result back. Gradients cannot be
+// differentiated again.
 torch::Tensor RunDialogueRecurrence(const torch::Tensor& inputs,
                                     const std::array<DialogueWeights, 2>& weights,
                                     const DialogueRows& rows, double dropout);

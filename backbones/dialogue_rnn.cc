@@ -30,6 +30,7 @@
 #include "backbones/dialogue_recurrence.h"
 #include "backbones/dialogue_rnn.pb.h"
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/memo.h"
 #include "backbones/packing.h"
 #include "core/backbone.h"
@@ -108,8 +109,10 @@ class Cells : public torch::nn::Module {
     }
     if (transform_) {
       weights.push_back(transform_->weight);
-      biases.push_back(transform_->bias.defined() ? transform_->bias
-                                                  : torch::zeros({transform_->weight.size(0)}));
+      biases.push_back(transform_->bias.defined()
+                           ? transform_->bias
+                           : torch::zeros({transform_->weight.size(0)},
+                                          transform_->weight.options().requires_grad(false)));
     }
     return {torch::cat(weights), torch::cat(biases)};
   }
@@ -210,9 +213,7 @@ class DialogueRnn final : public Backbone {
       inputs.push_back(Inputs(batch, packing, layer, products));
       lengths.push_back(batch.lengths);
       speakers.push_back(packing.Pack(batch.speakers));
-      const Tensor& valid = packing.valid();
-      contexts.push_back(
-          batch.context.masked_select(valid.unsqueeze(2).logical_and(valid.unsqueeze(1))));
+      contexts.push_back(packing.PackPairs(batch.context));
     }
     const Tensor emotions = Dropout(
         RunDialogueRecurrence(WithQueries(torch::cat(inputs)),
@@ -278,7 +279,7 @@ class DialogueRnn final : public Backbone {
     Tensor rows = emotions;
     if (transform_) {
       const Tensor memory = packing.Pad(emotions);
-      const Tensor scores = transform_->forward(memory).bmm(memory.transpose(1, 2));
+      const Tensor scores = Float32(transform_->forward(memory).bmm(memory.transpose(1, 2)));
       // Not minus infinity: a row without context (padding) must not become a NaN.
       const Tensor alpha =
           scores.masked_fill(context.logical_not(), std::numeric_limits<float>::lowest())
@@ -287,7 +288,7 @@ class DialogueRnn final : public Backbone {
     }
     const Tensor features = torch::relu(linear_->forward(rows));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
-    return {torch::log_softmax(head_->forward(dropped), 1), features};
+    return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
   }
 
   const DialogueRnnOptions options_;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/batch.h"
+#include "core/to_device.h"
+
 namespace cmerc {
 namespace {
 
@@ -36,7 +39,7 @@ DistinctRows::DistinctRows(const std::vector<Tensor>& streams, const Packing& pa
   const int64_t num_conversations = packing.num_conversations();
   const int64_t max_length = packing.max_length();
   const int64_t num_padding = num_conversations * max_length - num_utterances_;
-  const Tensor valid = packing.valid().cpu().flatten();
+  const Tensor valid = ValidRows(packing.lengths(), max_length).flatten();
   const Tensor utterances = valid.nonzero().squeeze(1);
   const Tensor padding = valid.logical_not().nonzero().squeeze(1);
   const auto* const lengths = packing.lengths().contiguous().data_ptr<int64_t>();
@@ -82,12 +85,12 @@ DistinctRows::DistinctRows(const std::vector<Tensor>& streams, const Packing& pa
 
 Tensor DistinctRows::Select(const Tensor& all) const {
   const Tensor rows = all.dim() == 3 ? all.flatten(0, 1) : all;
-  return positions_.defined() ? SelectRows(rows, positions_.to(rows.device())) : rows;
+  return positions_.defined() ? SelectRows(rows, ToDevice(positions_, rows.device())) : rows;
 }
 
 Tensor DistinctRows::Utterances(const Tensor& rows) const {
   if (!input_of_.defined()) return rows.narrow(0, 0, num_utterances_);
-  return rows.index_select(0, input_of_.narrow(0, 0, num_utterances_).to(rows.device()));
+  return rows.index_select(0, ToDevice(input_of_.narrow(0, 0, num_utterances_), rows.device()));
 }
 
 }  // namespace cmerc

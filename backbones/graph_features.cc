@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backbones/device_graph_features.h"
+#include "backbones/float32.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -181,12 +182,13 @@ struct GraphFunction : torch::autograd::Function<GraphFunction> {
 Tensor GraphFeatures(const std::vector<Tensor>& nodes, const HypergraphNorms& norms,
                      const HighFrequencyGraph& graph, const GraphLayers& layers,
                      const Packing& packing) {
+  const WithoutAutocast float32;
   if (!nodes[0].is_cpu()) return DeviceGraphFeatures(nodes, norms, graph, layers, packing);
   variable_list all;
   const auto add = [&](const Tensor& tensor) {
     all.push_back(tensor.defined() ? tensor.contiguous() : torch::empty({0}));
   };
-  for (const Tensor& of_modality : nodes) add(of_modality);
+  for (const Tensor& of_modality : nodes) add(Float32(of_modality));
   for (const Tensor& norm : {norms.modality, norms.utterance, norms.node}) add(norm);
   for (const Tensor& bias : layers.hypergraph_biases) add(bias);
   for (size_t l = 0; l < layers.gate_weights.size(); ++l) {

@@ -18,7 +18,7 @@ struct GraphLayers {
   std::vector<torch::Tensor> gate_biases;        // [1] each
 };
 
-// nodes: of each modality [N, H], float32. Both graphs start from them. norms and graph
+// nodes: of each modality [N, H], float32 or bfloat16. Both graphs start from them. norms and graph
 // are not read without layers of theirs. Returns [N, M * 2 * H]: for each modality what the
 // hypergraph makes of its nodes, then what the high-frequency graph does. Gradients cannot be
 // differentiated again.

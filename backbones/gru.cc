@@ -23,6 +23,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/gru.pb.h"
 #include "backbones/matching_attention.h"
 #include "backbones/packing.h"
@@ -106,7 +107,7 @@ class Gru final : public Backbone {
     }
     const Tensor features = torch::relu(linear_->forward(rows));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
-    return {torch::log_softmax(head_->forward(dropped), 1), features};
+    return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
   }
 
   // U [B, T, sum of D_m].

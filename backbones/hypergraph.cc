@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backbones/scratch.h"
+#include "core/to_device.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -17,11 +18,6 @@ const HypergraphKernels& Kernels() { return *FindHypergraphKernels(BestInstructi
 Tensor ReciprocalOrZero(const Tensor& x) {
   const Tensor zero = x == 0;
   return x.masked_fill(zero, 1).reciprocal().masked_fill(zero, 0);
-}
-
-// [N] int64: the conversation of each utterance.
-Tensor ConversationOfRows(const Packing& packing) {
-  return torch::repeat_interleave(packing.lengths());
 }
 
 // What layer l leaves of a conversation.
@@ -53,7 +49,8 @@ void AddUp(const float* parts, int64_t count, int64_t size, float* sum) {
 HypergraphNorms NormsByModality(const Tensor& hyperedge_weight, const Tensor& node_weight,
                                 const Packing& packing) {
   const int64_t num_modalities = node_weight.size(0);
-  const Tensor lengths = packing.lengths().to(node_weight.options().requires_grad(false));
+  const Tensor lengths =
+      ToDevice(packing.lengths(), node_weight.device()).to(node_weight.scalar_type());
   return {ReciprocalOrZero(node_weight.unsqueeze(1) * lengths),
           ReciprocalOrZero(node_weight.sum()).expand({packing.num_utterances()}),
           ReciprocalOrZero(hyperedge_weight.narrow(0, 0, num_modalities) +
@@ -74,7 +71,8 @@ HypergraphNorms NormsByPosition(const Tensor& hyperedge_weight, const Tensor& no
                     " utterances needs ", num_hyperedges, " and ", num_nodes,
                     "; use a smaller batch, or semantics: CORRECTED, which has no limit");
   const Tensor& lengths = packing.lengths();
-  const Tensor conversation = ConversationOfRows(packing);
+  // Positions are computed on the CPU, where the lengths are.
+  const Tensor conversation = torch::repeat_interleave(lengths);       // [N]
   const Tensor modality = torch::arange(num_modalities).unsqueeze(1);  // [M, 1]
   const Tensor starts = lengths.cumsum(0) - lengths;                   // [B]: utterances before
   const Tensor rows = torch::arange(packing.num_utterances());
@@ -84,18 +82,20 @@ HypergraphNorms NormsByPosition(const Tensor& hyperedge_weight, const Tensor& no
       starts + num_modalities * torch::arange(packing.num_conversations());  // [B]
 
   // No position is asked for twice.
-  const auto read = [](const Tensor& weight, const Tensor& positions) {
-    return SelectRows(weight, positions.flatten()).view(positions.sizes());
+  const torch::Device device = node_weight.device();
+  const auto read = [&](const Tensor& weight, const Tensor& positions) {
+    return SelectRows(weight, ToDevice(positions.flatten(), device)).view(positions.sizes());
   };
   const Tensor nodes =
       read(node_weight, first_node.index_select(1, conversation) + time);         // [M, N]
   const Tensor of_modality = read(hyperedge_weight, first_hyperedge + modality);  // [M, B]
   const Tensor of_utterance = read(hyperedge_weight, first_hyperedge.index_select(0, conversation) +
                                                          num_modalities + time);  // [N]
-  const Tensor sums = torch::zeros({num_modalities, packing.num_conversations()})
-                          .index_add(1, conversation, nodes);  // [M, B]
+  const Tensor conversation_there = ToDevice(conversation, device);
+  const Tensor sums = torch::zeros({num_modalities, packing.num_conversations()}, device)
+                          .index_add(1, conversation_there, nodes);  // [M, B]
   return {ReciprocalOrZero(sums), ReciprocalOrZero(nodes.sum(0)),
-          ReciprocalOrZero(of_modality.index_select(1, conversation) + of_utterance)};
+          ReciprocalOrZero(of_modality.index_select(1, conversation_there) + of_utterance)};
 }
 
 HypergraphLayers::HypergraphLayers(const HypergraphNorms& norms, at::TensorList biases,

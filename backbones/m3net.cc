@@ -28,6 +28,7 @@
 #include "absl/strings/str_join.h"
 #include "backbones/distinct_rows.h"
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/graph_features.h"
 #include "backbones/high_frequency.h"
 #include "backbones/hypergraph.h"
@@ -355,6 +356,14 @@ class M3Net final : public Backbone {
         options_.text_encoder() != M3NetOptions::TRANSFORMER) {
       EncodeTogether(batches, shared);
     }
+    // A GPU starts a kernel for all batches as fast as for one; a processor has them in its cache
+    // one by one.
+    const bool together = batches.size() > 1 && !is_training() && !batches[0].speakers.is_cpu() &&
+                          std::all_of(batches.begin(), batches.end(), [&](const Batch& batch) {
+                            return batch.lengths.is_same(batches[0].lengths) &&
+                                   batch.speakers.is_same(batches[0].speakers);
+                          });
+    if (together) return PredictTogether(batches, shared);
     for (const Batch& batch : batches) {
       // In training each pass has dropout masks and batch statistics of its own.
       predictions.push_back(is_training() ? ForwardImpl(batch) : Predict(batch, shared));
@@ -422,12 +431,19 @@ class M3Net final : public Backbone {
     }
   }
 
-  Prediction Predict(const Batch& batch, Shared& shared) {
+  // What both graphs of a batch are made of.
+  struct GraphInput {
+    std::vector<GraphModel::Nodes> nodes;  // [M]
+    HypergraphNorms norms;
+    HighFrequencyGraph graph;
+  };
+
+  GraphInput MakeGraphInput(const Batch& batch, Shared& shared) {
     const Packing& packing = PackingOf(batch, shared);
     const auto num_modalities = static_cast<int64_t>(order_.size());
-    std::vector<GraphModel::Nodes> nodes;
+    GraphInput input;
     for (int64_t k = 0; k < num_modalities; ++k) {
-      nodes.push_back(shared.nodes.Get(
+      input.nodes.push_back(shared.nodes.Get(
           KeyOf(k, batch),
           [&] {
             const ProfileScope scope("encoders");
@@ -435,21 +451,61 @@ class M3Net final : public Backbone {
           },
           k));
     }
-    const HypergraphNorms& norms =
+    input.norms =
         shared.norms.Get(Place(batch), [&] { return graph_->MakeNorms(num_modalities, packing); });
-    const HighFrequencyGraph& graph = shared.graphs.Get({batch.context, batch.lengths}, [&] {
+    input.graph = shared.graphs.Get({batch.context, batch.lengths}, [&] {
       return MakeHighFrequencyGraph(batch.context, num_modalities, packing);
     });
-    const Tensor features = graph_->Features(nodes, norms, graph, packing);
+    return input;
+  }
+
+  Prediction Predict(const Batch& batch, Shared& shared) {
+    const GraphInput input = MakeGraphInput(batch, shared);
+    const Tensor features =
+        graph_->Features(input.nodes, input.norms, input.graph, PackingOf(batch, shared));
     const ProfileScope scope("classifier");
     return {LogProbs(features), features};
   }
 
+  // Batches of the same lengths, as the conversations of one.
+  std::vector<Prediction> PredictTogether(absl::Span<const Batch> batches, Shared& shared) {
+    std::vector<GraphInput> inputs;
+    for (const Batch& batch : batches) inputs.push_back(MakeGraphInput(batch, shared));
+    const auto join = [&](const auto& tensor_of, int64_t axis) {
+      std::vector<Tensor> parts;
+      for (const GraphInput& input : inputs) parts.push_back(tensor_of(input));
+      return parts[0].defined() ? torch::cat(parts, axis) : Tensor();
+    };
+    GraphInput all;
+    for (size_t k = 0; k < order_.size(); ++k) {
+      all.nodes.push_back(
+          {join([&](const GraphInput& input) { return input.nodes[k].rows; }, 0),
+           join([&](const GraphInput& input) { return input.nodes[k].projected; }, 0)});
+    }
+    all.norms = {join([](const GraphInput& input) { return input.norms.modality; }, 1),
+                 join([](const GraphInput& input) { return input.norms.utterance; }, 0),
+                 join([](const GraphInput& input) { return input.norms.node; }, 1)};
+    all.graph = {join([](const GraphInput& input) { return input.graph.within; }, 0),
+                 join([](const GraphInput& input) { return input.graph.between; }, 0)};
+    const Packing packing(batches[0].lengths.repeat({static_cast<int64_t>(batches.size())}),
+                          batches[0].max_length(), batches[0].speakers.device());
+    const Tensor features = graph_->Features(all.nodes, all.norms, all.graph, packing);
+    const Tensor log_probs = LogProbs(features);
+    std::vector<Prediction> predictions;
+    const int64_t num_utterances = packing.num_utterances() / static_cast<int64_t>(batches.size());
+    for (size_t b = 0; b < batches.size(); ++b) {
+      const int64_t first = static_cast<int64_t>(b) * num_utterances;
+      predictions.push_back(
+          {log_probs.narrow(0, first, num_utterances), features.narrow(0, first, num_utterances)});
+    }
+    return predictions;
+  }
+
   // [N, F] -> [N, C]
   Tensor LogProbs(const Tensor& features) {
-    if (is_training() || torch::GradMode::is_enabled()) {
+    if (is_training() || torch::GradMode::is_enabled() || !features.is_cpu()) {
       return torch::log_softmax(
-          head_->forward(DropoutRelu(features, options_.dropout(), is_training())), 1);
+          Float32(head_->forward(DropoutRelu(features, options_.dropout(), is_training()))), 1);
     }
     // Some rows at a time, so that what the ReLU leaves stays in the processor's cache.
     constexpr int64_t kRows = 64;
@@ -457,7 +513,7 @@ class M3Net final : public Backbone {
     for (const Tensor& rows : features.split(kRows)) {
       scores.push_back(head_->forward(torch::relu(rows)));
     }
-    return torch::log_softmax(torch::cat(scores), 1);
+    return torch::log_softmax(Float32(torch::cat(scores)), 1);
   }
 
   // streams [B, T, D] of node type k, normalised and projected.

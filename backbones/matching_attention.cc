@@ -1,10 +1,13 @@
 #include "backbones/matching_attention.h"
 
+#include "backbones/float32.h"
+
 namespace cmerc {
 
 torch::Tensor MatchingAttention(const torch::Tensor& x, const torch::Tensor& weight,
                                 const torch::Tensor& bias, const torch::Tensor& context) {
-  const torch::Tensor scores = torch::linear(x, weight, bias).bmm(x.transpose(1, 2)).tanh();
+  const torch::Tensor scores =
+      Float32(torch::linear(x, weight, bias).bmm(x.transpose(1, 2))).tanh();
   // The official code takes a softmax over everything, clears what is masked and divides by the
   // sum of the rest. That softmax's denominator cancels, and scores in (-1, 1) need no maximum.
   const torch::Tensor masses = scores.exp() * context;

@@ -38,6 +38,7 @@
 #include "absl/strings/str_join.h"
 #include "backbones/distinct_rows.h"
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/memo.h"
 #include "backbones/mmgcn.pb.h"
 #include "backbones/modality_names.h"
@@ -162,7 +163,8 @@ class GraphModel : public torch::nn::Module {
   Tensor Convolve(size_t l, const Tensor& gathered, const Tensor& initial) const {
     const double alpha = options_.alpha();
     const double theta = std::log(options_.lambda() / static_cast<double>(l + 1) + 1);
-    const Tensor identity = torch::eye(options_.graph_width(), gathered.options());
+    const Tensor identity =
+        torch::eye(options_.graph_width(), weights_[l].options().requires_grad(false));
     if (!options_.variant()) {
       return ((1 - alpha) * gathered + alpha * initial)
           .matmul(theta * weights_[l] + (1 - theta) * identity);
@@ -264,7 +266,7 @@ class Mmgcn final : public Backbone {
     const Tensor features = graph_model_->Features(
         torch::stack(rows), MakeSimilarityGraph(similarities, batch.context, packing));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
-    return {torch::log_softmax(head_->forward(torch::relu(dropped)), 1), features};
+    return {torch::log_softmax(Float32(head_->forward(torch::relu(dropped))), 1), features};
   }
 
   // speakers [B, T].

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/batch.h"
+#include "core/to_device.h"
 
 namespace cmerc {
 namespace {
@@ -55,9 +56,9 @@ Packing::Packing(const Tensor& lengths, int64_t max_length, torch::Device device
     : lengths_(lengths),
       max_length_(max_length),
       num_utterances_(lengths.sum().item<int64_t>()),
-      valid_(ValidRows(lengths, max_length).to(device)),
+      valid_(ToDevice(ValidRows(lengths, max_length), device)),
       weights_(valid_.to(torch::kFloat32)),
-      rows_(PackedRows(lengths, max_length).to(device)) {}
+      rows_(ToDevice(PackedRows(lengths, max_length), device)) {}
 
 Tensor Packing::Pack(const Tensor& padded) const {
   const Tensor rows = padded.flatten(0, 1);
@@ -72,13 +73,24 @@ Tensor Packing::Pad(const Tensor& packed) const {
   return (num_utterances_ == num_rows ? packed : PlaceRows(packed, rows_, num_rows)).view(shape);
 }
 
+Tensor Packing::PackPairs(const Tensor& padded) const {
+  const Tensor pairs = padded.flatten();
+  if (num_utterances_ == num_conversations() * max_length_) return pairs;
+  // Found on the CPU, since a device would be waited for.
+  const Tensor valid = ValidRows(lengths_, max_length_);
+  const Tensor positions =
+      valid.unsqueeze(1).logical_and(valid.unsqueeze(2)).flatten().nonzero().squeeze(1);
+  return SelectRows(pairs, ToDevice(positions, padded.device()));
+}
+
 Packing::TimeMajor Packing::MakeTimeMajor() const {
   const auto [sorted, conversations] =
       lengths_.sort(/*stable=*/true, /*dim=*/0, /*descending=*/true);
   const Tensor time = torch::arange(sorted[0].item<int64_t>()).unsqueeze(1);
   const Tensor running = time < sorted.unsqueeze(0);
   const Tensor starts = (lengths_.cumsum(0) - lengths_).index_select(0, conversations);
-  return {(starts.unsqueeze(0) + time).masked_select(running).to(rows_.device()), running.sum(1)};
+  return {ToDevice((starts.unsqueeze(0) + time).masked_select(running), rows_.device()),
+          running.sum(1)};
 }
 
 }  // namespace cmerc

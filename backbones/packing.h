@@ -31,6 +31,9 @@ class Packing {
   // [N, ...] -> [B, T, ...], zero on padding
   torch::Tensor Pad(const torch::Tensor& packed) const;
 
+  // [B, T, T] -> [sum n^2]: of each conversation the pairs of its utterances.
+  torch::Tensor PackPairs(const torch::Tensor& padded) const;
+
   // The order a packed recurrent network wants: all first utterances, then all second ones, ...,
   // longest conversations first.
   struct TimeMajor {

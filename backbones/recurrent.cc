@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/packing.h"
 #include "backbones/recurrent_kernels.h"
+#include "core/to_device.h"
 #include "profile/scope.h"
 
 namespace cmerc {
@@ -427,21 +429,23 @@ void CheckRows(const RecurrentRows& rows, int64_t input_size) {
 // [R, I]
 Tensor InputOfEachRow(const RecurrentRows& rows) {
   return rows.input_of.defined()
-             ? rows.inputs.index_select(0, rows.input_of.to(rows.inputs.device()))
+             ? rows.inputs.index_select(0, ToDevice(rows.input_of, rows.inputs.device()))
              : rows.inputs;
 }
 
 template <typename Module>
 Tensor RunLibTorch(Module& module, const Tensor& inputs, const Order& order) {
   const Packing::TimeMajor time_major = order.ByTime();
-  const Tensor rows = time_major.order.to(inputs.device());
+  const Tensor rows = ToDevice(time_major.order, inputs.device());
   const PackedSequence sequence(SelectRows(inputs, rows), time_major.batch_sizes);
   const PackedSequence encoded = std::get<0>(module->forward_with_packed_input(sequence));
   return PlaceRows(encoded.data(), rows, inputs.size(0)).narrow(0, 0, order.num_utterances);
 }
 
 template <typename Module>
-Tensor Run(Module& module, RecurrentCell cell, const RecurrentRows& rows) {
+Tensor Run(Module& module, RecurrentCell cell, RecurrentRows rows) {
+  const WithoutAutocast float32;
+  rows.inputs = Float32(rows.inputs);
   const auto& options = module->options_base;
   CheckRows(rows, options.input_size());
   const Order order(rows);
@@ -508,7 +512,7 @@ RecurrentRows Join(const std::vector<RecurrentRows>& parts) {
     read[r] = number[read[r]];
   }
   const Tensor all = torch::cat(inputs);
-  return {all.index_select(0, torch::tensor(order).to(all.device())), torch::cat(lengths),
+  return {all.index_select(0, ToDevice(torch::tensor(order), all.device())), torch::cat(lengths),
           parts[0].padded_length, input_of};
 }
 

@@ -6,6 +6,8 @@
 #include <tuple>
 #include <vector>
 
+#include "backbones/float32.h"
+
 namespace cmerc {
 namespace {
 
@@ -51,6 +53,27 @@ struct GroupedProduct : torch::autograd::Function<GroupedProduct> {
   }
 };
 
+// Beyond so many speakers, waiting costs less than the slots that have no edges.
+constexpr int64_t kFewSpeakers = 16;
+
+// Every slot, whether it has edges or not.
+Relations AllRelations(const Tensor& speakers, int64_t num_speakers, const Packing& packing) {
+  const Tensor everyone = torch::arange(num_speakers, speakers.options());
+  const Tensor pairs =
+      2 * (everyone.view({1, 1, -1}) * num_speakers + speakers.unsqueeze(2));  // [B, T, S]
+  return {speakers.unsqueeze(2).eq(everyone).logical_and(packing.valid().unsqueeze(2)), Tensor(),
+          torch::stack({pairs, pairs + 1}).flatten(), Tensor()};
+}
+
+// sums [E, D], relations [E]: each row times the weight of its relation, [E, H], by way of its
+// product with every basis.
+Tensor ByBases(const Tensor& sums, const Tensor& relations, const Tensor& basis,
+               const Tensor& coefficients) {
+  const Tensor products =
+      sums.mm(basis.transpose(0, 1).flatten(1)).view({sums.size(0), basis.size(0), -1});
+  return coefficients.index_select(0, relations).unsqueeze(1).bmm(products).squeeze(1);
+}
+
 }  // namespace
 
 Tensor WindowEdges(const Tensor& context, int64_t past, int64_t future) {
@@ -61,7 +84,7 @@ Tensor WindowEdges(const Tensor& context, int64_t past, int64_t future) {
 }
 
 Tensor EdgeAttention(const Tensor& x, const Tensor& weight, const Tensor& edges) {
-  const Tensor scores = torch::linear(x, weight).bmm(x.transpose(1, 2));
+  const Tensor scores = Float32(torch::linear(x, weight).bmm(x.transpose(1, 2)));
   // Not minus infinity: a row without edges (padding) must not become a NaN.
   return scores.masked_fill(edges.logical_not(), std::numeric_limits<float>::lowest()).softmax(2) *
          edges;
@@ -76,12 +99,15 @@ Tensor OfficialEdgeAttention(const Tensor& x, const Tensor& weight, const Tensor
                     "; raise max_length, or use semantics: CORRECTED, which has no limit");
   const Tensor mask = edges.to(x.scalar_type());
   const Tensor masses =
-      torch::linear(x, weight.narrow(0, 0, length)).softmax(1) * mask.clamp_min(kNoEdge);
+      Float32(torch::linear(x, weight.narrow(0, 0, length))).softmax(1) * mask.clamp_min(kNoEdge);
   return masses / masses.sum(1, /*keepdim=*/true) * mask;
 }
 
 Relations MakeRelations(const Tensor& edges, const Tensor& speakers, int64_t num_speakers,
                         const Packing& packing) {
+  if (!speakers.is_cpu() && num_speakers <= kFewSpeakers) {
+    return AllRelations(speakers, num_speakers, packing);
+  }
   const Tensor& valid = packing.valid();
   // [B, S]: who speaks in a conversation, and as which of its speakers.
   const Tensor present = torch::zeros({speakers.size(0), num_speakers}, packing.weights().options())
@@ -124,13 +150,18 @@ Tensor RelationalConvolution(const Tensor& x, const Tensor& alpha, const Relatio
   const Tensor columns = (relations.members.unsqueeze(3) * x.unsqueeze(2)).flatten(2);
   const Tensor sums = torch::cat({alpha.tril(-1).bmm(columns), alpha.triu(0).bmm(columns)})
                           .view({2 * num_conversations * length * num_local, width});
+  const auto add_up = [&](const Tensor& messages) {
+    return messages.view({2, num_conversations, length, num_local, num_out})
+        .sum(torch::IntArrayRef({0, 3}));
+  };
+  if (!relations.slots.defined()) {
+    return add_up(ByBases(sums, relations.relations, basis, coefficients));
+  }
   const Tensor weights =
       SelectRows(coefficients, relations.relations).mm(basis.flatten(1)).view({-1, width, num_out});
   const Tensor messages =
       GroupedProduct::apply(SelectRows(sums, relations.slots), weights, relations.counts);
-  return PlaceRows(messages, relations.slots, sums.size(0))
-      .view({2, num_conversations, length, num_local, num_out})
-      .sum(torch::IntArrayRef({0, 3}));
+  return add_up(PlaceRows(messages, relations.slots, sums.size(0)));
 }
 
 }  // namespace cmerc

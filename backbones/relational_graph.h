@@ -38,6 +38,9 @@ torch::Tensor OfficialEdgeAttention(const torch::Tensor& x, const torch::Tensor&
 // A "slot" is a target i together with a speaker and a direction of time: all edges of a slot have
 // one relation. Speakers are numbered anew within each conversation, 0 to L - 1, so that the cost
 // depends on the speakers of a conversation and not on those of the data set.
+//
+// On a device, which would be waited for to learn which slots have edges, and for few speakers: L
+// is S, slots and counts are undefined, and relations [2 B T S] is that of every slot.
 struct Relations {
   torch::Tensor members;  // [B, T, L] bool: utterance j is by the l-th speaker of its conversation
   torch::Tensor slots;    // [E] int64: the slots that have edges, in the order of their relations,

@@ -1,7 +1,10 @@
 #include "backbones/sequence_encoder.h"
 
 #include "absl/strings/str_cat.h"
+#include "backbones/float32.h"
 #include "backbones/packing.h"
+#include "core/batch.h"
+#include "core/to_device.h"
 
 namespace cmerc {
 
@@ -57,9 +60,11 @@ Tensor SequenceEncoder::Encode(const RecurrentRows& rows) {
 }
 
 Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
+  const WithoutAutocast float32;
   const torch::Device device = rows.inputs.device();
+  const Tensor inputs = Float32(rows.inputs);
   const Tensor all =
-      rows.input_of.defined() ? rows.inputs.index_select(0, rows.input_of.to(device)) : rows.inputs;
+      rows.input_of.defined() ? inputs.index_select(0, ToDevice(rows.input_of, device)) : inputs;
   const int64_t longest =
       rows.padded_length > 0 ? rows.padded_length : rows.lengths.max().item<int64_t>();
   const Packing packing(rows.lengths, longest, device);
@@ -74,7 +79,8 @@ Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
   }
   const int64_t num_padding = all.size(0) - num_utterances;
   if (num_padding > 0) {
-    const Tensor positions = packing.valid().flatten().logical_not().nonzero().squeeze(1);
+    const Tensor positions = ToDevice(
+        ValidRows(rows.lengths, longest).flatten().logical_not().nonzero().squeeze(1), device);
     padded = padded + PlaceRows(all.narrow(0, num_utterances, num_padding), positions,
                                 padded.size(0) * longest)
                           .view(padded.sizes());

@@ -39,6 +39,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "backbones/dropout.h"
+#include "backbones/float32.h"
 #include "backbones/packing.h"
 #include "backbones/transformer.pb.h"
 #include "core/backbone.h"
@@ -142,7 +143,7 @@ class Transformer final : public Backbone {
       x = x + Dropped(layer.linear2->forward(Dropped(active)));
     }
     const Tensor features = norm_->forward(x);
-    return {torch::log_softmax(head_->forward(Dropped(features)), 1), features};
+    return {torch::log_softmax(Float32(head_->forward(Dropped(features))), 1), features};
   }
 
   Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
@@ -155,7 +156,7 @@ class Transformer final : public Backbone {
       Tensor sum = streams[0];
       for (size_t s = 1; s < streams.size(); ++s) sum = sum + streams[s];
       const Tensor mean = packing.Pack(sum) / static_cast<double>(streams.size());
-      const Tensor projected = projections_[m]->as<torch::nn::Linear>()->forward(mean);
+      const Tensor projected = Float32(projections_[m]->as<torch::nn::Linear>()->forward(mean));
       x = m == 0 ? projected : x + projected;
     }
     if (speakers_) x = x + speakers_->forward(packing.Pack(batch.speakers));
@@ -182,7 +183,7 @@ class Transformer final : public Backbone {
         projected.view({packing.num_conversations(), packing.max_length(), 3, heads, head_width})
             .permute({2, 0, 3, 1, 4});
     const Tensor queries = parts[0] / std::sqrt(static_cast<double>(head_width));
-    const Tensor scores = queries.matmul(parts[1].transpose(2, 3));
+    const Tensor scores = Float32(queries.matmul(parts[1].transpose(2, 3)));
     const Tensor weights =
         scores.masked_fill(blocked, -std::numeric_limits<double>::infinity()).softmax(3);
     const Tensor dropped = Dropout(weights, options_.dropout(), is_training());

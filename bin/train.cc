@@ -145,7 +145,7 @@ absl::Status TrainCommand(const Flags& flags) {
   if (!config.ok()) return config.status();
   const absl::StatusOr<torch::Device> device = FindDevice(config->training().device());
   if (!device.ok()) return device.status();
-  MakeDeterministic(*device);
+  PrepareDevice(*device);
   const std::string output = flags.has("output") ? flags.Get("output") : FreshFolder(config_path);
   std::vector<std::string> created;
   const absl::Cleanup remove_empty_folders = [&created] {

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <cmath>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -76,19 +77,27 @@ void Update(const AdamOptions& options, int64_t step, const Numbers& numbers, in
                    [&](int64_t begin, int64_t end) { update(factors, numbers, begin, end); });
 }
 
-// The same on a GPU and for other numbers than float32, where LibTorch's operators do it.
-void UpdateElsewhere(const AdamOptions& options, int64_t step, const Tensor& gradient,
-                     const Tensor& parameter, const Tensor& first_moment,
-                     const Tensor& second_moment) {
+// Parameters that are not float32 on the CPU, which have been stepped as often.
+struct Together {
+  std::vector<Tensor> gradients, parameters, first_moments, second_moments;
+};
+
+// The same by LibTorch's operators for lists, of which a GPU runs one for many tensors.
+void UpdateTogether(const AdamOptions& options, int64_t step, const Together& all) {
   const auto [beta1, beta2] = options.betas();
-  const Tensor decayed = parameter * options.weight_decay();
-  const Tensor g = gradient.defined() ? decayed + gradient : decayed;
-  first_moment.mul_(beta1).add_(g, 1 - beta1);
-  second_moment.mul_(beta2).addcmul_(g, g, 1 - beta2);
+  const std::vector<Tensor> g =
+      at::_foreach_mul(all.parameters, at::Scalar(options.weight_decay()));
+  at::_foreach_add_(g, all.gradients);
+  at::_foreach_mul_(all.first_moments, at::Scalar(beta1));
+  at::_foreach_add_(all.first_moments, g, at::Scalar(1 - beta1));
+  at::_foreach_mul_(all.second_moments, at::Scalar(beta2));
+  at::_foreach_addcmul_(all.second_moments, g, g, at::Scalar(1 - beta2));
   const double rate = options.lr() / (1 - std::pow(beta1, static_cast<double>(step)));
   const double correction = 1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step)));
-  parameter.addcdiv_(first_moment, second_moment.sqrt().mul_(correction).add_(options.eps()),
-                     -rate);
+  const std::vector<Tensor> roots = at::_foreach_sqrt(all.second_moments);
+  at::_foreach_mul_(roots, at::Scalar(correction));
+  at::_foreach_add_(roots, at::Scalar(options.eps()));
+  at::_foreach_addcdiv_(all.parameters, all.first_moments, roots, at::Scalar(-rate));
 }
 
 // LibTorch 1.13 finds the state of a parameter by its address as text, 2.x by the address itself.
@@ -122,6 +131,7 @@ Tensor Adam::step(LossClosure closure) {
   for (torch::optim::OptimizerParamGroup& group : param_groups_) {
     const auto& options = static_cast<const AdamOptions&>(group.options());
     TORCH_CHECK(!options.amsgrad(), "cmerc::Adam has no amsgrad");
+    std::map<int64_t, Together> others;  // by their number of steps
     for (Tensor& parameter : group.params()) {
       const auto key = StateKey<std::decay_t<decltype(state_)>::key_type>(parameter);
       auto found = state_.find(key);
@@ -145,11 +155,15 @@ Tensor Adam::step(LossClosure closure) {
             parameter.numel());
         parameter.unsafeGetTensorImpl()->bump_version();  // it was written to
       } else {
-        UpdateElsewhere(options, state.step(), gradient, parameter, state.exp_avg(),
-                        state.exp_avg_sq());
+        Together& together = others[state.step()];
+        together.gradients.push_back(gradient.defined() ? gradient : torch::zeros_like(parameter));
+        together.parameters.push_back(parameter);
+        together.first_moments.push_back(state.exp_avg());
+        together.second_moments.push_back(state.exp_avg_sq());
       }
       if (!keep_gradients_) parameter.mutable_grad().reset();
     }
+    for (const auto& [step, together] : others) UpdateTogether(options, step, together);
   }
   return loss;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "core/to_device.h"
 
 namespace cmerc {
 
@@ -48,27 +49,31 @@ absl::StatusOr<torch::Device> FindDevice(const std::string& name) {
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(wanted));
 }
 
-void MakeDeterministic(const torch::Device& device) {
+void PrepareDevice(const torch::Device& device) {
   if (device.is_cpu()) return;
   // What cuBLAS wants for it, and reads when it starts.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*replace=*/0);
   at::globalContext().setDeterministicCuDNN(true);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
 }
 
 Batch ToDevice(const Batch& batch, const torch::Device& device) {
   if (device.is_cpu()) return batch;
-  // From pinned memory, which LibTorch keeps for as long as the copy takes: nothing waits.
-  const auto there = [&device](const torch::Tensor& tensor) {
-    return tensor.pin_memory().to(device, /*non_blocking=*/true);
-  };
   Batch result = batch;
-  for (Modality& modality : result.modalities) {
-    for (torch::Tensor& stream : modality.streams) stream = there(stream);
+  for (size_t m = 0; m < batch.modalities.size(); ++m) {
+    const std::vector<torch::Tensor>& streams = batch.modalities[m].streams;
+    for (size_t s = 0; s < streams.size(); ++s) {
+      // Streams that are one tensor are copied once, and stay one tensor.
+      const bool same_as_previous = s > 0 && streams[s].is_same(streams[s - 1]);
+      result.modalities[m].streams[s] =
+          same_as_previous ? result.modalities[m].streams[s - 1] : ToDevice(streams[s], device);
+    }
   }
-  result.speakers = there(batch.speakers);
-  result.context = there(batch.context);
-  result.labels = there(batch.labels);
+  result.speakers = ToDevice(batch.speakers, device);
+  result.context = ToDevice(batch.context, device);
+  result.labels = ToDevice(batch.labels, device);
   return result;
 }
 

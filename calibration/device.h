@@ -14,12 +14,13 @@ namespace cmerc {
 // no such GPU.
 absl::StatusOr<torch::Device> FindDevice(const std::string& name);
 
-// Before anything runs there: LibTorch's operators shall add in the same order each time. Those of
-// a GPU that cannot warn of it. On the CPU they do so anyway.
-void MakeDeterministic(const torch::Device& device);
+// Before anything runs on a GPU: LibTorch's operators shall add in the same order each time, and
+// float32 products take all their digits (no TF32). Operators that have no such order warn of it.
+// On the CPU both hold anyway.
+void PrepareDevice(const torch::Device& device);
 
-// The batch with all its tensors there, but for `lengths`, which stay on the CPU. On the CPU it is
-// the same tensors.
+// The batch with all its tensors there (core/to_device.h), but for `lengths`, which stay on the
+// CPU. On the CPU it is the same tensors.
 Batch ToDevice(const Batch& batch, const torch::Device& device);
 
 }  // namespace cmerc

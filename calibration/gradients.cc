@@ -25,7 +25,7 @@ struct Chunk {
   double sum = 0;
 };
 
-[[gnu::always_inline]] inline double SumOfSquares(const float* numbers, int64_t size) {
+[[gnu::always_inline]] inline double SumOf(const float* numbers, int64_t size) {
   std::array<double, kLanes> lanes{};
   int64_t i = 0;
   for (; i + kLanes <= size; i += kLanes) {
@@ -40,20 +40,18 @@ struct Chunk {
   return sum;
 }
 
-double SumOfSquaresBaseline(const float* numbers, int64_t size) {
-  return SumOfSquares(numbers, size);
-}
+double SumOfSquaresBaseline(const float* numbers, int64_t size) { return SumOf(numbers, size); }
 
 CMERC_AVX2 double SumOfSquaresAvx2(const float* numbers, int64_t size) {
-  return SumOfSquares(numbers, size);
+  return SumOf(numbers, size);
 }
 
 }  // namespace
 
-double NormOf(const std::vector<Tensor>& tensors) {
+Tensor SumOfSquares(const std::vector<Tensor>& tensors) {
   const torch::NoGradGuard no_grad;
   double sum = 0;
-  std::vector<Tensor> others;  // sums of squares where they are: a GPU is waited for once
+  std::vector<Tensor> others;  // norms, where they are
   std::vector<Tensor> dense;   // keeps copies alive
   std::vector<Chunk> chunks;
   int64_t total = 0;
@@ -61,7 +59,9 @@ double NormOf(const std::vector<Tensor>& tensors) {
     if (!tensor.defined() || tensor.numel() == 0) continue;
     if (tensor.scalar_type() != torch::kFloat32 || !tensor.device().is_cpu() ||
         tensor.layout() != torch::kStrided) {
-      others.push_back(tensor.to(torch::kFloat64).square().sum());
+      others.push_back(torch::linalg_vector_norm(
+          tensor.is_floating_point() ? tensor : tensor.to(torch::kFloat64), /*ord=*/2,
+          /*dim=*/c10::nullopt, /*keepdim=*/false, torch::kFloat64));
       continue;
     }
     // The order of the numbers does not matter, only that each is there once.
@@ -81,8 +81,12 @@ double NormOf(const std::vector<Tensor>& tensors) {
                      }
                    });
   for (const Chunk& chunk : chunks) sum += chunk.sum;
-  if (!others.empty()) sum += torch::stack(others).sum().item<double>();
-  return std::sqrt(sum);
+  if (others.empty()) return torch::scalar_tensor(sum, torch::kFloat64);
+  return torch::stack(others).square().sum() + sum;
+}
+
+double NormOf(const std::vector<Tensor>& tensors) {
+  return std::sqrt(SumOfSquares(tensors).item<double>());
 }
 
 void ClipGradients(const std::vector<Tensor>& parameters, double norm, double max_norm) {

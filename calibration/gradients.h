@@ -8,10 +8,13 @@
 
 namespace cmerc {
 
-// The Euclidean norm of all numbers of `tensors` together; undefined ones count as 0. It is finite
-// if and only if every number is: the sum is in float64, where no square of a float32 overflows.
-// One pass over memory; the same bits for any number of threads. All are on one device, which is
-// waited for once.
+// The sum of the squares of all numbers of `tensors` together, [] float64, where they are: nothing
+// is waited for. Undefined ones count as 0. It is finite if and only if every number is, since no
+// square of a float32 overflows float64. One pass over memory; on the CPU the same bits for any
+// number of threads. All are on one device.
+torch::Tensor SumOfSquares(const std::vector<torch::Tensor>& tensors);
+
+// Its root, the Euclidean norm. A GPU is waited for.
 double NormOf(const std::vector<torch::Tensor>& tensors);
 
 // Scales the gradients of `parameters`, whose norm is `norm`, to a norm of at most `max_norm`:

@@ -228,7 +228,7 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
   tensors.emplace(kSteps, Numbers(steps));
   tensors.emplace(kRandomState, GeneratorOf(torch::kCPU).get_state());
   const torch::Device device = DeviceOf(state.live);
-  if (!device.is_cpu()) tensors.emplace(kDeviceRandomState, GeneratorOf(device).get_state());
+  if (device.is_cuda()) tensors.emplace(kDeviceRandomState, GeneratorOf(device).get_state());
   CheckpointMetadata described = metadata;
   *described.mutable_progress() = state.progress;
   described.mutable_progress()->clear_partial_epoch();
@@ -273,7 +273,7 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
   if (!random_state.ok()) return random_state.status();
   const torch::Device device = DeviceOf(state->live);
   absl::StatusOr<Tensor> device_random_state = Tensor();
-  if (!device.is_cpu()) {
+  if (device.is_cuda()) {
     device_random_state = tensors.Get(kDeviceRandomState, torch::kUInt8);
     if (!device_random_state.ok()) return device_random_state.status();
   }
@@ -293,7 +293,7 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
   if (!loaded.ok()) return loaded;
   const absl::StatusOr<bool> restored = CatchTorch([&] {
     GeneratorOf(torch::kCPU).set_state(*random_state);
-    if (!device.is_cpu()) GeneratorOf(device).set_state(*device_random_state);
+    if (device.is_cuda()) GeneratorOf(device).set_state(*device_random_state);
     state->optimizer.SetMoments(*moments);
     return true;
   });

@@ -21,6 +21,7 @@
 #include "calibration/evaluation.h"
 #include "calibration/outcome.h"
 #include "calibration/progress.h"
+#include "calibration/recorded_steps.h"
 #include "calibration/resume.h"
 #include "calibration/run_folder.h"
 #include "calibration/train_step.h"
@@ -130,7 +131,8 @@ void BeginEpoch(const Stage& stage, TrainingState& state) {
 
 // Trains what is left of the epoch of `state`. Of `timing` the slowest step is set. Cancelled: it
 // was asked to stop, and has done so between two steps.
-absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state, Profiler* profiler,
+absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
+                                       RecordedSteps* recorded, Profiler* profiler,
                                        TimingReport* timing) {
   const TrainingConfig& training = stage.config.training();
   const int epoch = state.progress.epochs();
@@ -155,14 +157,21 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
   const bool may_skip = training.on_non_finite() == TrainingConfig::SKIP_BATCH;
   std::optional<BufferCopy> buffers;
   if (may_skip) buffers.emplace(live);
+  const auto indices_of = [&](int64_t step) {
+    return absl::MakeConstSpan(conversations).subspan(step * batch_size, batch_size);
+  };
+  const auto make_batch = [&](int64_t step) {
+    const ProfileScope scope("batch");
+    return stage.data.MakeBatch(indices_of(step));
+  };
+  std::optional<Batch> next;  // on its way to a GPU while that is busy with the step before
   while (done.steps < steps) {
     const int64_t step = done.steps;
     if (ShouldStop(stage.options)) {
       return absl::CancelledError(
           absl::StrCat("in epoch ", epoch + 1, ", after step ", step, " of ", steps));
     }
-    const absl::Span<const int64_t> indices =
-        absl::MakeConstSpan(conversations).subspan(step * batch_size, batch_size);
+    const absl::Span<const int64_t> indices = indices_of(step);
     // The first step allocates what later ones find.
     if (profiler != nullptr && step == 1) profiler->Start();
     if (profiler != nullptr && step == 1 + kProfiledSteps) profiler->Stop();
@@ -170,13 +179,26 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
     state.optimizer.KeepGradients(stage.options.tensorboard && step + 1 == steps);
     const auto start = std::chrono::steady_clock::now();
     if (may_skip) buffers->Take();
-    const Batch batch = [&] {
-      const ProfileScope scope("batch");
-      return stage.data.MakeBatch(indices);
+    const absl::StatusOr<StepReport> stepped = [&]() -> absl::StatusOr<StepReport> {
+      const std::vector<int64_t> chosen(indices.begin(), indices.end());
+      Batch batch;
+      if (next.has_value()) {
+        batch = *std::exchange(next, std::nullopt);
+      } else if (recorded == nullptr || !recorded->Knows(chosen)) {
+        batch = make_batch(step);
+      }
+      const absl::StatusOr<ComputedStep> computed =
+          recorded != nullptr
+              ? recorded->Compute(chosen, batch)
+              : ComputeStep(live, state.snapshot != nullptr ? *state.snapshot : live,
+                            state.optimizer, stage.losses, batch, stage.config.calibration(),
+                            training);
+      if (!computed.ok()) return computed.status();
+      if (!stage.data.device.is_cpu() && recorded == nullptr && step + 1 < steps) {
+        next = make_batch(step + 1);
+      }
+      return FinishStep(*computed, live, state.optimizer, stage.losses, training);
     }();
-    const absl::StatusOr<StepReport> stepped =
-        TrainStep(live, state.snapshot != nullptr ? *state.snapshot : live, state.optimizer,
-                  stage.losses, batch, stage.config.calibration(), training);
     ++done.steps;
     if (!stepped.ok()) {
       const std::string why =
@@ -203,7 +225,7 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
       slowest_seconds = seconds;
       StepTiming& slowest = *timing->mutable_slowest_step();
       slowest.set_seconds(Rounded(seconds));
-      slowest.set_utterances(static_cast<int>(batch.labels.numel()));
+      slowest.set_utterances(static_cast<int>(stepped->predicted.size()));
       slowest.clear_conversations();
       for (const int64_t index : indices) {
         slowest.add_conversations(stage.data.conversations[index].id);
@@ -211,9 +233,8 @@ absl::StatusOr<EpochReport> TrainEpoch(const Stage& stage, TrainingState& state,
     }
     done.total += stepped->total;
     for (size_t i = 0; i < done.losses.size(); ++i) done.losses[i] += stepped->losses[i];
-    const torch::Tensor predicted = stepped->input.full.log_probs.argmax(1).cpu().contiguous();
-    done.predictions.insert(done.predictions.end(), predicted.data_ptr<int64_t>(),
-                            predicted.data_ptr<int64_t>() + predicted.numel());
+    done.predictions.insert(done.predictions.end(), stepped->predicted.begin(),
+                            stepped->predicted.end());
     for (const int64_t index : indices) {
       const torch::Tensor truth = stage.data.conversations[index].labels.contiguous();
       done.labels.insert(done.labels.end(), truth.data_ptr<int64_t>(),
@@ -381,12 +402,19 @@ absl::StatusOr<Trained> TrainStage(const Stage& stage) {
   }
   std::unique_ptr<Profiler> profiler;
   if (stage.options.profile) profiler = std::make_unique<Profiler>();
+  std::optional<RecordedSteps> recorded;
+  if (training.cuda_graphs() && !data.device.is_cpu()) {
+    recorded.emplace(**live, snapshot != nullptr ? *snapshot : **live, optimizer, stage.losses,
+                     config.calibration(), training);
+  }
   while (state.progress.epochs() < training.epochs()) {
     const int epoch = state.progress.epochs();
     const auto start = std::chrono::steady_clock::now();
     TimingReport timing;
     timing.set_epoch(epoch);
-    absl::StatusOr<EpochReport> report = TrainEpoch(stage, state, profiler.get(), &timing);
+    absl::StatusOr<EpochReport> report = TrainEpoch(
+        stage, state, recorded.has_value() ? &*recorded : nullptr, profiler.get(), &timing);
+    if (recorded.has_value()) recorded->EndEpoch();
     if (absl::IsCancelled(report.status())) {
       const absl::Status saved = saver.Save(state);
       if (!saved.ok()) return saved;
@@ -514,6 +542,12 @@ absl::StatusOr<RunSummary> Train(const ExperimentConfig& config, const PreparedD
   const absl::Status probed = MakeBackbone(config, data.info).status();
   std::unique_ptr<Scheduler> scheduler;
   std::vector<std::string> problems;
+  if (config.training().cuda_graphs() && config.training().shuffle() &&
+      !config.training().reseed_every_pass()) {
+    problems.emplace_back(
+        "training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
+        "again, so nothing can be replayed; leave it out, or set one of them the other way");
+  }
   if (!losses.ok()) problems.emplace_back(losses.status().message());
   if (!probed.ok()) problems.emplace_back(probed.message());
   if (config.has_curriculum()) {

@@ -1,5 +1,7 @@
 #include "calibration/views.h"
 
+#include "core/to_device.h"
+
 namespace cmerc {
 namespace {
 
@@ -11,9 +13,12 @@ torch::Tensor MeanInEveryRow(const torch::Tensor& stream, const Batch& batch,
   }
   // Padding rows are 0, so they add nothing to the sum; they stay 0 in the result.
   const torch::Tensor valid =
-      ValidRows(batch.lengths, batch.max_length()).unsqueeze(2).to(stream.dtype());
-  const torch::Tensor mean =
-      (stream * valid).sum(1, /*keepdim=*/true) / batch.lengths.view({-1, 1, 1}).to(stream.dtype());
+      ToDevice(ValidRows(batch.lengths, batch.max_length()), stream.device())
+          .unsqueeze(2)
+          .to(stream.dtype());
+  const torch::Tensor lengths =
+      ToDevice(batch.lengths, stream.device()).view({-1, 1, 1}).to(stream.dtype());
+  const torch::Tensor mean = (stream * valid).sum(1, /*keepdim=*/true) / lengths;
   return mean * valid;
 }
 
@@ -36,8 +41,7 @@ Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedM
     return result;
   }
   const torch::Tensor same = batch.speakers.unsqueeze(2) == batch.speakers.unsqueeze(1);
-  const torch::Tensor itself =
-      torch::eye(batch.max_length(), torch::TensorOptions().dtype(torch::kBool));
+  const torch::Tensor itself = torch::eye(batch.max_length(), batch.context.options());
   const torch::Tensor keep = view.kind == View::Kind::kSameSpeaker ? same.logical_not() : same;
   result.context = batch.context.logical_and(keep.logical_or(itself));
   return result;

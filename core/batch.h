@@ -40,7 +40,8 @@ struct Batch {
 Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo& info);
 
 // InvalidArgument names the tensor and axis that is off: "batch.audio has shape [2, 5, 7], want
-// [2, 5, 3] (B, T, D_audio)".
+// [2, 5, 3] (B, T, D_audio)". What speakers and labels hold is looked at on the CPU alone: a GPU
+// would be waited for, and MakeBatch() and the data that it was given are of the CPU.
 absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info);
 
 // [B, T] bool: which rows of a padded tensor are real utterances.

@@ -17,8 +17,10 @@ torch::Tensor ConfidenceLabels(const torch::Tensor& full_log_probs,
 }
 
 torch::Tensor ConfidenceClassWeights(const torch::Tensor& confidence_labels) {
-  const torch::Tensor counts = confidence_labels.bincount({}, 2).to(torch::kFloat32);
+  // Not bincount(), whose result a GPU is waited for.
   const float total = static_cast<float>(confidence_labels.size(0));
+  const torch::Tensor sure = confidence_labels.sum().to(torch::kFloat32);
+  const torch::Tensor counts = torch::stack({total - sure, sure});
   return torch::where(counts > 0, total / counts, torch::zeros_like(counts));
 }
 

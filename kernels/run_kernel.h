@@ -15,13 +15,13 @@ namespace cmerc {
 // The stream that LibTorch's operators use now on that GPU. Throws without --config=cuda.
 CudaStream CudaStreamOf(const torch::Device& device);
 
-// `launch` on LibTorch's stream if `place` is on a GPU, without waiting for it; `run`, its twin, on
-// the CPU. All pointers of the arguments are to memory of that device. Throws where the kernel
-// cannot start.
+// `launch` on LibTorch's stream if `place` is on a GPU, without waiting for it; else `run`, its
+// twin. All pointers of the arguments are to memory of that device. Throws where the kernel cannot
+// start.
 template <typename Arguments>
 void RunKernel(const torch::Tensor& place, void (*run)(const Arguments&),
                absl::Status (*launch)(const Arguments&, CudaStream), const Arguments& arguments) {
-  if (place.is_cpu()) {
+  if (!place.is_cuda()) {
     run(arguments);
     return;
   }

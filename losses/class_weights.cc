@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "core/to_device.h"
 
 namespace cmerc {
 namespace {
@@ -66,6 +67,11 @@ absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
   const torch::Tensor counts = torch::tensor(info.class_counts, torch::kFloat64);
   return source == ClassWeights::CLASS_BALANCED ? ClassBalanced(counts, beta)
                                                 : InverseFrequencies(counts);
+}
+
+torch::Tensor WeightsLike(const torch::Tensor& weights, const torch::Tensor& like) {
+  if (!weights.defined()) return weights;
+  return ToDevice(weights, like.device()).to(like.scalar_type());
 }
 
 }  // namespace cmerc

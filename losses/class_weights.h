@@ -21,6 +21,9 @@ absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
                                                absl::Span<const double> given, double beta,
                                                const DatasetInfo& info);
 
+// Such weights as `like` is, of its type and on its device; undefined stays undefined.
+torch::Tensor WeightsLike(const torch::Tensor& weights, const torch::Tensor& like);
+
 }  // namespace cmerc
 
 #endif  // CMERC_LOSSES_CLASS_WEIGHTS_H_

@@ -64,9 +64,6 @@ torch::Tensor AnchorWeights(const torch::Tensor& labels) {
   return torch::stack(weights, 1);
 }
 
-// 0 with a gradient of 0, whatever is in `features`.
-torch::Tensor Zero(const torch::Tensor& features) { return features.slice(0, 0, 0).sum(); }
-
 torch::Tensor Corrected(const LogSums& sums, const torch::Tensor& weights) {
   // -log(P / (P + Q)) = log(1 + Q / P)
   const torch::Tensor terms = weights * torch::softplus(sums.different - sums.same);
@@ -105,7 +102,15 @@ class ConfidenceContrastive final : public Loss {
     const torch::Tensor weights = AnchorWeights(labels);
     if (semantics_ == CORRECTED) return Corrected(sums, weights);
     const torch::Tensor loss = Official(sums, weights);
-    return loss.isfinite().item<bool>() ? loss : Zero(input.Features());
+    // Its gradients too, decided where the loss is, since a GPU would be waited for.
+    const torch::Tensor not_finite = loss.isfinite().logical_not();
+    for (const torch::Tensor& logs : {sums.same, sums.different}) {
+      if (!logs.requires_grad()) continue;
+      logs.register_hook([not_finite](const torch::Tensor& gradient) {
+        return gradient.masked_fill(not_finite, 0);
+      });
+    }
+    return loss.masked_fill(not_finite, 0);
   }
 
   const double temperature_;

@@ -42,8 +42,7 @@ class LabelSmoothing final : public Loss {
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {
     const torch::Tensor& log_probs = input.full.log_probs;
-    const torch::Tensor weights =
-        weights_.defined() ? weights_.to(log_probs.options()) : torch::Tensor();
+    const torch::Tensor weights = WeightsLike(weights_, log_probs);
     const torch::Tensor of_labels = torch::nll_loss(log_probs, input.labels, weights);
     // Below, 0 times the logarithm of a probability of 0 would be NaN.
     if (epsilon_ == 0) return of_labels;

@@ -32,9 +32,8 @@ class Nll final : public Loss {
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {
-    const torch::Tensor& log_probs = input.full.log_probs;
-    return torch::nll_loss(log_probs, input.labels,
-                           weights_.defined() ? weights_.to(log_probs.options()) : weights_);
+    return torch::nll_loss(input.full.log_probs, input.labels,
+                           WeightsLike(weights_, input.full.log_probs));
   }
 
   const torch::Tensor weights_;

@@ -17,14 +17,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/loss.h"
+#include "losses/group_log_sums.h"
 #include "losses/supcon.pb.h"
 
 namespace cmerc {
 namespace {
-
-// Stands for the logarithm of 0. Finite, so that the gradient of log-sum-exp is not NaN for an
-// utterance that is alone in its batch.
-constexpr double kLogZero = -1e30;
 
 class SupCon final : public Loss {
  public:

@@ -89,7 +89,7 @@ variable_list RunGraphs(const Inputs& inputs, const Tensor& factor) {
 }
 
 // The kernels that do it on a GPU, here their twins. Sums are added up in another order; those of
-// gradients of norms have up to 468 * 37 terms.
+// gradients of norms and of a gate's bias have up to 468 * 37 terms, which may cancel.
 TEST(DeviceGraphFeaturesTest, AreTheSame) {
   const Inputs inputs(kLengths);
   const Tensor factor = RandomFactor(inputs);
@@ -100,8 +100,8 @@ TEST(DeviceGraphFeaturesTest, AreTheSame) {
                     factor, inputs.leaves());
   ASSERT_EQ(got.size(), expected.size());
   for (size_t i = 0; i < got.size(); ++i) {
-    const double scale = expected[i].abs().max().item<double>();
-    EXPECT_LE((got[i] - expected[i]).abs().max().item<double>(), 1e-5 * scale) << i;
+    const double scale = std::max(1.0, expected[i].abs().max().item<double>());
+    EXPECT_LE((got[i] - expected[i]).abs().max().item<double>(), 2e-5 * scale) << i;
   }
 }
 

@@ -213,6 +213,11 @@ void AddConfig(std::vector<BadInput>* cases) {
       {"GpuThatIsNotThere",
        TrainSet("training { device: 'cuda:99' }"),
        {"training.device: \"cuda:99\"", "use \"cpu\" or \"auto\""}},
+      {"CudaGraphsOfBatchesThatComeOnce",
+       TrainSet("training { cuda_graphs: true }"),
+       {"training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
+        "again",
+        "leave it out"}},
       {"NegativeLossWeight",
        TrainLoss("weight: -0.5 loss { [type.googleapis.com/cmerc.NllOptions] {} }"),
        {tiny, "losses[0].weight = -0.5, must be >= 0"}},

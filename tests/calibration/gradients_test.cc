@@ -41,6 +41,9 @@ TEST(NormOfTest, IsTheEuclideanNormOfAllNumbers) {
   EXPECT_EQ(NormOf({torch::tensor({3.0F, 9.0F, 4.0F, 9.0F}).slice(0, 0, 4, 2)}), 5);
   EXPECT_EQ(NormOf({Tensor(), torch::zeros({0}), torch::full({2}, 0.0F)}), 0);
   EXPECT_EQ(NormOf({}), 0);
+  EXPECT_EQ(SumOfSquares({torch::tensor({3.0F, 4.0F}), torch::full({1}, 2, torch::kFloat64)})
+                .item<double>(),
+            29);
 }
 
 TEST(NormOfTest, IsFiniteJustWhereAllNumbersAre) {

@@ -303,6 +303,34 @@ TEST(TrainStepTest, MaskedMeanIsTheConfigs) {
   EXPECT_GT(std::abs(totals[0] - totals[1]), 1e-3);
 }
 
+TEST(TrainStepTest, SaysWhichClassesWerePredicted) {
+  const Batch batch = RandomBatch({4, 2});
+  StubBackbone backbone(0.5);
+  torch::optim::SGD optimizer = Sgd(backbone);
+  const auto report = TrainStep(backbone, backbone, optimizer, Make(kNll), batch, {});
+  ASSERT_TRUE(report.ok()) << report.status();
+  const torch::Tensor classes = report->input.full.log_probs.argmax(1);
+  EXPECT_THAT(report->predicted,
+              testing::ElementsAreArray(classes.data_ptr<int64_t>(), classes.numel()));
+}
+
+// With what is done between the halves.
+TEST(TrainStepTest, TheFirstHalfMovesNoWeightAndTheSecondDoes) {
+  const Batch batch = RandomBatch({4, 2});
+  StubBackbone backbone(0.5);
+  torch::optim::SGD optimizer = Sgd(backbone);
+  const std::vector<WeightedLoss> losses = Make(kNll);
+  const auto computed = ComputeStep(backbone, backbone, optimizer, losses, batch, {}, {});
+  ASSERT_TRUE(computed.ok()) << computed.status();
+  EXPECT_EQ(backbone.gain.item<float>(), 0.5F);
+  ASSERT_EQ(computed->gradients.size(), 1U);
+  const auto gradient = computed->gradients[0].item<float>();
+  EXPECT_EQ(computed->squares.item<double>(), static_cast<double>(gradient) * gradient);
+  const auto report = FinishStep(*computed, backbone, optimizer, losses, {});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(backbone.gain.item<float>(), 0.5F - gradient);
+}
+
 TEST(TrainStepTest, ALossThatIsNotFiniteIsNamedAndMovesNoWeight) {
   const Batch batch = RandomBatch({4, 2});
   for (const double bad : {std::nan(""), double{INFINITY}, double{-INFINITY}}) {

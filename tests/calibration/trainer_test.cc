@@ -15,12 +15,14 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "calibration/difficulty.h"
 #include "calibration/evaluation.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/module_state.h"
 #include "tests/calibration/tiny_run.h"
+#include "tests/host_device/host_device.h"
 
 namespace cmerc {
 namespace {
@@ -194,6 +196,45 @@ TEST(TrainTest, TheSameSeedGivesTheSameBytesAndAnotherSeedOthers) {
   config.mutable_training()->set_seed(4);
   const TrainedRun other = MustTrain(config, "other");
   EXPECT_NE(Bytes(first.folder + "/metrics.jsonl"), Bytes(other.folder + "/metrics.jsonl"));
+}
+
+// With the batch of the next step under way while one is taken.
+TEST(TrainTest, LearnsTheSameOnAnotherDevice) {
+  const ExperimentConfig config =
+      Config(absl::StrCat(kTask, kRanking), absl::StrReplaceAll(kModel, {{"0.3", "0"}}));
+  const TrainedRun expected = MustTrain(config, "on_cpu");
+  PreparedData data = Prepare(config);
+  data.device = HostDevice();
+  const std::string folder = Folder("on_device");
+  const auto summary = Train(config, data, folder, {});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  const std::vector<EpochReport> got = Epochs(folder), want = Epochs(expected.folder);
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t e = 0; e < want.size(); ++e) {
+    // The CPU has kernels of its own, whose rounding a dozen steps of Adam carry on.
+    EXPECT_NEAR(got[e].total_loss(), want[e].total_loss(), 1e-4) << "epoch " << e;
+  }
+  const absl::StatusOr<Checkpoint> last = ReadCheckpoint(folder + "/last.pth");
+  ASSERT_TRUE(last.ok()) << last.status();
+  for (const auto& [name, tensor] : last->state) {
+    EXPECT_TRUE(tensor.is_cpu()) << name;
+  }
+}
+
+TEST(TrainTest, Bf16TrainsOnRoundedProductsAndKeepsFloat32) {
+  ExperimentConfig config = Calibrated();
+  const TrainedRun wide = MustTrain(config, "float32");
+  config.mutable_training()->set_precision(TrainingConfig::BF16);
+  const TrainedRun rounded = MustTrain(config, "bf16");
+  const double difference =
+      std::abs(Epochs(rounded.folder)[0].total_loss() - Epochs(wide.folder)[0].total_loss());
+  EXPECT_GT(difference, 0);
+  EXPECT_LT(difference, 0.05);
+  const absl::StatusOr<Checkpoint> last = ReadCheckpoint(rounded.folder + "/last.pth");
+  ASSERT_TRUE(last.ok()) << last.status();
+  for (const auto& [name, tensor] : last->state) {
+    EXPECT_NE(tensor.scalar_type(), torch::kBFloat16) << name;
+  }
 }
 
 TEST(TrainTest, TheWeightsOfTheViewsMatter) {

@@ -191,7 +191,8 @@ TEST(ParseConfigTest, UnknownFields) {
       "backbone, losses, curriculum, calibration, training"
       "\n  f:4:43: message type \"cmerc.TrainingConfig\" has no field \"lr\"; fields: epochs, "
       "batch_size, learning_rate, weight_decay, seed, shuffle, reseed_every_pass, threads, "
-      "compare_uncalibrated, gradient_clip_norm, on_non_finite, device");
+      "compare_uncalibrated, gradient_clip_norm, on_non_finite, device, "
+      "precision, cuda_graphs");
   EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss + "backbone { hidden_size: 3 }"),
             "\n  f:3:12: expected [type.googleapis.com/TYPE] { ... }, got hidden_size"
             "\n  backbone: no backbone is given; write [type.googleapis.com/TYPE] { } with a TYPE "

@@ -30,7 +30,7 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
       "\n  --set='training { epohcs: 3 }':1:12: message type \"cmerc.TrainingConfig\" has no "
       "field \"epohcs\"; did you mean \"epochs\"? fields: epochs, batch_size, learning_rate, "
       "weight_decay, seed, shuffle, reseed_every_pass, threads, compare_uncalibrated, "
-      "gradient_clip_norm, on_non_finite, device"
+      "gradient_clip_norm, on_non_finite, device, precision, cuda_graphs"
       "\n  --set='training {':1:10: \"{\" is never closed");
 }
 
@@ -169,6 +169,8 @@ training {
   gradient_clip_norm: 0
   on_non_finite: STOP
   device: "cpu"
+  precision: FLOAT32
+  cuda_graphs: false
 }
 )");
 }

@@ -5,78 +5,80 @@
 #include <torch/cuda.h>
 #include <torch/optim/sgd.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "calibration/device.h"
-#include "calibration/train_step.h"
-#include "checkpoint/module_state.h"
-#include "tests/conformance/backbone_fixture.h"
+#include "calibration/recorded_steps.h"
+#include "tests/conformance/backbone_step.h"
+#include "tests/conformance/gpu_waits.h"
 
 namespace cmerc::conformance {
 namespace {
 
-class BackboneOnGpuTest : public BackboneFixture {
+class BackboneOnGpuTest : public BackboneStepFixture {
  protected:
-  // Every linked loss with its default options; those that need views with a small weight.
-  ExperimentConfig AllLosses() const {
-    ExperimentConfig config;
-    for (const PluginCase& plugin : CasesOf(Losses())) {
-      const auto loss = Create<Loss, const DatasetInfo&>(Losses(), plugin, info_);
-      EXPECT_TRUE(loss.ok()) << loss.status();
-      if (!loss.ok()) continue;
-      LossConfig* entry = config.add_losses();
-      entry->set_weight((*loss)->views().empty() ? 1 : 0.1);
-      *entry->mutable_loss() = ExactOptions(plugin).value();
-    }
-    return config;
+  void SetUp() override {
+    if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU, or a LibTorch without CUDA";
+    PrepareDevice(torch::kCUDA);
   }
+
+  void BeforeStep() const override { CountGpuWaits(); }
+  void AfterStep() const override { waits_ = StopCountingGpuWaits(); }
+
+  // Three steps on one batch; the model's state afterwards.
+  StateDict StepsOnOneBatch(bool recorded) const {
+    const auto model = Make(info_, 1, Dropout::kNone), snapshot = Make(info_, 2, Dropout::kNone);
+    const auto losses = MakeLosses(AllLosses(0.1), info_);
+    if (model == nullptr || snapshot == nullptr || !losses.ok()) return {};
+    model->to(torch::kCUDA);
+    snapshot->to(torch::kCUDA);
+    torch::optim::SGD descent(model->parameters(), torch::optim::SGDOptions(0.1));
+    const CalibrationConfig calibration;
+    const TrainingConfig training;
+    const Batch batch = ToDevice(RandomBatch({3, 1, 6}, info_, 2), torch::kCUDA);
+    RecordedSteps steps(*model, *snapshot, descent, *losses, calibration, training);
+    for (int i = 0; i < 3; ++i) {
+      const auto computed =
+          recorded ? steps.Compute({0}, batch)
+                   : ComputeStep(*model, *snapshot, descent, *losses, batch, calibration, training);
+      EXPECT_TRUE(computed.ok()) << computed.status();
+      if (!computed.ok()) return {};
+      const auto report = FinishStep(*computed, *model, descent, *losses, training);
+      EXPECT_TRUE(report.ok()) << report.status();
+    }
+    model->to(torch::kCPU);
+    return StateOf(*model);
+  }
+
+  mutable int64_t waits_ = 0;
 };
 
-// A step of plain descent with every loss, whose change of the weights is the gradient.
-TEST_P(BackboneOnGpuTest, AStepOnAGpuIsTheSame) {
-  if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU, or a LibTorch without CUDA";
-  const auto losses = MakeLosses(AllLosses(), info_);
-  ASSERT_TRUE(losses.ok()) << losses.status();
-  struct Outcome {
-    absl::StatusOr<StepReport> report;
-    StateDict state;
-  };
-  const auto step = [&](const torch::Device& device) {
-    const auto model = Make(info_, 1, Dropout::kNone);
-    const auto snapshot = Make(info_, 2, Dropout::kNone);
-    if (model == nullptr || snapshot == nullptr) return Outcome{absl::UnknownError("no model"), {}};
-    model->to(device);
-    snapshot->to(device);
-    torch::optim::SGD descent(model->parameters(), torch::optim::SGDOptions(1));
-    const Batch batch = ToDevice(RandomBatch({3, 1, 6}, info_, 2), device);
-    Outcome outcome{TrainStep(*model, *snapshot, descent, *losses, batch, CalibrationConfig()), {}};
-    model->to(torch::kCPU);
-    outcome.state = StateOf(*model);
-    return outcome;
-  };
-  const Outcome expected = step(torch::kCPU);
-  const Outcome got = step(torch::kCUDA);
-  ASSERT_TRUE(expected.report.ok()) << expected.report.status();
-  if (got.report.status().code() == absl::StatusCode::kInvalidArgument) {
-    GTEST_SKIP() << "it says that it wants a processor: " << got.report.status();
-  }
-  ASSERT_TRUE(got.report.ok()) << got.report.status();
+TEST_P(BackboneOnGpuTest, AStepIsThatOfTheProcessor) {
   // Sums in another order, through which gradients of all layers pass.
-  constexpr double kTolerance = 1e-4;
-  EXPECT_LE(
-      MaxDifference(got.report->input.full.log_probs.cpu(), expected.report->input.full.log_probs),
-      kTolerance);
-  for (size_t i = 0; i < losses->size(); ++i) {
-    EXPECT_NEAR(got.report->losses[i], expected.report->losses[i],
-                kTolerance * std::max(1.0, std::abs(expected.report->losses[i])))
-        << (*losses)[i].name;
+  ExpectNear(Step(torch::kCUDA, TrainingConfig::FLOAT32),
+             Step(torch::kCPU, TrainingConfig::FLOAT32), 1e-4);
+}
+
+TEST_P(BackboneOnGpuTest, TheSameBitsTwice) {
+  const Outcome once = Step(torch::kCUDA, TrainingConfig::FLOAT32);
+  ExpectNear(Step(torch::kCUDA, TrainingConfig::FLOAT32), once, 0);
+}
+
+TEST_P(BackboneOnGpuTest, WaitsOnce) {
+  if (GetParam().type == "cmerc.DialogueRnnOptions") {
+    GTEST_SKIP() << "its recurrence is computed on the CPU";
   }
-  for (const auto& [name, value] : expected.state) {
-    EXPECT_LE(MaxDifference(got.state.at(name).to(torch::kFloat64), value.to(torch::kFloat64)),
-              kTolerance * std::max(1.0, value.abs().max().item<double>()))
-        << name;
+  ASSERT_TRUE(Step(torch::kCUDA, TrainingConfig::FLOAT32).report.ok());
+  EXPECT_EQ(waits_, 1);
+}
+
+TEST_P(BackboneOnGpuTest, RecordedStepsAreTheSame) {
+  if (GetParam().type == "cmerc.DialogueRnnOptions") {
+    GTEST_SKIP() << "its recurrence is computed on the CPU, and cannot be recorded";
   }
+  const StateDict expected = StepsOnOneBatch(/*recorded=*/false);
+  const StateDict got = StepsOnOneBatch(/*recorded=*/true);
+  ASSERT_FALSE(expected.empty());
+  ASSERT_EQ(got.size(), expected.size());
+  for (const auto& [name, tensor] : expected) EXPECT_TRUE(got.at(name).equal(tensor)) << name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Registered, BackboneOnGpuTest, testing::ValuesIn(CasesOf(Backbones())),

@@ -177,6 +177,17 @@ TEST(ContrastiveTest, NaNFeaturesAreNotHiddenByDefault) {
   EXPECT_EQ(Loss("cmerc.MsclOptions", "semantics: OFFICIAL", input).item<double>(), 0);
 }
 
+// As the official code, which puts a new 0 in place of the loss.
+TEST(ContrastiveTest, ALossThatOverflowsIsOfficiallyZeroAndSoIsItsGradient) {
+  const torch::Tensor features = torch::ones({40, 3}).set_requires_grad(true);
+  const LossInput input = InputWithSameLabels(features, std::vector<int64_t>(features.size(0), 1));
+  const torch::Tensor loss =
+      Loss("cmerc.MsclOptions", "semantics: OFFICIAL temperature: 0.0115", input);
+  EXPECT_EQ(loss.item<double>(), 0);
+  loss.backward();
+  EXPECT_TRUE(features.grad().equal(torch::zeros_like(features)));
+}
+
 TEST(ContrastiveTest, AFeatureVectorOfLengthZeroGetsNoGradient) {
   const torch::Tensor features =
       torch::tensor({{0.0F, 0.0F}, {1.0F, 2.0F}, {3.0F, -1.0F}}).set_requires_grad(true);
