@@ -19,6 +19,23 @@ const std::vector<Lengths> kMeldLengths = {
 
 }  // namespace
 
+Batch MakeRandomBatch(const DatasetInfo& info, const std::vector<int64_t>& lengths) {
+  std::vector<Conversation> conversations;
+  for (const int64_t n : lengths) {
+    Conversation conversation;
+    for (const ModalityInfo& modality : info.modalities) {
+      conversation.features.emplace_back();
+      for (int64_t s = 0; s < modality.num_streams; ++s) {
+        conversation.features.back().push_back(torch::randn({n, modality.width}));
+      }
+    }
+    conversation.speakers = torch::randint(info.num_speakers, {n}, torch::kInt64);
+    conversation.labels = torch::randint(info.num_classes(), {n}, torch::kInt64);
+    conversations.push_back(conversation);
+  }
+  return MakeBatch(conversations, info);
+}
+
 OfficialBatches MakeOfficialBatches(bool meld, Semantics semantics) {
   OfficialBatches corpus;
   corpus.info.modalities = {{"text", 1024, 4}, {"audio", meld ? 300 : 1582, 1}, {"visual", 342, 1}};
@@ -29,20 +46,7 @@ OfficialBatches MakeOfficialBatches(bool meld, Semantics semantics) {
   corpus.options.set_dropout(meld ? 0.4 : 0.5);
   corpus.options.set_semantics(semantics);
   for (const Lengths& lengths : meld ? kMeldLengths : kIemocapLengths) {
-    std::vector<Conversation> conversations;
-    for (const int64_t n : lengths) {
-      Conversation conversation;
-      for (const ModalityInfo& modality : corpus.info.modalities) {
-        conversation.features.emplace_back();
-        for (int64_t s = 0; s < modality.num_streams; ++s) {
-          conversation.features.back().push_back(torch::randn({n, modality.width}));
-        }
-      }
-      conversation.speakers = torch::randint(corpus.info.num_speakers, {n}, torch::kInt64);
-      conversation.labels = torch::randint(corpus.info.num_classes(), {n}, torch::kInt64);
-      conversations.push_back(conversation);
-    }
-    corpus.batches.push_back(MakeBatch(conversations, corpus.info));
+    corpus.batches.push_back(MakeRandomBatch(corpus.info, lengths));
   }
   return corpus;
 }

@@ -21,6 +21,9 @@ struct OfficialBatches {
 // IEMOCAP: 6 classes, 2 speakers, width 512. MELD: 7 classes, 9 speakers, width 1024.
 OfficialBatches MakeOfficialBatches(bool meld, Semantics semantics);
 
+// A batch of conversations of these lengths with random features, speakers and labels.
+Batch MakeRandomBatch(const DatasetInfo& info, const std::vector<int64_t>& lengths);
+
 // A new model of these options; throws c10::Error where they are refused.
 std::unique_ptr<Backbone> MakeModel(const OfficialBatches& corpus);
 

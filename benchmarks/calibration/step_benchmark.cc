@@ -8,6 +8,12 @@
 // peak_MB: the most memory that a process holds which does nothing but steps on the longest batch,
 // LibTorch and the batch included; measured in one of its own per recipe.
 //
+// LongConversation is M3Net alone, forward and backward, on one conversation of as many utterances
+// as its name says.
+//
+// --device=cuda does all of it on a GPU, the copies of the batches included, under names that begin
+// with Gpu, in float32 and in bf16. There peak_MB is what LibTorch took of the GPU's memory for it.
+//
 // CMERC_PROFILE=1 prints where the time of a step goes, phase by phase.
 #include <benchmark/benchmark.h>
 #include <unistd.h>
@@ -15,15 +21,19 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "benchmarks/device.h"
 #include "benchmarks/flops.h"
 #include "benchmarks/memory.h"
 #include "benchmarks/official_batches.h"
 #include "calibration/adam.h"
 #include "calibration/allocator.h"
+#include "calibration/device.h"
 #include "calibration/train_step.h"
 #include "profile/profiler.h"
 
@@ -62,14 +72,24 @@ ExperimentConfig Config(const Recipe& recipe) {
   return config;
 }
 
+struct Place {
+  torch::Device device;
+  TrainingConfig::Precision precision;
+};
+const Place kProcessor = {torch::kCPU, TrainingConfig::FLOAT32};
+
 class Run {
  public:
-  explicit Run(const Recipe& recipe)
-      : corpus_(MakeOfficialBatches(recipe.meld, recipe.semantics)),
+  Run(const Recipe& recipe, const Place& place)
+      : device_(place.device),
+        corpus_(MakeOfficialBatches(recipe.meld, recipe.semantics)),
         config_(Config(recipe)),
         live_(MakeModel(corpus_)),
         snapshot_(MakeModel(corpus_)),
-        optimizer_(live_->parameters(), torch::optim::AdamOptions(1e-4).weight_decay(3e-5)) {
+        optimizer_(OnDevice(*live_).parameters(),
+                   torch::optim::AdamOptions(1e-4).weight_decay(3e-5)) {
+    OnDevice(*snapshot_);
+    training_.set_precision(place.precision);
     absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config_, corpus_.info);
     TORCH_CHECK(losses.ok(), losses.status().ToString());
     losses_ = *std::move(losses);
@@ -86,16 +106,25 @@ class Run {
   void StepOnEveryBatch() {
     for (const Batch& batch : corpus_.batches) {
       const absl::StatusOr<StepReport> step =
-          TrainStep(*live_, *snapshot_, optimizer_, losses_, batch, config_.calibration());
+          TrainStep(*live_, *snapshot_, optimizer_, losses_, ToDevice(batch, device_),
+                    config_.calibration(), training_);
       TORCH_CHECK(step.ok(), step.status().ToString());
     }
+    WaitFor(device_);
   }
 
   int64_t num_batches() const { return static_cast<int64_t>(corpus_.batches.size()); }
 
  private:
+  Backbone& OnDevice(Backbone& model) const {
+    model.to(device_);
+    return model;
+  }
+
+  const torch::Device device_;
   OfficialBatches corpus_;
   const ExperimentConfig config_;
+  TrainingConfig training_;
   const std::unique_ptr<Backbone> live_, snapshot_;
   Adam optimizer_;
   std::vector<WeightedLoss> losses_;
@@ -103,7 +132,7 @@ class Run {
 
 // What this process, which does nothing else, holds at most.
 double MeasureMemory(const Recipe& recipe) {
-  Run run(recipe);
+  Run run(recipe, kProcessor);
   run.KeepLongestBatch();
   ResetPeakMemory();
   for (int i = 0; i < 3; ++i) run.StepOnEveryBatch();
@@ -111,7 +140,7 @@ double MeasureMemory(const Recipe& recipe) {
 }
 
 // MeasureMemory() of another process; 0 if that failed.
-double MemoryOf(const Recipe& recipe) {
+double MemoryElsewhere(const Recipe& recipe) {
   char path[4096];
   const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
   if (length <= 0) return 0;
@@ -123,27 +152,107 @@ double MemoryOf(const Recipe& recipe) {
   return pclose(pipe) == 0 ? megabytes : 0;
 }
 
-void Step(benchmark::State& state, const Recipe& recipe) {
+// Runs `pass` once where gflop and peak_share are counted or, on a GPU, libraries take memory of
+// their own when they are first used.
+void WarmUp(benchmark::State& state, const torch::Device& device,
+            const std::function<void()>& pass) {
+  if (device.is_cpu()) {
+    CountFlops(state, pass);
+  } else {
+    pass();
+  }
+}
+
+// What LibTorch takes of a GPU's memory for `pass`.
+double DevicePeak(const torch::Device& device, const std::function<void()>& pass) {
+  ResetPeakMemoryOf(device);
+  pass();
+  return MemoryOf(device).peak;
+}
+
+void CountSteps(benchmark::State& state, int64_t steps) {
+  state.counters["s_per_step"] =
+      benchmark::Counter(static_cast<double>(steps), benchmark::Counter::kIsIterationInvariantRate |
+                                                         benchmark::Counter::kInvert);
+}
+
+void Step(benchmark::State& state, const Recipe& recipe, const Place& place) {
   torch::manual_seed(1);
-  Run run(recipe);
-  CountFlops(state, [&] { run.StepOnEveryBatch(); });
+  Run run(recipe, place);
+  const auto pass = [&run] { run.StepOnEveryBatch(); };
+  WarmUp(state, place.device, pass);
   if (std::getenv("CMERC_PROFILE") != nullptr) {
     Profiler profiler;
     profiler.Start();
-    run.StepOnEveryBatch();
+    pass();
     profiler.Stop();
     std::cout << recipe.name << "\n"
               << FormatProfile(profiler.events(), static_cast<int>(run.num_batches()),
                                MeasurePeak());
   }
-  for (auto _ : state) run.StepOnEveryBatch();
-  state.counters["s_per_step"] = benchmark::Counter(
-      static_cast<double>(run.num_batches()),
-      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
-  static std::map<std::string, double> memory;  // a benchmark may run several times
-  const auto [found, fresh] = memory.emplace(recipe.name, 0);
-  if (fresh) found->second = MemoryOf(recipe);
-  state.counters["peak_MB"] = found->second;
+  if (place.device.is_cpu()) {
+    static std::map<std::string, double> memory;  // a benchmark may run several times
+    const auto [found, fresh] = memory.emplace(recipe.name, 0);
+    if (fresh) found->second = MemoryElsewhere(recipe);
+    state.counters["peak_MB"] = found->second;
+  } else {
+    state.counters["peak_MB"] = DevicePeak(place.device, pass);
+  }
+  for (auto _ : state) pass();
+  CountSteps(state, run.num_batches());
+}
+
+void LongConversation(benchmark::State& state, int64_t length, const torch::Device& device) {
+  torch::manual_seed(1);
+  OfficialBatches corpus = MakeOfficialBatches(/*meld=*/false, CORRECTED);
+  corpus.batches = {MakeRandomBatch(corpus.info, {length})};
+  const std::unique_ptr<Backbone> model = MakeModel(corpus);
+  model->to(device);
+  model->train();
+  const auto pass = [&] {
+    const Batch batch = ToDevice(corpus.batches[0], device);
+    const absl::StatusOr<Prediction> prediction = model->Forward(batch);
+    TORCH_CHECK(prediction.ok(), prediction.status().ToString());
+    model->zero_grad();
+    torch::nll_loss(prediction->log_probs, batch.labels).backward();
+    WaitFor(device);
+  };
+  WarmUp(state, device, pass);
+  if (!device.is_cpu()) state.counters["peak_MB"] = DevicePeak(device, pass);
+  for (auto _ : state) pass();
+  CountSteps(state, 1);
+}
+
+void Register(const torch::Device& device) {
+  const std::string where = device.is_cpu() ? "" : "Gpu";
+  const auto add = [](const std::string& name, const auto&... arguments) {
+    benchmark::RegisterBenchmark(name.c_str(), arguments...)
+        ->Unit(benchmark::kSecond)
+        ->UseRealTime();
+  };
+  for (const Recipe& recipe : kRecipes) {
+    const std::string name = absl::StrCat(where, "Step/", recipe.name);
+    add(name, Step, recipe, Place{device, TrainingConfig::FLOAT32});
+    if (!device.is_cpu()) {
+      add(name + "/bf16", Step, recipe, Place{device, TrainingConfig::BF16});
+    }
+  }
+  // A processor would take minutes for the longer one.
+  const int64_t length = device.is_cpu() ? 200 : 10000;
+  add(absl::StrCat(where, "LongConversation/", length), LongConversation, length, device);
+}
+
+// Takes --device=NAME from the arguments.
+absl::StatusOr<torch::Device> TakeDevice(int* argc, char** argv) {
+  constexpr absl::string_view kFlag = "--device=";
+  std::string name = "cpu";
+  char** const end = std::remove_if(argv + 1, argv + *argc, [&](const char* argument) {
+    if (!absl::StartsWith(argument, kFlag)) return false;
+    name = argument + kFlag.size();
+    return true;
+  });
+  *argc = static_cast<int>(end - argv);
+  return FindDevice(name);
 }
 
 }  // namespace
@@ -157,10 +266,14 @@ int main(int argc, char** argv) {
       std::cout << cmerc::MeasureMemory(recipe) << std::endl;
       return 0;
     }
-    benchmark::RegisterBenchmark(absl::StrCat("Step/", recipe.name).c_str(), cmerc::Step, recipe)
-        ->Unit(benchmark::kSecond)
-        ->UseRealTime();
   }
+  const absl::StatusOr<torch::Device> device = cmerc::TakeDevice(&argc, argv);
+  if (!device.ok()) {
+    std::cerr << device.status().message() << std::endl;
+    return 1;
+  }
+  cmerc::PrepareDevice(*device);
+  cmerc::Register(*device);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -2,12 +2,15 @@
 
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
+#include <gtest/gtest.h>
+#include <torch/cuda.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "calibration/device.h"
 
 namespace cmerc::golden {
 namespace {
@@ -29,6 +32,20 @@ const google::protobuf::Struct& SetsOfIndex() {
   }();
   return *sets;
 }
+
+class DeviceEnvironment : public testing::Environment {
+ public:
+  void SetUp() override {
+    const auto count = static_cast<int64_t>(torch::cuda::device_count());
+    if (Device().is_cuda() && Device().index() >= count) {
+      GTEST_SKIP() << "no GPU, or a LibTorch without CUDA: CMERC_GOLDEN_DEVICE is " << Device();
+    }
+    PrepareDevice(Device());
+  }
+};
+
+const testing::Environment* const kDeviceEnvironment =
+    testing::AddGlobalTestEnvironment(new DeviceEnvironment);
 
 }  // namespace
 
@@ -83,6 +100,24 @@ Config ConfigOf(const std::string& set) {
   return config;
 }
 
+torch::Device Device() {
+  const char* name = std::getenv("CMERC_GOLDEN_DEVICE");
+  if (name == nullptr || *name == '\0') return torch::kCPU;
+  const torch::Device device(name);
+  return device.is_cpu() || device.has_index() ? device : torch::Device(device.type(), 0);
+}
+
+torch::Tensor OnDevice(const torch::Tensor& tensor) { return tensor.to(Device()); }
+
+Batch OnDevice(const Batch& batch) { return ToDevice(batch, Device()); }
+
+double Tolerance(double on_cpu) {
+  // A GPU adds up in another order and has exponentials and tangents of its own: more roundings of
+  // float32, the same size each. A mistake is larger by orders of magnitude.
+  constexpr double kOnGpu = 10;
+  return Device().is_cuda() ? kOnGpu * on_cpu : on_cpu;
+}
+
 Batch ReadBatch(const Tensors& inputs, const std::string& prefix) {
   const auto batch_first = [&](const std::string& name) {
     return inputs.at(absl::StrCat(prefix, ".", name)).transpose(0, 1).contiguous();
@@ -99,21 +134,22 @@ Batch ReadBatch(const Tensors& inputs, const std::string& prefix) {
   const torch::Tensor valid = ValidRows(batch.lengths, batch.max_length());
   batch.context = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
   batch.labels = inputs.at(absl::StrCat(prefix, ".labels")).masked_select(valid);
-  return batch;
+  return OnDevice(batch);
 }
 
 double Difference(const torch::Tensor& a, const torch::Tensor& b) {
   TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
   if (b.numel() == 0) return 0;
-  const torch::Tensor wide_a = a.detach().to(torch::kFloat64);
-  const torch::Tensor wide_b = b.detach().to(torch::kFloat64);
+  const torch::Tensor wide_a = a.detach().cpu().to(torch::kFloat64);
+  const torch::Tensor wide_b = b.detach().cpu().to(torch::kFloat64);
   return (wide_a - wide_b).abs().max().item<double>() /
          std::max(1.0, wide_b.abs().max().item<double>());
 }
 
 double RelativeDifference(const torch::Tensor& a, const torch::Tensor& b) {
   TORCH_CHECK(a.sizes() == b.sizes(), "shapes differ: ", a.sizes(), " and ", b.sizes());
-  return (a - b).detach().abs().max().item<double>() / b.abs().max().item<double>();
+  const torch::Tensor here_a = a.detach().cpu(), here_b = b.detach().cpu();
+  return (here_a - here_b).abs().max().item<double>() / here_b.abs().max().item<double>();
 }
 
 }  // namespace cmerc::golden

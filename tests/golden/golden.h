@@ -1,5 +1,6 @@
 // Numbers of the official CMERC code (its forward passes, losses, gradients, six Adam steps,
-// difficulties and curricula), read from the folder $CMERC_GOLDEN_DIR or the project's own copy.
+// difficulties and curricula), read from the folder $CMERC_GOLDEN_DIR or the project's own copy,
+// and the device that ours are computed on.
 #ifndef CMERC_TESTS_GOLDEN_GOLDEN_H_
 #define CMERC_TESTS_GOLDEN_GOLDEN_H_
 
@@ -40,11 +41,23 @@ struct Config {
 };
 Config ConfigOf(const std::string& set);
 
-// A batch from PREFIX.textf1..4, acouf, visuf, qmask, labels, lengths ([T, B, D], one-hot
-// speakers).
+// Where models, losses and steps run: on the device that $CMERC_GOLDEN_DEVICE names ("cuda",
+// "cuda:1"), by default on the CPU. Where it is a GPU that is not there, every test of the program
+// is skipped, and the program says so.
+torch::Device Device();
+
+torch::Tensor OnDevice(const torch::Tensor& tensor);
+// But for `lengths`, which stay on the CPU.
+Batch OnDevice(const Batch& batch);
+
+// What numbers of Device() may be off by, if it is `on_cpu` there.
+double Tolerance(double on_cpu);
+
+// A batch on Device() from PREFIX.textf1..4, acouf, visuf, qmask, labels, lengths ([T, B, D],
+// one-hot speakers).
 Batch ReadBatch(const Tensors& inputs, const std::string& prefix);
 
-// max |a - b| / max(1, max |b|): the measure of the fixtures' tolerances.
+// max |a - b| / max(1, max |b|), wherever they are: the measure of the fixtures' tolerances.
 double Difference(const torch::Tensor& a, const torch::Tensor& b);
 
 // max |a - b| / max |b|: small gradients count as much as large ones.

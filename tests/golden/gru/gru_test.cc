@@ -20,7 +20,8 @@ using golden::Tensors;
 using torch::Tensor;
 
 // Both sides are sums of at most some tens of float32 terms, each rounded by 6e-8.
-constexpr double kTolerance = 1e-6;
+constexpr double kCpuTolerance = 1e-6;
+const double kTolerance = golden::Tolerance(kCpuTolerance);
 
 class GoldenGruTest : public testing::TestWithParam<GruOptions::Cell> {
  protected:
@@ -47,6 +48,7 @@ class GoldenGruTest : public testing::TestWithParam<GruOptions::Cell> {
     batch_.speakers = torch::zeros(valid.sizes(), torch::kInt64);
     batch_.context = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
     batch_.labels = want_.at("labels").masked_select(valid);
+    batch_ = golden::OnDevice(batch_);
   }
 
   std::unique_ptr<Backbone> Model(Semantics semantics, bool attention) const {
@@ -66,6 +68,7 @@ class GoldenGruTest : public testing::TestWithParam<GruOptions::Cell> {
     for (auto& parameter : (*model)->named_parameters()) {
       parameter.value().copy_(want_.at("state." + parameter.key()));
     }
+    (*model)->to(golden::Device());
     return *std::move(model);
   }
 
@@ -109,9 +112,11 @@ TEST_P(GoldenGruTest, LogProbs) {
 }
 
 TEST_P(GoldenGruTest, AttentionOverTheRecurrentOutput) {
-  const Tensor alpha = MatchingAttention(want_.at("emotions").transpose(0, 1),
-                                         want_.at("state.matchatt.transform.weight"),
-                                         want_.at("state.matchatt.transform.bias"), batch_.context);
+  const Tensor alpha =
+      MatchingAttention(golden::OnDevice(want_.at("emotions").transpose(0, 1)),
+                        golden::OnDevice(want_.at("state.matchatt.transform.weight")),
+                        golden::OnDevice(want_.at("state.matchatt.transform.bias")), batch_.context)
+          .cpu();
   const Tensor packed =
       alpha.flatten(0, 1).index_select(0, PackedRows(batch_.lengths, batch_.max_length()));
   const double difference = Difference(packed, Real("alpha"));
@@ -133,7 +138,8 @@ TEST_P(GoldenGruTest, LossesAndGradients) {
   const Tensor log_probs = Predict(*model).log_probs;
   EXPECT_LE(Difference(torch::nll_loss(log_probs, batch_.labels), want_.at("loss_unweighted")),
             kTolerance);
-  const Tensor loss = torch::nll_loss(log_probs, batch_.labels, want_.at("class_weight"));
+  const Tensor loss =
+      torch::nll_loss(log_probs, batch_.labels, golden::OnDevice(want_.at("class_weight")));
   EXPECT_LE(Difference(loss, want_.at("loss")), kTolerance);
   loss.backward();
   double largest = 0;
@@ -161,7 +167,7 @@ TEST_P(GoldenGruTest, CorrectedModeDiffersOnlyWhereThereIsPadding) {
     if (length == batch_.max_length()) {
       EXPECT_LE(difference, kTolerance);
     } else {
-      EXPECT_GT(difference, 1000 * kTolerance);
+      EXPECT_GT(difference, 1000 * kCpuTolerance);
     }
     start += length;
   }

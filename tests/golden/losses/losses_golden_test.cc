@@ -11,7 +11,7 @@ namespace cmerc {
 namespace {
 
 // What an independent implementation met, as max |a - b| / max(1, max |b|).
-constexpr double kTolerance = 1e-5;
+const double kTolerance = golden::Tolerance(1e-5);
 
 const char kModalViews[] = "views: 'text' views: 'audio' views: 'visual'";
 const char kContextViews[] = "views: 'same_speaker' views: 'other_speakers'";
@@ -39,13 +39,15 @@ class LossesGoldenTest : public testing::TestWithParam<std::string> {
 
   LossInput InputOf(const golden::Tensors& tensors, const std::string& prefix) const {
     LossInput input;
-    input.labels = tensors.at(prefix + "labels_flat");
-    input.full = {tensors.at(prefix + "log_prob").detach().clone().set_requires_grad(true),
-                  tensors.at(prefix + "hidden").detach().clone().set_requires_grad(true)};
+    const auto leaf = [&](const std::string& name) {
+      return golden::OnDevice(tensors.at(prefix + name)).detach().clone().set_requires_grad(true);
+    };
+    input.labels = golden::OnDevice(tensors.at(prefix + "labels_flat"));
+    input.full = {leaf("log_prob"), leaf("hidden")};
     const std::vector<View> views = AllViews(config_.info);
     for (size_t v = 0; v < views.size(); ++v) {
-      input.views.push_back(
-          {views[v], {tensors.at(absl::StrCat(prefix, kViewKeys[v], ".log_prob")), {}}});
+      const torch::Tensor& log_probs = tensors.at(absl::StrCat(prefix, kViewKeys[v], ".log_prob"));
+      input.views.push_back({views[v], {golden::OnDevice(log_probs), {}}});
     }
     return input;
   }
@@ -92,8 +94,8 @@ TEST_P(LossesGoldenTest, ConfidenceLabelsAndClassWeightsAreEqual) {
       SCOPED_TRACE(absl::StrCat(pass.file, " ", key));
       const torch::Tensor labels =
           ConfidenceLabels(input.full.log_probs, input.views[v].prediction.log_probs, input.labels);
-      EXPECT_TRUE(labels.equal(tensors.at(key + ".scl_label")));
-      EXPECT_TRUE(ConfidenceClassWeights(labels).equal(tensors.at(key + ".class_weight")));
+      EXPECT_TRUE(labels.cpu().equal(tensors.at(key + ".scl_label")));
+      EXPECT_TRUE(ConfidenceClassWeights(labels).cpu().equal(tensors.at(key + ".class_weight")));
     }
   }
 }

@@ -20,7 +20,7 @@ using golden::Tensors;
 using torch::Tensor;
 
 // The official numbers are themselves float32; they are within 5e-6 of float64 on this measure.
-constexpr double kTolerance = 1e-5;
+const double kTolerance = golden::Tolerance(1e-5);
 
 // Every state tensor of a model by its name.
 Tensors StateOf(const Backbone& model) {
@@ -42,7 +42,7 @@ Batch WithoutModality(Batch batch, size_t modality) {
 // The batch without context between utterances of the same speaker, or of different speakers.
 Batch WithoutContext(Batch batch, bool same_speaker) {
   const Tensor same = batch.speakers.unsqueeze(2) == batch.speakers.unsqueeze(1);
-  const Tensor self = torch::eye(batch.max_length(), torch::kBool);
+  const Tensor self = torch::eye(batch.max_length(), batch.context.options());
   batch.context = batch.context.logical_and((same_speaker ? ~same : same).logical_or(self));
   return batch;
 }
@@ -82,6 +82,7 @@ class GoldenM3NetTest : public testing::TestWithParam<std::string> {
       state.erase(place);
     }
     TORCH_CHECK(state.empty(), "the official state lacks ", state.begin()->first);
+    model_->to(golden::Device());
   }
 
   Tensors Read(const std::string& kind) const {
@@ -150,7 +151,7 @@ TEST_P(GoldenM3NetTest, EachConversationAlone) {
         }
       }
       alone.speakers = batch.speakers.narrow(0, b, 1).narrow(1, 0, length).contiguous();
-      alone.context = torch::ones({1, length, length}, torch::kBool);
+      alone.context = torch::ones({1, length, length}, batch.context.options());
       alone.lengths = batch.lengths.narrow(0, b, 1);
       alone.labels = batch.labels.narrow(0, start, length);
       start += length;
@@ -175,11 +176,11 @@ TEST_P(GoldenM3NetTest, TrainingPassAndGradients) {
     EXPECT_LE(Difference(state.at(name.substr(6)), value), kTolerance) << name;
   }
   // The total loss, by its derivatives at the prediction.
-  torch::autograd::backward(
-      {full.log_probs, full.features},
-      {want.at("dbase_dlogprob") + config_.ranking_weight * want.at("drank_dlogprob"),
-       config_.mscl_weight * want.at("dmscl_dhidden") +
-           config_.cscl_weight * want.at("dcscl_dhidden")});
+  torch::autograd::backward({full.log_probs, full.features},
+                            {golden::OnDevice(want.at("dbase_dlogprob") +
+                                              config_.ranking_weight * want.at("drank_dlogprob")),
+                             golden::OnDevice(config_.mscl_weight * want.at("dmscl_dhidden") +
+                                              config_.cscl_weight * want.at("dcscl_dhidden"))});
   int64_t compared = 0;
   for (const auto& parameter : model_->named_parameters()) {
     const auto gradient = want.find("grad." + parameter.key());

@@ -21,7 +21,8 @@ using golden::Tensors;
 using torch::Tensor;
 
 // Float32 against numbers that were computed in float64: a few roundings of 6e-8 each way.
-constexpr double kTolerance = 1e-6;
+constexpr double kCpuTolerance = 1e-6;
+const double kTolerance = golden::Tolerance(kCpuTolerance);
 
 struct Case {
   const char* name;
@@ -62,6 +63,7 @@ class GoldenMmgcnTest : public testing::TestWithParam<Case> {
     const Tensor valid = ValidRows(batch_.lengths, batch_.max_length());
     batch_.context = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
     batch_.labels = want_.at("labels");
+    batch_ = golden::OnDevice(batch_);
   }
 
   std::unique_ptr<Backbone> Model(Semantics semantics = OFFICIAL) const {
@@ -79,6 +81,7 @@ class GoldenMmgcnTest : public testing::TestWithParam<Case> {
     for (auto& parameter : (*model)->named_parameters()) {
       parameter.value().copy_(want_.at("state." + parameter.key()));
     }
+    (*model)->to(golden::Device());
     return *std::move(model);
   }
 
@@ -90,19 +93,20 @@ class GoldenMmgcnTest : public testing::TestWithParam<Case> {
 
   // Our graph as the official one: [M * N, M * N], modality after modality.
   Tensor Adjacency(const SimilarityGraph& graph) const {
+    const Tensor within = graph.within.cpu(), across = graph.across.cpu();
     std::vector<Tensor> blocks;
-    for (int64_t k = 0; k < graph.within.size(0); ++k) {
+    for (int64_t k = 0; k < within.size(0); ++k) {
       const int64_t length = graph.nodes.lengths()[k].item<int64_t>();
-      blocks.push_back(graph.within[k].narrow(0, 0, length).narrow(1, 0, length));
+      blocks.push_back(within[k].narrow(0, 0, length).narrow(1, 0, length));
     }
     Tensor adjacency = torch::block_diag(blocks);
     const int64_t num = batch_.num_utterances();
-    for (int64_t m = 0; m < graph.across.size(1); ++m) {
-      for (int64_t other = 0; other < graph.across.size(1); ++other) {
+    for (int64_t m = 0; m < across.size(1); ++m) {
+      for (int64_t other = 0; other < across.size(1); ++other) {
         adjacency.narrow(0, m * num, num)
             .narrow(1, other * num, num)
             .diagonal()
-            .add_(graph.across.select(1, m).select(1, other));
+            .add_(across.select(1, m).select(1, other));
       }
     }
     return adjacency;
@@ -126,9 +130,9 @@ TEST_P(GoldenMmgcnTest, ParametersAreThoseThatTheOfficialCodeTrains) {
 
 TEST_P(GoldenMmgcnTest, Graph) {
   const torch::NoGradGuard no_grad;
-  const Packing packing(batch_.lengths, batch_.max_length(), torch::kCPU);
+  const Packing packing(batch_.lengths, batch_.max_length(), golden::Device());
   std::vector<ModalitySimilarities> similarities;
-  for (const Tensor& nodes : want_.at("nodes").unbind(0)) {
+  for (const Tensor& nodes : golden::OnDevice(want_.at("nodes")).unbind(0)) {
     similarities.push_back(MakeSimilarities(nodes, packing));
   }
   const double difference = golden::RelativeDifference(
@@ -148,8 +152,8 @@ TEST_P(GoldenMmgcnTest, LogProbsLossAndGradients) {
       golden::RelativeDifference(prediction.log_probs, want_.at("log_prob"));
   RecordProperty("log_probs", absl::StrCat(of_log_probs));
   EXPECT_LE(of_log_probs, kTolerance);
-  const Tensor loss =
-      torch::nll_loss(prediction.log_probs, batch_.labels, want_.at("class_weight"));
+  const Tensor loss = torch::nll_loss(prediction.log_probs, batch_.labels,
+                                      golden::OnDevice(want_.at("class_weight")));
   EXPECT_LE(golden::RelativeDifference(loss, want_.at("loss")), kTolerance);
   loss.backward();
   double largest = 0;
@@ -157,7 +161,7 @@ TEST_P(GoldenMmgcnTest, LogProbsLossAndGradients) {
     ASSERT_TRUE(parameter.value().grad().defined()) << parameter.key();
     const double of_gradient =
         golden::RelativeDifference(parameter.value().grad(), want_.at("grad." + parameter.key()));
-    EXPECT_LE(of_gradient, GetParam().gradient_tolerance) << parameter.key();
+    EXPECT_LE(of_gradient, golden::Tolerance(GetParam().gradient_tolerance)) << parameter.key();
     largest = std::max(largest, of_gradient);
   }
   RecordProperty("largest_gradient_difference", absl::StrCat(largest));
@@ -168,7 +172,7 @@ TEST_P(GoldenMmgcnTest, LogProbsLossAndGradients) {
 TEST_P(GoldenMmgcnTest, ComparisonsSeeThePaddingOfTheEncoders) {
   const torch::NoGradGuard no_grad;
   EXPECT_GT(golden::RelativeDifference(Predict(*Model(CORRECTED)).features, want_.at("features")),
-            1000 * kTolerance);
+            1000 * kCpuTolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, GoldenMmgcnTest, testing::ValuesIn(kCases),
