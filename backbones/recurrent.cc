@@ -1,5 +1,6 @@
 #include "backbones/recurrent.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/nn/utils/rnn.h>
@@ -433,11 +434,28 @@ Tensor InputOfEachRow(const RecurrentRows& rows) {
              : rows.inputs;
 }
 
+// While it lives, LibTorch leaves cuDNN out, for a gradient in evaluation mode (view_weights:
+// LIVE_WITH_GRADIENT), which cuDNN has not.
+class WithoutCudnnInEvaluation {
+ public:
+  explicit WithoutCudnnInEvaluation(bool is_training) {
+    at::globalContext().setUserEnabledCuDNN(before_ &&
+                                            (is_training || !torch::GradMode::is_enabled()));
+  }
+  ~WithoutCudnnInEvaluation() { at::globalContext().setUserEnabledCuDNN(before_); }
+  WithoutCudnnInEvaluation(const WithoutCudnnInEvaluation&) = delete;
+  WithoutCudnnInEvaluation& operator=(const WithoutCudnnInEvaluation&) = delete;
+
+ private:
+  const bool before_ = at::globalContext().userEnabledCuDNN();
+};
+
 template <typename Module>
 Tensor RunLibTorch(Module& module, const Tensor& inputs, const Order& order) {
   const Packing::TimeMajor time_major = order.ByTime();
   const Tensor rows = ToDevice(time_major.order, inputs.device());
   const PackedSequence sequence(SelectRows(inputs, rows), time_major.batch_sizes);
+  const WithoutCudnnInEvaluation guard(module->is_training());
   const PackedSequence encoded = std::get<0>(module->forward_with_packed_input(sequence));
   return PlaceRows(encoded.data(), rows, inputs.size(0)).narrow(0, 0, order.num_utterances);
 }

@@ -19,6 +19,26 @@ def cmerc_cc_library(name, torch = False, copts = [], deps = [], **kwargs):
     copts, deps = _settings(torch, copts, deps)
     native.cc_library(name = name, copts = copts, deps = deps, **kwargs)
 
+def cmerc_cuda_switch(name, cuda_src, other_src, deps = [], **kwargs):
+    """A cmerc_cc_library with LibTorch: cuda_src with --config=cuda, other_src without."""
+    enabled = str(Label("//third_party/cuda:enabled"))
+    cmerc_cc_library(
+        name = name,
+        srcs = select({
+            enabled: [cuda_src],
+            "//conditions:default": [other_src],
+        }),
+        torch = True,
+        deps = deps + select({
+            enabled: [
+                Label("//third_party/cuda:required"),
+                "@cuda_toolkit//:cudart",
+            ],
+            "//conditions:default": [],
+        }),
+        **kwargs
+    )
+
 def cmerc_cc_test(name, torch = False, copts = [], deps = [], size = "small", **kwargs):
     """A GoogleTest of this project; it always has //visibility:private."""
     copts, deps = _settings(torch, copts, deps)

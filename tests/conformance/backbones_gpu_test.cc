@@ -5,6 +5,9 @@
 #include <torch/cuda.h>
 #include <torch/optim/sgd.h>
 
+#include <map>
+#include <string>
+
 #include "calibration/device.h"
 #include "calibration/recorded_steps.h"
 #include "tests/conformance/backbone_step.h"
@@ -55,6 +58,30 @@ TEST_P(BackboneOnGpuTest, AStepIsThatOfTheProcessor) {
   // Sums in another order, through which gradients of all layers pass.
   ExpectNear(Step(torch::kCUDA, TrainingConfig::FLOAT32),
              Step(torch::kCPU, TrainingConfig::FLOAT32), 1e-4);
+}
+
+// As view_weights: LIVE_WITH_GRADIENT wants it.
+TEST_P(BackboneOnGpuTest, AGradientInEvaluationIsThatOfTheProcessor) {
+  const auto gradients = [&](const torch::Device& device) {
+    const auto model = Make(info_, 1);
+    std::map<std::string, torch::Tensor> result;
+    if (model == nullptr) return result;
+    model->to(device);
+    model->eval();
+    const Batch batch = ToDevice(RandomBatch({3, 1, 6}, info_, 2), device);
+    torch::nll_loss(Predict(*model, batch).log_probs, batch.labels).backward();
+    for (const auto& parameter : model->named_parameters()) {
+      const torch::Tensor& gradient = parameter.value().grad();
+      if (gradient.defined()) result[parameter.key()] = gradient.cpu();
+    }
+    return result;
+  };
+  const auto expected = gradients(torch::kCPU), got = gradients(torch::kCUDA);
+  ASSERT_FALSE(expected.empty());
+  ASSERT_EQ(got.size(), expected.size());
+  for (const auto& [name, gradient] : expected) {
+    EXPECT_LE(MaxDifference(got.at(name), gradient), 1e-4) << name;
+  }
 }
 
 TEST_P(BackboneOnGpuTest, TheSameBitsTwice) {
