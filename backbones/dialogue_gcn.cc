@@ -93,7 +93,7 @@ class DialogueGcn final : public Backbone {
  private:
   DialogueGcn(const DialogueGcnOptions& options, const DatasetInfo& data)
       : Backbone(data), options_(options), official_(options.semantics() == OFFICIAL) {
-    const int64_t encoded = 2 * options.hidden_size();
+    const int64_t encoded = int64_t{2} * options.hidden_size();
     const int64_t graph = options.graph_size();
     AddEncoder();
     auto attention = register_module("att_model", std::make_shared<torch::nn::Module>());
@@ -127,7 +127,7 @@ class DialogueGcn final : public Backbone {
 
   torch::nn::Linear LinearWithoutBias(int64_t rows) const {
     return torch::nn::Linear(
-        torch::nn::LinearOptions(2 * options_.hidden_size(), rows).bias(false));
+        torch::nn::LinearOptions(int64_t{2} * options_.hidden_size(), rows).bias(false));
   }
 
   void AddEncoder() {

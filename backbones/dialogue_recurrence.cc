@@ -111,7 +111,7 @@ class Recurrence final : public torch::CustomClassHolder {
     ForEachPart([&](int64_t d, const Ranks& part) {
       AdvanceEmotions<T>(d, part, emotion_inputs[d], of[d]);
     });
-    const Tensor result = torch::empty({num_rows, kDirections * emotion_}, options());
+    Tensor result = torch::empty({num_rows, kDirections * emotion_}, options());
     for (int64_t d = 0; d < kDirections; ++d) {
       for (int64_t position = 0; position < num_rows; ++position) {
         std::copy_n(RowOf<T>(states_[d].emotion.states, position), emotion_,
@@ -517,7 +517,7 @@ class Recurrence final : public torch::CustomClassHolder {
   Tensor Before(const Tensor& states) const {
     const Ranks all = {0, static_cast<int64_t>(plan_.conversations.size())};
     const Tensor zeros = torch::zeros({all.last, states.size(1)}, options());
-    const Tensor before = torch::empty_like(states);
+    Tensor before = torch::empty_like(states);
     for (int64_t step = 0; step < plan_.num_steps(); ++step) {
       const Block block = plan_.PositionsAt(step, all);
       Rows(block, before).copy_(RowsBefore(states, all, step, block, zeros));

@@ -173,8 +173,8 @@ class DialogueRnn final : public Backbone {
       cells_[d] =
           direction->register_module("dialogue_cell", std::make_shared<Cells>(options, width));
     }
-    const int64_t emotion = 2 * options.emotion_size();
-    const int64_t hidden = 2 * options.linear_size();
+    const int64_t emotion = int64_t{2} * options.emotion_size();
+    const int64_t hidden = int64_t{2} * options.linear_size();
     linear_ = register_module("linear", torch::nn::Linear(emotion, hidden));
     head_ = register_module("smax_fc", torch::nn::Linear(hidden, info().num_classes()));
     if (options.final_attention()) {
@@ -268,7 +268,7 @@ class DialogueRnn final : public Backbone {
 
   // inputs [N, columns of both directions] -> [N, 2, columns], with the queries of SIMPLE.
   Tensor WithQueries(const Tensor& inputs) const {
-    const Tensor columns = inputs.view({inputs.size(0), 2, -1});
+    Tensor columns = inputs.view({inputs.size(0), 2, -1});
     if (options_.context_attention() != DialogueRnnOptions::SIMPLE) return columns;
     const Tensor queries = torch::cat({cells_[0]->query(), cells_[1]->query()});
     return torch::cat({columns, queries.expand({columns.size(0), -1, -1})}, 2);

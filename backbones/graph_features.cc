@@ -74,8 +74,8 @@ struct GraphFunction : torch::autograd::Function<GraphFunction> {
     const int64_t num_rows = nodes[0].size(0), width = nodes[0].size(1);
     const Tensor& lengths = arguments.constants(all)[2];
     const ConversationBlocks blocks(lengths.data_ptr<int64_t>(), lengths.size(0));
-    const Tensor features = torch::empty({num_rows, num_modalities * 2 * width},
-                                         nodes[0].options().requires_grad(false));
+    Tensor features = torch::empty({num_rows, num_modalities * 2 * width},
+                                   nodes[0].options().requires_grad(false));
     variable_list saved(all.begin(), all.end());
     {
       const ProfileScope scope("hypergraph");

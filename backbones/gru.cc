@@ -81,7 +81,7 @@ class Gru final : public Backbone {
                                                   .bidirectional(true)
                                                   .dropout(options.dropout())));
     }
-    const int64_t encoded = 2 * options.hidden_size();
+    const int64_t encoded = int64_t{2} * options.hidden_size();
     if (options.attention()) {
       auto attention = register_module("matchatt", std::make_shared<torch::nn::Module>());
       transform_ = attention->register_module("transform", torch::nn::Linear(encoded, encoded));
