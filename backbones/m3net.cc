@@ -200,8 +200,9 @@ class GraphModel : public torch::nn::Module {
       layers.gate_biases.push_back(gate->bias);
     }
     std::vector<Tensor> projected;
+    projected.reserve(nodes.size());
     for (const Nodes& of_modality : nodes) projected.push_back(of_modality.projected);
-    const Tensor features = GraphFeatures(projected, norms, graph, layers, packing);
+    Tensor features = GraphFeatures(projected, norms, graph, layers, packing);
     if (!use_residue_) return features;
     const std::vector<Tensor> of_graphs =
         features.chunk(static_cast<int64_t>(nodes.size()), /*dim=*/1);
@@ -399,7 +400,7 @@ class M3Net final : public Backbone {
   // utterances hold: it reads its weights at every time step.
   void EncodeTogether(absl::Span<const Batch> batches, Shared& shared) {
     const ProfileScope scope("encoders");
-    for (size_t k = 0; k < encoders_.size(); ++k) {
+    for (int64_t k = 0; k < static_cast<int64_t>(encoders_.size()); ++k) {
       if (!encoders_[k].has_value()) continue;
       std::vector<std::pair<const Rows*, const Batch*>> versions;
       for (const Batch& batch : batches) {
@@ -419,6 +420,7 @@ class M3Net final : public Backbone {
       });
       const Packing& packing = PackingOf(batches[0], shared);
       std::vector<RecurrentRows> parts;
+      parts.reserve(versions.size());
       for (const auto& [rows, batch] : versions) parts.push_back(EncoderInput(*rows, packing));
       const std::vector<Tensor> encoded =
           encoders_[k]->Encode(Join(parts)).split(packing.num_utterances());
@@ -470,9 +472,11 @@ class M3Net final : public Backbone {
   // Batches of the same lengths, as the conversations of one.
   std::vector<Prediction> PredictTogether(absl::Span<const Batch> batches, Shared& shared) {
     std::vector<GraphInput> inputs;
+    inputs.reserve(batches.size());
     for (const Batch& batch : batches) inputs.push_back(MakeGraphInput(batch, shared));
     const auto join = [&](const auto& tensor_of, int64_t axis) {
       std::vector<Tensor> parts;
+      parts.reserve(inputs.size());
       for (const GraphInput& input : inputs) parts.push_back(tensor_of(input));
       return parts[0].defined() ? torch::cat(parts, axis) : Tensor();
     };
@@ -600,7 +604,7 @@ class M3Net final : public Backbone {
     // With a momentum of 1 the running statistics become those of the batch.
     const Tensor batch_mean = torch::zeros_like(batch_norms_[begin]->running_mean);
     const Tensor batch_variance = torch::zeros_like(batch_mean);
-    const Tensor normalized = torch::batch_norm(
+    Tensor normalized = torch::batch_norm(
         rows, mean([&](size_t s) { return batch_norms_[s]->weight; }),
         mean([&](size_t s) { return batch_norms_[s]->bias; }), batch_mean, batch_variance,
         /*training=*/true, /*momentum=*/1, batch_norms_[begin]->options.eps(),

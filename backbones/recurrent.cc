@@ -227,7 +227,7 @@ void CountLayer(const Lanes& lanes, const Tensor& input, const Tensor& gates, in
     products += 2 * columns * (inputs * width + rows * hidden);
     numbers += columns * (rows + width + hidden);
   }
-  CountWork(passes * products, passes * sizeof(float) * numbers);
+  CountWork(passes * products, passes * double{sizeof(float)} * numbers);
 }
 
 // One layer: inputs [U, I], weights kWeights per direction -> [R, D * H]. Rows that a direction
