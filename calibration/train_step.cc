@@ -51,6 +51,7 @@ std::vector<ViewPrediction> WithViews(const std::vector<View>& views,
 // every float32.
 torch::Tensor Join(const std::vector<torch::Tensor>& tensors) {
   std::vector<torch::Tensor> flat;
+  flat.reserve(tensors.size());
   for (const torch::Tensor& tensor : tensors) {
     flat.push_back(tensor.detach().reshape({-1}).to(torch::kFloat64));
   }
@@ -125,6 +126,7 @@ void FreeGradients(const std::vector<torch::Tensor>& parameters) {
 
 std::vector<torch::Tensor> GradientsOf(const std::vector<torch::Tensor>& parameters) {
   std::vector<torch::Tensor> gradients;
+  gradients.reserve(parameters.size());
   for (const torch::Tensor& parameter : parameters) gradients.push_back(parameter.grad());
   return gradients;
 }

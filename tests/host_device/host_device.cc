@@ -247,14 +247,14 @@ void ArgumentToCpu(const c10::FunctionSchema& schema, const c10::Argument& argum
       CheckDevice(schema, argument, /*number=*/false, tensor);
       tensor = call->ToCpu(tensor);
     }
-    *value = std::move(tensors);
+    *value = tensors;
   } else if (value->isOptionalTensorList()) {
     c10::List<c10::optional<Tensor>> tensors;
     for (const c10::optional<Tensor>& tensor : value->toOptionalTensorVector()) {
       CheckDevice(schema, argument, /*number=*/false, tensor.value_or(Tensor()));
       tensors.push_back(tensor.has_value() ? c10::make_optional(call->ToCpu(*tensor)) : tensor);
     }
-    *value = std::move(tensors);
+    *value = tensors;
   } else if (value->isStorage()) {
     *value = call->ToCpu(value->toStorage());
   } else if (value->isDevice()) {
@@ -271,7 +271,7 @@ void ResultToDevice(Call* call, IValue* value) {
   } else if (value->isTensorList()) {
     std::vector<Tensor> tensors = value->toTensorVector();
     for (Tensor& tensor : tensors) tensor = call->ToDevice(tensor);
-    *value = std::move(tensors);
+    *value = tensors;
   }
 }
 
