@@ -74,7 +74,7 @@ Tensor Packing::Pad(const Tensor& packed) const {
 }
 
 Tensor Packing::PackPairs(const Tensor& padded) const {
-  const Tensor pairs = padded.flatten();
+  Tensor pairs = padded.flatten();
   if (num_utterances_ == num_conversations() * max_length_) return pairs;
   // Found on the CPU, since a device would be waited for.
   const Tensor valid = ValidRows(lengths_, max_length_);

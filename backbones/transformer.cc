@@ -85,8 +85,8 @@ absl::Status Validate(const TransformerOptions& options, const DatasetInfo& info
 Tensor Sinusoids(int64_t length, int64_t width, torch::Device device) {
   // The angles of late positions keep their digits.
   const auto options = torch::TensorOptions(torch::kFloat64).device(device);
-  const Tensor rates =
-      torch::exp(torch::arange((width + 1) / 2, options) * (-2 * std::log(10000.0) / width));
+  const Tensor rates = torch::exp(torch::arange((width + 1) / 2, options) *
+                                  (-2 * std::log(10000.0) / static_cast<double>(width)));
   const Tensor angles = torch::arange(length, options).unsqueeze(1) * rates;
   return torch::stack({angles.sin(), angles.cos()}, 2)
       .flatten(1)

@@ -262,6 +262,7 @@ TEST_P(CalibrationGoldenTest, SixStepsWithoutCalibration) {
   const golden::Tensors want = golden::Load(GetParam() + "_traj.pt");
   Trajectory run(GetParam(), OfficialConfig(set_, false), set_.info);
   std::vector<double> totals;
+  totals.reserve(6);
   for (int step = 0; step < 6; ++step) totals.push_back(run.Step(step, BatchOf(step)).total);
   EXPECT_LE(golden::Difference(torch::tensor(totals), want.at("plain.loss")), kValue);
   EXPECT_LE(LargestDifference(*run.live, want, "plain.final_eval"), kLogProb);
