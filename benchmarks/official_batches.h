@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "backbones/m3net.pb.h"
+#include "backbones/m3net/m3net.pb.h"
 #include "core/backbone.h"
 #include "core/batch.h"
 

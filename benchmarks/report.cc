@@ -27,7 +27,7 @@
 #include "benchmarks/report_table.h"
 #include "bin/environment.h"
 #include "bin/flags.h"
-#include "metrics/json.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 namespace {

@@ -13,13 +13,13 @@
 #include "absl/strings/string_view.h"
 #include "bin/commands.h"
 #include "bin/session.h"
-#include "calibration/progress.h"
 #include "config/loader.h"
 #include "core/torch_status.h"
 #include "datasets/export.h"
 #include "datasets/records.pb.h"
 #include "datasets/summary.h"
-#include "metrics/atomic_file.h"
+#include "profile/progress.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 namespace {
@@ -38,8 +38,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
                      ": a config that names a data set, or a record file or JSON Lines"));
   }
   if (flags.has("config")) {
-    const absl::StatusOr<ExperimentConfig> config =
-        LoadConfig(flags.Get("config"), flags.All("set"));
+    const absl::StatusOr<RunConfig> config = LoadConfig(flags.Get("config"), flags.All("set"));
     if (!config.ok()) return config.status();
     return OpenDataset(*config);
   }

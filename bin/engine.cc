@@ -22,9 +22,9 @@
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/exit_status.h"
-#include "calibration/allocator.h"
 #include "config/catalogue.h"
 #include "core/torch_status.h"
+#include "training/allocator.h"
 
 namespace cmerc {
 namespace {

@@ -1,5 +1,6 @@
 #include "bin/environment.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <absl/base/config.h>
 #include <dlfcn.h>
@@ -16,7 +17,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/instruction_set.h"
+#include "kernels/cpu/instruction_set.h"
 #include "kernels/cuda_build.h"
 
 namespace cmerc {

@@ -6,8 +6,10 @@
 #include "bin/environment.h"
 #include "bin/session.h"
 #include "calibration/evaluation.h"
+#include "calibration/weighted_losses.h"
 #include "metrics/json.h"
 #include "metrics/text_report.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 

@@ -11,6 +11,7 @@
 #include "experiment/runner.h"
 #include "experiment/table.h"
 #include "metrics/json.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 

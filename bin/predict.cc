@@ -15,12 +15,12 @@
 #include "bin/commands.h"
 #include "bin/session.h"
 #include "calibration/predictor.h"
-#include "calibration/progress.h"
-#include "datasets/conversation_file.h"
-#include "datasets/conversation_tensors.h"
-#include "datasets/json_lines.h"
-#include "metrics/atomic_file.h"
+#include "datasets/assembly/conversation_tensors.h"
+#include "datasets/formats/conversation_file.h"
+#include "datasets/formats/json_lines.h"
 #include "metrics/json.h"
+#include "profile/progress.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 namespace {

@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
 #include "bin/session.h"
-#include "metrics/json.h"
 #include "report/page.h"
 #include "report/run.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 

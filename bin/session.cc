@@ -15,9 +15,9 @@
 #include "absl/strings/str_join.h"
 #include "bin/environment.h"
 #include "calibration/predictor.h"
-#include "calibration/trained_backbone.h"
-#include "checkpoint/checkpoint.h"
 #include "config/loader.h"
+#include "storage/checkpoint.h"
+#include "storage/trained_backbone.h"
 
 namespace cmerc {
 namespace {
@@ -68,7 +68,7 @@ void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo&
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& config) {
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config) {
   absl::StatusOr<std::unique_ptr<Dataset>> dataset = Datasets().Create(config.data().dataset());
   if (dataset.ok()) return dataset;
   return absl::Status(dataset.status().code(),
@@ -76,13 +76,13 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& con
                                    absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
 }
 
-void SetUpThreads(const ExperimentConfig& config) {
+void SetUpThreads(const RunConfig& config) {
   SetThreads(config.training().threads());
   const std::string warning = BlasWarning();
   if (!warning.empty()) std::cerr << warning << "\n";
 }
 
-absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
+absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization, std::ostream& log) {
   SetUpThreads(config);
   const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(config);
@@ -108,7 +108,7 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
   if (!checkpoint.ok()) return checkpoint.status();
   const std::string source =
       flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
-  absl::StatusOr<ExperimentConfig> config;
+  absl::StatusOr<RunConfig> config;
   if (flags.has("config")) {
     config = LoadConfig(source, flags.All("set"));
   } else if (checkpoint->metadata.has_value()) {

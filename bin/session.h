@@ -12,25 +12,25 @@
 #include "absl/status/statusor.h"
 #include "bin/flags.h"
 #include "calibration/prepared_data.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/backbone.h"
 #include "core/dataset.h"
 
 namespace cmerc {
 
 // Reads and checks the dataset of `config`.
-absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const ExperimentConfig& config);
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config);
 
 // Sets the threads that `config` asks for, and warns of a slow BLAS.
-void SetUpThreads(const ExperimentConfig& config);
+void SetUpThreads(const RunConfig& config);
 
 // SetUpThreads(), then OpenDataset(); tells `log` what it found.
-absl::StatusOr<PreparedData> LoadData(const ExperimentConfig& config,
+absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization = nullptr,
                                       std::ostream& log = std::cout);
 
 struct TrainedModel {
-  ExperimentConfig config;
+  RunConfig config;
   PreparedData data;
   std::shared_ptr<Backbone> backbone;
   std::optional<double> temperature;  // of the checkpoint

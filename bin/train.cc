@@ -17,11 +17,11 @@
 #include "bin/session.h"
 #include "bin/stop_signal.h"
 #include "calibration/device.h"
-#include "calibration/run_folder.h"
-#include "calibration/trainer.h"
-#include "checkpoint/folder_lock.h"
 #include "config/loader.h"
 #include "metrics/text_report.h"
+#include "storage/folder_lock.h"
+#include "storage/run_folder.h"
+#include "training/trainer.h"
 
 namespace cmerc {
 namespace {
@@ -104,8 +104,8 @@ absl::Status CheckFlags(const Flags& flags) {
 }
 
 // InvalidArgument: the run in `output` was begun with another config.
-absl::Status CheckSameConfig(const ExperimentConfig& config, const std::string& output) {
-  const absl::StatusOr<ExperimentConfig> begun = LoadConfig(ConfigOf(output), {});
+absl::Status CheckSameConfig(const RunConfig& config, const std::string& output) {
+  const absl::StatusOr<RunConfig> begun = LoadConfig(ConfigOf(output), {});
   if (!begun.ok()) return begun.status();
   const std::vector<std::string> theirs = absl::StrSplit(ResolvedConfig(*begun), '\n');
   const std::vector<std::string> ours = absl::StrSplit(ResolvedConfig(config), '\n');
@@ -141,7 +141,7 @@ absl::Status TrainCommand(const Flags& flags) {
   const bool resume = flags.has("resume");
   const std::string config_path =
       flags.has("config") ? flags.Get("config") : ConfigOf(flags.Get("output"));
-  const absl::StatusOr<ExperimentConfig> config = LoadConfig(config_path, flags.All("set"));
+  const absl::StatusOr<RunConfig> config = LoadConfig(config_path, flags.All("set"));
   if (!config.ok()) return config.status();
   const absl::StatusOr<torch::Device> device = FindDevice(config->training().device());
   if (!device.ok()) return device.status();

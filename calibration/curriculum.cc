@@ -3,14 +3,14 @@
 #include <algorithm>
 
 #include "calibration/difficulty.h"
-#include "calibration/trained_backbone.h"
-#include "checkpoint/checkpoint.h"
+#include "storage/checkpoint.h"
+#include "storage/trained_backbone.h"
 
 namespace cmerc {
 namespace {
 
 // A model from its checkpoint, for its difficulties.
-absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const ExperimentConfig& config,
+absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const RunConfig& config,
                                                            const PreparedData& data) {
   const std::string& path = config.curriculum().difficulty_checkpoint();
   const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
@@ -69,7 +69,7 @@ std::optional<CurriculumReport> Curriculum::Report(int epochs) const {
   return report;
 }
 
-absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const PreparedData& data,
+absl::StatusOr<Curriculum> MakeCurriculum(const RunConfig& config, const PreparedData& data,
                                           std::unique_ptr<Scheduler> scheduler,
                                           Backbone* uncalibrated) {
   if (scheduler == nullptr) return Curriculum(data);

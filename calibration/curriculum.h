@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "calibration/prepared_data.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/backbone.h"
 #include "core/scheduler.h"
 #include "metrics/report.pb.h"
@@ -46,7 +46,7 @@ class Curriculum {
 // the checkpoint that the config names, or else from `uncalibrated`, the model of the stage before,
 // if there was one. InvalidArgument: a scheduler that needs difficulties has none, or they are not
 // of this data.
-absl::StatusOr<Curriculum> MakeCurriculum(const ExperimentConfig& config, const PreparedData& data,
+absl::StatusOr<Curriculum> MakeCurriculum(const RunConfig& config, const PreparedData& data,
                                           std::unique_ptr<Scheduler> scheduler,
                                           Backbone* uncalibrated);
 

@@ -6,10 +6,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "calibration/progress.h"
-#include "calibration/train_step.h"
+#include "calibration/predict_views.h"
 #include "core/confidence.h"
 #include "core/view.h"
+#include "profile/progress.h"
 
 namespace cmerc {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "calibration/prepared_data.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/backbone.h"
 
 namespace cmerc {

@@ -15,8 +15,9 @@
 #include "calibration/difficulty.h"
 #include "calibration/difficulty.pb.h"
 #include "metrics/json.h"
-#include "pickle/pickle.h"
-#include "pickle/writer.h"
+#include "storage/atomic_file.h"
+#include "storage/pickle/pickle.h"
+#include "storage/pickle/writer.h"
 
 namespace cmerc {
 namespace {

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "calibration/not_finite.h"
+#include "calibration/predict_views.h"
+#include "calibration/weighted_losses.h"
 #include "metrics/calibration.h"
 #include "metrics/classification.h"
 
@@ -50,7 +52,7 @@ absl::StatusOr<CalibrationReport> Measure(absl::Span<const double> log_probs,
 absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
                                               const std::vector<int64_t>& indices,
                                               const std::vector<WeightedLoss>& losses,
-                                              const ExperimentConfig& config,
+                                              const RunConfig& config,
                                               const std::vector<View>& views) {
   torch::NoGradGuard no_grad;
   backbone.eval();
@@ -153,8 +155,7 @@ absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredi
 absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,
-                                     const ExperimentConfig& config,
-                                     const std::vector<View>& views) {
+                                     const RunConfig& config, const std::vector<View>& views) {
   const absl::StatusOr<SplitPredictions> predictions =
       PredictSplit(backbone, data, indices, losses, config, views);
   if (!predictions.ok()) return predictions.status();

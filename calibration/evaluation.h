@@ -7,8 +7,8 @@
 #include "absl/status/statusor.h"
 #include "calibration/post_hoc.h"
 #include "calibration/prepared_data.h"
-#include "calibration/train_step.h"
-#include "config/experiment.pb.h"
+#include "calibration/weighted_losses.h"
+#include "config/run.pb.h"
 #include "core/backbone.h"
 #include "metrics/report.pb.h"
 
@@ -31,7 +31,7 @@ struct SplitPredictions {
 absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
                                               const std::vector<int64_t>& indices,
                                               const std::vector<WeightedLoss>& losses,
-                                              const ExperimentConfig& config,
+                                              const RunConfig& config,
                                               const std::vector<View>& views = {});
 
 // Everything but post_hoc; of the views that were predicted, how confidence changes in each.
@@ -47,8 +47,7 @@ absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredi
 absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,
-                                     const ExperimentConfig& config,
-                                     const std::vector<View>& views = {});
+                                     const RunConfig& config, const std::vector<View>& views = {});
 
 }  // namespace cmerc
 

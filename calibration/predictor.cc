@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/post_hoc.h"
-#include "calibration/train_step.h"
-#include "calibration/trained_backbone.h"
-#include "checkpoint/checkpoint.h"
+#include "calibration/predict_views.h"
 #include "config/loader.h"
+#include "storage/checkpoint.h"
+#include "storage/trained_backbone.h"
 
 namespace cmerc {
 namespace {
@@ -107,8 +107,8 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
         path, " --config=FILE, without --input"));
   }
   const CheckpointMetadata& metadata = *checkpoint->metadata;
-  absl::StatusOr<ExperimentConfig> config = ParseConfig(
-      ResolvedConfig(metadata.config()), absl::StrCat("the config in ", path), overrides);
+  absl::StatusOr<RunConfig> config = ParseConfig(ResolvedConfig(metadata.config()),
+                                                 absl::StrCat("the config in ", path), overrides);
   if (!config.ok()) return config.status();
   const DatasetInfo info = InfoFromDescription(metadata.dataset());
   const absl::Status plausible = CheckDescription(info, path);

@@ -11,11 +11,11 @@
 #include "absl/types/span.h"
 #include "calibration/prediction.pb.h"
 #include "calibration/prepared_data.h"
-#include "checkpoint/checkpoint.pb.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/backbone.h"
 #include "core/dataset.h"
 #include "core/view.h"
+#include "storage/checkpoint.pb.h"
 
 namespace cmerc {
 
@@ -26,7 +26,7 @@ class Predictor {
  public:
   // What a model carries beside its weights.
   struct Setup {
-    ExperimentConfig config;                   // of which batch size and calibration are used
+    RunConfig config;                          // of which batch size and calibration are used
     std::optional<Standardizer> standardizer;  // absent: features are as the model wants them
     std::optional<double> temperature;         // above 0
   };
@@ -44,7 +44,7 @@ class Predictor {
   // What the model was made for: modalities in order, widths, classes. num_speakers is the most
   // that a conversation may have: where no weight depends on it, more than in training.
   const DatasetInfo& info() const { return backbone_->info(); }
-  const ExperimentConfig& config() const { return setup_.config; }
+  const RunConfig& config() const { return setup_.config; }
 
   // InvalidArgument, without the conversation's id: no utterances, features of another number,
   // width, type or length, features that are not finite, speakers outside [0, S). Labels are not

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "checkpoint/checkpoint.pb.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/batch.h"
 #include "core/dataset.h"
+#include "storage/checkpoint.pb.h"
 
 namespace cmerc {
 

@@ -2,7 +2,7 @@
 #ifndef CMERC_CALIBRATION_VIEWS_H_
 #define CMERC_CALIBRATION_VIEWS_H_
 
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/batch.h"
 #include "core/view.h"
 

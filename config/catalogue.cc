@@ -21,7 +21,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "config/text_parser.h"
 #include "config/validator.h"
 #include "registry/nearest_name.h"
@@ -358,7 +358,7 @@ absl::StatusOr<std::string> Catalogue(const std::string& name) {
 std::string ConfigReference() {
   const Comments comments = ReadComments();
   Renderer renderer(comments);
-  renderer.AppendFields(*ExperimentConfig::descriptor(), "");
+  renderer.AppendFields(*RunConfig::descriptor(), "");
   return renderer.Take();
 }
 

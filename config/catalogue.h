@@ -18,7 +18,7 @@ std::string Catalogue();
 // letter case ignored. NotFound, with the nearest name and the list of all, if there is none.
 absl::StatusOr<std::string> Catalogue(const std::string& name);
 
-// The fields of ExperimentConfig, in the same way.
+// The fields of RunConfig, in the same way.
 std::string ConfigReference();
 
 }  // namespace cmerc

@@ -72,8 +72,8 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   }
   text.resize(size);
   if (text.size() > kMaxBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "config ", path, " is larger than 1 MiB; name a text-format ExperimentConfig"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("config ", path, " is larger than 1 MiB; name a text-format RunConfig"));
   }
   return text;
 }
@@ -98,8 +98,7 @@ void MergeAny(const Any& over, Any* base, int depth) {
   *base = over;
 }
 
-void MergeLosses(const google::protobuf::RepeatedPtrField<LossConfig>& over,
-                 ExperimentConfig* base) {
+void MergeLosses(const google::protobuf::RepeatedPtrField<LossConfig>& over, RunConfig* base) {
   // Type of options -> the entries of `base` that have it and are not merged into yet.
   std::map<std::string, std::vector<int>> entries;
   for (int i = base->losses_size() - 1; i >= 0; --i) {
@@ -138,7 +137,7 @@ void MergeOver(Message* over, Message* base, int depth) {
   base->MergeFrom(*over);
 }
 
-void MergeConfig(ExperimentConfig over, ExperimentConfig* base) {
+void MergeConfig(RunConfig over, RunConfig* base) {
   MergeLosses(over.losses(), base);
   over.clear_losses();
   MergeOver(&over, base, 0);
@@ -216,22 +215,22 @@ absl::Status ToStatus(const std::string& source, const Problems& problems) {
 
 }  // namespace
 
-absl::StatusOr<ExperimentConfig> LoadConfig(const std::string& path,
-                                            const std::vector<std::string>& overrides) {
+absl::StatusOr<RunConfig> LoadConfig(const std::string& path,
+                                     const std::vector<std::string>& overrides) {
   const absl::StatusOr<std::string> text = ReadConfigFile(path);
   if (!text.ok()) return text.status();
   return ParseConfig(*text, path, overrides);
 }
 
-absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std::string& source,
-                                             const std::vector<std::string>& overrides) {
-  const absl::Status is_text = CheckText(text, source, *ExperimentConfig::descriptor());
+absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string& source,
+                                      const std::vector<std::string>& overrides) {
+  const absl::Status is_text = CheckText(text, source, *RunConfig::descriptor());
   if (!is_text.ok()) return is_text;
   Problems problems;
-  ExperimentConfig config;
+  RunConfig config;
   ParseText(text, source, &config, &problems);
   for (const std::string& fragment : overrides) {
-    ExperimentConfig over;
+    RunConfig over;
     ParseText(fragment, absl::StrCat("--set='", absl::StrReplaceAll(fragment, {{"\n", " "}}), "'"),
               &over, &problems);
     MergeConfig(std::move(over), &config);
@@ -241,10 +240,10 @@ absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std:
   return config;
 }
 
-absl::StatusOr<ExperimentConfig> MergeConfigs(const std::vector<ExperimentConfig>& layers,
-                                              const std::string& source) {
-  ExperimentConfig config;
-  for (const ExperimentConfig& layer : layers) MergeConfig(layer, &config);
+absl::StatusOr<RunConfig> MergeConfigs(const std::vector<RunConfig>& layers,
+                                       const std::string& source) {
+  RunConfig config;
+  for (const RunConfig& layer : layers) MergeConfig(layer, &config);
   Problems problems;
   Validate(config, &problems);
   if (!problems.empty()) return ToStatus(source, problems);
@@ -261,8 +260,8 @@ absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* me
   return problems.empty() ? absl::OkStatus() : ToStatus(path, problems);
 }
 
-std::string ResolvedConfig(const ExperimentConfig& config) {
-  ExperimentConfig resolved = config;
+std::string ResolvedConfig(const RunConfig& config) {
+  RunConfig resolved = config;
   resolved.mutable_data();
   resolved.mutable_calibration();
   resolved.mutable_training();

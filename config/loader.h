@@ -1,4 +1,4 @@
-// A config file plus --set fragments -> a valid ExperimentConfig, or everything that is wrong with
+// A config file plus --set fragments -> a valid RunConfig, or everything that is wrong with
 // it.
 #ifndef CMERC_CONFIG_LOADER_H_
 #define CMERC_CONFIG_LOADER_H_
@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 
 namespace cmerc {
 
-// Reads the text-format ExperimentConfig in the file `path`, merges each of `overrides` ("training
+// Reads the text-format RunConfig in the file `path`, merges each of `overrides` ("training
 // { epochs: 3 }", text format too) over it in order, and validates the result.
 //
 // Merging: a scalar replaces, a message merges field by field, and so do the options of the same
@@ -22,17 +22,17 @@ namespace cmerc {
 // Errors: NotFound or PermissionDenied for the file, InvalidArgument for what is in it: at most 50
 // problems, a line each, with the place in the text or the path of the field, the value, and what
 // is allowed. Lines that are indented further belong to the problem above.
-absl::StatusOr<ExperimentConfig> LoadConfig(const std::string& path,
-                                            const std::vector<std::string>& overrides);
+absl::StatusOr<RunConfig> LoadConfig(const std::string& path,
+                                     const std::vector<std::string>& overrides);
 
 // The same for text that is at hand; `source` names it in messages ("the config in model.pt").
-absl::StatusOr<ExperimentConfig> ParseConfig(const std::string& text, const std::string& source,
-                                             const std::vector<std::string>& overrides);
+absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string& source,
+                                      const std::vector<std::string>& overrides);
 
 // `layers` merged in order, each over those before it, as LoadConfig() does, and validated;
 // `source` names the result in messages.
-absl::StatusOr<ExperimentConfig> MergeConfigs(const std::vector<ExperimentConfig>& layers,
-                                              const std::string& source);
+absl::StatusOr<RunConfig> MergeConfigs(const std::vector<RunConfig>& layers,
+                                       const std::string& source);
 
 // Reads any message in text format, such as a plan of runs, over an empty `message`, with
 // LoadConfig()'s errors for the file and for what cannot be parsed. Values are not checked against
@@ -43,7 +43,7 @@ absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* me
 // parses to a config that means the same. Left out: what is unset and has no default (strings,
 // plugins, `curriculum`), and unset messages and members of a oneof inside a plugin's options,
 // which may mean something by being absent.
-std::string ResolvedConfig(const ExperimentConfig& config);
+std::string ResolvedConfig(const RunConfig& config);
 
 }  // namespace cmerc
 

@@ -19,12 +19,12 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-// The kind of plugin that a field of ExperimentConfig takes; "" for another plugin's field, which
+// The kind of plugin that a field of RunConfig takes; "" for another plugin's field, which
 // may take any kind.
 std::string KindOf(const FieldDescriptor& field) {
   static const auto* kinds = new std::map<std::string, std::string>{
       {"cmerc.DataConfig.dataset", "dataset"},
-      {"cmerc.ExperimentConfig.backbone", "backbone"},
+      {"cmerc.RunConfig.backbone", "backbone"},
       {"cmerc.LossConfig.loss", "loss"},
       {"cmerc.CurriculumConfig.scheduler", "scheduler"},
   };
@@ -125,7 +125,7 @@ class Validator {
     --depth_;
   }
 
-  void CheckStructure(const ExperimentConfig& config) {
+  void CheckStructure(const RunConfig& config) {
     // Absent plugins; CheckFields() sees the present ones.
     if (!config.data().has_dataset()) CheckPlugin(Any(), "dataset", "data.dataset");
     if (!config.has_backbone()) CheckPlugin(Any(), "backbone", "backbone");
@@ -175,7 +175,7 @@ class Validator {
     }
   }
 
-  void CheckLosses(const ExperimentConfig& config) {
+  void CheckLosses(const RunConfig& config) {
     if (config.losses().empty()) {
       CheckPlugin(Any(), "loss", "losses");
       return;
@@ -204,7 +204,7 @@ class Validator {
 
 }  // namespace
 
-void Validate(const ExperimentConfig& config, Problems* problems) {
+void Validate(const RunConfig& config, Problems* problems) {
   Validator validator(problems);
   validator.CheckFields(config, "");
   validator.CheckStructure(config);

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "config/text_parser.h"
 #include "registry/range.pb.h"
 
@@ -12,7 +12,7 @@ namespace cmerc {
 
 // Appends everything that is wrong to `problems`, as "PATH = VALUE, must be ..." or "PATH: ...":
 // values outside (cmerc.range), NaN and infinities, missing parts, plugins of the wrong kind.
-void Validate(const ExperimentConfig& config, Problems* problems);
+void Validate(const RunConfig& config, Problems* problems);
 
 // ">= 1", "in [0, 1)", ...; "" for a range that allows everything.
 std::string RangeText(const Range& range);

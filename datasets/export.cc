@@ -9,10 +9,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "datasets/conversation.h"
-#include "datasets/json_lines.h"
-#include "datasets/npz.h"
-#include "datasets/record_file.h"
+#include "datasets/formats/conversation.h"
+#include "datasets/formats/json_lines.h"
+#include "datasets/formats/npz.h"
+#include "datasets/formats/record_file.h"
 #include "torch/types.h"
 
 namespace cmerc {

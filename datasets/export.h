@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "core/dataset.h"
-#include "datasets/conversation.pb.h"
+#include "datasets/formats/conversation.pb.h"
 
 namespace cmerc {
 

@@ -28,13 +28,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/dataset.h"
+#include "core/problems.h"
 #include "core/torch_status.h"
-#include "datasets/conversation.h"
-#include "datasets/conversation_file.h"
-#include "datasets/conversation_tensors.h"
-#include "datasets/in_memory.h"
-#include "datasets/names.h"
-#include "datasets/problems.h"
+#include "datasets/assembly/conversation_tensors.h"
+#include "datasets/assembly/in_memory.h"
+#include "datasets/assembly/names.h"
+#include "datasets/formats/conversation.h"
+#include "datasets/formats/conversation_file.h"
 #include "datasets/records.pb.h"
 #include "torch/types.h"
 
@@ -278,10 +278,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> Load(const RecordsOptions& options) {
   const absl::StatusOr<std::unique_ptr<ConversationFile>> file =
       ConversationFile::Open(options.file());
   if (!file.ok()) return file.status();
-  absl::StatusOr<absl::StatusOr<std::unique_ptr<Dataset>>> dataset =
-      CatchTorch([&] { return Loader(options, file->get()).Load(); });
-  if (!dataset.ok()) return dataset.status();
-  return *std::move(dataset);
+  return CatchTorch([&] { return Loader(options, file->get()).Load(); });
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> CreateRecords(const RecordsOptions& options) {

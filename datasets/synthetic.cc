@@ -40,8 +40,8 @@
 #include "absl/strings/str_join.h"
 #include "core/dataset.h"
 #include "core/torch_status.h"
-#include "datasets/in_memory.h"
-#include "datasets/random.h"
+#include "datasets/assembly/in_memory.h"
+#include "datasets/assembly/random.h"
 #include "datasets/synthetic.pb.h"
 #include "torch/types.h"
 

@@ -120,7 +120,7 @@ void CollectStrings(const Message& message, std::set<std::string>* strings) {
 }
 
 // `files`: what is known of files already, by path.
-absl::StatusOr<std::string> IdentityOf(const ExperimentConfig& config, const std::string& version,
+absl::StatusOr<std::string> IdentityOf(const RunConfig& config, const std::string& version,
                                        std::map<std::string, FileIdentity>* files) {
   std::string text = absl::StrCat("# cmerc ", version, "\n");
   std::set<std::string> strings;
@@ -181,10 +181,10 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
     for (const Variation& dataset : datasets.empty() ? nothing : datasets) {
       for (const Variation& variant : variants.empty() ? nothing : variants) {
         PlannedRun run{dataset.name(), variant.name(), seed, {}, {}};
-        ExperimentConfig threads, last;
+        RunConfig threads, last;
         threads.mutable_training()->set_threads(1);
         last.mutable_training()->set_seed(seed);
-        const absl::StatusOr<ExperimentConfig> config = MergeConfigs(
+        const absl::StatusOr<RunConfig> config = MergeConfigs(
             {threads, plan.base(), dataset.set(), variant.set(), last}, "run " + run.path());
         if (!config.ok()) return config.status();
         run.config = *config;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "experiment/plan.pb.h"
 
 namespace cmerc {
@@ -16,7 +16,7 @@ struct PlannedRun {
   std::string dataset;  // "" when the plan names none
   std::string variant;  // "" when the plan names none
   uint64_t seed;
-  ExperimentConfig config;
+  RunConfig config;
   std::string identity;  // two runs of equal identity need not be run twice
 
   // "DATASET/VARIANT/seed-N": its folder below the experiment's.

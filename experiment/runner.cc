@@ -23,12 +23,12 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "calibration/run_folder.h"
-#include "checkpoint/folder_lock.h"
 #include "config/loader.h"
 #include "experiment/statistics.h"
-#include "metrics/json.h"
 #include "metrics/report.pb.h"
+#include "storage/atomic_file.h"
+#include "storage/folder_lock.h"
+#include "storage/run_folder.h"
 
 namespace cmerc {
 namespace {

@@ -1,5 +1,5 @@
 // What the nodes of a modality send each other in M3Net's high-frequency graph, for all modalities
-// and sequences at once (backbones/high_frequency.h has the whole layer):
+// and sequences at once (backbones/m3net/high_frequency.h has the whole layer):
 //
 //   y_i += sum_j n_ij tanh(a_i + b_j + c) x_j,   n_ij = context_ij scale_i scale_j
 //
@@ -8,7 +8,7 @@
 //
 // On the GPU the [n, n] gates are never in memory, neither forward nor backward; they are computed
 // again where they are needed. On the CPU those of one sequence are, as in
-// backbones/high_frequency_kernels.h, whose loops do the work there.
+// kernels/cpu/high_frequency_kernels.h, whose loops do the work there.
 #ifndef CMERC_KERNELS_GATED_AGGREGATION_H_
 #define CMERC_KERNELS_GATED_AGGREGATION_H_
 

@@ -1,11 +1,11 @@
-// One layer of M3Net's hypergraph, for all modalities and sequences at once (backbones/hypergraph.h
-// has the mathematics and its source):
+// One layer of M3Net's hypergraph, for all modalities and sequences at once
+// (backbones/m3net/hypergraph.h has the mathematics and its source):
 //
 //   m_k = modality_k sum_i h_ki,  u_i = utterance_i sum_k h_ki     within each sequence
 //   y_ki = LeakyReLU_0.01(node_ki (m_k + u_i) + bias)
 //
 // Letters: sequences.h. float32. A sum is added up in the same order each time. On the CPU the
-// loops of backbones/hypergraph_kernels.h do the work.
+// loops of kernels/cpu/hypergraph_kernels.h do the work.
 #ifndef CMERC_KERNELS_HYPERGRAPH_MEAN_H_
 #define CMERC_KERNELS_HYPERGRAPH_MEAN_H_
 

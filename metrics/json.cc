@@ -7,7 +7,6 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/json_util.h"
 #include "google/protobuf/util/type_resolver_util.h"
-#include "metrics/atomic_file.h"
 
 namespace cmerc {
 namespace {
@@ -39,13 +38,6 @@ std::string ToJson(const google::protobuf::Message& message, bool pretty) {
       options);
   GOOGLE_CHECK(status.ok()) << descriptor->full_name() << " as JSON: " << status.ToString();
   return json;
-}
-
-absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents) {
-  const absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
-  if (!file.ok()) return file.status();
-  const absl::Status written = (*file)->Write(contents);
-  return written.ok() ? (*file)->Commit() : written;
 }
 
 }  // namespace cmerc

@@ -3,12 +3,12 @@
 load("//tools:cc.bzl", "cmerc_cc_library")
 
 def proto_source(name, src):
-    """Writes NAME.cc, a source file that files the text of the .proto file SRC in ProtoSources()."""
+    """A library that files the text of the .proto file SRC in ProtoSources(): static initialisers alone."""
 
     # As protoc knows it; in the top folder of a workspace there is no package name.
     path = "/".join([part for part in [native.package_name(), src] if part])
     native.genrule(
-        name = name,
+        name = name + "_text",
         srcs = [src],
         outs = [name + ".cc"],
         cmd = "\n".join([
@@ -23,7 +23,15 @@ def proto_source(name, src):
         ]),
     )
 
-def cmerc_plugin(name, deps = [], proto_deps = [], torch = True, visibility = ["//visibility:private"]):
+    # Without LibTorch's headers, which it would parse for nothing.
+    cmerc_cc_library(
+        name = name,
+        srcs = [name + ".cc"],
+        deps = [Label("//registry:proto_source")],
+        alwayslink = True,
+    )
+
+def cmerc_plugin(name, deps = [], proto_deps = [], torch = True, visibility = None):
     """One plugin: NAME.proto holds its options message, NAME.cc registers a factory for it.
 
     The text of NAME.proto is linked in too, so that `cmerc plugins` can print its comments.
@@ -42,11 +50,11 @@ def cmerc_plugin(name, deps = [], proto_deps = [], torch = True, visibility = ["
     proto_source(name = name + "_proto_source", src = name + ".proto")
     cmerc_cc_library(
         name = name,
-        srcs = [name + ".cc", name + "_proto_source.cc"],
+        srcs = [name + ".cc"],
         torch = torch,
         deps = deps + [
             ":" + name + "_cc_proto",
-            Label("//registry:proto_source"),
+            ":" + name + "_proto_source",
             Label("//registry"),
         ],
         alwayslink = True,

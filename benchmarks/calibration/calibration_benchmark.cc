@@ -11,10 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "benchmarks/official_batches.h"
-#include "calibration/adam.h"
 #include "calibration/evaluation.h"
-#include "calibration/train_step.h"
 #include "calibration/views.h"
+#include "training/adam.h"
 
 namespace cmerc {
 namespace {
@@ -83,7 +82,7 @@ void EvaluateSplit(benchmark::State& state, bool meld, bool with_views) {
   const PreparedData data = Data(corpus);
   const std::unique_ptr<Backbone> model = MakeModel(corpus);
   const std::vector<View> views = with_views ? AllViews(data.info) : std::vector<View>{};
-  ExperimentConfig config;
+  RunConfig config;
   config.mutable_training()->set_batch_size(16);
   std::vector<int64_t> indices(data.conversations.size());
   std::iota(indices.begin(), indices.end(), 0);

@@ -18,7 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/dataset.h"
 #include "datasets/export.h"
-#include "datasets/official_pickles.pb.h"
+#include "datasets/official/official_pickles.pb.h"
 #include "datasets/records.pb.h"
 #include "datasets/synthetic.pb.h"
 

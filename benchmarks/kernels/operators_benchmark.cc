@@ -9,6 +9,7 @@
 // length, so that the operators, which pad, have no padding. Before anything is measured, both must
 // agree at the smallest size, gradients included; else the exit status is 1.
 #include <benchmark/benchmark.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <functional>
@@ -17,7 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "backbones/device_graph_features.h"
+#include "backbones/m3net/device_graph_features.h"
 #include "benchmarks/device.h"
 #include "core/cosines.h"
 #include "losses/device_group_log_sums.h"
@@ -70,7 +71,7 @@ Tensor Features(const Tensor& hypergraph, const Tensor& high_frequency) {
   return torch::stack({hypergraph, high_frequency}, 2).transpose(0, 1).flatten(1);
 }
 
-// backbones/high_frequency.h. nodes [M, N, H], norms [S, n, n], between [N].
+// backbones/m3net/high_frequency.h. nodes [M, N, H], norms [S, n, n], between [N].
 Tensor HighFrequencyLayer(const Tensor& nodes, const Tensor& weight, const Tensor& bias,
                           const Tensor& norms, const Tensor& between, const Size& size) {
   const std::vector<int64_t> padded = {kModalities, size.conversations, size.length};
@@ -113,7 +114,7 @@ Case GatedAggregation(const Size& size, const torch::Device& device) {
   return result;
 }
 
-// backbones/hypergraph.h. nodes [M, N, H].
+// backbones/m3net/hypergraph.h. nodes [M, N, H].
 Tensor HypergraphLayer(const Tensor& nodes, const HypergraphNorms& norms, const Tensor& bias,
                        const Size& size) {
   const std::vector<int64_t> padded = {kModalities, size.conversations, size.length, kWidth};

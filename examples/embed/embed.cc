@@ -6,7 +6,9 @@
 #include <iostream>
 
 #include "calibration/evaluation.h"
+#include "calibration/weighted_losses.h"
 #include "metrics/text_report.h"
+#include "training/train_step.h"
 
 struct Net : torch::nn::Module {  // features [B, T, 8], context [B, T, T] -> logits [B, T, 3]
   torch::Tensor forward(const torch::Tensor& features, const torch::Tensor& context) {
@@ -40,7 +42,7 @@ int main() {
     data.conversations.push_back({"", false, {{text}, {audio}}, torch::arange(10) % 2, labels, {}});
     (i < 60 ? data.train : data.test).push_back(i);
   }
-  cmerc::ExperimentConfig config;
+  cmerc::RunConfig config;
   google::protobuf::TextFormat::ParseFromString(R"(
       losses { loss { [type.googleapis.com/cmerc.NllOptions] {} } }
       losses { weight: 0.001 loss { [type.googleapis.com/cmerc.CalibrationRankingOptions] {} } })",

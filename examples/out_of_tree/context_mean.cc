@@ -1,5 +1,5 @@
 // ContextMean: every utterance beside the mean of its context. With B conversations, T utterances
-// in the longest one, N utterances in all, C classes and H = hidden_size:
+// in the longest one, N utterances in all, C classes and H = hidden_width:
 //
 //   u_i = the modalities side by side, each the mean of its streams    [B, T, sum of D_m]
 //   e_i = ReLU(encode(u_i))                                            [B, T, H]
@@ -7,7 +7,7 @@
 //   features_i = ReLU(combine(e_i beside c_i))                         [N, H]
 //   log_probs_i = log_softmax(classify(Dropout(features_i)))           [N, C]
 //
-//   backbone { [type.googleapis.com/example.ContextMeanOptions] { hidden_size: 128 } }
+//   backbone { [type.googleapis.com/example.ContextMeanOptions] { hidden_width: 128 } }
 #include <torch/nn/modules/linear.h>
 
 #include <memory>
@@ -28,9 +28,9 @@ class ContextMean final : public cmerc::Backbone {
   // The loader has checked the (cmerc.range) of a config's fields; programs may call Create too.
   static absl::StatusOr<std::unique_ptr<cmerc::Backbone>> Create(const ContextMeanOptions& options,
                                                                  const cmerc::DatasetInfo& info) {
-    if (options.hidden_size() < 1) {
+    if (options.hidden_width() < 1) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "example.ContextMeanOptions: hidden_size = ", options.hidden_size(), ", must be >= 1"));
+          "example.ContextMeanOptions: hidden_width = ", options.hidden_width(), ", must be >= 1"));
     }
     if (!(options.dropout() >= 0 && options.dropout() < 1)) {
       return absl::InvalidArgumentError(absl::StrCat(
@@ -45,7 +45,7 @@ class ContextMean final : public cmerc::Backbone {
       : Backbone(data), dropout_(options.dropout()) {
     int64_t width = 0;
     for (const cmerc::ModalityInfo& modality : info().modalities) width += modality.width;
-    const int64_t hidden = options.hidden_size();
+    const int64_t hidden = options.hidden_width();
     encode_ = register_module("encode", torch::nn::Linear(width, hidden));
     combine_ = register_module("combine", torch::nn::Linear(2 * hidden, hidden));
     classify_ = register_module("classify", torch::nn::Linear(hidden, info().num_classes()));

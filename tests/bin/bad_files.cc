@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "pickle/writer.h"
+#include "storage/pickle/writer.h"
 #include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"

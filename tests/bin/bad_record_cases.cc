@@ -57,7 +57,7 @@ void AddRecords(std::vector<BadInput>* cases) {
       {"DescribeFolder", {"data", "describe", "--input=run"}, {"run: is a folder, want a file"}},
       {"DescribeConfigThatIsNone",
        {"data", "describe", "--config=empty"},
-       {"empty is empty; write a text-format ExperimentConfig"}},
+       {"empty is empty; write a text-format RunConfig"}},
       {"ConvertToNothing",
        {"data", "convert", "--input=good.jsonl"},
        {"--output=FILE is missing (NAME.records, NAME.jsonl or NAME.npz)"}},

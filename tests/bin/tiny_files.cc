@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "pickle/writer.h"
+#include "storage/pickle/writer.h"
 
 namespace cmerc {
 namespace {

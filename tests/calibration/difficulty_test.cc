@@ -9,8 +9,8 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "pickle/pickle.h"
-#include "pickle/writer.h"
+#include "storage/pickle/pickle.h"
+#include "storage/pickle/writer.h"
 #include "tests/calibration/stub.h"
 
 namespace cmerc {

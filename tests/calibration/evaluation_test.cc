@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "calibration/views.h"
+#include "calibration/weighted_losses.h"
 #include "core/confidence.h"
 #include "tests/calibration/stub.h"
 
@@ -35,8 +36,8 @@ std::vector<WeightedLoss> Losses(double weight, double weight_with_views) {
   return losses;
 }
 
-ExperimentConfig Config(int batch_size) {
-  ExperimentConfig config;
+RunConfig Config(int batch_size) {
+  RunConfig config;
   config.mutable_training()->set_batch_size(batch_size);
   return config;
 }

@@ -9,10 +9,11 @@
 #include <cmath>
 #include <functional>
 
-#include "calibration/adam.h"
-#include "calibration/buffer_copy.h"
-#include "calibration/train_step.h"
+#include "calibration/weighted_losses.h"
 #include "tests/calibration/stub.h"
+#include "training/adam.h"
+#include "training/buffer_copy.h"
+#include "training/train_step.h"
 
 namespace cmerc {
 namespace {

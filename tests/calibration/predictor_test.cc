@@ -11,12 +11,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "calibration/evaluation.h"
-#include "calibration/trainer.h"
 #include "calibration/views.h"
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/module_state.h"
 #include "metrics/classification.h"
+#include "storage/checkpoint.h"
+#include "storage/module_state.h"
+#include "storage/trained_backbone.h"
 #include "tests/calibration/stub.h"
+#include "training/trainer.h"
 
 namespace cmerc {
 namespace {
@@ -90,7 +91,7 @@ TEST(PredictorTest, SaysWhatTheModelSays) {
 TEST(PredictorTest, PredictsAsEvaluateDoes) {
   const PreparedData data = StubData();
   StubBackbone backbone(0.7F);
-  ExperimentConfig config;
+  RunConfig config;
   const absl::StatusOr<SplitReport> report =
       Evaluate(backbone, data, data.train, {}, config, AllViews(data.info));
   ASSERT_TRUE(report.ok()) << report.status();
@@ -319,7 +320,7 @@ class LoadTest : public testing::Test {
 };
 
 constexpr char kGru[] =
-    "backbone { [type.googleapis.com/cmerc.GruOptions] { hidden_size: 6 linear_size: 5 } }";
+    "backbone { [type.googleapis.com/cmerc.GruOptions] { hidden_width: 6 linear_width: 5 } }";
 constexpr char kM3Net[] =
     "backbone { [type.googleapis.com/cmerc.M3NetOptions] { input_width: 4 graph_width: 4 } }";
 
@@ -327,9 +328,9 @@ constexpr char kM3Net[] =
 TEST_F(LoadTest, ModelFarLargerThanItsWeightsIsNeverMade) {
   const std::string options = "backbone { [type.googleapis.com/cmerc.";
   for (const char* huge :
-       {"GruOptions] { hidden_size: 1000000 } }", "GruOptions] { linear_size: 100000000 } }",
+       {"GruOptions] { hidden_width: 1000000 } }", "GruOptions] { linear_width: 100000000 } }",
         "M3NetOptions] { input_width: 4 graph_width: 1000000 } }",
-        "TransformerOptions] { hidden_size: 1 num_heads: 1 feed_forward_size: 1 num_layers: "
+        "TransformerOptions] { hidden_width: 1 num_heads: 1 feed_forward_width: 1 num_layers: "
         "1000000 } }"}) {
     Write(kGru);
     metadata_.mutable_config()->clear_backbone();
@@ -400,7 +401,7 @@ TEST_F(LoadTest, BringsStandardisationAndTemperature) {
 TEST_F(LoadTest, RefusesWhatItCannotUse) {
   Write(kGru);
   const std::string backbone =
-      "backbone { [type.googleapis.com/cmerc.GruOptions] { hidden_size: 7 } }";
+      "backbone { [type.googleapis.com/cmerc.GruOptions] { hidden_width: 7 } }";
   EXPECT_THAT(Error({backbone}), AllOf(HasSubstr(path_), HasSubstr("weights of this model")));
   EXPECT_THAT(Error({"training { epoch: 1 }"}),
               AllOf(HasSubstr(absl::StrCat("the config in ", path_)), HasSubstr("epochs")));

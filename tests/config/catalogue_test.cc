@@ -33,7 +33,7 @@ constexpr char kToyNet[] = R"(backbone ToyNet  (tests/config/toy_net.proto)
 
   [type.googleapis.com/cmerc_test.ToyNetOptions] {
     # Width of every hidden layer.
-    hidden_size: 512                        # int32, >= 1
+    hidden_width: 512                        # int32, >= 1
 
     # Share of units that are dropped.
     dropout: 0.5                            # double, in [0, 1)
@@ -169,17 +169,17 @@ TEST(ConfigReferenceTest, CommentsComeFromTheSchema) {
 }
 
 TEST(ConfigReferenceTest, ParsesToTheDefaults) {
-  ExperimentConfig reference;
+  RunConfig reference;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(ConfigReference(), &reference));
   EXPECT_TRUE(reference.losses(0).has_weight());
   EXPECT_FALSE(reference.losses(0).has_loss());
   // What the loader writes for a config that sets nothing.
   reference.clear_losses();
   reference.clear_curriculum();
-  EXPECT_EQ(ResolvedConfig(reference), ResolvedConfig(ExperimentConfig()));
-  ExperimentConfig resolved;
+  EXPECT_EQ(ResolvedConfig(reference), ResolvedConfig(RunConfig()));
+  RunConfig resolved;
   ASSERT_TRUE(
-      google::protobuf::TextFormat::ParseFromString(ResolvedConfig(ExperimentConfig()), &resolved));
+      google::protobuf::TextFormat::ParseFromString(ResolvedConfig(RunConfig()), &resolved));
   EXPECT_EQ(reference.DebugString(), resolved.DebugString());
 }
 

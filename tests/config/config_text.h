@@ -24,11 +24,10 @@ inline std::string Net(const std::string& fields) {
   return "backbone { [type.googleapis.com/cmerc_test.ToyNetOptions] { " + fields + " } }";
 }
 
-inline ExperimentConfig Parse(const std::string& text,
-                              const std::vector<std::string>& overrides = {}) {
-  const absl::StatusOr<ExperimentConfig> config = ParseConfig(text, "f", overrides);
+inline RunConfig Parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const absl::StatusOr<RunConfig> config = ParseConfig(text, "f", overrides);
   EXPECT_TRUE(config.ok()) << config.status();
-  return config.ok() ? *config : ExperimentConfig();
+  return config.ok() ? *config : RunConfig();
 }
 
 // The problems alone: each starts with "\n  ".

@@ -55,7 +55,7 @@ TEST(LoadConfigTest, NamesFileLineAndColumn) {
   const std::string path = WriteFile("bad.textproto", Valid() + "\n  trainin { epochs: 1 }");
   EXPECT_EQ(LoadConfig(path, {}).status().message(),
             path + " is not a valid config:\n  " + path +
-                ":5:3: message type \"cmerc.ExperimentConfig\" has no field \"trainin\"; did you "
+                ":5:3: message type \"cmerc.RunConfig\" has no field \"trainin\"; did you "
                 "mean \"training\"? fields: data, backbone, losses, curriculum, calibration, "
                 "training");
 }
@@ -112,31 +112,31 @@ TEST(LoadConfigTest, PipeWithAndWithoutAWriter) {
 
 TEST(LoadConfigTest, DeviceWithoutEnd) {
   EXPECT_EQ(LoadConfig("/dev/zero", {}).status().message(),
-            "config /dev/zero is larger than 1 MiB; name a text-format ExperimentConfig");
+            "config /dev/zero is larger than 1 MiB; name a text-format RunConfig");
 }
 
 TEST(LoadConfigTest, EmptyFile) {
   const std::string path = WriteFile("empty.textproto", " \n\t\n");
   EXPECT_EQ(LoadConfig(path, {"training { epochs: 3 }"}).status().message(),
-            path + " is empty; write a text-format ExperimentConfig (config/examples/ has some)");
+            path + " is empty; write a text-format RunConfig (config/examples/ has some)");
 }
 
 TEST(LoadConfigTest, BinaryFile) {
   const std::string path = WriteFile("model.pt", std::string("PK\3\4\0\0", 6));
   EXPECT_EQ(LoadConfig(path, {}).status().message(),
-            path + " is binary; name a text-format ExperimentConfig");
+            path + " is binary; name a text-format RunConfig");
 }
 
 TEST(LoadConfigTest, LargeFile) {
   const std::string path = WriteFile("large", std::string((1 << 20) + 1, '#'));
   EXPECT_EQ(LoadConfig(path, {}).status().message(),
-            "config " + path + " is larger than 1 MiB; name a text-format ExperimentConfig");
+            "config " + path + " is larger than 1 MiB; name a text-format RunConfig");
 }
 
 // ---- What the text says
 
 TEST(ParseConfigTest, ReadsWhatTextFormatReads) {
-  const ExperimentConfig config =
+  const RunConfig config =
       Parse(std::string("data < modalities: ['te' \"xt\", 'a'], modalities: 'v'; protocol: 1 "
                         "dataset { [type.googleapis.com/cmerc_test.ToyDataOptions]: {} } >") +
             kNet + kLoss + "training: { learning_rate: 1e-2f shuffle: f weight_decay: 16 } # end");
@@ -150,13 +150,14 @@ TEST(ParseConfigTest, ReadsWhatTextFormatReads) {
 TEST(ParseConfigTest, AgreesWithTextFormatParser) {
   const std::string text =
       std::string(kData) +
-      Net("hidden_size: 3 dropout: .25 norm: LAYER gains: [-1, 2.5e-3] gains: 3 encoders { layers: "
+      Net("hidden_width: 3 dropout: .25 norm: LAYER gains: [-1, 2.5e-3] gains: 3 encoders { "
+          "layers: "
           "1 } encoders: [{ layers: 2 }, { inner {} }] head <> table: -5 name: \"\\303\\251\\n'\" "
           "teacher { [type.googleapis.com/cmerc_test.ToyNetOptions] { bits: 1 } } offset: -0x1F") +
       kLoss +
       "losses: [{ weight: 2 loss { [type.googleapis.com/cmerc_test.RankLossOptions] { "
       "margin: 1 } } }]";
-  ExperimentConfig expected;
+  RunConfig expected;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &expected));
   EXPECT_TRUE(MessageDifferencer::Equals(Parse(text), expected));
 }
@@ -173,7 +174,7 @@ calibration { view_weights: SNAPSHOT }
                   "you mean cmerc_test.ToyDataOptions?") +
           kLinked +
           "\n  f:2:61: message type \"cmerc_test.ToyNetOptions\" has no field \"dropuot\"; did you "
-          "mean \"dropout\"? fields: hidden_size, dropout, slope, norm, mode, residual, seed, "
+          "mean \"dropout\"? fields: hidden_width, dropout, slope, norm, mode, residual, seed, "
           "gains, encoders, head, file, table, teacher, name, offset, bits"
           "\n  f:2:80: backbone[cmerc_test.ToyNetOptions].norm = BATHC, must be one of NONE, "
           "BATCH, LAYER"
@@ -187,14 +188,14 @@ calibration { view_weights: SNAPSHOT }
 TEST(ParseConfigTest, UnknownFields) {
   EXPECT_EQ(
       ProblemsIn(Valid() + "zzz { a: 1 b { c: [1, 'x'] } } training { lr: -inf }"),
-      "\n  f:4:1: message type \"cmerc.ExperimentConfig\" has no field \"zzz\"; fields: data, "
+      "\n  f:4:1: message type \"cmerc.RunConfig\" has no field \"zzz\"; fields: data, "
       "backbone, losses, curriculum, calibration, training"
       "\n  f:4:43: message type \"cmerc.TrainingConfig\" has no field \"lr\"; fields: epochs, "
       "batch_size, learning_rate, weight_decay, seed, shuffle, reseed_every_pass, threads, "
       "compare_uncalibrated, gradient_clip_norm, on_non_finite, device, "
       "precision, cuda_graphs");
-  EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss + "backbone { hidden_size: 3 }"),
-            "\n  f:3:12: expected [type.googleapis.com/TYPE] { ... }, got hidden_size"
+  EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss + "backbone { hidden_width: 3 }"),
+            "\n  f:3:12: expected [type.googleapis.com/TYPE] { ... }, got hidden_width"
             "\n  backbone: no backbone is given; write [type.googleapis.com/TYPE] { } with a TYPE "
             "of the linked backbones: cmerc_test.ToyNetOptions");
 }
@@ -243,11 +244,10 @@ TEST(ParseConfigTest, SyntaxErrors) {
   EXPECT_EQ(ProblemsIn(Valid() + "}"), "\n  f:4:1: expected the name of a field, got }");
   EXPECT_EQ(ProblemsIn(Valid() + "training < epochs: 3 }"),
             "\n  f:4:22: expected the name of a field, got }");
-  EXPECT_EQ(
-      ProblemsIn(Valid() + "zzz: { [ }"),
-      "\n  f:4:1: message type \"cmerc.ExperimentConfig\" has no field \"zzz\"; fields: data, "
-      "backbone, losses, curriculum, calibration, training"
-      "\n  f:4:6: \"{\" is never closed");
+  EXPECT_EQ(ProblemsIn(Valid() + "zzz: { [ }"),
+            "\n  f:4:1: message type \"cmerc.RunConfig\" has no field \"zzz\"; fields: data, "
+            "backbone, losses, curriculum, calibration, training"
+            "\n  f:4:6: \"{\" is never closed");
   EXPECT_THAT(ProblemsIn(Valid() + "data: \"unclosed\n"), HasSubstr("\n  f:4:16: "));
   EXPECT_EQ(ProblemsIn(Valid() + "[type.googleapis.com/cmerc_test.ToyNetOptions] {}"),
             "\n  f:4:1: the config takes no plugin; remove "
@@ -270,17 +270,17 @@ TEST(MergeConfigsTest, DeeplyNestedPluginsAreAnError) {
     *options.mutable_teacher() = any;
     any.set_value(options.SerializeAsString());
   }
-  ExperimentConfig config = Parse(std::string(kData) + kLoss + kNet);
+  RunConfig config = Parse(std::string(kData) + kLoss + kNet);
   *config.mutable_backbone() = any;
-  for (const std::vector<ExperimentConfig>& layers :
-       std::vector<std::vector<ExperimentConfig>>{{config}, {config, config}}) {
+  for (const std::vector<RunConfig>& layers :
+       std::vector<std::vector<RunConfig>>{{config}, {config, config}}) {
     EXPECT_THAT(MergeConfigs(layers, "merged").status().message(),
                 HasSubstr(": plugins are nested deeper than 50"));
   }
 }
 
 TEST(MergeConfigsTest, PluginThatIsDamagedOrUnknown) {
-  ExperimentConfig config = Parse(std::string(kData) + kLoss + kNet);
+  RunConfig config = Parse(std::string(kData) + kLoss + kNet);
   config.mutable_backbone()->set_value("\010");
   EXPECT_EQ(MergeConfigs({config}, "merged").status().message(),
             "merged is not a valid config:"
@@ -352,8 +352,8 @@ TEST(ParseConfigTest, MissingPrefix) {
 }
 
 TEST(ParseConfigTest, AnyPrefixIsReadAsTheUsualOne) {
-  const ExperimentConfig config = Parse(std::string(kData) + kLoss +
-                                        "backbone { [my-host.org/x/cmerc_test.ToyNetOptions] {} }");
+  const RunConfig config = Parse(std::string(kData) + kLoss +
+                                 "backbone { [my-host.org/x/cmerc_test.ToyNetOptions] {} }");
   EXPECT_EQ(config.backbone().type_url(), "type.googleapis.com/cmerc_test.ToyNetOptions");
 }
 
@@ -411,10 +411,10 @@ TEST(ParseConfigTest, PluginInsidePlugin) {
 
 TEST(ParseConfigTest, Ranges) {
   EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss +
-                       Net("hidden_size: 0 dropout: 1.5 slope: 0 gains: [0, -1, -2] offset: 4 "
+                       Net("hidden_width: 0 dropout: 1.5 slope: 0 gains: [0, -1, -2] offset: 4 "
                            "encoders {} encoders { layers: 0 inner { layers: -3 } } bits: 33") +
                        "training { learning_rate: -1 threads: 1025 }"),
-            "\n  backbone[cmerc_test.ToyNetOptions].hidden_size = 0, must be >= 1"
+            "\n  backbone[cmerc_test.ToyNetOptions].hidden_width = 0, must be >= 1"
             "\n  backbone[cmerc_test.ToyNetOptions].dropout = 1.5, must be in [0, 1)"
             "\n  backbone[cmerc_test.ToyNetOptions].slope = 0, must be in (0, 1]"
             "\n  backbone[cmerc_test.ToyNetOptions].gains[2] = -2, must be >= -1"
@@ -428,7 +428,7 @@ TEST(ParseConfigTest, Ranges) {
 
 TEST(ParseConfigTest, EdgesOfRangesAreAllowed) {
   Parse(std::string(kData) + kLoss +
-        Net("hidden_size: 1 dropout: 0 slope: 1 gains: -1 offset: 3 bits: 32") +
+        Net("hidden_width: 1 dropout: 0 slope: 1 gains: -1 offset: 3 bits: 32") +
         "training { threads: 1024 weight_decay: 0 }");
 }
 

@@ -35,9 +35,8 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
 }
 
 TEST(OverrideTest, LaterWins) {
-  const ExperimentConfig config =
-      Parse(Valid() + "training { epochs: 9 batch_size: 4 }",
-            {"training { epochs: 1 seed: 5 }", "training { epochs: 2 }", ""});
+  const RunConfig config = Parse(Valid() + "training { epochs: 9 batch_size: 4 }",
+                                 {"training { epochs: 1 seed: 5 }", "training { epochs: 2 }", ""});
   EXPECT_EQ(config.training().epochs(), 2);
   EXPECT_EQ(config.training().batch_size(), 4);
   EXPECT_EQ(config.training().seed(), 5u);
@@ -60,7 +59,7 @@ TEST(OverrideTest, ListsReplace) {
   const std::string text = std::string(kLoss) + Net("gains: [1, 2] encoders { layers: 3 }") +
                            "data { modalities: ['text', 'audio'] dataset { "
                            "[type.googleapis.com/cmerc_test.ToyDataOptions] {} } }";
-  const ExperimentConfig config = Parse(
+  const RunConfig config = Parse(
       text, {"data { modalities: 'visual' }", Net("gains: 5 encoders { layers: 7 } encoders {}")});
   EXPECT_THAT(config.data().modalities(), ElementsAre("visual"));
   const auto net = Unpack<ToyNetOptions>(config.backbone());
@@ -70,11 +69,12 @@ TEST(OverrideTest, ListsReplace) {
 }
 
 TEST(OverrideTest, SamePluginMergesFieldByField) {
-  const ExperimentConfig config = Parse(
-      std::string(kData) + kLoss + Net("hidden_size: 8 dropout: 0.25 head { layers: 4 } file: 'f'"),
-      {Net("dropout: 0.125 head { inner {} } table: 3")});
+  const RunConfig config =
+      Parse(std::string(kData) + kLoss +
+                Net("hidden_width: 8 dropout: 0.25 head { layers: 4 } file: 'f'"),
+            {Net("dropout: 0.125 head { inner {} } table: 3")});
   const auto net = Unpack<ToyNetOptions>(config.backbone());
-  EXPECT_EQ(net.hidden_size(), 8);
+  EXPECT_EQ(net.hidden_width(), 8);
   EXPECT_EQ(net.dropout(), 0.125);
   EXPECT_EQ(net.head().layers(), 4);
   EXPECT_EQ(net.head().inner_size(), 1);
@@ -95,7 +95,7 @@ TEST(OverrideTest, AnotherPluginReplaces) {
 TEST(OverrideTest, LossesMergeByType) {
   const std::string toy = "[type.googleapis.com/cmerc_test.ToyLossOptions]";
   const std::string rank = "[type.googleapis.com/cmerc_test.RankLossOptions]";
-  const ExperimentConfig config = Parse(
+  const RunConfig config = Parse(
       std::string(kData) + kNet + "losses { loss { " + toy +
           " { smoothing: 0.5 } } } losses { weight: 3 loss { " + toy + " { class_weights: 1 } } }",
       {"losses { weight: 2 loss { " + toy + " { class_weights: [4, 5] } } }",
@@ -133,7 +133,7 @@ TEST(ResolvedConfigTest, WritesEveryDefault) {
 }
 backbone {
   [type.googleapis.com/cmerc_test.ToyNetOptions] {
-    hidden_size: 512
+    hidden_width: 512
     dropout: 0.5
     slope: 0.01
     norm: BATCH
@@ -176,7 +176,7 @@ training {
 }
 
 TEST(ResolvedConfigTest, LoadsToTheSame) {
-  const ExperimentConfig config = Parse(
+  const RunConfig config = Parse(
       std::string(kData) +
       Net("dropout: 0.1 slope: 0.3 gains: [0.1, -0.7] encoders { inner { layers: 5 } } encoders {} "
           "table: 7 teacher { [type.googleapis.com/cmerc_test.ToyNetOptions] {} } name: "
@@ -188,7 +188,7 @@ TEST(ResolvedConfigTest, LoadsToTheSame) {
   const std::string resolved = ResolvedConfig(config);
   EXPECT_THAT(resolved, HasSubstr("é"));
   EXPECT_THAT(resolved, HasSubstr("table: 7"));
-  const ExperimentConfig again = Parse(resolved);
+  const RunConfig again = Parse(resolved);
   EXPECT_EQ(ResolvedConfig(again), resolved);
   EXPECT_EQ(again.training().learning_rate(), 0.30000000000000004);
   const auto before = Unpack<ToyNetOptions>(config.backbone());
@@ -200,8 +200,8 @@ TEST(ResolvedConfigTest, LoadsToTheSame) {
   // The teacher's bytes differ by the defaults in them.
   same_meaning.IgnoreField(ToyNetOptions::descriptor()->FindFieldByName("teacher"));
   EXPECT_TRUE(same_meaning.Compare(before, after));
-  EXPECT_EQ(Unpack<ToyNetOptions>(after.teacher()).hidden_size(), 512);
-  EXPECT_TRUE(Unpack<ToyNetOptions>(after.teacher()).has_hidden_size());
+  EXPECT_EQ(Unpack<ToyNetOptions>(after.teacher()).hidden_width(), 512);
+  EXPECT_TRUE(Unpack<ToyNetOptions>(after.teacher()).has_hidden_width());
 }
 
 TEST(ResolvedConfigTest, UnsetOneofStaysUnset) {

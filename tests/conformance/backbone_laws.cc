@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "calibration/views.h"
-#include "checkpoint/module_state.h"
+#include "storage/module_state.h"
 #include "tests/conformance/backbone_fixture.h"
 #include "tests/conformance/backbone_suite.h"
 

@@ -6,11 +6,14 @@
 #include <cmath>
 
 #include "calibration/device.h"
+#include "calibration/weighted_losses.h"
+#include "storage/module_state.h"
+#include "training/train_step.h"
 
 namespace cmerc::conformance {
 
-ExperimentConfig BackboneStepFixture::AllLosses(double weight_with_views) const {
-  ExperimentConfig config;
+RunConfig BackboneStepFixture::AllLosses(double weight_with_views) const {
+  RunConfig config;
   for (const PluginCase& plugin : CasesOf(Losses())) {
     const auto loss = Create<Loss, const DatasetInfo&>(Losses(), plugin, info_);
     EXPECT_TRUE(loss.ok()) << loss.status();

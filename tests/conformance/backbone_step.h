@@ -3,9 +3,9 @@
 #define CMERC_TESTS_CONFORMANCE_BACKBONE_STEP_H_
 
 #include "absl/status/statusor.h"
-#include "calibration/train_step.h"
-#include "checkpoint/module_state.h"
+#include "storage/module_state.h"
 #include "tests/conformance/backbone_fixture.h"
+#include "training/train_step.h"
 
 namespace cmerc::conformance {
 
@@ -26,7 +26,7 @@ class BackboneStepFixture : public BackboneFixture {
   static void ExpectNear(const Outcome& got, const Outcome& expected, double tolerance);
 
   // Of that step.
-  ExperimentConfig AllLosses(double weight_with_views) const;
+  RunConfig AllLosses(double weight_with_views) const;
 
  private:
   // Around the step alone.

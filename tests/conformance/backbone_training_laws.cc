@@ -5,11 +5,12 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "calibration/train_step.h"
 #include "calibration/views.h"
-#include "checkpoint/checkpoint.h"
-#include "checkpoint/module_state.h"
+#include "calibration/weighted_losses.h"
+#include "storage/checkpoint.h"
+#include "storage/module_state.h"
 #include "tests/conformance/backbone_fixture.h"
+#include "training/train_step.h"
 
 namespace cmerc::conformance {
 namespace {
@@ -37,8 +38,8 @@ class BackboneTrainingLaws : public BackboneFixture {
   }
 
   // Every linked loss, those that need no views with weight 1, the others with `weight`.
-  ExperimentConfig AllLosses(double weight) const {
-    ExperimentConfig config;
+  RunConfig AllLosses(double weight) const {
+    RunConfig config;
     for (const auto& [type, plugin] : Losses().plugins()) {
       const PluginCase one{type, ""};
       const std::vector<WeightedLoss> made = OneLoss(one);
@@ -51,7 +52,7 @@ class BackboneTrainingLaws : public BackboneFixture {
   }
 
   // Steps over three batches, calibrated as `config` says; the state afterwards.
-  StateDict Train(const ExperimentConfig& config) const {
+  StateDict Train(const RunConfig& config) const {
     const auto model = Make(info_);
     const auto snapshot = Make(info_);
     if (model == nullptr || snapshot == nullptr) return {};
@@ -170,7 +171,7 @@ TEST_P(BackboneTrainingLaws, FeaturesThatOverflowInsideSpoilNothing) {
 }
 
 TEST_P(BackboneTrainingLaws, CalibratingWithWeightZeroCostsNothing) {
-  ExperimentConfig without = AllLosses(0);
+  RunConfig without = AllLosses(0);
   ASSERT_GT(without.losses_size(), 0);
   for (int i = without.losses_size() - 1; i >= 0; --i) {
     if (without.losses(i).weight() == 0) without.mutable_losses()->DeleteSubrange(i, 1);

@@ -9,9 +9,12 @@
 #include <string>
 
 #include "calibration/device.h"
-#include "calibration/recorded_steps.h"
+#include "calibration/weighted_losses.h"
+#include "storage/module_state.h"
 #include "tests/conformance/backbone_step.h"
 #include "tests/conformance/gpu_waits.h"
+#include "training/recorded_steps.h"
+#include "training/train_step.h"
 
 namespace cmerc::conformance {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "core/batch.h"
 #include "core/dataset.h"
+#include "storage/module_state.h"
 #include "tests/conformance/plugin_cases.h"
 
 namespace cmerc::conformance {

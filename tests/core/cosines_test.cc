@@ -2,6 +2,7 @@
 #include "core/cosines.h"
 
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "core/loss.h"
 

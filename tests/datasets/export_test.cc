@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "checkpoint/archive.h"
-#include "datasets/in_memory.h"
-#include "datasets/official_pickles.pb.h"
+#include "datasets/assembly/in_memory.h"
+#include "datasets/official/official_pickles.pb.h"
 #include "datasets/records.pb.h"
 #include "datasets/synthetic.pb.h"
+#include "storage/archive.h"
 #include "torch/types.h"
 
 namespace cmerc {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/in_memory.h"
+#include "datasets/assembly/in_memory.h"
 #include "torch/types.h"
 
 namespace cmerc {

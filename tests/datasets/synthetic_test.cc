@@ -10,7 +10,7 @@
 
 #include "core/batch.h"
 #include "core/dataset.h"
-#include "datasets/random.h"
+#include "datasets/assembly/random.h"
 #include "datasets/synthetic.pb.h"
 #include "torch/types.h"
 

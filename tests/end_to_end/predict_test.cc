@@ -19,10 +19,10 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "calibration/prediction.pb.h"
-#include "config/experiment.pb.h"
+#include "config/run.pb.h"
 #include "core/dataset.h"
 #include "datasets/export.h"
-#include "datasets/json_lines.h"
+#include "datasets/formats/json_lines.h"
 #include "metrics/classification.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
@@ -74,7 +74,7 @@ class PredictTest : public testing::Test {
         *folder_);
     ASSERT_EQ(trained.exit_code, 0) << trained.err;
 
-    ExperimentConfig config;
+    RunConfig config;
     const std::string text =
         absl::StrReplaceAll(TinyConfig(), {{"test_conversations: 2", "test_conversations: 9"}});
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));

@@ -1,4 +1,4 @@
-// The reader of checkpoints' archives (checkpoint/archive.h), and the pickle in them, without
+// The reader of checkpoints' archives (storage/archive.h), and the pickle in them, without
 // LibTorch.
 //
 //   tests/fuzz/run.sh archive -max_total_time=300
@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "checkpoint/archive.h"
-#include "pickle/pickle.h"
-#include "tests/checkpoint/zip.h"
+#include "storage/archive.h"
+#include "storage/pickle/pickle.h"
 #include "tests/fuzz/law.h"
 #include "tests/fuzz/zip_repair.h"
+#include "tests/storage/zip.h"
 
 namespace cmerc::fuzz {
 namespace {

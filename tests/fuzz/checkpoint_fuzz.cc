@@ -14,11 +14,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "checkpoint/checkpoint.h"
-#include "tests/checkpoint/zip.h"
+#include "storage/checkpoint.h"
 #include "tests/fuzz/law.h"
 #include "tests/fuzz/memory_file.h"
 #include "tests/fuzz/zip_repair.h"
+#include "tests/storage/zip.h"
 
 namespace cmerc::fuzz {
 namespace {

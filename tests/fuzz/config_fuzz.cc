@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "backbones/m3net.pb.h"
+#include "backbones/m3net/m3net.pb.h"
 #include "config/loader.h"
 #include "datasets/synthetic.pb.h"
 #include "tests/config/registries.h"
@@ -29,13 +29,13 @@ const Registered<SyntheticOptions> kSynthetic(cmerc_test::Datasets(),
 
 constexpr char kSeparator[] = "\n###\n";
 
-void CheckWritten(const ExperimentConfig& config) {
+void CheckWritten(const RunConfig& config) {
   const std::string text = ResolvedConfig(config);
-  const absl::StatusOr<ExperimentConfig> again = ParseConfig(text, "again", {});
+  const absl::StatusOr<RunConfig> again = ParseConfig(text, "again", {});
   Law(again.ok(), "what is written is read", again.status().ToString());
   const std::string text_again = ResolvedConfig(*again);
   Law(text_again == text, "what is written is read as equal", text + "---\n" + text_again);
-  const absl::StatusOr<ExperimentConfig> merged = MergeConfigs({config, *again}, "merged");
+  const absl::StatusOr<RunConfig> merged = MergeConfigs({config, *again}, "merged");
   Law(merged.ok(), "a valid config over itself is valid", merged.status().ToString());
 }
 
@@ -46,7 +46,7 @@ void Run(const std::string& input) {
     overrides.push_back(input.substr(separator + sizeof(kSeparator) - 1));
   }
   const PeakMemory memory;
-  const absl::StatusOr<ExperimentConfig> config =
+  const absl::StatusOr<RunConfig> config =
       ParseConfig(input.substr(0, separator), "fuzz", overrides);
   memory.CheckAtMost(input.size(), 600, size_t{1} << 20);
   if (config.ok()) return CheckWritten(*config);

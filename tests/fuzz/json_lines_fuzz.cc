@@ -14,8 +14,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "datasets/conversation.h"
-#include "datasets/json_lines.h"
+#include "datasets/formats/conversation.h"
+#include "datasets/formats/json_lines.h"
 #include "tests/fuzz/law.h"
 
 namespace cmerc::fuzz {

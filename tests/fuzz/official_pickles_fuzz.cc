@@ -12,7 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "core/dataset.h"
-#include "datasets/official_pickles.pb.h"
+#include "datasets/official/official_pickles.pb.h"
 #include "tests/fuzz/law.h"
 #include "tests/fuzz/memory_file.h"
 

@@ -5,7 +5,7 @@
 //
 // Laws: an error is InvalidArgument and names file and byte; memory_used() is within the bound that
 // pickle.h states, and so is what operator new hands out; every object can be read through every
-// accessor and described; what pickle/writer.h can write is read again as equal.
+// accessor and described; what storage/pickle/writer.h can write is read again as equal.
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -14,8 +14,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "pickle/pickle.h"
-#include "pickle/writer.h"
+#include "storage/pickle/pickle.h"
+#include "storage/pickle/writer.h"
 #include "tests/fuzz/law.h"
 
 namespace cmerc::fuzz {

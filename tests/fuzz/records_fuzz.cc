@@ -21,9 +21,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "datasets/conversation.h"
-#include "datasets/json_lines.h"
-#include "datasets/record_file.h"
+#include "datasets/formats/conversation.h"
+#include "datasets/formats/json_lines.h"
+#include "datasets/formats/record_file.h"
 #include "tests/fuzz/law.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);

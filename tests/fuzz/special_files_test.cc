@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "calibration/difficulty.h"
-#include "checkpoint/checkpoint.h"
 #include "config/loader.h"
 #include "core/dataset.h"
-#include "datasets/conversation_file.h"
-#include "datasets/official_pickles.pb.h"
-#include "pickle/pickle.h"
+#include "datasets/formats/conversation_file.h"
+#include "datasets/official/official_pickles.pb.h"
+#include "storage/checkpoint.h"
+#include "storage/pickle/pickle.h"
 #include "tests/bin/files.h"
 
 namespace cmerc {

@@ -4,6 +4,7 @@
 #include <ATen/core/stack.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/nn/modules/rnn.h>
 
 #include <cmath>
 #include <functional>

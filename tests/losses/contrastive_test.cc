@@ -1,5 +1,6 @@
 // MSCL and CSCL against their definition written out in loops, and their edge cases.
 #include <gtest/gtest.h>
+#include <torch/nn/functional/normalization.h>
 
 #include <cmath>
 

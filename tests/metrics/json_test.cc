@@ -12,6 +12,7 @@
 #include <limits>
 
 #include "metrics/report.pb.h"
+#include "storage/atomic_file.h"
 
 namespace cmerc {
 namespace {

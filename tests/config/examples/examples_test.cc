@@ -35,11 +35,10 @@ std::vector<std::string> Examples() {
   return names;
 }
 
-ExperimentConfig Load(const std::string& name) {
-  absl::StatusOr<ExperimentConfig> config =
-      LoadConfig(absl::StrCat(kFolder, name, ".textproto"), {});
+RunConfig Load(const std::string& name) {
+  absl::StatusOr<RunConfig> config = LoadConfig(absl::StrCat(kFolder, name, ".textproto"), {});
   EXPECT_TRUE(config.ok()) << config.status().message();
-  return config.ok() ? *std::move(config) : ExperimentConfig();
+  return config.ok() ? *std::move(config) : RunConfig();
 }
 
 // The options of a plugin, which must be of type `name`.
@@ -73,7 +72,7 @@ class ExampleTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ExampleTest, LoadsAndSurvivesBeingResolved) {
   const std::string resolved = ResolvedConfig(Load(GetParam()));
-  const absl::StatusOr<ExperimentConfig> again = ParseConfig(resolved, "the resolved config", {});
+  const absl::StatusOr<RunConfig> again = ParseConfig(resolved, "the resolved config", {});
   ASSERT_TRUE(again.ok()) << again.status().message();
   EXPECT_EQ(ResolvedConfig(*again), resolved);
 }
@@ -146,7 +145,7 @@ Official MeldCmerc() {
 
 class OfficialPresetTest : public testing::TestWithParam<Official> {
  protected:
-  const ExperimentConfig config_ = Load(GetParam().name);
+  const RunConfig config_ = Load(GetParam().name);
 };
 
 TEST_P(OfficialPresetTest, Data) {

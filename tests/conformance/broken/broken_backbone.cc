@@ -2,7 +2,7 @@
 //
 //   x = the modalities side by side, each the mean of its streams, and the speaker   [B, T, D]
 //   h_i = tanh(own x_i + mean over the context of i of shared x_j)                   [B, T,
-//   hidden_size] log_probs = log_softmax(Dropout(head h))
+//   hidden_width] log_probs = log_softmax(Dropout(head h))
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/embedding.h>
 #include <torch/nn/modules/linear.h>
@@ -40,7 +40,7 @@ class BrokenBackbone final : public Backbone {
       TORCH_CHECK(data.modalities.size() == 3, "three modalities, please");
     }
     if (Has(Options::READS_LABELS)) ++width;
-    const int64_t hidden = options.hidden_size();
+    const int64_t hidden = options.hidden_width();
     own_ = register_module("own", torch::nn::Linear(width, hidden));
     shared_ = register_module("shared", torch::nn::Linear(width, hidden));
     speakers_ = register_module(

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes conversations.records from conversations.jsonl, in plain Python: a second implementation of
-the format in datasets/record_file.h and of Protobuf's wire format. python3 generate_records.py"""
+the format in datasets/formats/record_file.h and of Protobuf's wire format. python3 generate_records.py"""
 
 import json
 import os

@@ -8,14 +8,17 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
-#include "calibration/adam.h"
 #include "calibration/difficulty.h"
-#include "calibration/train_step.h"
-#include "calibration/trainer.h"
+#include "calibration/predict_views.h"
 #include "calibration/views.h"
-#include "checkpoint/module_state.h"
+#include "calibration/weighted_losses.h"
 #include "core/confidence.h"
+#include "storage/module_state.h"
+#include "storage/trained_backbone.h"
 #include "tests/golden/golden.h"
+#include "training/adam.h"
+#include "training/train_step.h"
+#include "training/trainer.h"
 
 namespace cmerc {
 namespace {
@@ -53,7 +56,7 @@ constexpr char kOfficialFocal[] = R"pb(
   }
 )pb";
 
-ExperimentConfig OfficialConfig(const golden::Config& set, bool calibrated) {
+RunConfig OfficialConfig(const golden::Config& set, bool calibrated) {
   std::string text = absl::Substitute(
       R"pb(
         backbone {
@@ -96,12 +99,12 @@ ExperimentConfig OfficialConfig(const golden::Config& set, bool calibrated) {
                               )pb",
                               set.ranking_weight, set.mscl_weight, set.cscl_weight);
   }
-  ExperimentConfig config;
+  RunConfig config;
   TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(text, &config), text);
   return config;
 }
 
-std::shared_ptr<Backbone> InitialModel(const std::string& name, const ExperimentConfig& config,
+std::shared_ptr<Backbone> InitialModel(const std::string& name, const RunConfig& config,
                                        const DatasetInfo& info) {
   absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, info);
   TORCH_CHECK(backbone.ok(), std::string(backbone.status().message()));
@@ -116,7 +119,7 @@ std::shared_ptr<Backbone> InitialModel(const std::string& name, const Experiment
 // the first of them.
 class Trajectory {
  public:
-  Trajectory(const std::string& name, const ExperimentConfig& config, const DatasetInfo& info)
+  Trajectory(const std::string& name, const RunConfig& config, const DatasetInfo& info)
       : live(InitialModel(name, config, info)),
         config_(config),
         snapshot_(InitialModel(name, config, info)),
@@ -139,7 +142,7 @@ class Trajectory {
   const std::shared_ptr<Backbone> live;
 
  private:
-  const ExperimentConfig config_;
+  const RunConfig config_;
   const std::shared_ptr<Backbone> snapshot_;
   const std::vector<WeightedLoss> losses_;
   Adam optimizer_;
@@ -174,7 +177,7 @@ class CalibrationGoldenTest : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(CalibrationGoldenTest, ViewsPredictAsTheOfficialMasks) {
-  const ExperimentConfig config = OfficialConfig(set_, true);
+  const RunConfig config = OfficialConfig(set_, true);
   const std::shared_ptr<Backbone> backbone = InitialModel(GetParam(), config, set_.info);
   backbone->eval();
   const golden::Tensors want = golden::Load(GetParam() + "_eval.pt");
@@ -287,7 +290,7 @@ Batch Alone(const Batch& batch, int64_t b) {
 }
 
 TEST_P(CalibrationGoldenTest, Difficulties) {
-  const ExperimentConfig config = OfficialConfig(set_, true);
+  const RunConfig config = OfficialConfig(set_, true);
   const std::shared_ptr<Backbone> backbone = InitialModel(GetParam(), config, set_.info);
   const golden::Tensors want = golden::Load(GetParam() + "_diff.pt");
   const golden::Tensors single = golden::Load(GetParam() + "_single.pt");

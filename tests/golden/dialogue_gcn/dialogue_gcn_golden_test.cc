@@ -8,9 +8,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/dialogue_gcn.pb.h"
-#include "backbones/packing.h"
-#include "backbones/relational_graph.h"
+#include "backbones/dialogue_gcn/dialogue_gcn.pb.h"
+#include "backbones/dialogue_gcn/relational_graph.h"
+#include "backbones/layers/packing.h"
 #include "core/backbone.h"
 #include "tests/golden/golden.h"
 
@@ -68,8 +68,8 @@ class GoldenDialogueGcnTest : public testing::TestWithParam<Case> {
   std::unique_ptr<Backbone> Model() const {
     DialogueGcnOptions options;
     options.set_encoder(GetParam().encoder);
-    options.set_hidden_size(4);
-    options.set_graph_size(5);
+    options.set_hidden_width(4);
+    options.set_graph_width(5);
     options.set_window_past(GetParam().window_past);
     options.set_window_future(GetParam().window_future);
     options.set_nodal_attention(GetParam().nodal_attention);

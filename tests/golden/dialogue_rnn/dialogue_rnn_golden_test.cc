@@ -8,7 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/dialogue_rnn.pb.h"
+#include "backbones/dialogue_rnn/dialogue_rnn.pb.h"
 #include "core/backbone.h"
 #include "tests/golden/golden.h"
 

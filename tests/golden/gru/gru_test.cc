@@ -7,8 +7,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/gru.pb.h"
-#include "backbones/matching_attention.h"
+#include "backbones/gru/gru.pb.h"
+#include "backbones/layers/matching_attention.h"
 #include "core/backbone.h"
 #include "tests/golden/golden.h"
 
@@ -54,8 +54,8 @@ class GoldenGruTest : public testing::TestWithParam<GruOptions::Cell> {
   std::unique_ptr<Backbone> Model(Semantics semantics, bool attention) const {
     GruOptions options;
     options.set_cell(GetParam());
-    options.set_hidden_size(10);
-    options.set_linear_size(10);
+    options.set_hidden_width(10);
+    options.set_linear_width(10);
     options.set_dropout(0);
     options.set_semantics(semantics);
     options.set_attention(attention);

@@ -1,6 +1,7 @@
 // Confidence labels, class weights, the five loss terms and their gradients, from the official
 // code's own log-probabilities and features.
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "absl/strings/str_cat.h"
 #include "core/confidence.h"

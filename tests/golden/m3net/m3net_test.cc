@@ -2,14 +2,16 @@
 //
 //   bazel test //tests/golden/m3net:m3net_test
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/m3net.pb.h"
+#include "backbones/m3net/m3net.pb.h"
 #include "core/backbone.h"
+#include "storage/module_state.h"
 #include "tests/golden/golden.h"
 
 namespace cmerc {

@@ -8,9 +8,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/mmgcn.pb.h"
-#include "backbones/packing.h"
-#include "backbones/similarity_graph.h"
+#include "backbones/layers/packing.h"
+#include "backbones/mmgcn/mmgcn.pb.h"
+#include "backbones/mmgcn/similarity_graph.h"
 #include "core/backbone.h"
 #include "tests/golden/golden.h"
 

@@ -1,2 +1,2 @@
 // Compiled for this processor.
-#include "kernels/gated_aggregation.cu"
+#include "kernels/cuda/gated_aggregation.cu"

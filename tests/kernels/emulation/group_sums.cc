@@ -1,2 +1,2 @@
 // Compiled for this processor.
-#include "kernels/group_sums.cu"
+#include "kernels/cuda/group_sums.cu"

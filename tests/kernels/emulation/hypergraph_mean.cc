@@ -1,2 +1,2 @@
 // Compiled for this processor.
-#include "kernels/hypergraph_mean.cu"
+#include "kernels/cuda/hypergraph_mean.cu"

@@ -1,0 +1,229 @@
+// DialogueGCN (Ghosal et al., "DialogueGCN: A Graph Convolutional Neural Network for Emotion
+// Recognition in Conversation", EMNLP 2019), as the official code has it: declare-lab/conv-emotion,
+// DialogueGCN/model.py, class DialogueGCNModel, with torch_geometric 1.3.
+//
+//   U = the modalities side by side, each the mean of its streams           [B, T, sum of D_m]
+//   G = two bidirectional recurrent layers over U                           [B, T, 2 hidden_width]
+//   alpha = edge attention within the window, of relational_graph.h         [B, T, T]
+//   X_i = sum_j alpha_ij G_j W_r(i,j) + G_i root + bias                     [B, T, graph_width]
+//   Y_i = sum over edges (i, j) of X_j weight + lin(X_i)                    [B, T, graph_width]
+//   P = [G | Y], then sum_j beta_ij P_j with beta of matching_attention.h
+//   features = ReLU(linear(P))                                              [N, graph_width]
+//   log_probs = log_softmax(smax_fc(Dropout(features)))                     [N, C]
+//
+// where r(i,j) says who speaks, who spoke and which of the two came first; every utterance has an
+// edge to itself.
+//
+// Example:
+//   backbone { [type.googleapis.com/cmerc.DialogueGcnOptions] { encoder: GRU window_future: 0 } }
+//
+// Batch.context removes edges and restricts the attention: j outside the context of i has no direct
+// path to i. The recurrent layers see the whole conversation ("partial").
+//
+// Where the official code is not the paper, semantics: OFFICIAL follows the code and CORRECTED the
+// paper. In both, as in the code, no activation follows a graph convolution, and messages of a
+// relation are not divided by their number. Parameters have the official names, except for
+// att_model.transform, which is CORRECTED's; what never trains in the official code is left out.
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/rnn.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "backbones/dialogue_gcn/dialogue_gcn.pb.h"
+#include "backbones/dialogue_gcn/relational_graph.h"
+#include "backbones/layers/dropout.h"
+#include "backbones/layers/float32.h"
+#include "backbones/layers/matching_attention.h"
+#include "backbones/layers/packing.h"
+#include "backbones/layers/recurrent.h"
+#include "core/backbone.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+
+constexpr int64_t kRecurrentLayers = 2;
+
+// Every reason why these options cannot be built for this data.
+absl::Status Validate(const DialogueGcnOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
+    errors.push_back(
+        absl::StrCat("cmerc.DialogueGcnOptions: ", name, " = ", value, ", must be ", rule));
+  };
+  const auto at_least = [&](const std::string& name, int64_t value, int64_t least) {
+    if (value < least) field(name, value, absl::StrCat(">= ", least));
+  };
+  at_least("hidden_width", options.hidden_width(), 1);
+  at_least("graph_width", options.graph_width(), 1);
+  at_least("window_past", options.window_past(), -1);
+  at_least("window_future", options.window_future(), -1);
+  at_least("num_bases", options.num_bases(), 1);
+  at_least("max_length", options.max_length(), 1);
+  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
+    field("dropout", options.dropout(), ">= 0 and < 1");
+  }
+  if (info.modalities.empty())
+    errors.push_back("cmerc.DialogueGcnOptions: the data has no modality");
+  if (errors.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
+}
+
+// torch_geometric's initial weights: uniform in +-1 / sqrt(size).
+Tensor Uniform(torch::IntArrayRef shape, int64_t size) {
+  const double bound = 1 / std::sqrt(static_cast<double>(size));
+  return torch::empty(shape).uniform_(-bound, bound);
+}
+
+class DialogueGcn final : public Backbone {
+ public:
+  static absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueGcnOptions& options,
+                                                          const DatasetInfo& info) {
+    const absl::Status valid = Validate(options, info);
+    if (!valid.ok()) return valid;
+    return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueGcn(options, info)); });
+  }
+
+ private:
+  DialogueGcn(const DialogueGcnOptions& options, const DatasetInfo& data)
+      : Backbone(data), options_(options), official_(options.semantics() == OFFICIAL) {
+    const int64_t encoded = int64_t{2} * options.hidden_width();
+    const int64_t graph = options.graph_width();
+    AddEncoder();
+    auto attention = register_module("att_model", std::make_shared<torch::nn::Module>());
+    edge_attention_ =
+        official_ ? attention->register_module("scalar", LinearWithoutBias(options.max_length()))
+                  : attention->register_module("transform", LinearWithoutBias(encoded));
+
+    auto network = register_module("graph_net", std::make_shared<torch::nn::Module>());
+    auto conv1 = network->register_module("conv1", std::make_shared<torch::nn::Module>());
+    const int64_t num_relations = 2 * info().num_speakers * info().num_speakers;
+    const int64_t size = options.num_bases() * encoded;
+    basis_ =
+        conv1->register_parameter("basis", Uniform({options.num_bases(), encoded, graph}, size));
+    coefficients_ =
+        conv1->register_parameter("att", Uniform({num_relations, options.num_bases()}, size));
+    root_ = conv1->register_parameter("root", Uniform({encoded, graph}, size));
+    bias_ = conv1->register_parameter("bias", Uniform({graph}, size));
+
+    auto conv2 = network->register_module("conv2", std::make_shared<torch::nn::Module>());
+    neighbour_weight_ = conv2->register_parameter("weight", Uniform({graph, graph}, graph));
+    self_linear_ = conv2->register_module("lin", torch::nn::Linear(graph, graph));
+
+    if (options.nodal_attention()) {
+      auto nodal = network->register_module("matchatt", std::make_shared<torch::nn::Module>());
+      transform_ =
+          nodal->register_module("transform", torch::nn::Linear(encoded + graph, encoded + graph));
+    }
+    linear_ = network->register_module("linear", torch::nn::Linear(encoded + graph, graph));
+    head_ = network->register_module("smax_fc", torch::nn::Linear(graph, info().num_classes()));
+  }
+
+  torch::nn::Linear LinearWithoutBias(int64_t rows) const {
+    return torch::nn::Linear(
+        torch::nn::LinearOptions(int64_t{2} * options_.hidden_width(), rows).bias(false));
+  }
+
+  void AddEncoder() {
+    int64_t width = 0;
+    for (const ModalityInfo& modality : info().modalities) width += modality.width;
+    switch (options_.encoder()) {
+      case DialogueGcnOptions::LSTM:
+        lstm_ = register_module(
+            "lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, options_.hidden_width())
+                                        .num_layers(kRecurrentLayers)
+                                        .bidirectional(true)
+                                        .dropout(options_.dropout())));
+        return;
+      case DialogueGcnOptions::GRU:
+        gru_ = register_module("gru",
+                               torch::nn::GRU(torch::nn::GRUOptions(width, options_.hidden_width())
+                                                  .num_layers(kRecurrentLayers)
+                                                  .bidirectional(true)
+                                                  .dropout(options_.dropout())));
+        return;
+      case DialogueGcnOptions::NO_ENCODER:
+        base_linear_ =
+            register_module("base_linear", torch::nn::Linear(width, 2 * options_.hidden_width()));
+        return;
+    }
+  }
+
+  Prediction ForwardImpl(const Batch& batch) override {
+    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    const Tensor encoded = Encode(batch, packing);
+    // The official edge list has the centre of a window first, and torch_geometric sends messages
+    // from first to second: an utterance gathers from those in whose windows it lies.
+    const Tensor edges =
+        official_ ? WindowEdges(batch.context, options_.window_future(), options_.window_past())
+                  : WindowEdges(batch.context, options_.window_past(), options_.window_future());
+    const Tensor alpha = official_ ? OfficialEdgeAttention(encoded, edge_attention_->weight, edges)
+                                   : EdgeAttention(encoded, edge_attention_->weight, edges);
+    const Relations relations = MakeRelations(edges, batch.speakers, info().num_speakers, packing);
+    const Tensor relational =
+        RelationalConvolution(encoded, alpha, relations, basis_, coefficients_) +
+        encoded.matmul(root_) + bias_;
+    const Tensor graph = edges.to(torch::kFloat32).bmm(relational.matmul(neighbour_weight_)) +
+                         self_linear_->forward(relational);
+    const Tensor nodes = torch::cat({encoded, graph}, 2);
+    const Tensor rows = packing.Pack(
+        transform_ ? MatchingAttention(nodes, transform_->weight, transform_->bias, batch.context)
+                         .bmm(nodes)
+                   : nodes);
+    const Tensor features = torch::relu(linear_->forward(rows));
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
+    return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
+  }
+
+  // U [B, T, D].
+  static Tensor Inputs(const Batch& batch) {
+    std::vector<Tensor> columns;
+    for (const Modality& modality : batch.modalities) {
+      Tensor sum = modality.streams[0];
+      for (size_t s = 1; s < modality.streams.size(); ++s) sum = sum + modality.streams[s];
+      columns.push_back(sum / static_cast<double>(modality.streams.size()));
+    }
+    return torch::cat(columns, 2);
+  }
+
+  // G [B, T, 2 hidden_width]. CORRECTED: 0 on padding, and no utterance sees another conversation
+  // or padding. OFFICIAL: padding rows are part of every conversation.
+  Tensor Encode(const Batch& batch, const Packing& packing) {
+    const Tensor inputs = Inputs(batch);
+    const Tensor rows = official_ ? inputs.flatten(0, 1) : packing.Pack(inputs);
+    const Tensor lengths =
+        official_ ? torch::full_like(batch.lengths, batch.max_length()) : batch.lengths;
+    const Tensor encoded = lstm_  ? RunRecurrent(lstm_, rows, lengths)
+                           : gru_ ? RunRecurrent(gru_, rows, lengths)
+                                  : base_linear_->forward(rows);
+    return official_ ? encoded.view({inputs.size(0), inputs.size(1), -1}) : packing.Pad(encoded);
+  }
+
+  const DialogueGcnOptions options_;
+  const bool official_;
+  // The one that the option `encoder` says is set.
+  torch::nn::LSTM lstm_ = nullptr;
+  torch::nn::GRU gru_ = nullptr;
+  torch::nn::Linear base_linear_ = nullptr;
+  torch::nn::Linear edge_attention_ = nullptr;
+  Tensor basis_;             // [num_bases, 2 hidden_width, graph_width]
+  Tensor coefficients_;      // [2 S^2, num_bases]
+  Tensor root_;              // [2 hidden_width, graph_width]
+  Tensor bias_;              // [graph_width]
+  Tensor neighbour_weight_;  // [graph_width, graph_width]
+  torch::nn::Linear self_linear_ = nullptr;
+  torch::nn::Linear transform_ = nullptr;  // null without nodal attention
+  torch::nn::Linear linear_ = nullptr;
+  torch::nn::Linear head_ = nullptr;
+};
+
+const Registered<DialogueGcnOptions> kRegistered(Backbones(), DialogueGcn::Create);
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,67 @@
+// The order in which DialogueRNN's recurrence visits the utterances of many conversations, and
+// which states each of them reads.
+#ifndef CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_PLAN_H_
+#define CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_PLAN_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace cmerc {
+
+// A position is an utterance: first come all conversations' first utterances in a direction, then
+// all second ones, ..., the longest conversations first. So at each step the conversations that are
+// still running, or some neighbours among them, are a block of rows.
+struct DialoguePlan {
+  struct Conversation {
+    int64_t first_row;   // of its utterances, in time order
+    int64_t length;      // n >= 1
+    int64_t first_pair;  // of its [n, n] pairs of utterances
+  };
+
+  struct Direction {
+    std::vector<int64_t> row;  // [N] where the utterance of a position is
+    // States of parties are numbered: those of the speaker at each position, then those of
+    // listeners. -1 is the state of a party before its first, zero.
+    std::vector<int64_t> source;  // [N] the speaker's state before
+    // The listeners at a position are first_listener[position] to first_listener[position + 1] - 1:
+    // all parties but the speaker that speak later on. Others' states are never read.
+    std::vector<int64_t> first_listener;     // [N + 1]
+    std::vector<int64_t> listener_source;    // [number of listeners] the listener's state before
+    std::vector<int64_t> listener_position;  // [number of listeners] while who speaks
+  };
+
+  // Some of `conversations`, and some rows.
+  struct Ranks {
+    int64_t first;
+    int64_t last;
+  };
+  struct Block {
+    int64_t first;
+    int64_t count;
+  };
+
+  // lengths: each >= 1, sum N; speakers [N], conversation after conversation. Without `listeners`
+  // the lists of listeners are empty.
+  DialoguePlan(absl::Span<const int64_t> lengths, absl::Span<const int64_t> speakers,
+               bool listeners);
+
+  int64_t num_steps() const { return static_cast<int64_t>(first_position.size()) - 1; }
+  int64_t num_positions() const { return first_position.back(); }  // N
+
+  // The positions of these conversations at a step.
+  Block PositionsAt(int64_t step, const Ranks& ranks) const;
+
+  std::vector<Conversation> conversations;  // longest first
+  std::vector<int64_t> first_position;      // [longest + 1] of each step
+  // [N]: each position has as many numbers, one per step before, from here on.
+  std::vector<int64_t> first_past;
+  int64_t num_past = 0;                 // sum of them
+  std::array<Direction, 2> directions;  // forward, backward
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_PLAN_H_

@@ -1,0 +1,304 @@
+// DialogueRNN (Majumder et al., "DialogueRNN: An Attentive RNN for Emotion Detection in
+// Conversations", AAAI 2019), as the official code has it: declare-lab/conv-emotion,
+// DialogueRNN/model.py, class BiModel.
+//
+//   U = the modalities side by side, each the mean of its streams       [N, sum of D_m]
+//   E = the emotion states of dialogue_recurrence.h, both directions    [N, 2 emotion_width]
+//   P_i = sum_j alpha_ij E_j, alpha_ij = softmax over the context of (transform E_i) . E_j
+//         E_i itself if final_attention is false                        [N, 2 emotion_width]
+//   features = ReLU(linear(P))                                          [N, 2 linear_width]
+//   log_probs = log_softmax(smax_fc(Dropout(features)))                 [N, C]
+//
+// Example:
+//   backbone { [type.googleapis.com/cmerc.DialogueRnnOptions] { listener_state: true } }
+//
+// Batch.context restricts both attentions: j outside the context of i has no direct path to i. The
+// states of the conversation and of the parties are handed on from utterance to utterance whatever
+// the context ("partial").
+//
+// Parameters have the official names.
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/rnn.h>
+
+#include <array>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "backbones/dialogue_rnn/dialogue_recurrence.h"
+#include "backbones/dialogue_rnn/dialogue_rnn.pb.h"
+#include "backbones/layers/dropout.h"
+#include "backbones/layers/float32.h"
+#include "backbones/layers/memo.h"
+#include "backbones/layers/packing.h"
+#include "core/backbone.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+
+// Every reason why these options cannot be built for this data.
+absl::Status Validate(const DialogueRnnOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
+    errors.push_back(
+        absl::StrCat("cmerc.DialogueRnnOptions: ", name, " = ", value, ", must be ", rule));
+  };
+  const auto size = [&](const std::string& name, int64_t value) {
+    if (value < 1) field(name, value, ">= 1");
+  };
+  const auto probability = [&](const std::string& name, double value) {
+    if (!(value >= 0 && value < 1)) field(name, value, ">= 0 and < 1");
+  };
+  size("global_width", options.global_width());
+  size("party_width", options.party_width());
+  size("emotion_width", options.emotion_width());
+  size("linear_width", options.linear_width());
+  probability("recurrent_dropout", options.recurrent_dropout());
+  probability("emotion_dropout", options.emotion_dropout());
+  probability("dropout", options.dropout());
+  if (info.modalities.empty()) {
+    errors.push_back("cmerc.DialogueRnnOptions: the data has no modality");
+  }
+  if (errors.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
+}
+
+// One direction's cells; the official DialogueRNNCell.
+class Cells : public torch::nn::Module {
+ public:
+  // inputs: the width of an utterance's features.
+  Cells(const DialogueRnnOptions& options, int64_t inputs) : inputs_(inputs) {
+    const int64_t global = options.global_width();
+    const int64_t party = options.party_width();
+    const auto add = [&](const char* name, int64_t from, int64_t to) {
+      return register_module(name, torch::nn::GRUCell(from, to));
+    };
+    // In the official order, so that the same seed draws the official weights.
+    global_ = add("g_cell", inputs + party, global);
+    party_ = add("p_cell", inputs + global, party);
+    emotion_ = add("e_cell", party, options.emotion_width());
+    if (options.listener_state()) listener_ = add("l_cell", inputs + party, party);
+    auto attention = register_module("attention", std::make_shared<torch::nn::Module>());
+    if (options.context_attention() == DialogueRnnOptions::SIMPLE) {
+      scalar_ = attention->register_module(
+          "scalar", torch::nn::Linear(torch::nn::LinearOptions(global, 1).bias(false)));
+    } else {
+      const bool bias = options.context_attention() == DialogueRnnOptions::GENERAL2;
+      transform_ = attention->register_module(
+          "transform", torch::nn::Linear(torch::nn::LinearOptions(inputs, global).bias(bias)));
+    }
+  }
+
+  // All that multiplies an utterance's features: a linear layer that makes the columns of
+  // dialogue_recurrence.h, without the query of SIMPLE, which does not depend on them.
+  struct InputLayer {
+    Tensor weight;  // [columns, inputs]
+    Tensor bias;    // [columns]
+  };
+  InputLayer input_layer() const {
+    std::vector<Tensor> weights, biases;
+    for (const torch::nn::GRUCell& cell : {global_, party_, listener_}) {
+      if (!cell) continue;
+      weights.push_back(cell->weight_ih.narrow(1, 0, inputs_));
+      biases.push_back(cell->bias_ih);
+    }
+    if (transform_) {
+      weights.push_back(transform_->weight);
+      biases.push_back(transform_->bias.defined()
+                           ? transform_->bias
+                           : torch::zeros({transform_->weight.size(0)},
+                                          transform_->weight.options().requires_grad(false)));
+    }
+    return {torch::cat(weights), torch::cat(biases)};
+  }
+
+  // [1, global_width], for SIMPLE; else undefined.
+  Tensor query() const { return scalar_ ? scalar_->weight : Tensor(); }
+
+  DialogueWeights state_weights() const {
+    const auto of_state = [&](const torch::nn::GRUCell& cell) {
+      return cell->weight_ih.narrow(1, inputs_, cell->weight_ih.size(1) - inputs_);
+    };
+    DialogueWeights weights;
+    weights.global_party = of_state(global_);
+    weights.global_hidden = global_->weight_hh;
+    weights.global_bias = global_->bias_hh;
+    weights.party_context = of_state(party_);
+    weights.party_hidden = party_->weight_hh;
+    weights.party_bias = party_->bias_hh;
+    weights.emotion_party = emotion_->weight_ih;
+    weights.emotion_input = emotion_->bias_ih;
+    weights.emotion_hidden = emotion_->weight_hh;
+    weights.emotion_bias = emotion_->bias_hh;
+    if (listener_) {
+      weights.listener_speaker = of_state(listener_);
+      weights.listener_hidden = listener_->weight_hh;
+      weights.listener_bias = listener_->bias_hh;
+    }
+    return weights;
+  }
+
+ private:
+  const int64_t inputs_;
+  torch::nn::GRUCell global_ = nullptr;
+  torch::nn::GRUCell party_ = nullptr;
+  torch::nn::GRUCell emotion_ = nullptr;
+  torch::nn::GRUCell listener_ = nullptr;  // null without listener states
+  torch::nn::Linear scalar_ = nullptr;     // SIMPLE
+  torch::nn::Linear transform_ = nullptr;  // GENERAL, GENERAL2
+};
+
+class DialogueRnn final : public Backbone {
+ public:
+  static absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueRnnOptions& options,
+                                                          const DatasetInfo& info) {
+    const absl::Status valid = Validate(options, info);
+    if (!valid.ok()) return valid;
+    return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueRnn(options, info)); });
+  }
+
+ private:
+  DialogueRnn(const DialogueRnnOptions& options, const DatasetInfo& data)
+      : Backbone(data), options_(options) {
+    int64_t width = 0;
+    for (const ModalityInfo& modality : info().modalities) width += modality.width;
+    const char* const names[] = {"dialog_rnn_f", "dialog_rnn_r"};
+    for (size_t d = 0; d < cells_.size(); ++d) {
+      auto direction = register_module(names[d], std::make_shared<torch::nn::Module>());
+      cells_[d] =
+          direction->register_module("dialogue_cell", std::make_shared<Cells>(options, width));
+    }
+    const int64_t emotion = int64_t{2} * options.emotion_width();
+    const int64_t hidden = int64_t{2} * options.linear_width();
+    linear_ = register_module("linear", torch::nn::Linear(emotion, hidden));
+    head_ = register_module("smax_fc", torch::nn::Linear(hidden, info().num_classes()));
+    if (options.final_attention()) {
+      auto attention = register_module("matchatt", std::make_shared<torch::nn::Module>());
+      transform_ = attention->register_module("transform", torch::nn::Linear(emotion, emotion));
+    }
+  }
+
+  Prediction ForwardImpl(const Batch& batch) override {
+    return ForwardTogether(absl::MakeConstSpan(&batch, 1))[0];
+  }
+
+  std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
+    if (!is_training()) return ForwardTogether(batches);
+    // Each pass has dropout masks of its own.
+    std::vector<Prediction> predictions;
+    for (const Batch& batch : batches) predictions.push_back(ForwardImpl(batch));
+    return predictions;
+  }
+
+  // The recurrence costs little more for many conversations than for a few: all batches go through
+  // it side by side, and what multiplies the same features is computed once.
+  std::vector<Prediction> ForwardTogether(absl::Span<const Batch> batches) {
+    if (batches.empty()) return {};
+    Memo<Packing> packings;
+    Memo<Tensor> products;
+    const Cells::InputLayer layer = InputLayer();
+    std::vector<const Packing*> packing_of;
+    std::vector<Tensor> inputs, lengths, speakers, contexts;
+    for (const Batch& batch : batches) {
+      // Together they say where the utterances are: the longest length is that of the speakers.
+      const Packing& packing = packings.Get({batch.lengths, batch.speakers}, [&] {
+        return Packing(batch.lengths, batch.max_length(), batch.speakers.device());
+      });
+      packing_of.push_back(&packing);
+      inputs.push_back(Inputs(batch, packing, layer, products));
+      lengths.push_back(batch.lengths);
+      speakers.push_back(packing.Pack(batch.speakers));
+      contexts.push_back(packing.PackPairs(batch.context));
+    }
+    const Tensor emotions = Dropout(
+        RunDialogueRecurrence(WithQueries(torch::cat(inputs)),
+                              {cells_[0]->state_weights(), cells_[1]->state_weights()},
+                              {torch::cat(lengths), torch::cat(speakers), torch::cat(contexts)},
+                              is_training() ? options_.recurrent_dropout() : 0),
+        options_.emotion_dropout(), is_training());
+    std::vector<Prediction> predictions;
+    int64_t start = 0;
+    for (size_t i = 0; i < batches.size(); ++i) {
+      const int64_t count = packing_of[i]->num_utterances();
+      predictions.push_back(
+          Classify(emotions.narrow(0, start, count), batches[i].context, *packing_of[i]));
+      start += count;
+    }
+    return predictions;
+  }
+
+  // That of both directions, one after the other.
+  Cells::InputLayer InputLayer() const {
+    const Cells::InputLayer forward = cells_[0]->input_layer();
+    const Cells::InputLayer backward = cells_[1]->input_layer();
+    return {torch::cat({forward.weight, backward.weight}),
+            torch::cat({forward.bias, backward.bias})};
+  }
+
+  // [N, columns of both directions].
+  static Tensor Inputs(const Batch& batch, const Packing& packing, const Cells::InputLayer& layer,
+                       Memo<Tensor>& products) {
+    Tensor sum;
+    int64_t start = 0;
+    for (size_t m = 0; m < batch.modalities.size(); ++m) {
+      const std::vector<Tensor>& streams = batch.modalities[m].streams;
+      const int64_t width = streams[0].size(2);
+      std::vector<Tensor> key = {batch.lengths, batch.speakers};
+      key.insert(key.end(), streams.begin(), streams.end());
+      const Tensor& product = products.Get(
+          key,
+          [&] {
+            Tensor features = streams[0];
+            for (size_t s = 1; s < streams.size(); ++s) features = features + streams[s];
+            return torch::linear(packing.Pack(features / static_cast<double>(streams.size())),
+                                 layer.weight.narrow(1, start, width),
+                                 m == 0 ? layer.bias : Tensor());
+          },
+          static_cast<int64_t>(m));
+      sum = m == 0 ? product : sum + product;
+      start += width;
+    }
+    return sum;
+  }
+
+  // inputs [N, columns of both directions] -> [N, 2, columns], with the queries of SIMPLE.
+  Tensor WithQueries(const Tensor& inputs) const {
+    Tensor columns = inputs.view({inputs.size(0), 2, -1});
+    if (options_.context_attention() != DialogueRnnOptions::SIMPLE) return columns;
+    const Tensor queries = torch::cat({cells_[0]->query(), cells_[1]->query()});
+    return torch::cat({columns, queries.expand({columns.size(0), -1, -1})}, 2);
+  }
+
+  // emotions [N, 2 emotion_width], context [B, T, T].
+  Prediction Classify(const Tensor& emotions, const Tensor& context, const Packing& packing) {
+    Tensor rows = emotions;
+    if (transform_) {
+      const Tensor memory = packing.Pad(emotions);
+      const Tensor scores = Float32(transform_->forward(memory).bmm(memory.transpose(1, 2)));
+      // Not minus infinity: a row without context (padding) must not become a NaN.
+      const Tensor alpha =
+          scores.masked_fill(context.logical_not(), std::numeric_limits<float>::lowest())
+              .softmax(2);
+      rows = packing.Pack(alpha.bmm(memory));
+    }
+    const Tensor features = torch::relu(linear_->forward(rows));
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
+    return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
+  }
+
+  const DialogueRnnOptions options_;
+  std::array<std::shared_ptr<Cells>, 2> cells_;  // forward, backward
+  torch::nn::Linear linear_ = nullptr;
+  torch::nn::Linear head_ = nullptr;
+  torch::nn::Linear transform_ = nullptr;  // null without final attention
+};
+
+const Registered<DialogueRnnOptions> kRegistered(Backbones(), DialogueRnn::Create);
+
+}  // namespace
+}  // namespace cmerc

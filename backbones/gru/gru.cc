@@ -1,0 +1,152 @@
+// GRU and LSTM: the official CMERC code's GRUModel and LSTMModel (model_cm.py).
+//
+//   U = the modalities side by side, each the mean of its streams    [B, T, sum of D_m]
+//   E = two bidirectional recurrent layers over U                    [B, T, 2 hidden_width]
+//   P_i = E_i + sum_j alpha_ij E_j, alpha of matching_attention.h    [B, T, 2 hidden_width]
+//         without E_i if residual is false (official), without the sum if attention is false
+//   features = ReLU(linear(P))                                            [N, linear_width]
+//   log_probs = log_softmax(smax_fc(Dropout(features)))                            [N, C]
+//
+// Example:
+//   backbone { [type.googleapis.com/cmerc.GruOptions] { cell: LSTM hidden_width: 200 } }
+//
+// Batch.context restricts the attention: j outside the context of i has no direct path to i. The
+// recurrent layers see the whole conversation ("partial").
+//
+// Parameters have the official names.
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/rnn.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "backbones/gru/gru.pb.h"
+#include "backbones/layers/dropout.h"
+#include "backbones/layers/float32.h"
+#include "backbones/layers/matching_attention.h"
+#include "backbones/layers/packing.h"
+#include "backbones/layers/recurrent.h"
+#include "core/backbone.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+
+constexpr int64_t kLayers = 2;
+
+// Every reason why these options cannot be built for this data.
+absl::Status Validate(const GruOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
+    errors.push_back(absl::StrCat("cmerc.GruOptions: ", name, " = ", value, ", must be ", rule));
+  };
+  if (options.hidden_width() < 1) field("hidden_width", options.hidden_width(), ">= 1");
+  if (options.linear_width() < 1) field("linear_width", options.linear_width(), ">= 1");
+  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
+    field("dropout", options.dropout(), ">= 0 and < 1");
+  }
+  if (info.modalities.empty()) errors.push_back("cmerc.GruOptions: the data has no modality");
+  if (errors.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
+}
+
+class Gru final : public Backbone {
+ public:
+  static absl::StatusOr<std::unique_ptr<Backbone>> Create(const GruOptions& options,
+                                                          const DatasetInfo& info) {
+    const absl::Status valid = Validate(options, info);
+    if (!valid.ok()) return valid;
+    return CatchTorch([&] { return std::unique_ptr<Backbone>(new Gru(options, info)); });
+  }
+
+ private:
+  Gru(const GruOptions& options, const DatasetInfo& data) : Backbone(data), options_(options) {
+    int64_t width = 0;
+    for (const ModalityInfo& modality : info().modalities) width += modality.width;
+    // In the official order, so that the same seed draws the official weights.
+    if (options.cell() == GruOptions::GRU) {
+      gru_ =
+          register_module("gru", torch::nn::GRU(torch::nn::GRUOptions(width, options.hidden_width())
+                                                    .num_layers(kLayers)
+                                                    .bidirectional(true)
+                                                    .dropout(options.dropout())));
+    } else {
+      lstm_ = register_module("lstm",
+                              torch::nn::LSTM(torch::nn::LSTMOptions(width, options.hidden_width())
+                                                  .num_layers(kLayers)
+                                                  .bidirectional(true)
+                                                  .dropout(options.dropout())));
+    }
+    const int64_t encoded = int64_t{2} * options.hidden_width();
+    if (options.attention()) {
+      auto attention = register_module("matchatt", std::make_shared<torch::nn::Module>());
+      transform_ = attention->register_module("transform", torch::nn::Linear(encoded, encoded));
+    }
+    linear_ = register_module("linear", torch::nn::Linear(encoded, options.linear_width()));
+    head_ =
+        register_module("smax_fc", torch::nn::Linear(options.linear_width(), info().num_classes()));
+  }
+
+  Prediction ForwardImpl(const Batch& batch) override {
+    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    const bool padded = options_.semantics() == OFFICIAL;
+    const Tensor encoded = padded ? EncodePadded(batch) : EncodePacked(batch, packing);
+    Tensor rows;
+    if (transform_) {
+      const Tensor memory = padded ? encoded : packing.Pad(encoded);
+      const Tensor gathered =
+          MatchingAttention(memory, transform_->weight, transform_->bias, batch.context)
+              .bmm(memory);
+      rows = packing.Pack(options_.residual() ? memory + gathered : gathered);
+    } else {
+      rows = padded ? packing.Pack(encoded) : encoded;
+    }
+    const Tensor features = torch::relu(linear_->forward(rows));
+    const Tensor dropped = Dropout(features, options_.dropout(), is_training());
+    return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
+  }
+
+  // U [B, T, sum of D_m].
+  Tensor Inputs(const Batch& batch) {
+    std::vector<Tensor> columns;
+    for (const Modality& modality : batch.modalities) {
+      Tensor sum = modality.streams[0];
+      for (size_t s = 1; s < modality.streams.size(); ++s) sum = sum + modality.streams[s];
+      columns.push_back(sum / static_cast<double>(modality.streams.size()));
+    }
+    return torch::cat(columns, 2);
+  }
+
+  // [N, 2 hidden_width]; no utterance sees another conversation or padding.
+  Tensor EncodePacked(const Batch& batch, const Packing& packing) {
+    return Encode(packing.Pack(Inputs(batch)), packing.lengths());
+  }
+
+  // [B, T, 2 hidden_width]; padding rows are part of every conversation, as in the official code.
+  Tensor EncodePadded(const Batch& batch) {
+    const Tensor lengths = torch::full_like(batch.lengths, batch.max_length());
+    const Tensor rows = Encode(Inputs(batch).flatten(0, 1), lengths);
+    return rows.view({batch.num_conversations(), batch.max_length(), rows.size(1)});
+  }
+
+  Tensor Encode(const Tensor& rows, const Tensor& lengths) {
+    return gru_ ? RunRecurrent(gru_, rows, lengths) : RunRecurrent(lstm_, rows, lengths);
+  }
+
+  const GruOptions options_;
+  // The one that the option `cell` says is set.
+  torch::nn::GRU gru_ = nullptr;
+  torch::nn::LSTM lstm_ = nullptr;
+  torch::nn::Linear transform_ = nullptr;  // null without attention
+  torch::nn::Linear linear_ = nullptr;
+  torch::nn::Linear head_ = nullptr;
+};
+
+const Registered<GruOptions> kRegistered(Backbones(), Gru::Create);
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,46 @@
+// Encoders along the time axis of a conversation: bidirectional GRU or LSTM, or a transformer
+// layer.
+#ifndef CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
+#define CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
+
+#include <torch/nn/modules/rnn.h>
+#include <torch/nn/modules/transformerlayer.h>
+
+#include <string>
+
+#include "backbones/layers/recurrent.h"
+
+namespace cmerc {
+
+// A handle on one module, which its parent owns under the official code's name (model_cm.py, class
+// Model): "gru_l", "lstm_a", "trans_v", ...
+class SequenceEncoder {
+ public:
+  enum class Kind { kGru, kLstm, kTransformer };
+
+  // Registers the module as PREFIX_suffix in `parent`. It maps rows of `width` to rows of `width`:
+  // even, and a multiple of 4 for a transformer. `dropout` acts between the two recurrent layers;
+  // the transformer has its own, 0.1.
+  SequenceEncoder(torch::nn::Module& parent, Kind kind, const std::string& suffix, int64_t width,
+                  double dropout);
+
+  // The module's name in its parent.
+  static std::string Name(Kind kind, const std::string& suffix);
+
+  // rows.inputs are `width` wide -> [N, width], the utterances. Without padding no utterance sees
+  // another conversation; with it, padding is part of every conversation, as in the official code.
+  torch::Tensor Encode(const RecurrentRows& rows);
+
+ private:
+  torch::Tensor RunTransformer(const RecurrentRows& rows);
+
+  Kind kind_;
+  // The one that `kind_` says is set.
+  torch::nn::GRU gru_ = nullptr;
+  torch::nn::LSTM lstm_ = nullptr;
+  torch::nn::TransformerEncoderLayer transformer_ = nullptr;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_

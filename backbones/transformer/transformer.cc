@@ -1,0 +1,205 @@
+// A pre-norm Transformer encoder over the utterances of a conversation (Vaswani et al., "Attention
+// Is All You Need", NeurIPS 2017, section 3; Xiong et al., "On Layer Normalization in the
+// Transformer Architecture", ICML 2020, section 3, "Pre-LN").
+//
+//   x_i = sum_m projection_m(modality m of i, the mean of its streams)
+//         + speakers[speaker of i] + sinusoids(position of i)                   [N, hidden_width]
+//   x = Dropout(x), then in each layer
+//     x = x + Dropout(Attention(LayerNorm(x)))
+//     x = x + Dropout(linear2(Dropout(GELU(linear1(LayerNorm(x))))))
+//   features = LayerNorm(x)                                                     [N, hidden_width]
+//   log_probs = log_softmax(head(Dropout(features)))                                     [N, C]
+//
+// where utterance i attends to itself and to every j that Batch.context lets it draw on.
+//
+// Each modality has a projection of its own, and they are summed rather than put side by side: its
+// share in x then depends neither on how wide its features are nor, in cost, on how many modalities
+// there are.
+//
+// Example:
+//   backbone { [type.googleapis.com/cmerc.TransformerOptions] { num_layers: 3 dropout: 0.4 } }
+//
+// No path leads from j to i unless Batch.context does, over at most num_layers steps ("exact").
+//
+// layers.* and norm.* have the names, shapes and initial distributions of PyTorch's
+// nn.TransformerEncoder(nn.TransformerEncoderLayer(norm_first=True), norm=nn.LayerNorm()), and
+// compute the same.
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
+#include <torch/nn/modules/transformerlayer.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "backbones/layers/dropout.h"
+#include "backbones/layers/float32.h"
+#include "backbones/layers/packing.h"
+#include "backbones/transformer/transformer.pb.h"
+#include "core/backbone.h"
+#include "core/torch_status.h"
+
+namespace cmerc {
+namespace {
+
+using torch::Tensor;
+using LayerOptions = torch::nn::TransformerEncoderLayerOptions;
+
+// Every reason why these options cannot be built for this data.
+absl::Status Validate(const TransformerOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
+    errors.push_back(
+        absl::StrCat("cmerc.TransformerOptions: ", name, " = ", value, ", must be ", rule));
+  };
+  const auto at_least_one = [&](const std::string& name, int64_t value) {
+    if (value < 1) field(name, value, ">= 1");
+  };
+  at_least_one("hidden_width", options.hidden_width());
+  at_least_one("num_layers", options.num_layers());
+  at_least_one("num_heads", options.num_heads());
+  at_least_one("feed_forward_width", options.feed_forward_width());
+  if (options.hidden_width() >= 1 && options.num_heads() >= 1 &&
+      options.hidden_width() % options.num_heads() != 0) {
+    field("hidden_width", options.hidden_width(),
+          absl::StrCat("a multiple of num_heads = ", options.num_heads()));
+  }
+  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
+    field("dropout", options.dropout(), ">= 0 and < 1");
+  }
+  if (info.modalities.empty()) {
+    errors.push_back("cmerc.TransformerOptions: the data has no modality");
+  }
+  if (errors.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
+}
+
+// [length, width] float32: column 2k is sin(t / 10000^(2k / width)), column 2k + 1 the cosine
+// (Vaswani et al., section 3.5).
+Tensor Sinusoids(int64_t length, int64_t width, torch::Device device) {
+  // The angles of late positions keep their digits.
+  const auto options = torch::TensorOptions(torch::kFloat64).device(device);
+  const Tensor rates = torch::exp(torch::arange((width + 1) / 2, options) *
+                                  (-2 * std::log(10000.0) / static_cast<double>(width)));
+  const Tensor angles = torch::arange(length, options).unsqueeze(1) * rates;
+  return torch::stack({angles.sin(), angles.cos()}, 2)
+      .flatten(1)
+      .narrow(1, 0, width)
+      .to(torch::kFloat32);
+}
+
+class Transformer final : public Backbone {
+ public:
+  static absl::StatusOr<std::unique_ptr<Backbone>> Create(const TransformerOptions& options,
+                                                          const DatasetInfo& info) {
+    const absl::Status valid = Validate(options, info);
+    if (!valid.ok()) return valid;
+    return CatchTorch([&] { return std::unique_ptr<Backbone>(new Transformer(options, info)); });
+  }
+
+ private:
+  Transformer(const TransformerOptions& options, const DatasetInfo& data)
+      : Backbone(data), options_(options) {
+    const int64_t width = options.hidden_width();
+    projections_ = register_module("projections", torch::nn::ModuleList());
+    for (const ModalityInfo& modality : info().modalities) {
+      projections_->push_back(torch::nn::Linear(modality.width, width));
+    }
+    if (options.speaker_embedding()) {
+      speakers_ = register_module("speakers", torch::nn::Embedding(info().num_speakers, width));
+    }
+    layers_ = register_module("layers", torch::nn::ModuleList());
+    for (int l = 0; l < options.num_layers(); ++l) {
+      // It owns the weights. Its own forward() knows only normalisation after a sub-layer, and no
+      // mask per conversation.
+      layers_->push_back(
+          torch::nn::TransformerEncoderLayer(LayerOptions(width, options.num_heads())
+                                                 .dim_feedforward(options.feed_forward_width())
+                                                 .dropout(options.dropout())));
+    }
+    norm_ = register_module("norm", torch::nn::LayerNorm(torch::nn::LayerNormOptions({width})));
+    head_ = register_module("head", torch::nn::Linear(width, info().num_classes()));
+  }
+
+  Prediction ForwardImpl(const Batch& batch) override {
+    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    // Padding attends to itself, so that no row of a softmax is empty.
+    const Tensor self = torch::eye(batch.max_length(), batch.context.options());
+    // [B, 1, T, T]: the same for every head.
+    const Tensor blocked = batch.context.logical_or(self).logical_not().unsqueeze(1);
+    Tensor x = Dropped(Inputs(batch, packing));
+    for (const auto& module : *layers_) {
+      auto& layer = *module->as<torch::nn::TransformerEncoderLayer>();
+      x = x + Dropped(Attend(layer, layer.norm1->forward(x), packing, blocked));
+      const Tensor wide = layer.linear1->forward(layer.norm2->forward(x));
+      const Tensor active =
+          options_.activation() == TransformerOptions::GELU ? torch::gelu(wide) : torch::relu(wide);
+      x = x + Dropped(layer.linear2->forward(Dropped(active)));
+    }
+    const Tensor features = norm_->forward(x);
+    return {torch::log_softmax(Float32(head_->forward(Dropped(features))), 1), features};
+  }
+
+  Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
+
+  // x [N, hidden_width], before the first layer.
+  Tensor Inputs(const Batch& batch, const Packing& packing) {
+    Tensor x;
+    for (size_t m = 0; m < batch.modalities.size(); ++m) {
+      const std::vector<Tensor>& streams = batch.modalities[m].streams;
+      Tensor sum = streams[0];
+      for (size_t s = 1; s < streams.size(); ++s) sum = sum + streams[s];
+      const Tensor mean = packing.Pack(sum) / static_cast<double>(streams.size());
+      const Tensor projected = Float32(projections_[m]->as<torch::nn::Linear>()->forward(mean));
+      x = m == 0 ? projected : x + projected;
+    }
+    if (speakers_) x = x + speakers_->forward(packing.Pack(batch.speakers));
+    if (options_.positions()) {
+      const Tensor table =
+          Sinusoids(batch.max_length(), options_.hidden_width(), batch.speakers.device());
+      x = x + packing.Pack(table.expand({batch.num_conversations(), -1, -1}));
+    }
+    return x;
+  }
+
+  // Multi-head self-attention (Vaswani et al., section 3.2.2). x [N, hidden_width]; blocked
+  // [B, 1, T, T] bool -> [N, hidden_width]. Only the products of queries, keys and values see
+  // padding.
+  Tensor Attend(torch::nn::TransformerEncoderLayerImpl& layer, const Tensor& x,
+                const Packing& packing, const Tensor& blocked) {
+    torch::nn::MultiheadAttentionImpl& attention = *layer.self_attn;
+    const int64_t heads = options_.num_heads();
+    const int64_t head_width = options_.hidden_width() / heads;
+    const Tensor projected =
+        packing.Pad(torch::linear(x, attention.in_proj_weight, attention.in_proj_bias));
+    // [3, B, heads, T, head_width]: queries, keys, values.
+    const Tensor parts =
+        projected.view({packing.num_conversations(), packing.max_length(), 3, heads, head_width})
+            .permute({2, 0, 3, 1, 4});
+    const Tensor queries = parts[0] / std::sqrt(static_cast<double>(head_width));
+    const Tensor scores = Float32(queries.matmul(parts[1].transpose(2, 3)));
+    const Tensor weights =
+        scores.masked_fill(blocked, -std::numeric_limits<double>::infinity()).softmax(3);
+    const Tensor dropped = Dropout(weights, options_.dropout(), is_training());
+    const Tensor gathered = dropped.matmul(parts[2]).transpose(1, 2).flatten(2);
+    return attention.out_proj->forward(packing.Pack(gathered));
+  }
+
+  const TransformerOptions options_;
+  torch::nn::ModuleList projections_ = nullptr;  // one Linear per modality
+  torch::nn::Embedding speakers_ = nullptr;      // null without speaker_embedding
+  torch::nn::ModuleList layers_ = nullptr;       // of TransformerEncoderLayer
+  torch::nn::LayerNorm norm_ = nullptr;
+  torch::nn::Linear head_ = nullptr;
+};
+
+const Registered<TransformerOptions> kRegistered(Backbones(), Transformer::Create);
+
+}  // namespace
+}  // namespace cmerc

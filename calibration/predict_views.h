@@ -1,0 +1,29 @@
+// Predictions of a batch without each source of evidence.
+#ifndef CMERC_CALIBRATION_PREDICT_VIEWS_H_
+#define CMERC_CALIBRATION_PREDICT_VIEWS_H_
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/run.pb.h"
+#include "core/backbone.h"
+#include "core/batch.h"
+#include "core/loss.h"
+
+namespace cmerc {
+
+// Predicts `views` of a batch with `backbone` in evaluation mode, and leaves it in the mode it was.
+absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, const Batch& batch,
+                                                         const std::vector<View>& views,
+                                                         const CalibrationConfig& config,
+                                                         bool with_gradient);
+
+// Predicts a batch in full and without each of `views`, in evaluation mode and without gradient;
+// leaves `backbone` in the mode it was.
+absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& batch,
+                                              const std::vector<View>& views,
+                                              const CalibrationConfig& config);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_PREDICT_VIEWS_H_

@@ -1,0 +1,31 @@
+// The losses that a config asks for, each with its weight.
+#ifndef CMERC_CALIBRATION_WEIGHTED_LOSSES_H_
+#define CMERC_CALIBRATION_WEIGHTED_LOSSES_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "config/run.pb.h"
+#include "core/loss.h"
+
+namespace cmerc {
+
+struct WeightedLoss {
+  std::string name;  // its options type, "cmerc.NllOptions"
+  double weight = 1;
+  std::unique_ptr<Loss> loss;
+};
+
+// The losses of a config whose weight is not 0, in its order. InvalidArgument: a loss refused its
+// options (all such errors at once), or no loss does without views, so nothing learns the task.
+absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
+                                                     const DatasetInfo& info);
+
+// The views that at least one loss asks for, each once.
+std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses);
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_WEIGHTED_LOSSES_H_

@@ -1,0 +1,43 @@
+#include "datasets/assembly/in_memory.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace cmerc {
+
+InMemoryDataset::InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations,
+                                 Splits splits)
+    : info_(std::move(info)), conversations_(std::move(conversations)), splits_(std::move(splits)) {
+  info_.class_counts.assign(info_.class_names.size(), 0);
+  for (const int64_t index : splits_.train) {
+    const torch::Tensor& labels = conversations_[index].labels;
+    const int64_t* label = labels.data_ptr<int64_t>();
+    for (int64_t i = 0; i < labels.size(0); ++i) ++info_.class_counts[label[i]];
+  }
+}
+
+absl::StatusOr<Conversation> InMemoryDataset::Get(int64_t index) const {
+  if (index < 0 || index >= size()) {
+    return absl::OutOfRangeError(absl::StrCat("conversation ", index, " of dataset ", info_.name,
+                                              " was asked for, want 0 to ", size() - 1));
+  }
+  return conversations_[index];
+}
+
+absl::Span<const int64_t> InMemoryDataset::split(Split split) const {
+  switch (split) {
+    case Split::kTrain:
+      return splits_.train;
+    case Split::kValid:
+      return splits_.valid;
+    case Split::kTrainAndValid:
+      return splits_.train_and_valid;
+    case Split::kTest:
+      return splits_.test;
+  }
+  return {};
+}
+
+}  // namespace cmerc

@@ -1,0 +1,41 @@
+// A dataset whose conversations are all in memory: what the dataset plugins here return.
+#ifndef CMERC_DATASETS_ASSEMBLY_IN_MEMORY_H_
+#define CMERC_DATASETS_ASSEMBLY_IN_MEMORY_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/dataset.h"
+
+namespace cmerc {
+
+class InMemoryDataset final : public Dataset {
+ public:
+  // Indices into the conversations, as Dataset::split() returns them.
+  struct Splits {
+    std::vector<int64_t> train;
+    std::vector<int64_t> valid;
+    std::vector<int64_t> train_and_valid;
+    std::vector<int64_t> test;
+  };
+
+  // info.class_counts are counted here, over splits.train. Labels are in [0, C).
+  InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations, Splits splits);
+
+  const DatasetInfo& info() const override { return info_; }
+  int64_t size() const override { return static_cast<int64_t>(conversations_.size()); }
+  // OutOfRange: index is not in [0, size()).
+  absl::StatusOr<Conversation> Get(int64_t index) const override;
+  absl::Span<const int64_t> split(Split split) const override;
+
+ private:
+  DatasetInfo info_;
+  std::vector<Conversation> conversations_;
+  Splits splits_;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_DATASETS_ASSEMBLY_IN_MEMORY_H_

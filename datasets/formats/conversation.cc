@@ -1,0 +1,250 @@
+#include "datasets/formats/conversation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "datasets/formats/finite.h"
+#include "datasets/formats/utf8.h"
+#include "registry/nearest_name.h"
+
+namespace cmerc {
+namespace {
+
+template <typename... Parts>
+absl::Status Bad(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+absl::Status TooManyModalities(int count) {
+  return Bad("there are ", count, " modalities, want at most ", kMaxModalities);
+}
+
+// As JSON writes one, of any length.
+bool IsInteger(absl::string_view text) {
+  absl::ConsumePrefix(&text, "-");
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit) &&
+         (text[0] != '0' || text.size() == 1);
+}
+
+// Lists of names are cut short in messages.
+std::string Known(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 12;
+  const std::vector<std::string> shown(names.begin(),
+                                       names.begin() + std::min(names.size(), kShown));
+  return absl::StrCat(absl::StrJoin(shown, ", "),
+                      names.size() > kShown ? absl::StrCat(", ... (", names.size(), ")") : "");
+}
+
+absl::Status UnknownName(absl::string_view place, absl::string_view name,
+                         const std::vector<std::string>& names) {
+  const std::string nearest = NearestName(name, names);
+  return Bad(place, " is \"", name, "\", want one of ", Known(names),
+             nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"));
+}
+
+// Stream s of a modality, as a JSON line would name it.
+std::string Place(int64_t utterance, const ConversationRecord::Modality& modality, int stream) {
+  return absl::StrCat("utterances[", utterance, "].features.", modality.name(),
+                      modality.streams_size() > 1 ? absl::StrCat("[", stream, "]") : "");
+}
+
+absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t length) {
+  if (modality.name().empty()) return Bad("a modality has no name");
+  if (!IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
+  if (modality.width() < 1) {
+    return Bad("features.", modality.name(), " has width ", modality.width(), ", want >= 1");
+  }
+  if (modality.streams_size() == 0) {
+    return Bad("features.", modality.name(), " has no streams, want >= 1");
+  }
+  if (modality.streams_size() > kMaxStreams) {
+    return Bad("features.", modality.name(), " has ", modality.streams_size(),
+               " streams, want at most ", kMaxStreams);
+  }
+  for (int s = 0; s < modality.streams_size(); ++s) {
+    const ConversationRecord::Stream& stream = modality.streams(s);
+    if (stream.same_as_previous()) {
+      if (s > 0 && stream.values().empty()) continue;
+      return Bad("features.", modality.name(), ": stream ", s, " repeats the one before, but ",
+                 s == 0 ? "is the first" : "has values");
+    }
+    if (stream.values_size() != length * modality.width()) {
+      return Bad("features.", modality.name(), ": stream ", s, " has ", stream.values_size(),
+                 " values, want ", length * modality.width(), " for ", length,
+                 " utterances of width ", modality.width());
+    }
+    if (AllFinite(stream.values())) continue;
+    const float* begin = stream.values().data();
+    const float* end = begin + stream.values_size();
+    const float* bad = std::find_if_not(begin, end, [](float v) { return std::isfinite(v); });
+    const int64_t position = bad - begin;
+    return Bad(Place(position / modality.width(), modality, s), "[", position % modality.width(),
+               "] is ", *bad, ", want a finite number");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Span<const float> StreamValues(const ConversationRecord::Modality& modality, int stream) {
+  while (stream > 0 && modality.streams(stream).same_as_previous()) --stream;
+  return modality.streams(stream).values();
+}
+
+void ShareEqualStreams(ConversationRecord* record) {
+  for (ConversationRecord::Modality& modality : *record->mutable_modalities()) {
+    for (int s = modality.streams_size() - 1; s > 0; --s) {
+      const auto& before = modality.streams(s - 1).values();
+      auto& stream = *modality.mutable_streams(s);
+      // Bits, so that -0 stays -0.
+      if (stream.same_as_previous() || stream.values_size() != before.size() ||
+          std::memcmp(stream.values().data(), before.data(), before.size() * sizeof(float)) != 0) {
+        continue;
+      }
+      stream.clear_values();
+      stream.set_same_as_previous(true);
+    }
+  }
+}
+
+const ConversationRecord::Modality* FindModality(const ConversationRecord& record,
+                                                 absl::string_view name) {
+  for (const ConversationRecord::Modality& modality : record.modalities()) {
+    if (modality.name() == name) return &modality;
+  }
+  return nullptr;
+}
+
+absl::Status CheckRecord(const ConversationRecord& record) {
+  if (record.id().empty()) return Bad("id is missing, want a name or a number");
+  if (!IsUtf8(record.id())) return Bad("id is not UTF-8");
+  if (record.numeric_id() && !IsInteger(record.id())) {
+    return Bad("id is \"", absl::CHexEscape(record.id()), "\", want an integer, as it is a number");
+  }
+  if (record.utterances().empty()) return Bad("utterances is missing or empty, want >= 1");
+  for (int i = 0; i < record.utterances_size(); ++i) {
+    const ConversationRecord::Utterance& utterance = record.utterances(i);
+    if (utterance.speaker().empty()) {
+      return Bad("utterances[", i, "].speaker is missing, want a name");
+    }
+    if (utterance.has_label() && utterance.label().empty()) {
+      return Bad("utterances[", i, "].label is empty, want a name");
+    }
+    for (const auto& [field, value] : {std::pair("speaker", &utterance.speaker()),
+                                       {"label", &utterance.label()},
+                                       {"text", &utterance.text()}}) {
+      if (!IsUtf8(*value)) return Bad("utterances[", i, "].", field, " is not UTF-8");
+    }
+  }
+  if (record.modalities().empty()) {
+    return Bad("utterances[0].features is missing or empty, want a modality, such as \"text\"");
+  }
+  if (record.modalities_size() > kMaxModalities) return TooManyModalities(record.modalities_size());
+  std::set<absl::string_view> names;
+  for (const ConversationRecord::Modality& modality : record.modalities()) {
+    const absl::Status status = CheckModality(modality, record.utterances_size());
+    if (!status.ok()) return status;
+    if (!names.insert(modality.name()).second) {
+      return Bad("features.", modality.name(), " occurs twice");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSchema(const DatasetSchema& schema) {
+  if (schema.modalities().empty()) return Bad("no modality is listed, want >= 1");
+  if (schema.modalities_size() > kMaxModalities) return TooManyModalities(schema.modalities_size());
+  std::set<std::string> modalities;
+  for (const DatasetSchema::Modality& modality : schema.modalities()) {
+    if (modality.name().empty()) return Bad("a modality has no name");
+    if (!IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
+    if (!modalities.insert(modality.name()).second) {
+      return Bad("modality ", modality.name(), " is listed twice");
+    }
+    if (modality.width() < 1 || modality.num_streams() < 1) {
+      return Bad("modality ", modality.name(), " has width ", modality.width(), " and ",
+                 modality.num_streams(), " streams, want >= 1");
+    }
+    if (modality.num_streams() > kMaxStreams) {
+      return Bad("modality ", modality.name(), " has ", modality.num_streams(),
+                 " streams, want at most ", kMaxStreams);
+    }
+  }
+  for (const auto& [what, names] :
+       {std::pair("class_names", &schema.class_names()), {"speakers", &schema.speakers()}}) {
+    std::set<std::string> seen;
+    for (const std::string& name : *names) {
+      if (name.empty()) return Bad(what, " has an empty name");
+      if (!IsUtf8(name)) return Bad(what, " has a name that is not UTF-8");
+      if (!seen.insert(name).second) return Bad(what, " has \"", name, "\" twice");
+    }
+  }
+  if (!IsUtf8(schema.name())) return Bad("the name is not UTF-8");
+  return absl::OkStatus();
+}
+
+absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema) {
+  return SchemaChecker(schema).Check(record);
+}
+
+SchemaChecker::SchemaChecker(const DatasetSchema& schema)
+    : schema_(schema),
+      classes_(schema.class_names().begin(), schema.class_names().end()),
+      speakers_(schema.speakers().begin(), schema.speakers().end()) {}
+
+absl::Status SchemaChecker::Check(const ConversationRecord& record) const {
+  std::vector<std::string> modalities;
+  for (const DatasetSchema::Modality& want : schema_.modalities()) {
+    modalities.push_back(want.name());
+    const ConversationRecord::Modality* modality = FindModality(record, want.name());
+    if (modality == nullptr) {
+      return Bad("utterances[0].features.", want.name(), " is missing, want ", want.width(),
+                 " numbers");
+    }
+    if (modality->width() != want.width()) {
+      return Bad(Place(0, *modality, 0), " has ", modality->width(), " values, want ",
+                 want.width());
+    }
+    if (modality->streams_size() != want.num_streams()) {
+      return Bad("utterances[0].features.", want.name(), " has ", modality->streams_size(),
+                 " streams, want ", want.num_streams());
+    }
+  }
+  for (const ConversationRecord::Modality& modality : record.modalities()) {
+    if (std::find(modalities.begin(), modalities.end(), modality.name()) == modalities.end()) {
+      return UnknownName("a name in utterances[0].features", modality.name(), modalities);
+    }
+  }
+  // For messages.
+  const auto all = [](const auto& names) {
+    return std::vector<std::string>(names.begin(), names.end());
+  };
+  for (int i = 0; i < record.utterances_size(); ++i) {
+    const ConversationRecord::Utterance& utterance = record.utterances(i);
+    if (utterance.has_label() && !classes_.empty() && classes_.count(utterance.label()) == 0) {
+      return UnknownName(absl::StrCat("utterances[", i, "].label"), utterance.label(),
+                         all(schema_.class_names()));
+    }
+    if (!speakers_.empty() && speakers_.count(utterance.speaker()) == 0) {
+      return UnknownName(absl::StrCat("utterances[", i, "].speaker"), utterance.speaker(),
+                         all(schema_.speakers()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string SplitName(ConversationRecord::Split split) {
+  return absl::AsciiStrToLower(ConversationRecord::Split_Name(split));
+}
+
+}  // namespace cmerc

@@ -1,0 +1,63 @@
+// What ConversationRecord and DatasetSchema promise, checked.
+#ifndef CMERC_DATASETS_FORMATS_CONVERSATION_H_
+#define CMERC_DATASETS_FORMATS_CONVERSATION_H_
+
+#include <cstdint>
+#include <set>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "datasets/formats/conversation.pb.h"
+
+namespace cmerc {
+
+// Of any record and schema. Streams that repeat others take no room in a file, but in memory.
+constexpr int kMaxModalities = 64;
+constexpr int kMaxStreams = 64;  // of one modality
+
+// [n, width] values of a stream, its own or those of the stream that it repeats.
+absl::Span<const float> StreamValues(const ConversationRecord::Modality& modality, int stream);
+
+// Empties every stream whose bits are those of the one before, and marks it.
+void ShareEqualStreams(ConversationRecord* record);
+
+// The modality of that name, or nullptr.
+const ConversationRecord::Modality* FindModality(const ConversationRecord& record,
+                                                 absl::string_view name);
+
+// What conversation.proto says of any record: id, at least one utterance with a speaker each, at
+// least one modality; names unique, streams of n * width finite values; a numeric id is an integer.
+// InvalidArgument without the name of file or conversation: "utterances[3].features.text[17] is
+// nan, want a finite number".
+absl::Status CheckRecord(const ConversationRecord& record);
+
+// What conversation.proto says of any schema: at least one modality; names unique and not empty.
+absl::Status CheckSchema(const DatasetSchema& schema);
+
+// Whether a record for which CheckRecord() is ok fits a data set: its modalities with their widths
+// and numbers of streams and no others; speakers, where the schema lists any; labels that are
+// there, where the schema lists classes. InvalidArgument as above.
+absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema);
+
+// CheckFitsSchema() of many records and one schema, whose names are sorted but once.
+class SchemaChecker {
+ public:
+  // `schema` must outlive this and stay as it is.
+  explicit SchemaChecker(const DatasetSchema& schema);
+
+  absl::Status Check(const ConversationRecord& record) const;
+
+ private:
+  const DatasetSchema& schema_;
+  std::set<absl::string_view> classes_;
+  std::set<absl::string_view> speakers_;
+};
+
+// "train", "valid", "test".
+std::string SplitName(ConversationRecord::Split split);
+
+}  // namespace cmerc
+
+#endif  // CMERC_DATASETS_FORMATS_CONVERSATION_H_

@@ -1,0 +1,299 @@
+#include "datasets/formats/json_lines.h"
+
+#include <array>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "datasets/formats/conversation.h"
+#include "datasets/formats/json_cursor.h"
+#include "registry/nearest_name.h"
+
+namespace cmerc {
+namespace {
+
+// A conversation of 110 utterances with four streams of 1024 takes 10 MB.
+constexpr size_t kMaxLineBytes = size_t{1} << 28;
+
+class Parser {
+ public:
+  explicit Parser(absl::string_view json) : json_(json) {}
+
+  absl::StatusOr<ConversationRecord> Parse() {
+    const bool ok =
+        json_.ReadObject([&](const std::string& key) { return ReadField(key); }) && json_.ReadEnd();
+    if (!ok) return absl::InvalidArgumentError(json_.error());
+    ShareEqualStreams(&record_);
+    const absl::Status status = CheckRecord(record_);
+    if (!status.ok()) return status;
+    return std::move(record_);
+  }
+
+ private:
+  bool UnknownKey(const std::string& key, const std::vector<std::string>& known) {
+    const std::string nearest = NearestName(key, known);
+    return json_.Fail(absl::StrCat(
+        "is no field of this format; ",
+        nearest.empty() ? "leave it out" : absl::StrCat("did you mean \"", nearest, "\"?"),
+        " (fields: ", absl::StrJoin(known, ", "), ")"));
+  }
+
+  bool TooMany(int limit, absl::string_view what) {
+    return json_.Fail(absl::StrCat("is one too many, want at most ", limit, " ", what));
+  }
+
+  bool ReadName(std::string* value, bool* is_number) {
+    if (!json_.ReadName(value, is_number)) return false;
+    return !value->empty() || json_.Fail("is empty, want a name");
+  }
+
+  bool ReadField(const std::string& key) {
+    if (key == "id") {
+      bool is_number;
+      if (!ReadName(record_.mutable_id(), &is_number)) return false;
+      if (is_number) record_.set_numeric_id(true);
+      return true;
+    }
+    if (key == "split") return ReadSplit();
+    if (key == "position") return ReadPosition();
+    if (key == "utterances") {
+      return json_.ReadArray([&](int64_t index) { return ReadUtterance(index); });
+    }
+    return UnknownKey(key, {"id", "split", "position", "utterances"});
+  }
+
+  bool ReadSplit() {
+    std::string name;
+    if (!json_.ReadString(&name)) return false;
+    for (const auto split :
+         {ConversationRecord::TRAIN, ConversationRecord::VALID, ConversationRecord::TEST}) {
+      if (name != SplitName(split)) continue;
+      record_.set_split(split);
+      return true;
+    }
+    return json_.Fail(absl::StrCat("is \"", name, "\", want train, valid or test"));
+  }
+
+  bool ReadPosition() {
+    std::string digits;
+    bool is_number;
+    if (!json_.ReadName(&digits, &is_number)) return false;
+    int32_t position;
+    if (!is_number || !absl::SimpleAtoi(digits, &position)) {
+      return json_.Fail(absl::StrCat("is ", digits, ", want an integer of 32 bits"));
+    }
+    record_.set_position(position);
+    return true;
+  }
+
+  bool ReadUtterance(int64_t index) {
+    ConversationRecord::Utterance* utterance = record_.add_utterances();
+    bool has_features = false;
+    const bool ok = json_.ReadObject([&](const std::string& key) {
+      bool is_number;
+      if (key == "speaker") return ReadName(utterance->mutable_speaker(), &is_number);
+      if (key == "label") return ReadName(utterance->mutable_label(), &is_number);
+      if (key == "text") return json_.ReadString(utterance->mutable_text());
+      if (key == "features") {
+        has_features = true;
+        return ReadFeatures(index);
+      }
+      return UnknownKey(key, {"speaker", "label", "text", "features"});
+    });
+    if (!ok) return false;
+    if (!utterance->has_speaker()) return json_.Fail("has no \"speaker\", want a name");
+    return has_features || json_.Fail("has no \"features\"");
+  }
+
+  // The first utterance says which modalities there are, how wide, with how many streams.
+  bool ReadFeatures(int64_t utterance) {
+    int seen = 0;
+    const bool ok = json_.ReadObject([&](const std::string& key) {
+      ++seen;
+      for (ConversationRecord::Modality& modality : *record_.mutable_modalities()) {
+        if (modality.name() == key) return ReadModality(utterance, &modality);
+      }
+      if (key.empty()) return json_.Fail("has a modality without a name");
+      if (utterance > 0) {
+        return json_.Fail("is not in utterances[0]; all utterances must have the same modalities");
+      }
+      if (seen > kMaxModalities) return TooMany(kMaxModalities, "modalities");
+      record_.add_modalities()->set_name(key);
+      return ReadModality(0, &*record_.mutable_modalities()->rbegin());
+    });
+    if (!ok) return false;
+    if (seen == record_.modalities_size()) return true;
+    for (const ConversationRecord::Modality& modality : record_.modalities()) {
+      for (const ConversationRecord::Stream& stream : modality.streams()) {
+        if (stream.values_size() == (utterance + 1) * modality.width()) continue;
+        return json_.Fail(
+            absl::StrCat("has no \"", modality.name(), "\", which utterances[0] has"));
+      }
+    }
+    return true;
+  }
+
+  bool ReadModality(int64_t utterance, ConversationRecord::Modality* modality) {
+    int streams = 1;
+    if (!json_.NextIsListOfLists()) {
+      if (!ReadStream(utterance, 0, modality)) return false;
+    } else if (!json_.ReadArray([&](int64_t stream) {
+                 streams = static_cast<int>(stream) + 1;
+                 if (streams > kMaxStreams) return TooMany(kMaxStreams, "streams");
+                 return ReadStream(utterance, streams - 1, modality);
+               })) {
+      return false;
+    }
+    return streams == modality->streams_size() ||
+           json_.Fail(absl::StrCat("has ", streams, " streams, want ", modality->streams_size(),
+                                   " as in utterances[0]"));
+  }
+
+  bool ReadStream(int64_t utterance, int index, ConversationRecord::Modality* modality) {
+    if (index == modality->streams_size()) {
+      if (utterance > 0) {
+        return json_.Fail(absl::StrCat("is one stream too many, want ", modality->streams_size(),
+                                       " as in utterances[0]"));
+      }
+      modality->add_streams();
+    }
+    auto* values = modality->mutable_streams(index)->mutable_values();
+    const int before = values->size();
+    if (!json_.ReadFloats(values)) return false;
+    const int width = values->size() - before;
+    if (width == 0) return json_.Fail("is empty, want >= 1 numbers");
+    if (!modality->has_width()) modality->set_width(width);
+    if (width == modality->width()) return true;
+    return json_.Fail(absl::StrCat("has ", width, " values, want ", modality->width(),
+                                   utterance > 0 ? " as in utterances[0]" : " as in stream 0"));
+  }
+
+  JsonCursor json_;
+  ConversationRecord record_;
+};
+
+void AppendString(absl::string_view value, std::string* out) {
+  out->push_back('"');
+  for (const char c : value) {
+    if (c == '"' || c == '\\') {
+      out->push_back('\\');
+      out->push_back(c);
+    } else if (static_cast<uint8_t>(c) < 0x20) {
+      absl::StrAppendFormat(out, "\\u%04x", c);
+    } else {
+      out->push_back(c);
+    }
+  }
+  out->push_back('"');
+}
+
+void AppendFloats(const float* values, int count, std::string* out) {
+  out->push_back('[');
+  for (int i = 0; i < count; ++i) {
+    std::array<char, 32> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), values[i]).ptr;
+    if (i > 0) out->push_back(',');
+    out->append(digits.data(), end - digits.data());
+  }
+  out->push_back(']');
+}
+
+}  // namespace
+
+absl::StatusOr<ConversationRecord> ConversationFromJson(absl::string_view json) {
+  return Parser(json).Parse();
+}
+
+std::string ConversationToJson(const ConversationRecord& record) {
+  std::string json = "{\"id\":";
+  if (record.numeric_id()) {
+    json += record.id();
+  } else {
+    AppendString(record.id(), &json);
+  }
+  if (record.has_split()) absl::StrAppend(&json, ",\"split\":\"", SplitName(record.split()), "\"");
+  if (record.has_position()) absl::StrAppend(&json, ",\"position\":", record.position());
+  json += ",\"utterances\":[";
+  for (int i = 0; i < record.utterances_size(); ++i) {
+    const ConversationRecord::Utterance& utterance = record.utterances(i);
+    json += i > 0 ? ",{\"speaker\":" : "{\"speaker\":";
+    AppendString(utterance.speaker(), &json);
+    if (utterance.has_label()) {
+      json += ",\"label\":";
+      AppendString(utterance.label(), &json);
+    }
+    if (utterance.has_text()) {
+      json += ",\"text\":";
+      AppendString(utterance.text(), &json);
+    }
+    json += ",\"features\":{";
+    for (int m = 0; m < record.modalities_size(); ++m) {
+      const ConversationRecord::Modality& modality = record.modalities(m);
+      if (m > 0) json += ',';
+      AppendString(modality.name(), &json);
+      json += ':';
+      if (modality.streams_size() > 1) json += '[';
+      for (int s = 0; s < modality.streams_size(); ++s) {
+        if (s > 0) json += ',';
+        AppendFloats(StreamValues(modality, s).data() + int64_t{i} * modality.width(),
+                     modality.width(), &json);
+      }
+      if (modality.streams_size() > 1) json += ']';
+    }
+    json += "}}";
+  }
+  json += "]}";
+  return json;
+}
+
+absl::StatusOr<bool> JsonLinesReader::ReadLine() {
+  text_.clear();
+  if (ended_) return false;
+  bool is_there = false;
+  for (bool goes_on = true; goes_on;) {
+    std::array<char, 1 << 16> piece;
+    in_.getline(piece.data(), piece.size());
+    auto size = static_cast<size_t>(in_.gcount());
+    goes_on = in_.fail() && !in_.eof() && size == piece.size() - 1;
+    if (in_.bad() || (in_.fail() && !in_.eof() && !goes_on)) {
+      return absl::UnavailableError(
+          absl::StrCat(name_, ": cannot be read after line ", line_, "; is the disk all right?"));
+    }
+    is_there = is_there || size > 0;
+    if (in_.good()) --size;  // the newline
+    if (goes_on) in_.clear();
+    if (text_.size() + size > kMaxLineBytes) {
+      // Its end may never come.
+      ended_ = true;
+      ++line_;
+      return absl::InvalidArgumentError(absl::StrCat(name_, ", line ", line_, ": is longer than ",
+                                                     kMaxLineBytes >> 20,
+                                                     " MiB; a line holds one conversation"));
+    }
+    text_.append(piece.data(), size);
+  }
+  if (is_there) ++line_;
+  return is_there;
+}
+
+absl::StatusOr<std::optional<ConversationRecord>> JsonLinesReader::Next() {
+  while (true) {
+    const absl::StatusOr<bool> found = ReadLine();
+    if (!found.ok()) return found.status();
+    if (!*found) return std::nullopt;
+    absl::string_view text = text_;
+    if (line_ == 1) absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // what some editors begin with
+    if (text.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
+    absl::StatusOr<ConversationRecord> record = ConversationFromJson(text);
+    if (record.ok()) return *std::move(record);
+    return absl::InvalidArgumentError(
+        absl::StrCat(name_, ", line ", line_, ": ", record.status().message()));
+  }
+}
+
+}  // namespace cmerc

@@ -1,0 +1,57 @@
+// Files that appear all at once, written in one go or piece by piece.
+#ifndef CMERC_STORAGE_ATOMIC_FILE_H_
+#define CMERC_STORAGE_ATOMIC_FILE_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace cmerc {
+
+// Writes all of it to an open file; the system's error number, 0 when all went well.
+int WriteAll(int descriptor, absl::string_view contents);
+
+// How the names of temporary files end.
+inline constexpr absl::string_view kTemporaryEnding = ".cmerc-tmp";
+
+// Replaces the file as a whole: a reader, or a power cut, sees the old contents or the new. Follows
+// a symbolic link. Errors name the path, the system's reason and what to do: NotFound (no such
+// folder), PermissionDenied, ResourceExhausted (full disk), FailedPrecondition (a folder or a
+// device), or what the system's error maps to. After an error the old file is as it was.
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents);
+
+// Errors are those of WriteFileAtomically().
+class AtomicFile {
+ public:
+  // Nothing can be seen at `path` before Commit(): a temporary file beside it takes the writes.
+  static absl::StatusOr<std::unique_ptr<AtomicFile>> Create(const std::string& path);
+  // Removes the temporary file when there was no Commit().
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  absl::Status Write(absl::string_view contents);
+  // Puts what was written at `path`, in place of what was there. Nothing is written afterwards.
+  absl::Status Commit();
+
+ private:
+  explicit AtomicFile(std::string path) : path_(std::move(path)) {}
+
+  absl::Status Open();
+
+  const std::string path_;
+  std::string target_;  // `path_`, or what it links to
+  std::string temporary_;
+  std::optional<mode_t> mode_;  // a file keeps its own
+  int file_ = -1;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_STORAGE_ATOMIC_FILE_H_

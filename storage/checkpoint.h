@@ -1,0 +1,38 @@
+// Checkpoints: a plain dict of tensors in the archive that torch.save() writes, so that Python
+// reads ours with torch.load(weights_only=True) and we read the official code's .pth. Reading
+// executes nothing.
+#ifndef CMERC_STORAGE_CHECKPOINT_H_
+#define CMERC_STORAGE_CHECKPOINT_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "storage/checkpoint.pb.h"
+#include "torch/types.h"
+
+namespace cmerc {
+
+// Parameter or buffer name -> tensor on the CPU.
+using StateDict = std::map<std::string, torch::Tensor>;
+
+struct Checkpoint {
+  StateDict state;
+  std::optional<CheckpointMetadata> metadata;  // absent in a file that Python saved
+};
+
+// Writes to a temporary file beside `path`, which then takes its place.
+absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
+                             const CheckpointMetadata& metadata);
+
+// InvalidArgument names the file and what is wrong with it: not an archive, truncated, a record
+// that is compressed or damaged, a pickle that asks for anything but tensors, a tensor outside its
+// storage, tensors that take more than 64 times the file. A dict {"state_dict": {...}} counts as
+// its inner dict.
+absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
+
+}  // namespace cmerc
+
+#endif  // CMERC_STORAGE_CHECKPOINT_H_

@@ -1,0 +1,193 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "storage/pickle/arena.h"
+#include "storage/pickle/machine.h"
+#include "storage/pickle/pickle.h"
+#include "storage/pickle/text.h"
+
+namespace cmerc::pickle {
+namespace {
+
+struct Free {
+  void operator()(char* memory) const { std::free(memory); }
+};
+using FileBytes = std::unique_ptr<char[], Free>;
+
+// Room for a file; nullptr where there is none. In large pages where it is much: to touch pages of
+// 4 KiB for the first time takes longer than to read the file.
+FileBytes Allocate(size_t size) {
+  constexpr size_t kLargePage = size_t{2} << 20;
+  if (size < kLargePage) return FileBytes(static_cast<char*>(std::malloc(size + 1)));
+  const size_t rounded = (size + kLargePage - 1) / kLargePage * kLargePage;
+  void* const memory = std::aligned_alloc(kLargePage, rounded);
+  if (memory != nullptr) madvise(memory, rounded, MADV_HUGEPAGE);
+  return FileBytes(static_cast<char*>(memory));
+}
+
+}  // namespace
+
+class Document::Storage {
+ public:
+  explicit Storage(std::string bytes) : string_(std::move(bytes)), bytes_(string_) {}
+  Storage(FileBytes file, size_t size) : file_(std::move(file)), bytes_(file_.get(), size) {}
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  absl::string_view bytes() const { return bytes_; }
+
+  Arena arena;
+
+ private:
+  const std::string string_;  // this or ...
+  const FileBytes file_;      // ... this
+  const absl::string_view bytes_;
+};
+
+Document::Document(std::string name, std::unique_ptr<Storage> storage)
+    : name_(std::move(name)), storage_(std::move(storage)) {}
+
+Document::~Document() = default;
+
+absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path,
+                                                         const Options& options) {
+  // O_NONBLOCK: a named pipe must not make us wait.
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) {
+    const std::string message = absl::StrCat(path, ": cannot be opened: ", std::strerror(errno));
+    if (errno == ENOENT) return absl::NotFoundError(message);
+    return absl::InvalidArgumentError(message);
+  }
+  const absl::Cleanup close_file = [file] { close(file); };
+  const auto error = [&](absl::string_view problem) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", problem));
+  };
+  struct stat info;
+  if (fstat(file, &info) != 0) return error(std::strerror(errno));
+  if (S_ISDIR(info.st_mode)) return error("is a directory, expected a pickle file");
+  if (!S_ISREG(info.st_mode)) return error("is not a regular file");
+  if (info.st_size >= int64_t{1} << 48) return error("is larger than 2^48 bytes");
+  // Read, not mapped: a mapped file that another program cuts short ends this one by a signal.
+  const auto size = static_cast<size_t>(info.st_size);
+  FileBytes bytes = Allocate(size);
+  if (bytes == nullptr) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(path, ": there is no memory for its ", size, " bytes"));
+  }
+  for (size_t done = 0; done < size;) {
+    const ssize_t count = read(file, bytes.get() + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return error(absl::StrCat("cannot be read: ", std::strerror(errno)));
+    if (count == 0) return error("has become shorter while it was read");
+    done += static_cast<size_t>(count);
+  }
+  std::unique_ptr<Document> document(
+      new Document(path, std::make_unique<Storage>(std::move(bytes), size)));
+  absl::Status status = document->Run(options);
+  if (!status.ok()) return status;
+  return document;
+}
+
+absl::StatusOr<std::unique_ptr<Document>> Document::Parse(std::string bytes, std::string name,
+                                                          const Options& options) {
+  std::unique_ptr<Document> document(
+      new Document(std::move(name), std::make_unique<Storage>(std::move(bytes))));
+  absl::Status status = document->Run(options);
+  if (!status.ok()) return status;
+  return document;
+}
+
+absl::Status Document::Run(const Options& options) {
+  Machine machine(storage_->bytes(), name_, options, &storage_->arena);
+  absl::StatusOr<const Value*> root = machine.Run();
+  if (!root.ok()) return root.status();
+  root_ = *root;
+  pickle_size_ = machine.position();
+  return absl::OkStatus();
+}
+
+uint64_t Document::memory_used() const { return storage_->arena.used(); }
+
+absl::Status Document::Error(const Value& value, absl::string_view message) const {
+  return absl::InvalidArgumentError(absl::StrCat(name_, ": byte ", value.offset(), ": ", message));
+}
+
+absl::StatusOr<int64_t> Document::Int(const Value& value) const {
+  if (value.kind() == Kind::kInt) return value.int_value();
+  if (value.kind() == Kind::kBool) return value.bool_value() ? 1 : 0;
+  const char kind = value.dtype().kind;
+  int64_t result;
+  if (value.num_elements() == 1 && (kind == 'i' || kind == 'u' || kind == 'b') &&
+      value.CopyTo(absl::MakeSpan(&result, 1)).ok()) {
+    return result;
+  }
+  return Error(value, absl::StrCat("expected an integer, got ", Describe(value)));
+}
+
+absl::StatusOr<double> Document::Number(const Value& value) const {
+  if (value.kind() == Kind::kFloat) return value.float_value();
+  if (value.kind() == Kind::kInt) return static_cast<double>(value.int_value());
+  if (value.kind() == Kind::kBool) return value.bool_value() ? 1 : 0;
+  double result;
+  if (value.num_elements() == 1 && value.CopyTo(absl::MakeSpan(&result, 1)).ok()) return result;
+  return Error(value, absl::StrCat("expected a number, got ", Describe(value)));
+}
+
+absl::StatusOr<absl::string_view> Document::Text(const Value& value) const {
+  if (value.kind() == Kind::kString) return value.string();
+  if (value.kind() == Kind::kBytes) return value.bytes();
+  return Error(value, absl::StrCat("expected a str, got ", Describe(value)));
+}
+
+absl::StatusOr<absl::Span<const Value* const>> Document::Sequence(const Value& value) const {
+  if (value.kind() == Kind::kList || value.kind() == Kind::kTuple || value.kind() == Kind::kSet ||
+      (value.kind() == Kind::kArray && value.dtype().kind == 'O' && value.shape().size() == 1)) {
+    return value.items();
+  }
+  return Error(value, absl::StrCat("expected a list, got ", Describe(value)));
+}
+
+absl::StatusOr<std::vector<std::string>> Document::Texts(const Value& value) const {
+  std::vector<std::string> texts;
+  // A list may hold one long text many times.
+  uint64_t bytes_left = 64 * pickle_size_ + (uint64_t{1} << 20);
+  const DType dtype = value.dtype();
+  if (value.kind() == Kind::kArray && value.shape().size() == 1 &&
+      (dtype.kind == 'S' || dtype.kind == 'U')) {
+    for (int64_t i = 0; i < value.num_elements(); ++i) {
+      const absl::string_view raw = value.raw_data().substr(i * dtype.item_size, dtype.item_size);
+      if (dtype.kind == 'S') {
+        texts.emplace_back(raw.substr(0, raw.find_last_not_of('\0') + 1));
+      } else if (!Utf32ToUtf8(raw, dtype.big_endian, &texts.emplace_back())) {
+        return Error(value, absl::StrCat("element ", i, " is not Unicode"));
+      }
+    }
+    return texts;
+  }
+  absl::StatusOr<absl::Span<const Value* const>> items = Sequence(value);
+  if (!items.ok()) return items.status();
+  texts.reserve(items->size());
+  for (const Value* item : *items) {
+    absl::StatusOr<absl::string_view> text = Text(*item);
+    if (!text.ok()) return text.status();
+    if (text->size() > bytes_left) {
+      return Error(value, "more text than a file of this size may hold");
+    }
+    bytes_left -= text->size();
+    texts.emplace_back(*text);
+  }
+  return texts;
+}
+
+}  // namespace cmerc::pickle

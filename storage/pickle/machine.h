@@ -1,0 +1,135 @@
+// The stack machine whose programs pickles are.
+#ifndef CMERC_STORAGE_PICKLE_MACHINE_H_
+#define CMERC_STORAGE_PICKLE_MACHINE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "storage/pickle/arena.h"
+#include "storage/pickle/globals.h"
+#include "storage/pickle/pickle.h"
+
+namespace cmerc::pickle {
+
+// Runs once. After the first error (Fail) every step goes on with harmless stand-ins until the loop
+// sees the error, so that no opcode needs a check after each operand.
+class Machine {
+ public:
+  // All of these outlive the machine; `arena` and `bytes` outlive the values.
+  Machine(absl::string_view bytes, absl::string_view name, const Options& options, Arena* arena);
+
+  absl::StatusOr<const Value*> Run();
+
+  // After Run: just past the STOP opcode.
+  uint64_t position() const { return position_; }
+
+ private:
+  void Step(uint8_t opcode);
+
+  // Records the first error, at the current opcode or at `offset`.
+  void Fail(absl::string_view message) { FailAt(opcode_offset_, message); }
+  void FailAt(uint64_t offset, absl::string_view message);
+
+  // Operands. Too few bytes left: Fail, and empty or zero.
+  absl::string_view Bytes(uint64_t size);
+  absl::string_view Line();  // without its newline
+  int64_t LineInt();         // of PUT and GET
+  template <typename T>
+  T Fixed();
+
+  Value* New(Kind kind);
+  void CheckMemory();
+  // Counts steps that a file can ask for again and again over the same bytes. False and Fail: more
+  // than a file of this size may take.
+  bool Spend(uint64_t steps);
+
+  void Push(Value* value) { stack_.push_back(value); }
+  Value* Pop();
+  Value* Top();
+  // Start of the objects above the last mark, which is removed; they are still on the stack.
+  size_t PopMark();
+  Value* Below(size_t begin);     // the container that stack_[begin, end) is for
+  Value* NewTuple(size_t begin);  // of stack_[begin, end), which is popped
+
+  void PushInt(int64_t value);
+  void PushBool(bool value);
+  void PushFloat(double value);
+  void PushText(Kind kind, Value::Encoding encoding, absl::string_view text);
+  void PushOwnedText(Value::Encoding encoding, absl::string_view text);  // copied
+  void PushLong(absl::string_view little_endian);
+  void ParseInt(absl::string_view line);
+  void ParseLong(absl::string_view line);
+  void ParseFloat(absl::string_view line);
+
+  void Put(uint64_t index, Value* value);
+  void PushMemo(int64_t index);
+
+  void Append(Value* list, const Value* const* items, size_t n);
+  // Adds or overwrites; `value` is nullptr for a set.
+  void Insert(Value* container, Value* key, const Value* value);
+  bool CheckKey(Value* key, size_t longest_text, bool tuple_allowed);
+  void SetItems(size_t begin);
+  void AddItems(size_t begin, Value* set);
+  void GrowTable(Value::Mapping* mapping);
+
+  void PushGlobal(absl::string_view module, absl::string_view name);
+  void Call(Value* callable, Value* args);
+  Value* MakeSet(absl::Span<const Value* const> args);
+  Value* MakeDict(absl::Span<const Value* const> args);
+  void Build(Value* object, Value* state);
+
+  // Decodes what is not decoded yet.
+  void Settle(Value* text);
+  void SettleAll();
+  // The text of a str or bytes; "" and Fail for anything else.
+  absl::string_view TextOf(const Value* value, absl::string_view what);
+  // The bytes that a bytes, a Python 2 str or a latin-1 text holds.
+  absl::string_view RawBytes(const Value* value, absl::string_view what);
+
+  // NumPy's objects: machine_numpy.cc.
+  Value* MakeDType(absl::Span<const Value* const> args);
+  void BuildDType(Value* dtype, const Value* state);
+  Value* MakeArray(absl::Span<const Value* const> args);
+  Value* MakeArrayFromBuffer(absl::Span<const Value* const> args);
+  void BuildArray(Value* array, const Value* state);
+  bool SetShape(const Value* shape, Value::Array* array);
+  void CheckDataSize(const Value::Array& array);
+  Value* MakeScalar(absl::Span<const Value* const> args);
+
+  // Kinds are checked at run time, constness is not: values are the machine's own until Run ends.
+  static Value* Mutable(const Value* value) { return const_cast<Value*>(value); }
+
+  const absl::string_view bytes_;
+  const absl::string_view name_;
+  const Options& options_;
+  Arena* const arena_;
+
+  absl::Status status_;
+  uint64_t position_ = 0;
+  uint64_t opcode_offset_ = 0;
+  uint64_t steps_ = 0;  // that Spend() has counted
+
+  std::vector<Value*> stack_;
+  std::vector<size_t> marks_;
+  // Picklers count up from 0 or 1; an index far off goes to the sparse memo.
+  std::vector<Value*> memo_;
+  absl::flat_hash_map<uint64_t, Value*> sparse_memo_;
+  uint64_t memo_size_ = 0;
+
+  std::vector<std::pair<Value*, size_t>> value_chunks_;
+  size_t values_left_ = 0;  // in the last chunk
+  absl::flat_hash_map<std::string, absl::string_view> allowed_names_;
+  absl::flat_hash_map<const Value*, absl::string_view> latin1_;  // decoded by RawBytes
+  Value stand_in_;                                               // a None
+};
+
+}  // namespace cmerc::pickle
+
+#endif  // CMERC_STORAGE_PICKLE_MACHINE_H_

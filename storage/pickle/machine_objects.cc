@@ -1,0 +1,365 @@
+// Containers, text and calls.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "storage/pickle/machine.h"
+#include "storage/pickle/text.h"
+#include "storage/pickle/value_data.h"
+
+namespace cmerc::pickle {
+namespace {
+
+constexpr uint32_t kMostEntries = uint32_t{1} << 29;
+// Keys are compared over and over: long ones could take forever.
+constexpr size_t kLongestKey = size_t{64} << 10, kLongestKeyTuple = 16;
+// A text this long that is used as the data of an array is nothing else (a short one can be:
+// Python 2 shares every str of one character).
+constexpr size_t kLongData = 256;
+
+absl::string_view View(const Value& text) {
+  return text.kind() == Kind::kString ? text.string() : text.bytes();
+}
+
+}  // namespace
+
+void Machine::Append(Value* list, const Value* const* items, size_t n) {
+  if (list->kind_ != Kind::kList) {
+    return Fail(absl::StrCat("items are appended to a ", KindName(list->kind_), ", not to a list"));
+  }
+  Value::Sequence& sequence = list->data_.sequence;
+  if (n > kMostEntries - std::min(kMostEntries, sequence.size)) {
+    return Fail("a list of more than 2^29 objects is not supported");
+  }
+  if (n == 0) return;
+  const auto size = static_cast<uint32_t>(sequence.size + n);
+  if (size > sequence.capacity) {
+    const uint32_t capacity = std::max(size, sequence.size * 2);
+    const Value** grown = arena_->New<const Value*>(capacity);
+    std::copy(sequence.items, sequence.items + sequence.size, grown);
+    sequence.items = grown;
+    sequence.capacity = capacity;
+  }
+  std::copy(items, items + n, sequence.items + sequence.size);
+  sequence.size = size;
+}
+
+bool Machine::CheckKey(Value* key, size_t longest_text, bool tuple_allowed) {
+  switch (key->kind_) {
+    case Kind::kNone:
+    case Kind::kBool:
+    case Kind::kInt:
+      return true;
+    case Kind::kFloat:
+      // Each would be another key, and all of them would have the same hash.
+      if (!std::isnan(key->data_.real)) return true;
+      Fail("NaN as dict key or set member is not supported");
+      return false;
+    case Kind::kString:
+    case Kind::kBytes:
+      if (key->data_.text.size > longest_text) {
+        Fail(absl::StrCat("a dict key or set member of more than ", longest_text,
+                          " bytes is not supported"));
+        return false;
+      }
+      Settle(key);
+      return status_.ok() && Spend(key->data_.text.size);
+    case Kind::kTuple:
+      if (!tuple_allowed || key->items().size() > kLongestKeyTuple) break;
+      for (const Value* item : key->items()) {
+        if (!CheckKey(Mutable(item), longest_text / kLongestKeyTuple, false)) return false;
+      }
+      return true;
+    default:
+      break;
+  }
+  Fail(absl::StrCat("a ", KindName(key->kind_),
+                    " as dict key or set member is not supported: expected None, a number, a text "
+                    "or a tuple of at most ",
+                    kLongestKeyTuple, " of these"));
+  return false;
+}
+
+void Machine::GrowTable(Value::Mapping* mapping) {
+  mapping->table_size = std::max<uint32_t>(32, 2 * mapping->table_size);
+  mapping->table = arena_->New<uint32_t>(mapping->table_size);
+  std::fill_n(mapping->table, mapping->table_size, 0);
+  const uint32_t mask = mapping->table_size - 1;
+  for (uint32_t i = 0; i < mapping->size; ++i) {
+    uint64_t slot = HashKey(*mapping->keys[i]) & mask;
+    while (mapping->table[slot] != 0) slot = (slot + 1) & mask;
+    mapping->table[slot] = i + 1;
+  }
+}
+
+void Machine::Insert(Value* container, Value* key, const Value* value) {
+  if (!CheckKey(key, kLongestKey, true)) return;
+  Value::Mapping*& mapping = container->data_.mapping;
+  if (mapping == nullptr) {
+    mapping = arena_->New<Value::Mapping>();
+    *mapping = {};
+  }
+  const int64_t found = mapping->Find(*key);
+  if (found >= 0) {
+    if (value != nullptr) mapping->values[found] = value;
+    return;
+  }
+  if (mapping->size == kMostEntries) {
+    return Fail("a dict or set of more than 2^29 entries is not supported");
+  }
+  if (mapping->size == mapping->capacity) {
+    mapping->capacity = std::max<uint32_t>(1, 2 * mapping->capacity);
+    const auto grow = [&](const Value** from) {
+      const Value** to = arena_->New<const Value*>(mapping->capacity);
+      std::copy(from, from + mapping->size, to);
+      return to;
+    };
+    mapping->keys = grow(mapping->keys);
+    if (value != nullptr) mapping->values = grow(mapping->values);
+  }
+  mapping->keys[mapping->size] = key;
+  if (value != nullptr) mapping->values[mapping->size] = value;
+  ++mapping->size;
+  if (mapping->size <= Value::Mapping::kMaxLinear) return;
+  if (2 * mapping->size > mapping->table_size) return GrowTable(mapping);
+  const uint32_t mask = mapping->table_size - 1;
+  uint64_t slot = HashKey(*key) & mask;
+  while (mapping->table[slot] != 0) slot = (slot + 1) & mask;
+  mapping->table[slot] = mapping->size;
+}
+
+void Machine::SetItems(size_t begin) {
+  Value* dict = Below(begin);
+  if (dict->kind_ != Kind::kDict) {
+    return Fail(absl::StrCat("items are set in a ", KindName(dict->kind_), ", not in a dict"));
+  }
+  if ((stack_.size() - begin) % 2 != 0) return Fail("a dict item without value");
+  for (size_t i = begin; i < stack_.size() && status_.ok(); i += 2) {
+    Insert(dict, stack_[i], stack_[i + 1]);
+  }
+  stack_.resize(begin);
+}
+
+void Machine::AddItems(size_t begin, Value* set) {
+  if (set->kind_ != Kind::kSet) {
+    return Fail(absl::StrCat("members are added to a ", KindName(set->kind_), ", not to a set"));
+  }
+  for (size_t i = begin; i < stack_.size() && status_.ok(); ++i) Insert(set, stack_[i], nullptr);
+  stack_.resize(begin);
+}
+
+void Machine::Settle(Value* text) {
+  if (text->encoding_ == Value::Encoding::kReady) return;
+  const absl::string_view raw(text->data_.text.data, text->data_.text.size);
+  const Value::Encoding encoding = text->encoding_;
+  text->encoding_ = Value::Encoding::kReady;
+  if (encoding == Value::Encoding::kLatin1) {
+    const size_t ascii = AsciiPrefix(raw);
+    if (ascii == raw.size()) return;
+    char* out = arena_->New<char>(ascii + 2 * (raw.size() - ascii));
+    text->data_.text = {out, Latin1ToUtf8(raw, out)};
+    return;
+  }
+  bool surrogates;
+  if (!CheckUtf8(raw, &surrogates)) return FailAt(text->offset_, "a str that is not UTF-8");
+  if (!surrogates) return;
+  char* out = arena_->New<char>(raw.size());
+  std::copy(raw.begin(), raw.end(), out);
+  ReplaceSurrogates(out, raw.size());
+  text->data_.text.data = out;
+}
+
+void Machine::SettleAll() {
+  for (size_t chunk = 0; chunk < value_chunks_.size(); ++chunk) {
+    const auto [values, capacity] = value_chunks_[chunk];
+    const size_t n = chunk + 1 < value_chunks_.size() ? capacity : capacity - values_left_;
+    for (size_t i = 0; i < n && status_.ok(); ++i) Settle(values + i);
+  }
+}
+
+absl::string_view Machine::TextOf(const Value* value, absl::string_view what) {
+  if (value->kind_ != Kind::kString && value->kind_ != Kind::kBytes) {
+    Fail(absl::StrCat("expected ", what, ", got ", KindName(value->kind_)));
+    return {};
+  }
+  Settle(Mutable(value));
+  return View(*value);
+}
+
+absl::string_view Machine::RawBytes(const Value* value, absl::string_view what) {
+  if (value->kind_ == Kind::kBytes) return value->bytes();
+  if (value->kind_ != Kind::kString) {
+    Fail(absl::StrCat("expected ", what, ", got ", KindName(value->kind_)));
+    return {};
+  }
+  const absl::string_view raw = value->string();
+  if (value->encoding_ == Value::Encoding::kLatin1) {
+    if (raw.size() >= kLongData) {
+      Mutable(value)->kind_ = Kind::kBytes;
+      Mutable(value)->encoding_ = Value::Encoding::kReady;
+    }
+    return raw;
+  }
+  const auto found = latin1_.find(value);
+  if (found != latin1_.end()) return found->second;
+  const size_t size = Latin1Size(raw);
+  char* out = arena_->New<char>(size + 1);
+  if (!Utf8ToLatin1(raw, out)) {
+    FailAt(value->offset_, absl::StrCat("expected ", what, " as latin-1 text, got other text"));
+    return {};
+  }
+  Mutable(value)->encoding_ = Value::Encoding::kReady;
+  return latin1_[value] = absl::string_view(out, size);
+}
+
+void Machine::PushGlobal(absl::string_view module, absl::string_view name) {
+  if (!status_.ok()) return Push(&stand_in_);
+  Value* global = New(Kind::kGlobal);
+  if (const BuiltinGlobal* builtin = FindBuiltinGlobal(module, name)) {
+    global->data_.global = {builtin->name.data(), static_cast<uint32_t>(builtin->name.size()),
+                            static_cast<uint32_t>(builtin->id)};
+    return Push(global);
+  }
+  const std::string full = absl::StrCat(module, ".", name);
+  if (options_.allowed_globals.count(full) == 0) {
+    std::string expected =
+        "NumPy arrays, scalars and dtypes, sets, bytes, OrderedDict and defaultdict";
+    if (!options_.allowed_globals.empty()) {
+      absl::StrAppend(&expected, ", ", absl::StrJoin(options_.allowed_globals, ", "));
+    }
+    Fail(absl::StrCat("global ", absl::CHexEscape(full.substr(0, 200)),
+                      " is not allowed: the file may be hostile; expected only ", expected));
+    return Push(&stand_in_);
+  }
+  absl::string_view& kept = allowed_names_[full];
+  if (kept.empty()) {
+    char* copy = arena_->New<char>(full.size());
+    std::copy(full.begin(), full.end(), copy);
+    kept = {copy, full.size()};
+  }
+  global->data_.global = {kept.data(), static_cast<uint32_t>(kept.size()),
+                          static_cast<uint32_t>(GlobalId::kAllowed)};
+  Push(global);
+}
+
+void Machine::Call(Value* callable, Value* args) {
+  Push(&stand_in_);  // the result, until there is one
+  if (!status_.ok()) return;
+  if (callable->kind_ != Kind::kGlobal) {
+    return Fail(absl::StrCat("a ", KindName(callable->kind_),
+                             " is called: the file is damaged or may be hostile"));
+  }
+  if (args->kind_ != Kind::kTuple) {
+    return Fail(absl::StrCat("expected a tuple of arguments for ", callable->global_name(),
+                             ", got ", KindName(args->kind_)));
+  }
+  const absl::Span<const Value* const> items = args->items();
+  Value* result = nullptr;
+  switch (static_cast<GlobalId>(callable->data_.global.id)) {
+    case GlobalId::kReconstruct:
+      result = MakeArray(items);
+      break;
+    case GlobalId::kFromBuffer:
+      result = MakeArrayFromBuffer(items);
+      break;
+    case GlobalId::kScalar:
+      result = MakeScalar(items);
+      break;
+    case GlobalId::kDType:
+      result = MakeDType(items);
+      break;
+    case GlobalId::kSet:
+    case GlobalId::kFrozenSet:
+      result = MakeSet(items);
+      break;
+    case GlobalId::kOrderedDict:
+      result = MakeDict(items);
+      break;
+    case GlobalId::kDefaultDict:  // its argument is the default_factory
+      if (items.size() <= 1) result = New(Kind::kDict);
+      break;
+    case GlobalId::kEncode:
+      // What Python 3 writes for bytes below protocol 3.
+      if (items.size() == 2) {
+        const absl::string_view encoding = TextOf(items[1], "an encoding");
+        if (encoding != "latin1" && encoding != "latin-1") break;
+        const absl::string_view raw = RawBytes(items[0], "bytes");
+        result = New(Kind::kBytes);
+        result->data_.text = {raw.data(), raw.size()};
+      }
+      break;
+    case GlobalId::kBytes:
+    case GlobalId::kByteArray:
+      // (), (bytes) or (text, "latin-1")
+      if (items.size() <= 2) {
+        const absl::string_view raw = items.empty() ? "" : RawBytes(items[0], "bytes");
+        result = New(Kind::kBytes);
+        result->data_.text = {raw.data(), raw.size()};
+      }
+      break;
+    case GlobalId::kAllowed:
+      result = New(Kind::kObject);
+      result->data_.call = arena_->New<Value::Call>();
+      *result->data_.call = {callable, args, nullptr};
+      break;
+    case GlobalId::kNdarray:
+    case GlobalId::kFactory:
+      break;
+  }
+  if (result == nullptr) {
+    return Fail(absl::StrCat("a call of ", callable->global_name(),
+                             " with these arguments is not supported"));
+  }
+  stack_.back() = result;
+}
+
+Value* Machine::MakeSet(absl::Span<const Value* const> args) {
+  if (args.size() > 1) return nullptr;
+  Value* set = New(Kind::kSet);
+  if (args.empty()) return set;
+  const Kind kind = args[0]->kind_;
+  if (kind != Kind::kList && kind != Kind::kTuple && kind != Kind::kSet) return nullptr;
+  if (!Spend(args[0]->items().size())) return set;
+  for (const Value* item : args[0]->items()) {
+    Insert(set, Mutable(item), nullptr);
+    if (!status_.ok()) break;
+  }
+  return set;
+}
+
+Value* Machine::MakeDict(absl::Span<const Value* const> args) {
+  if (args.size() > 1) return nullptr;
+  Value* dict = New(Kind::kDict);
+  if (args.empty()) return dict;
+  if (args[0]->kind_ != Kind::kList && args[0]->kind_ != Kind::kTuple) return nullptr;
+  if (!Spend(args[0]->items().size())) return dict;
+  for (const Value* item : args[0]->items()) {
+    if ((item->kind_ != Kind::kList && item->kind_ != Kind::kTuple) || item->items().size() != 2) {
+      return nullptr;
+    }
+    Insert(dict, Mutable(item->items()[0]), item->items()[1]);
+    if (!status_.ok()) break;
+  }
+  return dict;
+}
+
+void Machine::Build(Value* object, Value* state) {
+  switch (object->kind_) {
+    case Kind::kArray:
+      return BuildArray(object, state);
+    case Kind::kDType:
+      return BuildDType(object, state);
+    case Kind::kObject:
+      object->data_.call->state = state;
+      return;
+    case Kind::kDict:  // attributes of an OrderedDict, such as the _metadata of a state_dict
+      return;
+    default:
+      return Fail(absl::StrCat("the state of a ", KindName(object->kind_), " is not supported"));
+  }
+}
+
+}  // namespace cmerc::pickle

@@ -1,0 +1,97 @@
+#include "storage/run_folder.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "config/loader.h"
+#include "storage/atomic_file.h"
+#include "tensorboard/event_writer.h"
+
+namespace cmerc {
+namespace {
+
+absl::Status Remove(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
+  const int error = errno;
+  return absl::UnavailableError(
+      absl::StrCat("cannot remove ", path, " of the earlier run: ", std::strerror(error)));
+}
+
+// Removes the files of a run's folders for whose names doomed(folder, name) holds.
+template <typename Doomed>
+absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
+  for (const std::string& folder : {output, UncalibratedFolder(output)}) {
+    std::error_code none;
+    std::vector<std::string> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+      if (doomed(folder, entry.path().filename().string())) paths.push_back(entry.path().string());
+    }
+    for (const std::string& path : paths) {
+      absl::Status removed = Remove(path);
+      if (!removed.ok()) return removed;
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsTemporary(const std::string& /*folder*/, const std::string& file) {
+  return absl::EndsWith(file, kTemporaryEnding);
+}
+
+}  // namespace
+
+std::string UncalibratedFolder(const std::string& output) { return output + "/uncalibrated"; }
+
+std::string ResumeFile(const std::string& folder) { return folder + "/resume.pth"; }
+
+bool CanResume(const std::string& output) {
+  for (const std::string& folder : {output, UncalibratedFolder(output)}) {
+    struct stat info {};
+    if (stat(ResumeFile(folder).c_str(), &info) == 0) return true;
+  }
+  return false;
+}
+
+absl::Status BeginRun(const RunConfig& config, const std::string& output) {
+  const auto doomed = [&output](const std::string& folder, const std::string& file) {
+    for (const char* written : {"summary.json", "test_predictions.jsonl", "selected.pth",
+                                "last.pth", "curriculum.json", "resume.pth"}) {
+      if (file == written) return true;
+    }
+    // Those of `output` are begun anew by whoever writes them.
+    const bool of_log = file == "metrics.jsonl" || file == "timing.jsonl";
+    return (of_log && folder != output) || absl::StartsWith(file, kEventFileMark) ||
+           IsTemporary(folder, file);
+  };
+  absl::Status removed = RemoveFiles(output, doomed);
+  if (!removed.ok()) return removed;
+  rmdir(UncalibratedFolder(output).c_str());
+  return WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(config));
+}
+
+absl::Status ContinueRun(const std::string& output) { return RemoveFiles(output, IsTemporary); }
+
+absl::Status FinishRun(const std::string& output) {
+  for (const std::string& folder : {output, UncalibratedFolder(output)}) {
+    absl::Status removed = Remove(ResumeFile(folder));
+    if (!removed.ok()) return removed;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0777) == 0 || errno == EEXIST) return absl::OkStatus();
+  const int error = errno;
+  return absl::UnavailableError(
+      absl::StrCat("cannot create the folder ", path, ": ", std::strerror(error)));
+}
+
+}  // namespace cmerc

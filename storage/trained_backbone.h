@@ -1,0 +1,33 @@
+// A model as a config says, with random weights or those of a checkpoint.
+#ifndef CMERC_STORAGE_TRAINED_BACKBONE_H_
+#define CMERC_STORAGE_TRAINED_BACKBONE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "config/run.pb.h"
+#include "core/backbone.h"
+#include "storage/checkpoint.h"
+
+namespace cmerc {
+
+// Makes config.backbone for data of this shape, its weights drawn from training.seed: the same seed
+// gives the same weights, and leaves LibTorch's default generator in the same state.
+// InvalidArgument, with "backbone: " in front: what the plugin or the registry says of its options.
+// Internal or ResourceExhausted: what LibTorch threw.
+absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,
+                                                       const DatasetInfo& info);
+
+// config.backbone for data of this shape, with the weights in `state`; `source` is their file, for
+// the message. InvalidArgument when they are not the weights of this model. A model whose tensors
+// would take more than 16 times the weights (and 16 MiB) is refused before they are made: a small
+// file must not ask for the memory of a large model.
+absl::StatusOr<std::shared_ptr<Backbone>> MakeTrainedBackbone(const RunConfig& config,
+                                                              const DatasetInfo& info,
+                                                              const StateDict& state,
+                                                              const std::string& source);
+
+}  // namespace cmerc
+
+#endif  // CMERC_STORAGE_TRAINED_BACKBONE_H_

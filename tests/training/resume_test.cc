@@ -1,0 +1,253 @@
+// Runs that are interrupted at every possible place and gone on with, against one that was not.
+#include "training/resume.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "storage/run_folder.h"
+#include "tests/bin/files.h"
+#include "tests/training/tiny_run.h"
+#include "training/trainer.h"
+
+namespace cmerc {
+namespace {
+
+using testing::HasSubstr;
+
+absl::Status RunTraining(const RunConfig& config, const PreparedData& data,
+                         const std::string& folder, bool resume, int steps = -1,
+                         bool tensorboard = false) {
+  TrainOptions options;
+  options.resume = resume;
+  options.tensorboard = tensorboard;
+  // Asked once before every step, and once more at the end.
+  options.should_stop = [left = std::make_shared<int>(steps)] { return (*left)-- == 0; };
+  return Train(config, data, folder, {{"cmerc", "test"}}, options).status();
+}
+
+// Every file but those of times.
+std::map<std::string, std::string> Results(const std::string& folder) {
+  std::map<std::string, std::string> files = Files(folder);
+  for (auto it = files.begin(); it != files.end();) {
+    const bool of_times =
+        absl::EndsWith(it->first, "timing.jsonl") || absl::StrContains(it->first, "tfevents");
+    it = of_times ? files.erase(it) : std::next(it);
+  }
+  return files;
+}
+
+// How many times a whole run is asked whether to stop.
+int Questions(const RunConfig& config, const PreparedData& data, const std::string& folder) {
+  int questions = 0;
+  TrainOptions options;
+  options.should_stop = [&questions] {
+    ++questions;
+    return false;
+  };
+  const absl::Status status = Train(config, data, folder, {{"cmerc", "test"}}, options).status();
+  EXPECT_TRUE(status.ok()) << status;
+  return questions;
+}
+
+// Stops a run once at each place, and one after every second step.
+void ExpectTheSameBits(const RunConfig& config) {
+  const PreparedData data = Prepare(config);
+  const std::string whole = NewFolder();
+  const int places = Questions(config, data, whole);
+  ASSERT_GT(places, 8);
+  const std::map<std::string, std::string> expected = Results(whole);
+  EXPECT_EQ(expected.count("resume.pth"), 0u);
+  const std::string often = NewFolder();
+  bool resume = false;
+  int stops = 0;
+  for (; !RunTraining(config, data, often, resume, 2).ok(); resume = true) {
+    ASSERT_LT(++stops, places);
+    ASSERT_TRUE(CanResume(often));
+  }
+  EXPECT_GE(stops, places / 2 - 2);
+  EXPECT_EQ(Results(often), expected);
+  for (int place = 0; place < places; ++place) {
+    SCOPED_TRACE(place);
+    const std::string folder = NewFolder();
+    const absl::Status stopped = RunTraining(config, data, folder, false, place);
+    ASSERT_TRUE(absl::IsCancelled(stopped)) << stopped;
+    const absl::Status done = RunTraining(config, data, folder, true);
+    ASSERT_TRUE(done.ok()) << done;
+    EXPECT_EQ(Results(folder), expected);
+  }
+}
+
+TEST(ResumeTest, ACalibratedRunWithCurriculumAfterTheUncalibratedOne) {
+  RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum));
+  config.mutable_training()->set_compare_uncalibrated(true);
+  config.mutable_training()->set_epochs(3);
+  ExpectTheSameBits(config);
+}
+
+TEST(ResumeTest, TheOfficialProtocolAndOrder) {
+  RunConfig config = Calibrated();
+  config.mutable_data()->set_protocol(DataConfig::OFFICIAL);
+  config.mutable_training()->set_reseed_every_pass(true);
+  config.mutable_training()->set_shuffle(false);
+  config.mutable_training()->set_epochs(2);
+  config.mutable_training()->set_on_non_finite(TrainingConfig::SKIP_BATCH);
+  ExpectTheSameBits(config);
+}
+
+TEST(ResumeTest, EventsGoOnWhereTheyWere) {
+  const RunConfig config = Calibrated();
+  const PreparedData data = Prepare(config);
+  const auto sizes = [&](const std::string& folder) {
+    std::map<std::string, size_t> sizes;
+    for (const auto& [name, contents] : Files(folder)) {
+      if (absl::StrContains(name, "tfevents")) sizes["events"] += contents.size();
+    }
+    return sizes;
+  };
+  const std::string whole = NewFolder(), folder = NewFolder();
+  ASSERT_TRUE(RunTraining(config, data, whole, false, -1, true).ok());
+  ASSERT_TRUE(absl::IsCancelled(RunTraining(config, data, folder, false, 5, true)));
+  ASSERT_TRUE(RunTraining(config, data, folder, true, -1, true).ok());
+  EXPECT_EQ(sizes(folder), sizes(whole));
+}
+
+// A run that was stopped in its second epoch.
+class StoppedTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(absl::IsCancelled(RunTraining(config_, data_, folder_, false, 4)));
+  }
+
+  std::string Refusal() { return Refusal(config_, data_); }
+  std::string Refusal(const RunConfig& config, const PreparedData& data) {
+    const absl::Status status = RunTraining(config, data, folder_, true);
+    EXPECT_FALSE(status.ok());
+    EXPECT_THAT(status.message(), HasSubstr(folder_));
+    return std::string(status.message());
+  }
+
+  // resume.pth with one thing changed.
+  void Spoil(const std::function<void(Checkpoint*)>& change) {
+    absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path_);
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    change(&*checkpoint);
+    ASSERT_TRUE(WriteCheckpoint(path_, checkpoint->state, *checkpoint->metadata).ok());
+  }
+  std::string RefusalOf(const std::function<void(Checkpoint*)>& change) {
+    Spoil(change);
+    return Refusal();
+  }
+
+  const RunConfig config_ = Calibrated();
+  const PreparedData data_ = Prepare(config_);
+  const std::string folder_ = NewFolder();
+  const std::string path_ = ResumeFile(folder_);
+};
+
+TEST_F(StoppedTest, OtherFeaturesAreRefused) {
+  PreparedData other = data_;
+  other.conversations[0].features[0][0] = other.conversations[0].features[0][0].clone();
+  other.conversations[0].features[0][0][0][0] += 1;
+  EXPECT_THAT(Refusal(config_, other), HasSubstr("begun with other data"));
+}
+
+TEST_F(StoppedTest, AnotherOrderOfConversationsIsRefused) {
+  PreparedData other = data_;
+  std::swap(other.train[0], other.train[1]);
+  EXPECT_THAT(Refusal(config_, other), HasSubstr("begun with other data"));
+}
+
+TEST_F(StoppedTest, AnotherConfigIsRefused) {
+  RunConfig other = config_;
+  other.mutable_training()->set_learning_rate(0.02);
+  EXPECT_THAT(Refusal(other, data_), HasSubstr("another config than config.textproto"));
+}
+
+TEST_F(StoppedTest, ADamagedFileIsRefused) {
+  std::string bytes = ReadFile(path_);
+  // Among the numbers of a tensor: between them a bit may be padding, which says nothing.
+  const torch::Tensor random = ReadCheckpoint(path_)->state.at("random_state");
+  const size_t numbers =
+      bytes.find(std::string(static_cast<const char*>(random.data_ptr()), random.nbytes()));
+  ASSERT_NE(numbers, std::string::npos);
+  bytes[numbers + random.nbytes() / 2] ^= 1;
+  WriteFile(path_, bytes);
+  Refusal();
+  WriteFile(path_, bytes.substr(0, bytes.size() / 3));
+  Refusal();
+}
+
+TEST_F(StoppedTest, AShorterLogIsRefused) {
+  WriteFile(folder_ + "/metrics.jsonl", "");
+  EXPECT_THAT(Refusal(), HasSubstr("metrics.jsonl: has 0 bytes, want the "));
+}
+
+TEST_F(StoppedTest, OtherSelectedWeightsAreRefused) {
+  const std::string selected = folder_ + "/selected.pth";
+  absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(selected);
+  ASSERT_TRUE(checkpoint.ok());
+  checkpoint->metadata->clear_epoch();
+  Spoil([](Checkpoint* resume) {
+    resume->metadata->mutable_progress()->set_epochs(2);
+    resume->metadata->mutable_progress()->set_selected_epoch(1);
+  });
+  EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 1, want those of 2"));
+}
+
+TEST_F(StoppedTest, StatesThatContradictThemselvesAreRefused) {
+  const Checkpoint good = *ReadCheckpoint(path_);
+  const std::string parameter = "graph_model.fc1.weight";
+  const std::map<std::string, std::function<void(Checkpoint*)>> changes = {
+      {"has no tensor random_state", [](Checkpoint* c) { c->state.erase("random_state"); }},
+      {"tensor random_state is of type Float, want Byte",
+       [](Checkpoint* c) { c->state["random_state"] = torch::zeros({8}); }},
+      {"RNG state",  // LibTorch's words
+       [](Checkpoint* c) { c->state["random_state"] = torch::zeros({8}, torch::kUInt8); }},
+      {"adam/steps has 1 numbers",
+       [](Checkpoint* c) { c->state["adam/steps"] = torch::ones({1}, torch::kInt64); }},
+      {"adam/steps holds -1", [](Checkpoint* c) { c->state["adam/steps"].fill_(-1); }},
+      {"has no tensor adam/graph_model.fc1.weight/first",
+       [&](Checkpoint* c) { c->state.erase("adam/" + parameter + "/first"); }},
+      {"is not of the shape of its parameter",
+       [&](Checkpoint* c) { c->state["adam/" + parameter + "/second"] = torch::zeros({2}); }},
+      {"graph_model.fc1.weight", [&](Checkpoint* c) { c->state.erase("model/" + parameter); }},
+      {"graph_model.fc1.bias",
+       [&](Checkpoint* c) { c->state.erase("snapshot/graph_model.fc1.bias"); }},
+      {"epoch/conversations holds 12, want 0 to 11",
+       [](Checkpoint* c) { c->state["epoch/conversations"][0] = 12; }},
+      {"epoch/predictions holds -1, want 0 to 2",
+       [](Checkpoint* c) { c->state["epoch/predictions"][0] = -1; }},
+      {"contradicts itself",
+       [](Checkpoint* c) { c->state["epoch/labels"] = torch::zeros({1}, torch::kInt64); }},
+      {"of the interrupted epoch contradicts itself",
+       [](Checkpoint* c) {
+         c->metadata->mutable_progress()->mutable_partial_epoch()->clear_losses();
+       }},
+      {"of the epochs contradicts itself",
+       [](Checkpoint* c) { c->metadata->mutable_progress()->set_selected_epoch(7); }},
+      {"does not say how far", [](Checkpoint* c) { c->metadata->clear_progress(); }},
+      {"is not the name of an event file",
+       [](Checkpoint* c) {
+         c->metadata->mutable_progress()->mutable_log()->set_event_file("../config.textproto");
+       }},
+  };
+  for (const auto& [says, change] : changes) {
+    SCOPED_TRACE(says);
+    ASSERT_TRUE(WriteCheckpoint(path_, good.state, *good.metadata).ok());
+    const std::string config = ReadFile(folder_ + "/config.textproto");
+    Spoil(change);
+    EXPECT_THAT(std::string(RunTraining(config_, data_, folder_, true).message()), HasSubstr(says));
+    EXPECT_EQ(ReadFile(folder_ + "/config.textproto"), config);
+  }
+}
+
+}  // namespace
+}  // namespace cmerc

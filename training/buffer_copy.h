@@ -1,0 +1,34 @@
+// A way back for what a forward pass in training writes.
+#ifndef CMERC_TRAINING_BUFFER_COPY_H_
+#define CMERC_TRAINING_BUFFER_COPY_H_
+
+#include <torch/nn/module.h>
+
+#include <vector>
+
+namespace cmerc {
+
+// A copy of a model's buffers, such as the running statistics of batch normalisation.
+class BufferCopy {
+ public:
+  explicit BufferCopy(const torch::nn::Module& module) : buffers_(module.buffers()) {
+    for (const torch::Tensor& buffer : buffers_) copies_.push_back(buffer.clone());
+  }
+
+  // The copy becomes what the model has now; the model what the copy has.
+  void Take() { Copy(buffers_, copies_); }
+  void PutBack() { Copy(copies_, buffers_); }
+
+ private:
+  static void Copy(const std::vector<torch::Tensor>& from, std::vector<torch::Tensor>& to) {
+    const torch::NoGradGuard no_grad;
+    for (size_t i = 0; i < from.size(); ++i) to[i].copy_(from[i]);
+  }
+
+  std::vector<torch::Tensor> buffers_;
+  std::vector<torch::Tensor> copies_;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_BUFFER_COPY_H_

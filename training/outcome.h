@@ -1,0 +1,27 @@
+// What is measured and written once training has ended.
+#ifndef CMERC_TRAINING_OUTCOME_H_
+#define CMERC_TRAINING_OUTCOME_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "calibration/prepared_data.h"
+#include "calibration/weighted_losses.h"
+#include "config/run.pb.h"
+#include "core/backbone.h"
+#include "metrics/report.pb.h"
+
+namespace cmerc {
+
+// Scores the selected model: fills train, valid and test of `summary`, the test split with all
+// views. Under a protocol with a validation split also test.post_hoc, the remedies fitted on that
+// split. Writes `folder`/test_predictions.jsonl, a ConversationPredictions a line, in the order of
+// the split.
+absl::Status MeasureOutcome(Backbone& selected, const PreparedData& data,
+                            const std::vector<WeightedLoss>& losses, const RunConfig& config,
+                            const std::string& folder, RunSummary* summary);
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_OUTCOME_H_

@@ -1,0 +1,68 @@
+// Going on with training that was interrupted as if it had not been: the same bits in the end.
+//
+// A stage of training saves all that changes over it to resume.pth, a checkpoint (its own checksums
+// included) with these tensors, and a TrainingProgress in its metadata:
+//   model/NAME         parameters and buffers
+//   snapshot/NAME      within an epoch, where an epoch's snapshot predicts the views
+//   adam/steps         [P] int64, for the P parameters in their order
+//   adam/NAME/first    Adam's moments; absent where steps is 0
+//   adam/NAME/second
+//   random_state       bytes: LibTorch's default generator
+//   device_random_state  bytes: that of the GPU, of a model that is on one
+//   epoch/conversations, epoch/labels, epoch/predictions
+//                      int64, within an epoch: its order, and the predictions so far
+#ifndef CMERC_TRAINING_RESUME_H_
+#define CMERC_TRAINING_RESUME_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "calibration/prepared_data.h"
+#include "core/backbone.h"
+#include "storage/checkpoint.h"
+#include "training/adam.h"
+
+namespace cmerc {
+
+// An epoch so far.
+struct EpochProgress {
+  std::vector<int64_t> conversations;  // in the order they are trained on; empty: not begun
+  int64_t steps = 0;                   // done or skipped
+  int64_t skipped = 0;
+  // Sums over the steps that were not skipped.
+  double total = 0;
+  std::vector<double> losses;  // in the order of the losses
+  // Of the utterances of those steps.
+  std::vector<int64_t> labels;
+  std::vector<int64_t> predictions;
+};
+
+// All that changes while a stage trains.
+struct TrainingState {
+  Backbone& live;
+  Backbone* snapshot;  // null where `live` predicts the views
+  Adam& optimizer;
+  TrainingProgress progress;  // but partial_epoch, which `epoch` is written to and read from
+  EpochProgress epoch;
+};
+
+// FNV-1a over ids, labels, speakers and features of all conversations and their splits.
+uint64_t DataDigest(const PreparedData& data);
+
+// Writes `state` to `path`, with `metadata` beside it.
+absl::Status SaveTrainingState(const std::string& path, const TrainingState& state,
+                               const CheckpointMetadata& metadata);
+
+// Reads both back; `state` then is as it was, the default generators included. InvalidArgument: the
+// file is not one of SaveTrainingState(), or does not fit the model, `num_losses` or the data,
+// whose DataDigest() is state->progress.data_digest().
+absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,
+                                  size_t num_losses, TrainingState* state,
+                                  CheckpointMetadata* metadata);
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_RESUME_H_

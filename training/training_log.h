@@ -1,0 +1,71 @@
+// What a stage of training writes after every epoch.
+#ifndef CMERC_TRAINING_TRAINING_LOG_H_
+#define CMERC_TRAINING_TRAINING_LOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/backbone.h"
+#include "metrics/report.pb.h"
+#include "storage/checkpoint.pb.h"
+#include "tensorboard/event_writer.h"
+
+namespace cmerc {
+
+// A file that grows by a line at a time, each with the system before the next.
+class LineFile {
+ public:
+  explicit LineFile(std::string path) : path_(std::move(path)) {}
+  ~LineFile();
+  LineFile(const LineFile&) = delete;
+  LineFile& operator=(const LineFile&) = delete;
+
+  // Keeps the first `bytes` of what is there. DataLoss: it is shorter.
+  absl::Status Open(int64_t bytes);
+  absl::Status Write(const std::string& line);
+  // What was written is on the disk; how many bytes that is.
+  absl::StatusOr<int64_t> Sync();
+
+ private:
+  absl::Status Error() const;
+
+  const std::string path_;
+  int file_ = -1;
+};
+
+class TrainingLog {
+ public:
+  // Begins metrics.jsonl, timing.jsonl and, with `tensorboard`, an event file in `folder`.
+  static absl::StatusOr<std::unique_ptr<TrainingLog>> Create(const std::string& folder,
+                                                             bool tensorboard);
+  // Goes on with them where Sync() was. DataLoss: one of them is shorter than it was then.
+  static absl::StatusOr<std::unique_ptr<TrainingLog>> Continue(const std::string& folder,
+                                                               const LogPosition& position);
+
+  // The event file gets every number of `report` as loss/..., train/..., valid/... and test/...,
+  // and for each parameter of `model` a histogram of the gradient that the epoch's last step left,
+  // as gradient/NAME; a parameter without a gradient has none. Internal: a gradient is not finite.
+  absl::Status WriteEpoch(const EpochReport& report, const TimingReport& timing,
+                          const Backbone& model);
+
+  // All that was written is on the disk, up to this position.
+  absl::StatusOr<LogPosition> Sync();
+
+  // The log is whole.
+  absl::Status Close();
+
+ private:
+  explicit TrainingLog(const std::string& folder)
+      : metrics_(folder + "/metrics.jsonl"), timing_(folder + "/timing.jsonl") {}
+
+  LineFile metrics_;
+  LineFile timing_;
+  std::unique_ptr<EventWriter> events_;  // null without `tensorboard`
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_TRAINING_LOG_H_
