@@ -121,7 +121,7 @@ TEST_P(BackboneTrainingLaws, TakesAStepWithEveryLossAndEveryView) {
   }
 }
 
-// Nothing to normalise over, nothing to contrast.
+// One utterance leaves nothing to normalize over and nothing to contrast.
 TEST_P(BackboneTrainingLaws, TakesAStepOnOneUtterance) {
   const auto model = Make(info_);
   ASSERT_NE(model, nullptr);
