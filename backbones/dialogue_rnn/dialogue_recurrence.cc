@@ -25,6 +25,44 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kDirections = 2;
 
+// The weights of listener states, which may be undefined, come last.
+constexpr Tensor DialogueWeights::*kFields[] = {
+    &DialogueWeights::global_party,     &DialogueWeights::global_hidden,
+    &DialogueWeights::global_bias,      &DialogueWeights::party_context,
+    &DialogueWeights::party_hidden,     &DialogueWeights::party_bias,
+    &DialogueWeights::emotion_party,    &DialogueWeights::emotion_input,
+    &DialogueWeights::emotion_hidden,   &DialogueWeights::emotion_bias,
+    &DialogueWeights::listener_speaker, &DialogueWeights::listener_hidden,
+    &DialogueWeights::listener_bias};
+
+// Returns the defined tensors of these weights in the order of their declaration, contiguous.
+variable_list Flatten(const DialogueWeights& weights) {
+  variable_list all;
+  for (const auto field : kFields) {
+    if ((weights.*field).defined()) all.push_back((weights.*field).contiguous());
+  }
+  return all;
+}
+
+// Returns the weights of direction d, where `all` is what Flatten() returned for direction 0 and
+// then for direction 1.
+DialogueWeights Unflatten(torch::TensorList all, int64_t d) {
+  const torch::TensorList own = all.slice(d * (all.size() / kDirections), all.size() / kDirections);
+  DialogueWeights weights;
+  size_t next = 0;
+  for (const auto field : kFields) {
+    if (next < own.size()) weights.*field = own[next++];
+  }
+  return weights;
+}
+
+DialogueWeights OnCpu(DialogueWeights weights) {
+  for (const auto field : kFields) {
+    if ((weights.*field).defined()) weights.*field = (weights.*field).cpu();
+  }
+  return weights;
+}
+
 absl::Span<const int64_t> Numbers(const Tensor& tensor) {
   return {tensor.data_ptr<int64_t>(), static_cast<size_t>(tensor.size(0))};
 }

@@ -1,7 +1,5 @@
 #include "backbones/dialogue_rnn/dialogue_steps.h"
 
-#include <algorithm>
-
 namespace cmerc::dialogue_rnn {
 namespace {
 
@@ -12,6 +10,12 @@ int64_t NumListeners(const Direction& direction) {
 }
 
 }  // namespace
+
+Widths::Widths(const DialogueWeights& weights)
+    : listeners(weights.listener_bias.defined()),
+      global(weights.global_hidden.size(1)),
+      party(weights.party_hidden.size(1)),
+      emotion(weights.emotion_hidden.size(1)) {}
 
 DirectionStates::DirectionStates(const Direction& direction, const torch::TensorOptions& options,
                                  double dropout)
@@ -57,23 +61,5 @@ Tensor RowsBefore(const DialoguePlan& plan, const Step& step, const Tensor& all,
   return step.number == 0 ? first.narrow(0, 0, step.block.count)
                           : Rows(BlockBefore(plan, step), all);
 }
-
-template <typename T>
-void Gather(const Tensor& from, const std::vector<int64_t>& sources, const Block& block,
-            const Tensor& to) {
-  const int64_t size = from.size(1);
-  for (int64_t k = block.first; k < block.first + block.count; ++k) {
-    if (sources[k] < 0) {
-      std::fill_n(RowOf<T>(to, k), size, T(0));
-    } else {
-      std::copy_n(RowOf<T>(from, sources[k]), size, RowOf<T>(to, k));
-    }
-  }
-}
-
-template void Gather<float>(const Tensor&, const std::vector<int64_t>&, const Block&,
-                            const Tensor&);
-template void Gather<double>(const Tensor&, const std::vector<int64_t>&, const Block&,
-                             const Tensor&);
 
 }  // namespace cmerc::dialogue_rnn

@@ -5,6 +5,7 @@
 #ifndef CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_STEPS_H_
 #define CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_STEPS_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,22 @@ namespace cmerc::dialogue_rnn {
 
 using Block = DialoguePlan::Block;
 using Ranks = DialoguePlan::Ranks;
+
+struct Widths {
+  explicit Widths(const DialogueWeights& weights);
+
+  // The columns of the inputs in each direction: those of g_cell come first, and the others begin
+  // here.
+  int64_t party_column() const { return 3 * global; }
+  int64_t listener_column() const { return 3 * (global + party); }
+  int64_t query_column() const { return 3 * global + (listeners ? 6 : 3) * party; }
+  int64_t columns() const { return query_column() + global; }
+
+  bool listeners;   // whether there are listener states
+  int64_t global;   // G
+  int64_t party;    // P
+  int64_t emotion;  // E
+};
 
 // One direction of a run; the rest is the same for both.
 struct Direction {
@@ -93,7 +110,16 @@ torch::Tensor RowsBefore(const DialoguePlan& plan, const Step& step, const torch
 // to[k] = from[sources[k]], or zero where that is -1, for the rows k of the block.
 template <typename T>
 void Gather(const torch::Tensor& from, const std::vector<int64_t>& sources, const Block& block,
-            const torch::Tensor& to);
+            const torch::Tensor& to) {
+  const int64_t size = from.size(1);
+  for (int64_t k = block.first; k < block.first + block.count; ++k) {
+    if (sources[k] < 0) {
+      std::fill_n(RowOf<T>(to, k), size, T(0));
+    } else {
+      std::copy_n(RowOf<T>(from, sources[k]), size, RowOf<T>(to, k));
+    }
+  }
+}
 
 }  // namespace cmerc::dialogue_rnn
 

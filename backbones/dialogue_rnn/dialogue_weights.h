@@ -1,11 +1,8 @@
-// The weights of DialogueRNN's recurrence, and the widths that they have.
+// The weights of DialogueRNN's recurrence.
 //
 // Letters: the widths G of the global state, P of a party's state and E of the emotion state.
 #ifndef CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_WEIGHTS_H_
 #define CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_WEIGHTS_H_
-
-#include <cstdint>
-#include <vector>
 
 #include "torch/types.h"
 
@@ -30,34 +27,6 @@ struct DialogueWeights {
   torch::Tensor listener_bias;     // l_cell.bias_hh [3 P]
 };
 
-namespace dialogue_rnn {
-
-struct Widths {
-  explicit Widths(const DialogueWeights& weights);
-
-  // The columns of the inputs in each direction: those of g_cell come first, and the others begin
-  // here.
-  int64_t party_column() const { return 3 * global; }
-  int64_t listener_column() const { return 3 * (global + party); }
-  int64_t query_column() const { return 3 * global + (listeners ? 6 : 3) * party; }
-  int64_t columns() const { return query_column() + global; }
-
-  bool listeners;   // whether there are listener states
-  int64_t global;   // G
-  int64_t party;    // P
-  int64_t emotion;  // E
-};
-
-// The defined tensors of these weights in the order of their declaration, contiguous.
-std::vector<torch::Tensor> Flatten(const DialogueWeights& weights);
-
-// The weights of direction d, where `all` is what Flatten() returned for direction 0 and then for
-// direction 1.
-DialogueWeights Unflatten(torch::TensorList all, int64_t d);
-
-DialogueWeights OnCpu(DialogueWeights weights);
-
-}  // namespace dialogue_rnn
 }  // namespace cmerc
 
 #endif  // CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_WEIGHTS_H_

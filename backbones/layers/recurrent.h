@@ -9,13 +9,38 @@
 
 #include <torch/nn/modules/rnn.h>
 
-#include "backbones/layers/recurrent_rows.h"
+#include <cstdint>
+#include <vector>
+
+#include "torch/types.h"
 
 namespace cmerc {
 
+// What a network runs over: R rows, those of N utterances and then those of padding, of which a
+// conversation may have some at its end.
+struct RecurrentRows {
+  // [U, I]: what the rows read. Often it is the same for many: all padding, or all of a
+  // conversation without a source of evidence.
+  torch::Tensor inputs;
+  // [B] int64 on the CPU, each >= 1, with sum N: utterances. Conversations lie one after the other,
+  // each in time order.
+  torch::Tensor lengths;
+  // T, at least the longest length: every conversation is encoded at this length, as the official
+  // code does, and has T - length rows of padding; these, too, conversation after conversation. 0:
+  // no padding, R = N.
+  int64_t padded_length = 0;
+  // [R] int64 on the CPU: row r reads inputs[input_of[r]], input_of[r] <= r. Undefined: U = R, and
+  // each row has its own.
+  torch::Tensor input_of = {};
+};
+
+// Returns the conversations of all parts, one part after the other, for one run. There is at least
+// one part, and all have the same padded_length.
+RecurrentRows Join(const std::vector<RecurrentRows>& parts);
+
 // Returns the hidden states of the last layer for all utterances, [N, D * H], forward direction
 // first (D directions). Initial states are zero. Throws c10::Error where the rows are not as
-// recurrent_rows.h says.
+// RecurrentRows says.
 //
 // Dropout between layers acts in training mode. Its mask is drawn as LibTorch draws it: for rows
 // ordered by time, then by length, padding included, longest first (stable); so for equal lengths

@@ -106,16 +106,17 @@ void CopyToRows(const Tensor& input_of, const Tensor& gates) {
   });
 }
 
-// gates[input_of[r]] += gates[r] for the rows r >= num_inputs; gates [R, columns], dense.
-void AddToInputs(const Tensor& input_of, int64_t num_inputs, const Tensor& gates) {
-  const int64_t columns = gates.size(1);
+// gates[input_of[r]] += gates[r] for the rows r in [first, last); gates [R, columns], each row
+// dense.
+void AddToInputs(const Tensor& input_of, int64_t first, int64_t last, const Tensor& gates) {
   const auto* const target = input_of.data_ptr<int64_t>();
   auto* const data = gates.data_ptr<float>();
+  const int64_t stride = gates.stride(0);
   constexpr int64_t kColumnsPerThread = 512;
-  at::parallel_for(0, columns, kColumnsPerThread, [&](int64_t begin, int64_t end) {
-    for (int64_t r = num_inputs; r < input_of.size(0); ++r) {
-      const float* from = data + r * columns;
-      float* to = data + target[r] * columns;
+  at::parallel_for(0, gates.size(1), kColumnsPerThread, [&](int64_t begin, int64_t end) {
+    for (int64_t r = first; r < last; ++r) {
+      const float* from = data + r * stride;
+      float* to = data + target[r] * stride;
       for (int64_t c = begin; c < end; ++c) to[c] += from[c];
     }
   });
@@ -389,7 +390,10 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     time.previous.reset();
     // Every row has been used by itself, so that those that read one input can be added up.
     if (layer.rows.input_of.defined()) {
-      AddToInputs(layer.rows.input_of, layer.input.size(0), time.gates.flatten(1));
+      for (int64_t d = 0; d < layer.directions(); ++d) {
+        AddToInputs(layer.rows.input_of, layer.input.size(0), layer.rows.NumRows(d),
+                    time.gates.select(1, d));
+      }
     }
     InputWeightGradients(kernels, layer, time.gates, of_weights);
     variable_list result;

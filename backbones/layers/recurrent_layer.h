@@ -21,7 +21,7 @@ struct LayerRows {
   // How many rows a direction runs over; they are the first ones.
   int64_t NumRows(int64_t direction) const;
 
-  torch::Tensor forward;   // [2, B], as RowOrder::whole
+  torch::Tensor forward;   // [2, B], conversations' first positions and lengths, longest first
   torch::Tensor backward;  // [2, B]
   torch::Tensor row_at;    // [R], the row at each position, or undefined: position p is row p
   torch::Tensor input_of;  // [R], as in RecurrentRows, or undefined: row r reads input r
