@@ -79,7 +79,8 @@ struct DirectionStates {
 struct DirectionGradients {
   DirectionGradients(const Direction& direction, const DirectionStates& states);
 
-  // Of the states; after its step a row holds what went on to the state before directly.
+  // The first three are gradients of states; after its step, a row holds what went on to the state
+  // before directly.
   torch::Tensor global;           // [N, G]
   torch::Tensor party;            // [N + L, P]
   torch::Tensor emotion;          // [N, E]

@@ -25,7 +25,8 @@ using torch::nn::GRU;
 using torch::nn::LSTM;
 using torch::nn::utils::rnn::PackedSequence;
 
-// Of the largest value. float32 rounds by 6e-8, and a value passes a few tens of roundings.
+// Relative to the largest value. float32 rounds by 6e-8, and a value passes a few tens of
+// roundings.
 constexpr double kTolerance = 2e-6;
 
 const std::vector<int64_t> kLengths = {3, 1, 7, 7, 2};
@@ -149,8 +150,8 @@ Tensor UtterancesFirst(const Tensor& positions, const std::vector<int64_t>& leng
 // What padding reads.
 enum class Padding { kRowsOfItsOwn, kOneRow, kLastUtterance };
 
-// Frees memory full of NaNs for the next tensors of as many numbers, where nothing shall be read
-// that has not been written.
+// Frees memory full of NaNs for the next tensors of as many numbers, which must not be read before
+// they are written.
 void LeaveNans(std::initializer_list<int64_t> sizes) {
   for (const int64_t size : sizes) {
     torch::full({size}, std::numeric_limits<float>::quiet_NaN());
