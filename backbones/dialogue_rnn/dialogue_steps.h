@@ -19,11 +19,11 @@ namespace cmerc::dialogue_rnn {
 using Block = DialoguePlan::Block;
 using Ranks = DialoguePlan::Ranks;
 
+// The widths of states, and where the columns of `inputs` begin.
 struct Widths {
   explicit Widths(const DialogueWeights& weights);
 
-  // The columns of the inputs in each direction: those of g_cell come first, and the others begin
-  // here.
+  // In each direction the columns of g_cell come first, and the others begin here.
   int64_t party_column() const { return 3 * global; }
   int64_t listener_column() const { return 3 * (global + party); }
   int64_t query_column() const { return 3 * global + (listeners ? 6 : 3) * party; }
