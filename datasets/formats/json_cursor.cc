@@ -15,7 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "datasets/formats/utf8.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
@@ -310,4 +310,4 @@ bool JsonCursor::ReadEnd() {
          FailSyntax("the end of the line; every line must hold one conversation");
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets

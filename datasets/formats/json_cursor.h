@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "google/protobuf/repeated_field.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 
 // Reads one value after the other. Each Read function returns whether the value was there and of
 // its kind; after the first that was not, error() says what is wrong and nothing more can be read.
@@ -66,6 +66,6 @@ class JsonCursor {
   std::string error_;
 };
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets
 
 #endif  // CMERC_DATASETS_FORMATS_JSON_CURSOR_H_
