@@ -131,7 +131,7 @@ class OfficialPicklesErrorsTest : public testing::Test {
     options_.clear_roberta_file();
     return ErrorOf(Create(options_).status());
   }
-  // Of a features file of these bytes.
+  // Returns the error that a features file of these bytes gives.
   std::string FeaturesError(const std::string& bytes) {
     options_.set_features_file(WriteFile("features.pkl", bytes));
     options_.clear_roberta_file();
