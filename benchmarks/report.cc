@@ -27,6 +27,7 @@
 #include "benchmarks/report_table.h"
 #include "bin/environment.h"
 #include "bin/flags.h"
+#include "core/status.h"
 #include "storage/atomic_file.h"
 
 namespace cmerc {
@@ -136,9 +137,8 @@ absl::StatusOr<std::string> Report(const Flags& flags) {
     }
     const std::string text = ReadFile(json.path());
     if (text.empty()) continue;  // the filter left nothing
-    const absl::StatusOr<std::string> more = TableRows(component, text);
-    if (!more.ok()) return more.status();
-    rows += *more;
+    ASSIGN_OR_RETURN(const std::string more, TableRows(component, text));
+    rows += more;
   }
   std::string versions;
   for (const auto& [name, version] : Versions()) {

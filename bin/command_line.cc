@@ -6,12 +6,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/status.h"
 #include "registry/nearest_name.h"
 
 namespace cmerc {
 namespace {
 
-constexpr char kVersion[] = "--version";
+constexpr char kVersionFlag[] = "--version";
 
 std::vector<FlagSpec> TrainFlags() {
   return {
@@ -158,7 +159,7 @@ absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name) {
   }
   const std::vector<std::string> commands = CommandNames();
   std::vector<std::string> names = commands;
-  names.insert(names.end(), {"--help", kVersion});
+  names.insert(names.end(), {"--help", kVersionFlag});
   const std::string nearest = NearestName(name, names);
   return absl::InvalidArgumentError(
       absl::StrCat("unknown command \"", name, "\"; ",
@@ -168,14 +169,13 @@ absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name) {
 
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& args) {
   if (args.empty() || AsksForHelp(args[0])) return CommandLine{"help", Flags()};
-  if (args[0] == kVersion) return CommandLine{kVersion, Flags()};
-  const absl::StatusOr<const CommandSpec*> command = FindCommand(args[0]);
-  if (!command.ok()) return command.status();
+  if (args[0] == kVersionFlag) return CommandLine{kVersionFlag, Flags()};
+  ASSIGN_OR_RETURN(const CommandSpec* command, FindCommand(args[0]));
   const std::vector<std::string> rest(args.begin() + 1, args.end());
   if (std::any_of(rest.begin(), rest.end(), AsksForHelp)) {
     return ParseCommandLine({"help", args[0]});
   }
-  absl::StatusOr<Flags> flags = Flags::Parse(rest, (*command)->flags, (*command)->max_words);
+  absl::StatusOr<Flags> flags = Flags::Parse(rest, command->flags, command->max_words);
   if (flags.ok()) return CommandLine{args[0], *std::move(flags)};
   return absl::InvalidArgumentError(
       absl::StrCat(flags.status().message(), "\n  see: cmerc help ", args[0]));

@@ -20,10 +20,11 @@ struct CommandSpec {
   size_t max_words;
 };
 
-// In the order in which `cmerc help` lists them.
+// Every command, in the order in which `cmerc help` lists them.
 const std::vector<CommandSpec>& CommandSpecs();
 
-// InvalidArgument: there is no such command; names the nearest one and all.
+// The command of this name. InvalidArgument: there is none; the message names the nearest one and
+// all.
 absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name);
 
 struct CommandLine {
@@ -31,9 +32,9 @@ struct CommandLine {
   Flags flags;
 };
 
-// `args`: without the name of the program. Nothing and "--help" mean `help`, and COMMAND with
-// "--help" means `help COMMAND`. InvalidArgument: an unknown command, or flags that Flags::Parse
-// refuses.
+// Reads a command line; `args` are without the name of the program. No arguments and "--help" mean
+// `help`, and COMMAND with "--help" means `help COMMAND`. InvalidArgument: an unknown command, or
+// flags that Flags::Parse() refuses.
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& args);
 
 }  // namespace cmerc

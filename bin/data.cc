@@ -14,6 +14,7 @@
 #include "bin/commands.h"
 #include "bin/session.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "datasets/export.h"
 #include "datasets/records.pb.h"
@@ -29,7 +30,8 @@ using Write = absl::Status (*)(const Dataset& dataset, const ByteSink& sink,
 
 constexpr char kWords[] = "want `cmerc data describe` or `cmerc data convert`";
 
-// --config's data set, or the file --input.
+// Opens the data set of --config, or the file that --input names. InvalidArgument: both are given,
+// or neither.
 absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
   if (flags.has("config") == flags.has("input")) {
     return absl::InvalidArgumentError(
@@ -38,10 +40,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
                      ": a config that names a data set, or a record file or JSON Lines"));
   }
   if (flags.has("config")) {
-    const absl::StatusOr<RunConfig> config =
-        LoadConfigAndWarn(flags.Get("config"), flags.All("set"));
-    if (!config.ok()) return config.status();
-    return OpenDataset(*config);
+    ASSIGN_OR_RETURN(const RunConfig config,
+                     LoadConfigAndWarn(flags.Get("config"), flags.All("set")));
+    return OpenDataset(config);
   }
   if (flags.has("set")) {
     return absl::InvalidArgumentError(
@@ -51,14 +52,11 @@ absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
   options.set_file(flags.Get("input"));
   google::protobuf::Any any;
   any.PackFrom(options);
-  absl::StatusOr<std::unique_ptr<Dataset>> dataset = Datasets().Create(any);
-  if (dataset.ok()) return dataset;
-  return absl::Status(dataset.status().code(),
-                      absl::StrCat("--input: ", dataset.status().message()));
+  return Annotate(Datasets().Create(any), "--input");
 }
 
-// The conversations that are in a split.
-int64_t Conversations(const Dataset& dataset) {
+// How many conversations are in a split.
+int64_t CountInSplits(const Dataset& dataset) {
   return static_cast<int64_t>(dataset.split(Split::kTrain).size() +
                               dataset.split(Split::kValid).size() +
                               dataset.split(Split::kTest).size());
@@ -68,23 +66,20 @@ absl::Status Describe(const Flags& flags) {
   if (flags.has("output")) {
     return absl::InvalidArgumentError("--output is of `cmerc data convert`; describe prints");
   }
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = DatasetOf(flags);
-  if (!dataset.ok()) return dataset.status();
-  const int64_t total = Conversations(**dataset);
-  absl::StatusOr<DatasetSummary> summary;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, DatasetOf(flags));
+  const int64_t total = CountInSplits(*dataset);
+  DatasetSummary summary;
   {
     Progress progress("describe", total, "conversation");
-    auto summarized = CatchTorch(
-        [&] { return Summarize(**dataset, [&](int64_t done) { progress.Update(done, ""); }); });
-    if (!summarized.ok()) return summarized.status();
-    summary = *std::move(summarized);
+    ASSIGN_OR_RETURN(summary, CatchTorch([&] {
+                       return Summarize(*dataset, [&](int64_t done) { progress.Update(done, ""); });
+                     }));
   }
-  if (!summary.ok()) return summary.status();
-  std::cout << "data  " << summary->info.name << "\n\n" << FormatSummary(*summary);
+  std::cout << "data  " << summary.info.name << "\n\n" << FormatSummary(summary);
   return absl::OkStatus();
 }
 
-// By the ending of --output.
+// The function that writes the format which --output ends in. InvalidArgument: no format does.
 absl::StatusOr<Write> WriterFor(const std::string& output) {
   if (absl::EndsWith(output, ".records")) return &WriteRecords;
   if (absl::EndsWith(output, ".jsonl")) return &WriteJsonLines;
@@ -111,40 +106,30 @@ absl::Status Convert(const Flags& flags) {
     return absl::InvalidArgumentError(
         "--output=FILE is missing (NAME.records, NAME.jsonl or NAME.npz)");
   }
-  const absl::StatusOr<Write> write = WriterFor(output);
-  if (!write.ok()) return write.status();
-  const absl::Status writable = CheckWritableFile(output);
-  if (!writable.ok()) return writable;
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = DatasetOf(flags);
-  if (!dataset.ok()) return dataset.status();
-  const int64_t total = Conversations(**dataset);
-  const absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(output);
-  if (!file.ok()) return file.status();
+  ASSIGN_OR_RETURN(const Write write, WriterFor(output));
+  RETURN_IF_ERROR(CheckWritableFile(output));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, DatasetOf(flags));
+  const int64_t total = CountInSplits(*dataset);
+  ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> file, AtomicFile::Create(output));
   int64_t bytes = 0;
   {
     Progress progress("convert", total, "conversation");
     const auto sink = [&](absl::string_view piece) {
       bytes += static_cast<int64_t>(piece.size());
-      return (*file)->Write(piece);
+      return file->Write(piece);
     };
-    absl::Status written;
-    const absl::StatusOr<bool> ran = CatchTorch([&] {
-      written = (*write)(**dataset, sink, [&](int64_t done) { progress.Update(done, ""); });
-      return true;
-    });
-    if (!ran.ok()) return ran.status();
-    if (!written.ok()) return written;
+    RETURN_IF_ERROR(CatchTorch(
+        [&] { return write(*dataset, sink, [&](int64_t done) { progress.Update(done, ""); }); }));
   }
-  const absl::Status committed = (*file)->Commit();
-  if (!committed.ok()) return committed;
+  RETURN_IF_ERROR(file->Commit());
   std::cout << total << " conversations written to " << output
             << absl::StrFormat(" (%.1f MB)\n", bytes / 1e6);
-  if ((*dataset)->size() > total) {
-    std::cerr << "warning: " << (*dataset)->size() - total
+  if (dataset->size() > total) {
+    std::cerr << "warning: " << dataset->size() - total
               << " conversations are in no split and were left out\n";
   }
   if (absl::EndsWith(output, ".npz")) return absl::OkStatus();
-  std::cout << "in a config: " << ConfigFor(output, (*dataset)->info()) << "\n";
+  std::cout << "in a config: " << ConfigFor(output, dataset->info()) << "\n";
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
 #include "bin/session.h"
+#include "core/status.h"
 
 namespace cmerc {
 
@@ -13,18 +14,13 @@ absl::Status DifficultyCommand(const Flags& flags) {
   if (output.empty()) {
     return absl::InvalidArgumentError("--output=FILE is missing (NAME.json or NAME.pkl)");
   }
-  const absl::Status writable = CheckWritableFile(output);
-  if (!writable.ok()) return writable;
-  absl::StatusOr<TrainedModel> model = LoadTrainedModel(flags);
-  if (!model.ok()) return model.status();
-  const absl::StatusOr<DifficultyTable> table =
-      MeasureDifficulties(*model->backbone, model->data, model->config.calibration());
-  if (!table.ok()) return table.status();
-  const absl::Status written =
-      WriteDifficulties(output, *table, model->data.conversations.front().numeric_id);
-  if (!written.ok()) return written;
-  std::cout << "difficulties of " << table->size() << " training conversations written to "
-            << output << "\n";
+  RETURN_IF_ERROR(CheckWritableFile(output));
+  ASSIGN_OR_RETURN(const TrainedModel model, LoadTrainedModel(flags));
+  ASSIGN_OR_RETURN(const DifficultyTable table,
+                   MeasureDifficulties(*model.backbone, model.data, model.config.calibration()));
+  RETURN_IF_ERROR(WriteDifficulties(output, table, model.data.conversations.front().numeric_id));
+  std::cout << "difficulties of " << table.size() << " training conversations written to " << output
+            << "\n";
   return absl::OkStatus();
 }
 

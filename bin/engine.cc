@@ -23,6 +23,7 @@
 #include "bin/environment.h"
 #include "bin/exit_status.h"
 #include "config/catalogue.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "training/allocator.h"
 
@@ -34,13 +35,12 @@ absl::Status PluginsCommand(const Flags& flags) {
     std::cout << Catalogue();
     return absl::OkStatus();
   }
-  const absl::StatusOr<std::string> text = Catalogue(flags.words()[0]);
-  if (!text.ok()) return text.status();
-  std::cout << *text;
+  ASSIGN_OR_RETURN(const std::string text, Catalogue(flags.words()[0]));
+  std::cout << text;
   return absl::OkStatus();
 }
 
-// What of `help` needs the plugins.
+// The part of `help` that needs the plugins: `help config`.
 absl::Status HelpCommand(const Flags& flags) {
   if (flags.words() != std::vector<std::string>{"config"}) {
     return absl::InvalidArgumentError("this is the engine; `cmerc`, beside it, has the help");
@@ -76,16 +76,15 @@ absl::Status Run(const std::vector<std::string>& args) {
       {"help", HelpCommand},
       {"--version", VersionCommand},
   };
-  const absl::StatusOr<CommandLine> line = ParseCommandLine(args);
-  if (!line.ok()) return line.status();
-  return commands.at(line->command)(line->flags);
+  ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(args));
+  return commands.at(line.command)(line.flags);
 }
 
 int Main(int argc, char** argv) {
   KeepFreedMemory();
   // A file that grows beyond the limit of the shell is an error of write(), not the end.
   std::signal(SIGXFSZ, SIG_IGN);
-  // Protobuf's own words on bad input, of which the commands tell.
+  // The commands say themselves what is wrong with their input; Protobuf must not say it too.
   google::protobuf::SetLogHandler(nullptr);
   absl::Status status;
   try {

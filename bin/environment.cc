@@ -17,13 +17,12 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "bin/version.h"
 #include "kernels/cpu/instruction_set.h"
 #include "kernels/cuda_build.h"
 
 namespace cmerc {
 namespace {
-
-constexpr char kVersion[] = "0.1.0";
 
 // openblas_get_parallel(): 0 sequential, 1 own threads, 2 OpenMP; -1: this is not OpenBLAS.
 int OpenBlasThreading() {

@@ -7,10 +7,10 @@
 
 namespace cmerc {
 
-// Every library that is linked in, by name ("libtorch"), and its version where the library that
-// runs can say it, else that of its headers; the compiler; and under "kernels" the instruction sets
-// that were chosen on this processor. "cuda": kernels/cuda_build.h. No commit of this project: it
-// would link anew after each.
+// Name -> version of this project ("cmerc"), of every library that is linked in ("libtorch"; the
+// version of its headers where the library that runs cannot say its own) and of the compiler; under
+// "kernels" the instruction sets that were chosen on this processor, under "cuda" what
+// kernels/cuda_build.h says. There is no commit of this project: it would link anew after each.
 std::map<std::string, std::string> Versions();
 
 // What is wrong with the BLAS that is bound, and what to do; "" when nothing is. OpenBLAS built

@@ -37,7 +37,8 @@ std::string Indented(const std::string& message) {
   return absl::StrJoin(lines, "\n");
 }
 
-// Names that files give must not write to a terminal what controls it.
+// The message with control characters spelled out: a name that a file gives must not control the
+// terminal.
 std::string Printable(absl::string_view message) {
   std::string printable;
   for (size_t i = 0; i < message.size(); ++i) {

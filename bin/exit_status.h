@@ -7,8 +7,8 @@
 
 namespace cmerc {
 
-// Flushes standard output, says on standard error what went wrong, output that could not be written
-// included, and returns the exit status.
+// Flushes standard output, says on standard error what went wrong (`status`, or that standard
+// output could not be written), and returns the exit status.
 int Finish(absl::Status status);
 
 }  // namespace cmerc

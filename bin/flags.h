@@ -20,14 +20,14 @@ struct FlagSpec {
 
 class Flags {
  public:
-  // `args`: what follows the command's name. InvalidArgument: an unknown flag (with the nearest
-  // name and the list), a flag without its value, one given twice, a word that `max_words` does not
-  // allow.
+  // Reads `args`, what follows the command's name. InvalidArgument: an unknown flag (the message
+  // has the nearest name and the list), a flag without its value, a flag given twice, or more words
+  // than `max_words`.
   static absl::StatusOr<Flags> Parse(const std::vector<std::string>& args,
                                      const std::vector<FlagSpec>& specs, size_t max_words);
 
   bool has(const std::string& name) const { return values_.count(name) > 0; }
-  // The value of a flag, or "".
+  // The value of a flag; "" where it is not given.
   std::string Get(const std::string& name) const;
   // All values of a repeated flag, in order.
   std::vector<std::string> All(const std::string& name) const;
@@ -38,7 +38,7 @@ class Flags {
   std::vector<std::string> words_;
 };
 
-// "  --config=FILE   help" a line.
+// A line for each flag: "  --config=FILE   help".
 std::string FlagHelp(const std::vector<FlagSpec>& specs);
 
 }  // namespace cmerc

@@ -8,10 +8,10 @@
 
 namespace cmerc {
 
-// Every command with its purpose.
+// The text of `cmerc help`: every command with its purpose.
 std::string Help();
 
-// The purpose, an example and the flags of one command.
+// The text of `cmerc help COMMAND`: its purpose, an example and its flags.
 std::string HelpOn(const CommandSpec& command);
 
 }  // namespace cmerc

@@ -20,6 +20,7 @@
 #include "bin/exit_status.h"
 #include "bin/help.h"
 #include "bin/this_program.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -36,8 +37,8 @@ void OccupyStandardStreams() {
 // The most that `training { threads }` may ask for too.
 constexpr int kMaxThreads = 1024;
 
-// OpenMP and LibTorch would each say in their own way that they ignore it, and take every
-// processor.
+// InvalidArgument: OMP_NUM_THREADS is set to something else than a number of threads. OpenMP and
+// LibTorch would each say in their own way that they ignore it, and take every processor.
 absl::Status CheckOmpNumThreads() {
   const char* variable = std::getenv("OMP_NUM_THREADS");
   if (variable == nullptr) return absl::OkStatus();
@@ -52,34 +53,31 @@ absl::Status CheckOmpNumThreads() {
   return absl::OkStatus();
 }
 
-// Returns only where it fails.
+// Replaces this program by the engine; returns only where that fails. InvalidArgument:
+// OMP_NUM_THREADS is no number of threads. NotFound: the engine cannot be started.
 absl::Status BecomeEngine(char** argv) {
-  const absl::Status threads = CheckOmpNumThreads();
-  if (!threads.ok()) return threads;
-  const absl::StatusOr<std::string> program = ThisProgram();
-  if (!program.ok()) return program.status();
-  const std::string engine = absl::StrCat(*program, "_engine");
+  RETURN_IF_ERROR(CheckOmpNumThreads());
+  ASSIGN_OR_RETURN(const std::string program, ThisProgram());
+  const std::string engine = absl::StrCat(program, "_engine");
   OccupyStandardStreams();
   execv(engine.c_str(), argv);
   return absl::NotFoundError(absl::StrCat(
       "cannot start ", engine, ": ", std::strerror(errno),
-      "; it does everything but `help` and belongs beside ", *program,
+      "; it does everything but `help` and belongs beside ", program,
       ": build both (`bazel build //bin:cmerc`), and copy both or make a link to them"));
 }
 
 absl::Status Run(char** argv, const std::vector<std::string>& args) {
-  const absl::StatusOr<CommandLine> line = ParseCommandLine(args);
-  if (!line.ok()) return line.status();
-  if (line->command != "help") return BecomeEngine(argv);
-  if (line->flags.words().empty()) {
+  ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(args));
+  if (line.command != "help") return BecomeEngine(argv);
+  if (line.flags.words().empty()) {
     std::cout << Help();
     return absl::OkStatus();
   }
-  const std::string& topic = line->flags.words()[0];
+  const std::string& topic = line.flags.words()[0];
   if (topic == "config") return BecomeEngine(argv);  // which knows the options of plugins
-  const absl::StatusOr<const CommandSpec*> command = FindCommand(topic);
-  if (!command.ok()) return command.status();
-  std::cout << HelpOn(**command);
+  ASSIGN_OR_RETURN(const CommandSpec* command, FindCommand(topic));
+  std::cout << HelpOn(*command);
   return absl::OkStatus();
 }
 

@@ -15,6 +15,7 @@
 #include "bin/commands.h"
 #include "bin/session.h"
 #include "calibration/predictor.h"
+#include "core/status.h"
 #include "datasets/assembly/conversation_tensors.h"
 #include "datasets/formats/conversation_file.h"
 #include "datasets/formats/json_lines.h"
@@ -36,9 +37,7 @@ class Results {
       std::signal(SIGPIPE, SIG_IGN);
       return results;
     }
-    absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
-    if (!file.ok()) return file.status();
-    results.file_ = *std::move(file);
+    ASSIGN_OR_RETURN(results.file_, AtomicFile::Create(path));
     return results;
   }
 
@@ -73,7 +72,8 @@ class Work {
   const Predictor& predictor() const { return predictor_; }
   int64_t conversations() const { return conversations_; }
 
-  // One that Predictor::Check() has approved of.
+  // Adds a conversation that Predictor::Check() has approved of, and predicts the batch that is
+  // complete with it.
   absl::Status Add(Conversation conversation) {
     waiting_.push_back(std::move(conversation));
     const auto batch_size = static_cast<size_t>(predictor_.config().training().batch_size());
@@ -89,12 +89,12 @@ class Work {
   // Ends early: what has been predicted is not lost, and where that is nothing a file stays as it
   // was.
   absl::Status Stop(const absl::Status& problem) {
-    const absl::Status kept = conversations_ == 0 ? absl::OkStatus() : results_.Finish();
-    if (!kept.ok()) return kept;
+    if (conversations_ > 0) RETURN_IF_ERROR(results_.Finish());
     return absl::Status(problem.code(), absl::StrCat(problem.message(), "\n", conversations_,
                                                      " conversations before it were predicted"));
   }
 
+  // "12 conversations, 345 utterances, 678 utterances a second"
   std::string Summary() const {
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -103,12 +103,10 @@ class Work {
   }
 
   absl::Status PredictWaiting() {
-    const auto predictions = predictor_.Predict(waiting_, views_);
-    if (!predictions.ok()) return predictions.status();
-    const absl::Status written = results_.Write(*predictions);
-    if (!written.ok()) return written;
-    conversations_ += static_cast<int64_t>(predictions->size());
-    for (const PredictedConversation& prediction : *predictions) {
+    ASSIGN_OR_RETURN(const auto predictions, predictor_.Predict(waiting_, views_));
+    RETURN_IF_ERROR(results_.Write(predictions));
+    conversations_ += static_cast<int64_t>(predictions.size());
+    for (const PredictedConversation& prediction : predictions) {
       utterances_ += prediction.utterances_size();
     }
     waiting_.clear();
@@ -125,6 +123,7 @@ class Work {
   int64_t utterances_ = 0;
 };
 
+// InvalidArgument: "--FLAG" and then `why`.
 absl::Status BadFlag(const std::string& flag, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat("--", flag, why));
 }
@@ -149,8 +148,8 @@ class Input {
     return input;
   }
 
-  // The next one, as the model of `predictor` sees it; nullopt at the end. InvalidArgument, for one
-  // that it cannot see, names its place.
+  // The next conversation, as the model of `predictor` sees it; nullopt at the end. InvalidArgument
+  // names the place of a conversation that the model cannot take.
   absl::StatusOr<std::optional<Conversation>> Next(const Predictor& predictor) {
     const absl::StatusOr<std::optional<ConversationRecord>> record =
         file_ != nullptr ? file_->Next() : lines_->Next();
@@ -165,11 +164,10 @@ class Input {
     if (fits.ok()) return *std::move(conversation);
     const std::string place =
         file_ != nullptr ? file_->Place() : absl::StrCat("line ", lines_->line());
-    return absl::Status(fits.code(), absl::StrCat(name_, ", ", place, ": conversation ",
-                                                  (*record)->id(), ": ", fits.message()));
+    return Annotate(fits, absl::StrCat(name_, ", ", place, ": conversation ", (*record)->id()));
   }
 
-  // Whether more may come after an error: not from a record file that is damaged.
+  // Whether more conversations may come after an error. None do from a record file that is damaged.
   bool can_go_on() const { return can_go_on_; }
 
  private:
@@ -179,29 +177,26 @@ class Input {
   std::unique_ptr<JsonLinesReader> lines_;  // ... this
 };
 
-// A bar on the terminal must not get between the results.
+// Whether to show a progress bar: on a terminal it must not get between the results.
 bool ShowsProgress(const std::string& output) {
   return output != "-" || isatty(STDOUT_FILENO) == 0;
 }
 
+// Predicts the conversations of --input; `skip` leaves out those that cannot be predicted.
 absl::Status PredictInput(const Flags& flags, const std::string& output, bool skip) {
-  absl::StatusOr<Input> input = Input::Open(flags.Get("input"));
-  if (!input.ok()) return input.status();
-  const absl::StatusOr<std::string> checkpoint = CheckpointFlag(flags);
-  if (!checkpoint.ok()) return checkpoint.status();
-  absl::StatusOr<Predictor> predictor = Predictor::Load(*checkpoint, flags.All("set"));
-  if (!predictor.ok()) return predictor.status();
-  SetUpThreads(predictor->config());
-  absl::StatusOr<Results> results = Results::Open(output);
-  if (!results.ok()) return results.status();
+  ASSIGN_OR_RETURN(Input input, Input::Open(flags.Get("input")));
+  ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
+  ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
+  SetUpThreads(predictor.config());
+  ASSIGN_OR_RETURN(Results results, Results::Open(output));
 
-  Work work(*std::move(predictor), flags.has("explain"), *std::move(results));
+  Work work(std::move(predictor), flags.has("explain"), std::move(results));
   std::optional<Progress> progress;
   if (ShowsProgress(output)) progress.emplace("predict", Progress::kUnknown, "conversation");
   int64_t skipped = 0;
   while (true) {
-    absl::StatusOr<std::optional<Conversation>> conversation = input->Next(work.predictor());
-    const bool can_skip = absl::IsInvalidArgument(conversation.status()) && input->can_go_on();
+    absl::StatusOr<std::optional<Conversation>> conversation = input.Next(work.predictor());
+    const bool can_skip = absl::IsInvalidArgument(conversation.status()) && input.can_go_on();
     if (can_skip && skip) {
       ++skipped;
       progress.reset();  // messages show that it goes on, and a bar would be in their way
@@ -221,8 +216,7 @@ absl::Status PredictInput(const Flags& flags, const std::string& output, bool sk
     if (!added.ok()) return work.Stop(added);
     if (progress.has_value()) progress->Update(work.conversations(), "");
   }
-  const absl::Status finished = work.Finish();
-  if (!finished.ok()) return finished;
+  RETURN_IF_ERROR(work.Finish());
   progress.reset();
   std::cerr << work.Summary();
   if (skip) std::cerr << ", " << skipped << " skipped";
@@ -230,31 +224,27 @@ absl::Status PredictInput(const Flags& flags, const std::string& output, bool sk
   return absl::OkStatus();
 }
 
+// Predicts a split of the dataset that the checkpoint's config, or --config, names.
 absl::Status PredictDataset(const Flags& flags, const std::string& output) {
-  const absl::StatusOr<std::string> split = SplitFlag(flags);
-  if (!split.ok()) return split.status();
+  ASSIGN_OR_RETURN(const std::string split, SplitFlag(flags));
   std::ostream nowhere(nullptr);
-  absl::StatusOr<TrainedModel> model = LoadTrainedModel(flags, nowhere);
-  if (!model.ok()) return model.status();
-  const absl::StatusOr<std::vector<int64_t>> indices = ConversationsOf(*split, model->data);
-  if (!indices.ok()) return indices.status();
-  absl::StatusOr<Results> results = Results::Open(output);
-  if (!results.ok()) return results.status();
+  ASSIGN_OR_RETURN(TrainedModel model, LoadTrainedModel(flags, nowhere));
+  ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ConversationsOf(split, model.data));
+  ASSIGN_OR_RETURN(Results results, Results::Open(output));
 
-  // The features of model->data have been standardised.
-  Work work(Predictor(model->backbone, {model->config, std::nullopt, model->temperature}),
-            flags.has("explain"), *std::move(results));
+  // The features of model.data have been standardized.
+  Work work(Predictor(model.backbone, {model.config, std::nullopt, model.temperature}),
+            flags.has("explain"), std::move(results));
   std::optional<Progress> progress;
   if (ShowsProgress(output)) {
-    progress.emplace("predict", static_cast<int64_t>(indices->size()), "conversation");
+    progress.emplace("predict", static_cast<int64_t>(indices.size()), "conversation");
   }
-  for (size_t i = 0; i < indices->size(); ++i) {
-    const absl::Status added = work.Add(model->data.conversations[(*indices)[i]]);
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const absl::Status added = work.Add(model.data.conversations[indices[i]]);
     if (!added.ok()) return work.Stop(added);
     if (progress.has_value()) progress->Update(work.conversations(), "");
   }
-  const absl::Status finished = work.Finish();
-  if (!finished.ok()) return finished;
+  RETURN_IF_ERROR(work.Finish());
   progress.reset();
   std::cerr << work.Summary() << "\n";
   return absl::OkStatus();
@@ -279,10 +269,7 @@ absl::Status PredictCommand(const Flags& flags) {
         " is about the conversations of --input; a dataset is checked before it is predicted");
   }
   const std::string output = flags.has("output") ? flags.Get("output") : "-";
-  if (output != "-") {
-    const absl::Status writable = CheckWritableFile(output);
-    if (!writable.ok()) return writable;
-  }
+  if (output != "-") RETURN_IF_ERROR(CheckWritableFile(output));
   return flags.has("input") ? PredictInput(flags, output, on_error == "SKIP")
                             : PredictDataset(flags, output);
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
 #include "bin/session.h"
+#include "core/status.h"
 #include "report/page.h"
 #include "report/run.h"
 #include "storage/atomic_file.h"
@@ -19,24 +20,21 @@ absl::Status ReportCommand(const Flags& flags) {
                      " is missing; try cmerc report runs/quickstart --output=report.html"));
   }
   const std::string output = flags.Get("output");
-  absl::Status status = CheckWritableFile(output);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(CheckWritableFile(output));
   std::vector<TrainingRun> runs;
   for (const std::string& path : flags.words()) {
-    absl::StatusOr<TrainingRun> run = ReadRun(path);
-    if (!run.ok()) return run.status();
-    const bool twice = std::any_of(runs.begin(), runs.end(), [&](const TrainingRun& other) {
-      return other.path == run->path;
-    });
+    ASSIGN_OR_RETURN(TrainingRun run, ReadRun(path));
+    const bool twice = std::any_of(
+        runs.begin(), runs.end(), [&](const TrainingRun& other) { return other.path == run.path; });
     if (twice) {
       return absl::InvalidArgumentError(
-          absl::StrCat(run->path, " is given twice; name each run once"));
+          absl::StrCat(run.path, " is given twice; name each run once"));
     }
-    runs.push_back(*std::move(run));
+    runs.push_back(std::move(run));
   }
-  status = WriteFileAtomically(output, FormatPage(runs));
-  if (status.ok()) std::cout << "written to " << output << "\n";
-  return status;
+  RETURN_IF_ERROR(WriteFileAtomically(output, FormatPage(runs)));
+  std::cout << "written to " << output << "\n";
+  return absl::OkStatus();
 }
 
 }  // namespace cmerc

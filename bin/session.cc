@@ -16,12 +16,14 @@
 #include "bin/environment.h"
 #include "calibration/predictor.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
 namespace cmerc {
 namespace {
 
+// How many utterances these conversations have.
 int64_t Utterances(const PreparedData& data, const std::vector<int64_t>& indices) {
   int64_t utterances = 0;
   for (const int64_t index : indices) utterances += data.conversations[index].length();
@@ -55,7 +57,8 @@ std::string WherePathsStart() {
                       ": put the file there, or set its path in data.dataset of the config");
 }
 
-// The weights would load, and every score would be wrong.
+// Warns where the model was trained on other classes than the data has: the weights would load, and
+// every score would be wrong.
 void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo& info) {
   if (std::equal(info.class_names.begin(), info.class_names.end(), trained_on.class_names().begin(),
                  trained_on.class_names().end())) {
@@ -70,14 +73,30 @@ void PrintWarnings(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
 }
 
+// The config of a trained model: --config, or else what the checkpoint carries. `source` names
+// either in messages.
+absl::StatusOr<RunConfig> ConfigOf(const Flags& flags, const std::string& source,
+                                   const Checkpoint& checkpoint) {
+  if (flags.has("config")) return LoadConfigAndWarn(source, flags.All("set"));
+  if (checkpoint.metadata.has_value()) {
+    std::vector<std::string> warnings;
+    absl::StatusOr<RunConfig> config = ParseConfig(ResolvedConfig(checkpoint.metadata->config()),
+                                                   source, flags.All("set"), &warnings);
+    PrintWarnings(warnings);
+    return config;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(flags.Get("checkpoint"),
+                   " holds weights alone, as files that Python saved do; say how they were "
+                   "trained: --config=config/examples/iemocap_m3net.textproto"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config) {
-  absl::StatusOr<std::unique_ptr<Dataset>> dataset = Datasets().Create(config.data().dataset());
-  if (dataset.ok()) return dataset;
-  return absl::Status(dataset.status().code(),
-                      absl::StrCat("data.dataset: ", dataset.status().message(),
-                                   absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
+  auto dataset = Annotate(Datasets().Create(config.data().dataset()), "data.dataset");
+  if (!absl::IsNotFound(dataset.status())) return dataset;
+  return absl::NotFoundError(absl::StrCat(dataset.status().message(), WherePathsStart()));
 }
 
 absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
@@ -97,12 +116,9 @@ void SetUpThreads(const RunConfig& config) {
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization, std::ostream& log) {
   SetUpThreads(config);
-  const absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(config);
-  if (!dataset.ok()) return dataset.status();
-  absl::StatusOr<PreparedData> data = PrepareData(**dataset, config.data(), standardization);
-  if (!data.ok()) return data;
-  log << DescribeData(*data) << "protocol  " << ProtocolDescription(config.data().protocol())
-      << "\n"
+  ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
+  ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
+  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol()) << "\n"
       << std::flush;
   return data;
 }
@@ -113,50 +129,25 @@ absl::StatusOr<std::string> CheckpointFlag(const Flags& flags) {
 }
 
 absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log) {
-  const absl::StatusOr<std::string> flag = CheckpointFlag(flags);
-  if (!flag.ok()) return flag.status();
-  const std::string& path = *flag;
-  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
-  if (!checkpoint.ok()) return checkpoint.status();
+  ASSIGN_OR_RETURN(const std::string path, CheckpointFlag(flags));
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
   const std::string source =
       flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
-  absl::StatusOr<RunConfig> config;
-  if (flags.has("config")) {
-    config = LoadConfigAndWarn(source, flags.All("set"));
-  } else if (checkpoint->metadata.has_value()) {
-    std::vector<std::string> warnings;
-    config = ParseConfig(ResolvedConfig(checkpoint->metadata->config()), source, flags.All("set"),
-                         &warnings);
-    PrintWarnings(warnings);
-  } else {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path,
-                     " holds weights alone, as files that Python saved do; say how they were "
-                     "trained: --config=config/examples/iemocap_m3net.textproto"));
-  }
-  if (!config.ok()) return config.status();
+  ASSIGN_OR_RETURN(RunConfig config, ConfigOf(flags, source, checkpoint));
 
   const Standardization* standardization = nullptr;
-  if (checkpoint->metadata.has_value() && checkpoint->metadata->has_standardization()) {
-    standardization = &checkpoint->metadata->standardization();
+  if (checkpoint.metadata.has_value() && checkpoint.metadata->has_standardization()) {
+    standardization = &checkpoint.metadata->standardization();
   }
-  absl::StatusOr<PreparedData> data = LoadData(*config, standardization, log);
-  if (!data.ok()) {
-    return absl::Status(data.status().code(), absl::StrCat(source, ": ", data.status().message()));
-  }
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone =
-      MakeTrainedBackbone(*config, data->info, checkpoint->state, path);
-  if (!backbone.ok()) return backbone.status();
+  ASSIGN_OR_RETURN(PreparedData data, Annotate(LoadData(config, standardization, log), source));
+  ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
+                   MakeTrainedBackbone(config, data.info, checkpoint.state, path));
   std::optional<double> temperature;
-  if (checkpoint->metadata.has_value()) {
-    WarnOfOtherClasses(checkpoint->metadata->dataset(), data->info);
-    const absl::StatusOr<std::optional<double>> read = TemperatureOf(*checkpoint->metadata);
-    if (!read.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": ", read.status().message()));
-    }
-    temperature = *read;
+  if (checkpoint.metadata.has_value()) {
+    WarnOfOtherClasses(checkpoint.metadata->dataset(), data.info);
+    ASSIGN_OR_RETURN(temperature, Annotate(TemperatureOf(*checkpoint.metadata), path));
   }
-  return TrainedModel{*std::move(config), *std::move(data), *std::move(backbone), temperature};
+  return TrainedModel{std::move(config), std::move(data), std::move(backbone), temperature};
 }
 
 absl::StatusOr<std::string> SplitFlag(const Flags& flags) {

@@ -18,7 +18,8 @@
 
 namespace cmerc {
 
-// Reads and checks the dataset of `config`.
+// Reads and checks the dataset of `config`. Errors, with "data.dataset: " in front, are those of
+// its plugin: InvalidArgument or NotFound for options or files that are wrong.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config);
 
 // LoadConfig() of config/loader.h; prints its warnings.
@@ -28,7 +29,9 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
 // Sets the threads that `config` asks for, and warns of a slow BLAS.
 void SetUpThreads(const RunConfig& config);
 
-// SetUpThreads(), then OpenDataset(); tells `log` what it found.
+// Sets the threads up, reads the dataset and prepares it as `config` says, with `standardization`
+// instead of its own where that is given; tells `log` what it found. Errors are those of
+// OpenDataset() and PrepareData().
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization = nullptr,
                                       std::ostream& log = std::cout);
@@ -37,20 +40,23 @@ struct TrainedModel {
   RunConfig config;
   PreparedData data;
   std::shared_ptr<Backbone> backbone;
-  std::optional<double> temperature;  // of the checkpoint
+  std::optional<double> temperature;  // CheckpointMetadata.temperature, above 0
 };
 
-// --checkpoint. InvalidArgument: it is not given.
+// The value of --checkpoint. InvalidArgument: it is not given.
 absl::StatusOr<std::string> CheckpointFlag(const Flags& flags);
 
-// --checkpoint, with --config in place of the config it carries (a must for a file that Python
-// saved) and --set over either.
+// The model in --checkpoint, with its data. --config takes the place of the config that the file
+// carries, and is needed for a file that Python saved, which carries none; --set is merged over
+// either. NotFound, InvalidArgument: a file is missing or damaged, the config is not valid, or
+// model and data do not fit each other.
 absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log = std::cout);
 
-// --split; "test" when it is not given. InvalidArgument: not the name of a split.
+// The value of --split; "test" when it is not given. InvalidArgument: not the name of a split.
 absl::StatusOr<std::string> SplitFlag(const Flags& flags);
 
-// The conversations of a split. InvalidArgument: the protocol of the config leaves it empty.
+// The numbers of the conversations in a split. InvalidArgument: the protocol of the config leaves
+// it empty.
 absl::StatusOr<std::vector<int64_t>> ConversationsOf(const std::string& split,
                                                      const PreparedData& data);
 

@@ -8,7 +8,7 @@
 
 namespace cmerc {
 
-// Its path, links followed. Unavailable: there is no /proc.
+// The path of the program that runs, with links followed. Unavailable: there is no /proc.
 absl::StatusOr<std::string> ThisProgram();
 
 }  // namespace cmerc

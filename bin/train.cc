@@ -18,6 +18,7 @@
 #include "bin/stop_signal.h"
 #include "calibration/device.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "metrics/text_report.h"
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
@@ -31,6 +32,7 @@ bool Exists(const std::string& path) {
   return stat(path.c_str(), &info) == 0;
 }
 
+// Whether a run, finished or not, has written into `folder`.
 bool HoldsRun(const std::string& folder) {
   return Exists(folder + "/metrics.jsonl") || Exists(folder + "/uncalibrated/metrics.jsonl") ||
          Exists(folder + "/summary.json");
@@ -42,7 +44,7 @@ std::string Stem(const std::string& path) {
   return file.substr(0, file.find('.'));
 }
 
-// runs/NAME, or runs/NAME-2 and so on where that is taken.
+// The folder of a run that names none: runs/NAME, or runs/NAME-2 and so on where that is taken.
 std::string FreshFolder(const std::string& config_path) {
   const std::string base = absl::StrCat("runs/", Stem(config_path));
   std::string folder = base;
@@ -51,6 +53,7 @@ std::string FreshFolder(const std::string& config_path) {
 }
 
 // Creates the folder and its parents, and appends those that were not there to `created`.
+// InvalidArgument: one cannot be created, or the folder cannot be written into.
 absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* created) {
   for (size_t i = 1; i <= folder.size(); ++i) {
     if (i < folder.size() && folder[i] != '/') continue;
@@ -72,8 +75,10 @@ absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* cr
   return CheckWritableFolder(folder, folder);
 }
 
+// The file in which a run keeps its config.
 std::string ConfigOf(const std::string& output) { return output + "/config.textproto"; }
 
+// InvalidArgument: flags that do not go together, or too few of them.
 absl::Status CheckFlags(const Flags& flags) {
   const bool resume = flags.has("resume");
   if (resume && !flags.has("output")) {
@@ -105,9 +110,8 @@ absl::Status CheckFlags(const Flags& flags) {
 
 // InvalidArgument: the run in `output` was begun with another config.
 absl::Status CheckSameConfig(const RunConfig& config, const std::string& output) {
-  const absl::StatusOr<RunConfig> begun = LoadConfig(ConfigOf(output), {});
-  if (!begun.ok()) return begun.status();
-  const std::vector<std::string> theirs = absl::StrSplit(ResolvedConfig(*begun), '\n');
+  ASSIGN_OR_RETURN(const RunConfig begun, LoadConfig(ConfigOf(output), {}));
+  const std::vector<std::string> theirs = absl::StrSplit(ResolvedConfig(begun), '\n');
   const std::vector<std::string> ours = absl::StrSplit(ResolvedConfig(config), '\n');
   for (size_t i = 0; i < std::max(theirs.size(), ours.size()); ++i) {
     const std::string was = i < theirs.size() ? theirs[i] : "";
@@ -122,7 +126,8 @@ absl::Status CheckSameConfig(const RunConfig& config, const std::string& output)
   return absl::OkStatus();
 }
 
-// Where the same command would not only end in the same way: how to go on.
+// What to say of a run that failed with `status`: how to go on, unless the same command would only
+// end in the same way.
 absl::Status WithWayOn(const absl::Status& status, const std::string& output) {
   const std::string why = absl::IsCancelled(status) ? absl::StrCat("stopped ", status.message())
                                                     : std::string(status.message());
@@ -133,77 +138,92 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& output) {
                       absl::StrCat(why, "\nto go on: cmerc train --resume --output=", output));
 }
 
+// InvalidArgument: the run that `output` holds may not be touched with these flags, or was begun
+// with another config.
+absl::Status CheckEarlierRun(const Flags& flags, const RunConfig& config,
+                             const std::string& output) {
+  if (flags.has("resume")) {
+    const bool compare = flags.has("config") && Exists(ConfigOf(output));
+    return compare ? CheckSameConfig(config, output) : absl::OkStatus();
+  }
+  if (!HoldsRun(output) || flags.has("overwrite")) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--output=", output, " holds a run already; choose another folder, ",
+      CanResume(output) ? "--resume to go on with it, or --overwrite" : "or --overwrite"));
+}
+
+TrainOptions OptionsOf(const Flags& flags) {
+  TrainOptions options;
+  options.profile = flags.has("profile");
+  options.tensorboard = flags.has("tensorboard");
+  options.resume = flags.has("resume");
+  options.should_stop = [] { return StopSignal() != 0; };
+  return options;
+}
+
+// Prints the scores of a finished run and the files that it wrote into `output`.
+void Print(const RunSummary& summary, const RunConfig& config, const TrainOptions& options,
+           const std::string& output) {
+  std::cout << "\nTest split, epoch " << summary.selected_epoch() + 1 << " of "
+            << config.training().epochs() << ", protocol " << summary.protocol() << ", seed "
+            << summary.seed() << "\n\n"
+            << FormatSplitReport(summary.test()) << "\n"
+            << FormatCalibration(summary.test());
+  if (summary.has_uncalibrated()) {
+    std::cout << "\n" << FormatComparison(summary, summary.uncalibrated());
+  }
+  std::cout << "\nwritten to " << output
+            << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "
+               "config.textproto, selected.pth, last.pth"
+            << (config.has_curriculum() ? ", curriculum.json" : "")
+            << (options.tensorboard ? ", events.out.tfevents.*" : "")
+            << (summary.has_uncalibrated() ? ", uncalibrated/" : "") << "\n";
+}
+
+// Trains in `output`, a folder that this process has locked.
+absl::Status TrainIn(const std::string& output, const Flags& flags, const RunConfig& config,
+                     torch::Device device) {
+  RETURN_IF_ERROR(CheckEarlierRun(flags, config, output));
+  const TrainOptions options = OptionsOf(flags);
+  if (options.resume && Exists(output + "/summary.json")) {
+    std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";
+    return FinishRun(output);
+  }
+  ASSIGN_OR_RETURN(PreparedData data, LoadData(config));
+  data.device = device;
+
+  std::cout << "output    " << output << "\n\n" << std::flush;
+  if (options.resume && !CanResume(output)) {
+    std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
+              << std::flush;
+  }
+  CatchStopSignals();
+  const absl::StatusOr<RunSummary> summary = Train(config, data, output, Versions(), options);
+  if (!summary.ok()) return WithWayOn(summary.status(), output);
+  Print(*summary, config, options, output);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status TrainCommand(const Flags& flags) {
-  absl::Status usage = CheckFlags(flags);
-  if (!usage.ok()) return usage;
-  const bool resume = flags.has("resume");
+  RETURN_IF_ERROR(CheckFlags(flags));
   const std::string config_path =
       flags.has("config") ? flags.Get("config") : ConfigOf(flags.Get("output"));
   // Former names in the config of a run are nothing to warn of: the program wrote it.
-  const absl::StatusOr<RunConfig> config = flags.has("config")
+  ASSIGN_OR_RETURN(const RunConfig config, flags.has("config")
                                                ? LoadConfigAndWarn(config_path, flags.All("set"))
-                                               : LoadConfig(config_path, {});
-  if (!config.ok()) return config.status();
-  const absl::StatusOr<torch::Device> device = FindDevice(config->training().device());
-  if (!device.ok()) return device.status();
-  PrepareDevice(*device);
+                                               : LoadConfig(config_path, {}));
+  ASSIGN_OR_RETURN(const torch::Device device, FindDevice(config.training().device()));
+  PrepareDevice(device);
   const std::string output = flags.has("output") ? flags.Get("output") : FreshFolder(config_path);
   std::vector<std::string> created;
   const absl::Cleanup remove_empty_folders = [&created] {
     for (auto it = created.rbegin(); it != created.rend(); ++it) rmdir(it->c_str());
   };
-  absl::Status status = MakeFolders(output, &created);
-  if (!status.ok()) return status;
-  const absl::StatusOr<FolderLock> lock = LockOutput(output);
-  if (!lock.ok()) return lock.status();
-  if (HoldsRun(output) && !resume && !flags.has("overwrite")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--output=", output, " holds a run already; choose another folder, ",
-        CanResume(output) ? "--resume to go on with it, or --overwrite" : "or --overwrite"));
-  }
-  if (resume) {
-    if (flags.has("config") && Exists(ConfigOf(output))) status = CheckSameConfig(*config, output);
-    if (!status.ok()) return status;
-    if (Exists(output + "/summary.json")) {
-      std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";
-      return FinishRun(output);
-    }
-  }
-  absl::StatusOr<PreparedData> data = LoadData(*config);
-  if (!data.ok()) return data.status();
-  data->device = *device;
-
-  std::cout << "output    " << output << "\n\n" << std::flush;
-  if (resume && !CanResume(output)) {
-    std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
-              << std::flush;
-  }
-  CatchStopSignals();
-  TrainOptions options;
-  options.profile = flags.has("profile");
-  options.tensorboard = flags.has("tensorboard");
-  options.resume = resume;
-  options.should_stop = [] { return StopSignal() != 0; };
-  const absl::StatusOr<RunSummary> summary = Train(*config, *data, output, Versions(), options);
-  if (!summary.ok()) return WithWayOn(summary.status(), output);
-
-  std::cout << "\nTest split, epoch " << summary->selected_epoch() + 1 << " of "
-            << config->training().epochs() << ", protocol " << summary->protocol() << ", seed "
-            << summary->seed() << "\n\n"
-            << FormatSplitReport(summary->test()) << "\n"
-            << FormatCalibration(summary->test());
-  if (summary->has_uncalibrated()) {
-    std::cout << "\n" << FormatComparison(*summary, summary->uncalibrated());
-  }
-  std::cout << "\nwritten to " << output
-            << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "
-               "config.textproto, selected.pth, last.pth"
-            << (config->has_curriculum() ? ", curriculum.json" : "")
-            << (flags.has("tensorboard") ? ", events.out.tfevents.*" : "")
-            << (summary->has_uncalibrated() ? ", uncalibrated/" : "") << "\n";
-  return absl::OkStatus();
+  RETURN_IF_ERROR(MakeFolders(output, &created));
+  ASSIGN_OR_RETURN(const FolderLock lock, LockOutput(output));
+  return TrainIn(output, flags, config, device);
 }
 
 }  // namespace cmerc

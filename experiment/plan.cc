@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "registry/registry.h"
 
 namespace cmerc {
@@ -65,11 +66,13 @@ void CheckBaselines(const ExperimentPlan& plan, std::vector<std::string>* proble
   }
 }
 
+// A file as the identity of a run knows it.
 struct FileIdentity {
-  uint64_t size = 0;
-  uint64_t hash = 14695981039346656037u;
+  uint64_t size = 0;                      // in bytes
+  uint64_t hash = 14695981039346656037u;  // FNV-1a of its bytes
 };
 
+// NotFound: the file cannot be read.
 absl::StatusOr<FileIdentity> Identify(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   FileIdentity identity;
@@ -119,7 +122,8 @@ void CollectStrings(const Message& message, std::set<std::string>* strings) {
   }
 }
 
-// `files`: what is known of files already, by path.
+// PlannedRun::identity of a run with this config. `files` is what is known of files already, by
+// path; what is read is added to it.
 absl::StatusOr<std::string> IdentityOf(const RunConfig& config, const std::string& version,
                                        std::map<std::string, FileIdentity>* files) {
   std::string text = absl::StrCat("# cmerc ", version, "\n");
@@ -130,9 +134,8 @@ absl::StatusOr<std::string> IdentityOf(const RunConfig& config, const std::strin
     if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
     auto known = files->find(path);
     if (known == files->end()) {
-      const absl::StatusOr<FileIdentity> file = Identify(path);
-      if (!file.ok()) return file.status();
-      known = files->emplace(path, *file).first;
+      ASSIGN_OR_RETURN(const FileIdentity file, Identify(path));
+      known = files->emplace(path, file).first;
     }
     absl::StrAppendFormat(&text, "# %s: %d bytes, FNV-1a %016x\n", path, known->second.size,
                           known->second.hash);
@@ -149,8 +152,7 @@ std::string PlannedRun::path() const {
 
 absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path) {
   ExperimentPlan plan;
-  const absl::Status parsed = ReadTextFile(path, &plan);
-  if (!parsed.ok()) return parsed;
+  RETURN_IF_ERROR(ReadTextFile(path, &plan));
   std::vector<std::string> problems;
   CheckNames(plan.datasets(), "datasets", &problems);
   CheckNames(plan.variants(), "variants", &problems);
@@ -184,16 +186,13 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
         RunConfig threads, last;
         threads.mutable_training()->set_threads(1);
         last.mutable_training()->set_seed(seed);
-        const absl::StatusOr<RunConfig> config = MergeConfigs(
-            {threads, plan.base(), dataset.set(), variant.set(), last}, "run " + run.path());
-        if (!config.ok()) return config.status();
-        run.config = *config;
-        if (const int folds = config->data().folds(); folds > 0) {
+        ASSIGN_OR_RETURN(run.config,
+                         MergeConfigs({threads, plan.base(), dataset.set(), variant.set(), last},
+                                      "run " + run.path()));
+        if (const int folds = run.config.data().folds(); folds > 0) {
           run.config.mutable_data()->set_fold(static_cast<int>(seed % folds));
         }
-        const absl::StatusOr<std::string> identity = IdentityOf(run.config, version, &files);
-        if (!identity.ok()) return identity.status();
-        run.identity = *identity;
+        ASSIGN_OR_RETURN(run.identity, IdentityOf(run.config, version, &files));
         runs.push_back(std::move(run));
       }
     }

@@ -17,14 +17,14 @@ struct PlannedRun {
   std::string variant;  // "" when the plan names none
   uint64_t seed;
   RunConfig config;
-  std::string identity;  // two runs of equal identity need not be run twice
+  std::string identity;  // two runs of the same identity need not be run twice
 
   // "DATASET/VARIANT/seed-N": its folder below the experiment's.
   std::string path() const;
 };
 
-// Reads the text-format ExperimentPlan in the file `path`. Errors as LoadConfig()'s: everything
-// that is wrong with the plan itself at once.
+// Reads the text-format ExperimentPlan in the file `path`. InvalidArgument names everything that is
+// wrong with the plan itself at once; what is wrong with the file is said as by LoadConfig().
 absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path);
 
 // Every run of the plan, all of the first seed first, so that an early look at the results shows

@@ -18,7 +18,7 @@ double Sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-// What weighted F1 needs of one system's predictions; its labels are those of the other's.
+// What weighted F1 needs of one system's predictions. Both systems have the same labels.
 struct ClassCounts {
   int64_t predicted = 0;
   int64_t correct = 0;
@@ -70,7 +70,7 @@ Statistic Describe(const std::vector<double>& values) {
   return result;
 }
 
-double RandomisationTest(const std::vector<double>& differences) {
+double RandomizationTest(const std::vector<double>& differences) {
   const double observed = std::abs(Sum(differences));
   // Sums of the same numbers in another order may differ in the last bits.
   const double limit = observed * (1 - 1e-12);
@@ -92,7 +92,7 @@ double RandomisationTest(const std::vector<double>& differences) {
                : static_cast<double>(as_far + 1) / static_cast<double>(patterns + 1);
 }
 
-double UtteranceRandomisationTest(const std::vector<int32_t>& labels,
+double UtteranceRandomizationTest(const std::vector<int32_t>& labels,
                                   const std::vector<PairedPredictions>& seeds) {
   int32_t highest = *std::max_element(labels.begin(), labels.end());
   for (const PairedPredictions& seed : seeds) {

@@ -55,7 +55,7 @@ std::string CalibrationRow(const ExperimentRow& row, const std::vector<std::stri
   return absl::StrCat("| ", absl::StrJoin(cells, " | "), " |\n");
 }
 
-// "" where no row has anything to show.
+// The table of calibration; "" where no row has anything to show.
 std::string CalibrationTable(const ExperimentResults& results,
                              const std::vector<std::string>& views) {
   std::string text =

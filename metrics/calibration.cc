@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -98,7 +99,7 @@ struct Ranked {
   double right;  // share that is predicted right among the equally confident
 };
 
-// By rising confidence.
+// Every utterance, by rising confidence.
 std::vector<Ranked> Rank(const std::vector<double>& confidences, const std::vector<bool>& right) {
   std::vector<size_t> order(confidences.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -161,8 +162,7 @@ std::vector<int64_t> PredictedClasses(absl::Span<const double> log_probs, int64_
 absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> log_probs,
                                                      absl::Span<const int64_t> labels,
                                                      int64_t num_classes) {
-  const absl::Status checked = Check(log_probs, labels, num_classes);
-  if (!checked.ok()) return checked;
+  RETURN_IF_ERROR(Check(log_probs, labels, num_classes));
   const auto n = static_cast<int64_t>(labels.size());
   const std::vector<int64_t> predicted = PredictedClasses(log_probs, num_classes);
 

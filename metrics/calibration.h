@@ -46,7 +46,7 @@ absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> lo
                                                      absl::Span<const int64_t> labels,
                                                      int64_t num_classes);
 
-// [N]: the first class among the most probable of each row.
+// The predicted classes, [N]: the first class among the most probable of each row.
 std::vector<int64_t> PredictedClasses(absl::Span<const double> log_probs, int64_t num_classes);
 
 }  // namespace cmerc

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -99,37 +100,35 @@ absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> label
                                                  absl::Span<const int64_t> predictions,
                                                  absl::Span<const std::string> class_names) {
   const int64_t num_classes = static_cast<int64_t>(class_names.size());
-  absl::StatusOr<Counts> counts = Count(labels, predictions, num_classes);
-  if (!counts.ok()) return counts.status();
+  ASSIGN_OR_RETURN(Counts counts, Count(labels, predictions, num_classes));
 
   SplitReport report;
   int64_t correct = 0;
   for (int64_t c = 0; c < num_classes; ++c) {
-    correct += counts->correct(c);
+    correct += counts.correct(c);
     ClassReport* class_report = report.add_classes();
     class_report->set_name(class_names[c]);
-    class_report->set_precision(Ratio(counts->correct(c), counts->predicted[c]));
-    class_report->set_recall(Ratio(counts->correct(c), counts->support[c]));
-    class_report->set_f1(F1(*counts, c));
-    class_report->set_support(static_cast<int32_t>(counts->support[c]));
+    class_report->set_precision(Ratio(counts.correct(c), counts.predicted[c]));
+    class_report->set_recall(Ratio(counts.correct(c), counts.support[c]));
+    class_report->set_f1(F1(counts, c));
+    class_report->set_support(static_cast<int32_t>(counts.support[c]));
     ConfusionRow* row = report.add_confusion();
     for (int64_t p = 0; p < num_classes; ++p) {
-      row->add_predicted(static_cast<int32_t>(counts->confusion[c * num_classes + p]));
+      row->add_predicted(static_cast<int32_t>(counts.confusion[c * num_classes + p]));
     }
   }
   report.set_utterances(static_cast<int32_t>(labels.size()));
   report.set_accuracy(Ratio(correct, static_cast<int64_t>(labels.size())));
-  report.set_weighted_f1(WeightedF1(*counts));
-  report.set_macro_f1(MacroF1(*counts));
+  report.set_weighted_f1(WeightedF1(counts));
+  report.set_macro_f1(MacroF1(counts));
   report.set_micro_f1(MicroF1(correct, static_cast<int64_t>(labels.size())));
   return report;
 }
 
 absl::StatusOr<double> WeightedF1(absl::Span<const int64_t> labels,
                                   absl::Span<const int64_t> predictions, int64_t num_classes) {
-  absl::StatusOr<Counts> counts = Count(labels, predictions, num_classes);
-  if (!counts.ok()) return counts.status();
-  return WeightedF1(*counts);
+  ASSIGN_OR_RETURN(Counts counts, Count(labels, predictions, num_classes));
+  return WeightedF1(counts);
 }
 
 }  // namespace cmerc

@@ -22,7 +22,7 @@ absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> label
                                                  absl::Span<const int64_t> predictions,
                                                  absl::Span<const std::string> class_names);
 
-// The weighted F1 alone, in [0, 1]; the same errors.
+// The weighted F1 alone, in [0, 1]. Errors are those of ClassificationReport().
 absl::StatusOr<double> WeightedF1(absl::Span<const int64_t> labels,
                                   absl::Span<const int64_t> predictions, int64_t num_classes);
 

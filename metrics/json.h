@@ -8,10 +8,11 @@
 
 namespace cmerc {
 
-// Field names as in the .proto, unset numbers and strings with their defaults, unset messages left
-// out, maps sorted: equal messages give equal bytes. `pretty`: one field a line, and a newline at
-// the end; otherwise one line without it. `message` holds no google.protobuf.Any of a type that is
-// not linked in: that aborts.
+// `message` as JSON. Field names are those of the .proto, unset numbers and strings have their
+// defaults, unset messages are left out, and maps are sorted: equal messages give equal bytes. With
+// `pretty` every field has a line and the text ends with a newline; otherwise it is one line
+// without a newline. `message` must hold no google.protobuf.Any of a type that is not linked in:
+// that aborts.
 std::string ToJson(const google::protobuf::Message& message, bool pretty);
 
 }  // namespace cmerc

@@ -26,7 +26,7 @@ std::string LeftAligned(const std::string& text, size_t width) {
   return absl::StrCat(text, std::string(width - std::min(width, Width(text)), ' '));
 }
 
-// [C] how often each class was predicted.
+// How often each class was predicted, [C].
 std::vector<int64_t> PredictedCounts(const SplitReport& report) {
   std::vector<int64_t> counts(report.classes_size());
   for (const ConfusionRow& row : report.confusion()) {

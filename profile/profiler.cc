@@ -67,7 +67,8 @@ double BytesOf(const std::vector<at::Tensor>& tensors) {
 
 Profiler* RunningProfiler() { return dynamic_cast<Profiler*>(profile_listener); }
 
-// What the inputs of an operator say; they may be gone when it ends.
+// What the inputs of an operator tell of its work. It is noted before the operator runs, since the
+// inputs may be gone when it ends.
 struct Observed : at::ObserverContext {
   double flops = 0;
   double input_bytes = 0;
@@ -181,8 +182,8 @@ void Profiler::EndOperator(double flops, double bytes) {
   const int index = stack_.back();
   Pop();
   events_[index].flops += flops;
-  // What consists of operators that move data is counted there, but for matrix products: what those
-  // consist of only prepares them.
+  // The work of an operator that consists of others is counted in those, but for matrix products:
+  // the operators that they consist of only prepare them.
   bool parts_move_data = false;
   for (size_t i = index + 1; i < events_.size(); ++i) {
     parts_move_data = parts_move_data || events_[i].bytes > 0;

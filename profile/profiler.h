@@ -15,12 +15,12 @@ struct MachinePeak {
   double flops_per_second = 0;  // of a float32 matrix product of 1024 x 1024 matrices
   double bytes_per_second = 0;  // read and written by a copy of 64 MiB
 };
-// Takes about half a second.
+// Measures it, which takes about half a second.
 MachinePeak MeasurePeak();
 
 struct ProfileEvent {
   std::string name;
-  int parent = -1;        // index of the event that it is a part of; -1: of none
+  int parent = -1;        // index of the event that it is a part of; -1 where there is none
   bool is_scope = false;  // a ProfileScope; otherwise an operator or a node of the backward pass
   int64_t begin = 0;      // nanoseconds since the profiler was made
   int64_t end = 0;
@@ -40,14 +40,14 @@ class Profiler : public ProfileListener {
   void Start();
   void Stop();
 
-  // In the order in which they began.
+  // What was recorded, in the order in which it began.
   const std::vector<ProfileEvent>& events() const { return events_; }
 
   void Begin(const char* name) override;
   void End() override;
   void Work(double flops, double bytes) override;
 
-  // Of an operator or node, for LibTorch's callbacks.
+  // The beginning and the end of an operator or node, told by LibTorch's callbacks.
   void BeginOperator(std::string name);
   void EndOperator(double flops, double bytes);
 
@@ -69,7 +69,7 @@ class Profiler : public ProfileListener {
 std::string FormatProfile(const std::vector<ProfileEvent>& events, int steps,
                           const MachinePeak& peak);
 
-// For chrome://tracing or ui.perfetto.dev: JSON, trace event format.
+// The events as JSON in the trace event format, for chrome://tracing or ui.perfetto.dev.
 std::string ChromeTrace(const std::vector<ProfileEvent>& events);
 
 }  // namespace cmerc

@@ -23,7 +23,7 @@ bool OnTerminal() {
   return isatty(STDERR_FILENO) != 0 && term != nullptr && std::string(term) != "dumb";
 }
 
-// Columns of the terminal.
+// How many columns the terminal has.
 int64_t Columns() {
   winsize size{};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

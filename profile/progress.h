@@ -15,7 +15,8 @@ class Progress {
  public:
   static constexpr int64_t kUnknown = -1;
 
-  // `total` units of work ahead, kUnknown where only the end will tell; `unit`: "step".
+  // `total` units of work ("step" is the name of one) lie ahead; kUnknown where only the end will
+  // tell.
   Progress(std::string label, int64_t total, std::string unit);
   // Removes the bar.
   ~Progress();

@@ -10,12 +10,12 @@ class ProfileListener {
   virtual ~ProfileListener() = default;
   virtual void Begin(const char* name) = 0;
   virtual void End() = 0;
-  // What the innermost scope does by hand, outside LibTorch's operators: floating-point operations
-  // (a multiply-add is two) and bytes it must read and write at least.
+  // Tells what the innermost scope does by hand, outside LibTorch's operators: floating-point
+  // operations (a multiply-add is two), and the bytes that it must read and write at least.
   virtual void Work(double flops, double bytes) = 0;
 };
 
-// Of this thread alone; null for none.
+// The listener of this thread; null where there is none.
 inline thread_local ProfileListener* profile_listener = nullptr;
 
 // Scopes nest. `name` is copied.
@@ -34,6 +34,7 @@ class ProfileScope {
   ProfileListener* const listener_;
 };
 
+// Tells the listener, where there is one, of work done by hand (ProfileListener::Work()).
 inline void CountWork(double flops, double bytes) {
   if (profile_listener != nullptr) profile_listener->Work(flops, bytes);
 }

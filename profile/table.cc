@@ -50,7 +50,7 @@ std::string ShortName(const std::string& whole) {
 
 std::string FormatProfile(const std::vector<ProfileEvent>& events, int steps,
                           const MachinePeak& peak) {
-  // What each event costs with its parts; parts come after what they are parts of.
+  // What each event costs together with its parts. Parts come after the event that they belong to.
   std::vector<Part> costs(events.size());
   for (size_t i = events.size(); i-- > 0;) {
     const ProfileEvent& event = events[i];

@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 // The smallest of 1, 2 and 5 times a power of ten that is at least `at_least`.
@@ -87,4 +87,4 @@ std::string Coordinate(double value) {
   return std::string(absl::StripSuffix(text, ".0"));
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

@@ -5,14 +5,14 @@
 #include "report/charts.h"
 #include "report/figure.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 constexpr double kBarHeight = 14;
 constexpr double kGroupGap = 8;
 constexpr double kCharacterWidth = 7.6;  // a wide guess: no text measures itself here
 constexpr size_t kLongestLabel = 18;
-// For the number at the end of a bar.
+// The room for the number at the end of a bar.
 constexpr double kNumberWidth = 52;
 
 }  // namespace
@@ -71,4 +71,4 @@ std::string DrawBarChart(const BarChart& chart) {
   return FormatFigure(chart.heading.caption, svg.Finish(), legend, numbers);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

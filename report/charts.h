@@ -9,13 +9,13 @@
 
 #include "report/axis.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
-// How numbers are written: "%.4g" or, of shares, "%.1f %" of 100 times as much.
+// How numbers are written: as "%.4g", or shares in percent as "%.1f %".
 enum class Numbers { kPlain, kPercent };
 std::string FormatNumber(double value, Numbers numbers);
 
-// What a chart is called (seen) and how it is read (heard by who does not see it).
+// The caption of a chart, and a description for those who hear it because they cannot see it.
 struct Heading {
   std::string caption;
   std::string description;
@@ -37,7 +37,7 @@ struct LineChart {
   // Where a vertical line is drawn, and what it means.
   std::optional<double> mark;
   std::string mark_label;
-  // By default that of the values.
+  // By default an axis that holds the values.
   std::optional<Axis> y_axis;
 };
 std::string DrawLineChart(const LineChart& chart);
@@ -54,7 +54,7 @@ struct BarChart {
   std::vector<std::string> series;
   std::vector<BarGroup> groups;
   Numbers numbers = Numbers::kPlain;
-  // At least as far as this goes the room of a bar: charts of the same reach have the same scale.
+  // The axis goes at least this far, so that charts of the same reach have the same scale.
   double reach = 0;
 };
 std::string DrawBarChart(const BarChart& chart);
@@ -72,11 +72,11 @@ struct PointChart {
   bool whole_x = false;
   std::vector<Point> points;
 };
-// Without numbers behind it: a row per conversation is no short table.
+// This chart has no numbers behind it: a row per conversation is no short table.
 std::string DrawPointChart(const PointChart& chart);
 
-// Rows: true classes. counts[i][j] >= 0: how many of class i were predicted as j; square, as large
-// as `classes`, and not empty.
+// A confusion matrix. counts[i][j] >= 0 says how many utterances of class i were predicted as class
+// j; the matrix is square, as large as `classes`, and not empty.
 struct MatrixChart {
   Heading heading;
   std::vector<std::string> classes;
@@ -84,8 +84,8 @@ struct MatrixChart {
 };
 std::string DrawMatrix(const MatrixChart& chart);
 
-// Accuracy per bin of confidence, its distance to the mean confidence, and the share of utterances
-// below.
+// The accuracy of each bin of confidence, its distance from the mean confidence, and, below, the
+// share of utterances in it.
 struct ConfidenceBin {
   int utterances = 0;
   double confidence = 0;
@@ -93,11 +93,11 @@ struct ConfidenceBin {
 };
 struct ReliabilityDiagram {
   Heading heading;
-  // Of equal width, over [0, 1]; at least one.
+  // At least one; they are of equal width and cover [0, 1].
   std::vector<ConfidenceBin> bins;
 };
 std::string DrawReliability(const ReliabilityDiagram& diagram);
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_CHARTS_H_

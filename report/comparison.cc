@@ -8,7 +8,7 @@
 #include "report/remarks.h"
 #include "report/sections.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 // "2 runs/m3net": the number is what pictures and links have room for.
@@ -138,4 +138,4 @@ std::string FormatComparison(const std::vector<TrainingRun>& runs) {
   return html.Finish();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

@@ -9,7 +9,7 @@
 #include "report/figure.h"
 #include "report/sections.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 std::string Spaced(const std::string& name) { return absl::StrReplaceAll(name, {{"_", " "}}); }
@@ -197,4 +197,4 @@ std::string FormatViews(const RunSummary& summary) {
   return html.Finish();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

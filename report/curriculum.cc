@@ -6,7 +6,7 @@
 #include "report/figure.h"
 #include "report/sections.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 constexpr size_t kHardestShown = 10;
@@ -79,4 +79,4 @@ std::string FormatCurriculum(const TrainingRun& run) {
   return html.Finish();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

@@ -7,7 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "report/axis.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 // The style sheet has as many looks; more series begin again.
@@ -26,7 +26,7 @@ void AddCell(const std::string& tag, const std::string& scope, const std::string
   html->Element(tag, attributes, text);
 }
 
-// Where the i-th character begins.
+// The byte at which the i-th character begins.
 size_t Offset(absl::string_view text, size_t i) {
   size_t offset = 0;
   for (; offset < text.size(); ++offset) {
@@ -136,4 +136,4 @@ std::string FormatFigure(const std::string& caption, const std::string& svg,
   return html.Finish();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

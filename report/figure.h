@@ -8,7 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "report/markup.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
 // Pictures are drawn this wide, in units that are pixels on a telephone; the page scales them.
 constexpr double kPictureWidth = 360;
@@ -48,12 +48,12 @@ void DrawLine(double x1, double y1, double x2, double y2, const std::string& sty
 
 // `text` in at most `characters` of them, the middle replaced by an ellipsis where it is longer.
 std::string Shortened(const std::string& text, size_t characters);
-// Characters of UTF-8.
+// How many characters this UTF-8 has.
 size_t CharacterCount(absl::string_view text);
 
 struct Table {
   std::vector<std::string> header;
-  // As long as the header; the first cell names the row.
+  // Each is as long as the header, and its first cell names the row.
   std::vector<std::vector<std::string>> rows;
 };
 
@@ -72,6 +72,6 @@ struct LegendEntry {
 std::string FormatFigure(const std::string& caption, const std::string& svg,
                          const std::vector<LegendEntry>& legend, const Table& numbers);
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_FIGURE_H_

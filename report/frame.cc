@@ -2,7 +2,7 @@
 
 #include "report/figure.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
 void DrawFrame(const Frame& frame, const std::string& x_label,
                const std::function<std::string(double)>& y_label, Markup* svg) {
@@ -20,4 +20,4 @@ void DrawFrame(const Frame& frame, const std::string& x_label,
   DrawText({(frame.left + frame.right) / 2, frame.bottom + 31, "middle", ""}, x_label, svg);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

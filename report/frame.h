@@ -8,7 +8,7 @@
 #include "report/axis.h"
 #include "report/markup.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
 struct Frame {
   Axis x_axis;
@@ -31,6 +31,6 @@ void DrawFrame(const Frame& frame, const std::string& x_label,
 // Below the frame's bottom: room for tick labels and the axis' name.
 constexpr double kBelowFrame = 34;
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_FRAME_H_

@@ -12,7 +12,7 @@
 #include "report/remarks.h"
 #include "report/sections.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 using Value = std::function<double(const EpochReport&)>;
@@ -207,4 +207,4 @@ std::string FormatTiming(const TrainingRun& run) {
   return html.Finish();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

@@ -6,7 +6,7 @@
 #include "report/figure.h"
 #include "report/frame.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 // More points would hide the line.
@@ -128,4 +128,4 @@ std::string DrawPointChart(const PointChart& chart) {
                       svg.Finish(), {}, {});
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

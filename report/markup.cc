@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 constexpr char kReplacement[] = "\xEF\xBF\xBD";  // U+FFFD
@@ -108,4 +108,4 @@ std::string Markup::Finish() {
   return out_;
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

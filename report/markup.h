@@ -8,10 +8,10 @@
 
 #include "absl/strings/string_view.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
-// For text and attribute values: & < > " ' become entities; characters that XML forbids and bytes
-// that are not UTF-8 become U+FFFD.
+// A text as it stands in an element or an attribute: & < > " ' become entities; characters that XML
+// forbids and bytes that are not UTF-8 become U+FFFD.
 std::string EscapeXml(absl::string_view text);
 
 class Markup {
@@ -21,15 +21,15 @@ class Markup {
   Markup& Open(absl::string_view tag, const Attributes& attributes = {});
   // Closes the innermost open element; there is one.
   Markup& Close();
-  // Open, Text, Close.
+  // An element with a text: Open(), Text() and Close() at once.
   Markup& Element(absl::string_view tag, const Attributes& attributes, absl::string_view text);
   Markup& Element(absl::string_view tag, absl::string_view text) { return Element(tag, {}, text); }
-  // <tag/>: for SVG's shapes and for HTML's elements without content (meta, br).
+  // Writes <tag/>, for SVG's shapes and for HTML's elements without content (meta, br).
   Markup& Empty(absl::string_view tag, const Attributes& attributes = {});
   Markup& Text(absl::string_view text);
-  // What another Markup has finished.
+  // Appends what another Markup has finished.
   Markup& Append(const std::string& finished);
-  // Closes what is open.
+  // Closes what is open and returns all.
   std::string Finish();
 
  private:
@@ -39,6 +39,6 @@ class Markup {
   std::vector<std::string> open_;
 };
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_MARKUP_H_

@@ -6,7 +6,7 @@
 #include "report/charts.h"
 #include "report/figure.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 constexpr double kCharacterWidth = 7.6;  // as wide as text gets
@@ -77,4 +77,4 @@ std::string DrawMatrix(const MatrixChart& chart) {
   return FormatFigure(chart.heading.caption, svg.Finish(), {}, numbers);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

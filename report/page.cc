@@ -7,6 +7,7 @@
 #include "report/style.h"
 
 namespace cmerc {
+namespace report {
 namespace {
 
 std::string Anchor(size_t i) { return absl::StrCat("run-", i + 1); }
@@ -31,9 +32,7 @@ std::string FormatRun(const TrainingRun& run, const std::string& anchor,
   return html.Append(FormatTiming(run)).Finish();
 }
 
-}  // namespace
-
-std::string FormatPage(const std::vector<TrainingRun>& runs) {
+std::string FormatRuns(const std::vector<TrainingRun>& runs) {
   Markup html;
   html.Open("html", {{"xmlns", "http://www.w3.org/1999/xhtml"}, {"lang", "en"}}).Open("head");
   html.Empty("meta", {{"charset", "utf-8"}});
@@ -56,5 +55,10 @@ std::string FormatPage(const std::vector<TrainingRun>& runs) {
   }
   return absl::StrCat("<!DOCTYPE html>\n", html.Finish());
 }
+
+}  // namespace
+}  // namespace report
+
+std::string FormatPage(const std::vector<TrainingRun>& runs) { return report::FormatRuns(runs); }
 
 }  // namespace cmerc

@@ -7,10 +7,11 @@
 #include "report/figure.h"
 #include "report/frame.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
-// Of the strip with the share of utterances, and what is between it and the frame above.
+// The height of the strip with the share of utterances, and of the gap between it and the frame
+// above.
 constexpr double kStripHeight = 40;
 constexpr double kStripGap = 6;
 
@@ -73,4 +74,4 @@ std::string DrawReliability(const ReliabilityDiagram& diagram) {
                       numbers);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

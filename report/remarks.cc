@@ -8,10 +8,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
-// Of weighted F1 between validation and test split.
+// The difference of weighted F1 between validation and test split that is worth a remark.
 constexpr double kFarApart = 0.05;
 
 std::string Quoted(const std::vector<std::string>& names) { return absl::StrJoin(names, ", "); }
@@ -131,4 +131,4 @@ std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs)
   return remarks;
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

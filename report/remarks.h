@@ -7,7 +7,7 @@
 
 #include "report/run.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
 // One sentence each, for: a run that has not finished; scores that the test set selected; a class
 // that is never predicted on the test split; a split without a class; a weighted F1 on valid and
@@ -21,9 +21,9 @@ std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs)
 // Whether the run's epoch is selected on the test split.
 bool IsOfficialProtocol(const TrainingRun& run);
 
-// Mean over the views, of which there is at least one.
+// ViewReport.share_surer_without, mean over the views, of which there is at least one.
 double MeanShareSurerWithout(const SplitReport& split);
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_REMARKS_H_

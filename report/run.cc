@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "core/status.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace cmerc {
@@ -23,13 +24,15 @@ namespace {
 
 constexpr char kRemedy[] = "name a folder that `cmerc train` has written, or repeat the run";
 
+// The contents of a file. InvalidArgument, NotFound, PermissionDenied: it is no file that can be
+// read.
 absl::StatusOr<std::string> Contents(const std::string& path) {
   std::error_code none;
   const auto type = std::filesystem::status(path, none).type();
   if (type == std::filesystem::file_type::directory) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder, not a file; ", kRemedy));
   }
-  // A named pipe might never begin, a device never end.
+  // Reading a named pipe might never begin, and reading a device never end.
   if (std::filesystem::exists(std::filesystem::file_status(type)) &&
       type != std::filesystem::file_type::regular) {
     return absl::InvalidArgumentError(
@@ -51,8 +54,8 @@ absl::Status Malformed(const std::string& place, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(place, ": ", problem, "; ", kRemedy));
 }
 
-// A text, a line at a time: how many its reader has taken when it stops at an error says where that
-// is.
+// A text, given to its reader a line at a time: the number of lines taken when the reader stops at
+// an error says where the error is.
 class LineStream final : public google::protobuf::io::ZeroCopyInputStream {
  public:
   explicit LineStream(absl::string_view text) : text_(text) {}
@@ -84,8 +87,9 @@ class LineStream final : public google::protobuf::io::ZeroCopyInputStream {
   int line_ = 0;
 };
 
-// What Protobuf says, on one line and without the text around it. Of a value that does not fit its
-// field it says "(field): ...", but only after it has read the whole file.
+// What Protobuf says of an error, on one line and without the text that it quotes. When a value
+// does not fit its field, it says "(field): ...", but only after it has read the whole file, and so
+// the line that it has come to means nothing.
 std::string FirstLine(absl::string_view message, bool* names_a_field) {
   message = absl::StripAsciiWhitespace(message.substr(0, message.find('\n')));
   absl::ConsumeSuffix(&message, ".");
@@ -95,7 +99,8 @@ std::string FirstLine(absl::string_view message, bool* names_a_field) {
   return absl::StrCat(message.substr(0, end - 1), message.substr(end));
 }
 
-// `line`: of the file, when `text` is one of its lines; 0 when it is the whole file.
+// Parses a JSON object. `text` is line `line` of the file, or the whole file where that is 0.
+// InvalidArgument: it is not one.
 absl::Status FromJson(const std::string& path, absl::string_view text, int line,
                       google::protobuf::Message* message) {
   const auto place = [&](int at) { return at > 0 ? absl::StrCat(path, ":", at) : path; };
@@ -126,6 +131,7 @@ absl::Status FromJson(const std::string& path, absl::string_view text, int line,
 
 bool IsShare(double value) { return value >= 0 && value <= 1; }
 
+// These check what a drawing relies on. InvalidArgument names the field that is wrong.
 absl::Status CheckCalibration(const std::string& field, const CalibrationReport& calibration) {
   for (int i = 0; i < calibration.bins_size(); ++i) {
     const ReliabilityBin& bin = calibration.bins(i);
@@ -185,19 +191,18 @@ absl::Status CheckSummary(const std::string& prefix, const RunSummary& summary) 
   return status;
 }
 
-// A file of one message a line, each with an epoch after that of the line before.
+// Reads a file of one message a line. InvalidArgument: a line is malformed, or its epoch is not
+// above the epoch of the line before.
 template <typename Message>
 absl::StatusOr<std::vector<Message>> ReadLines(const std::string& path) {
-  const absl::StatusOr<std::string> text = Contents(path);
-  if (!text.ok()) return text.status();
+  ASSIGN_OR_RETURN(const std::string text, Contents(path));
   std::vector<Message> messages;
-  std::vector<absl::string_view> lines = absl::StrSplit(*text, '\n');
+  std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   if (lines.back().empty()) lines.pop_back();
   for (size_t i = 0; i < lines.size(); ++i) {
     const int line = static_cast<int>(i) + 1;
     Message message;
-    const absl::Status status = FromJson(path, lines[i], line, &message);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(FromJson(path, lines[i], line, &message));
     const int before = messages.empty() ? -1 : messages.back().epoch();
     if (!message.has_epoch() || message.epoch() <= before) {
       return Malformed(absl::StrCat(path, ":", line),
@@ -215,7 +220,7 @@ absl::Status Exists(const std::string& path, bool* exists) {
   return absl::PermissionDeniedError(absl::StrCat(path, ": ", error.message(), "; ", kRemedy));
 }
 
-// Reads a file that may be missing: *read is set when it is there.
+// Calls read(path) where there is such a file.
 template <typename Read>
 absl::Status IfThere(const std::string& path, const Read& read) {
   bool exists = false;
@@ -238,12 +243,23 @@ absl::Status CheckEpochs(const std::string& path, const std::vector<EpochReport>
   return absl::OkStatus();
 }
 
+// Reads metrics.jsonl, the epochs of a run or of its uncalibrated model.
+absl::Status ReadEpochs(const std::string& path, std::vector<EpochReport>* epochs) {
+  ASSIGN_OR_RETURN(*epochs, ReadLines<EpochReport>(path));
+  return CheckEpochs(path, *epochs);
+}
+
+// Reads a file that is one JSON object.
+absl::Status ReadMessage(const std::string& path, google::protobuf::Message* message) {
+  ASSIGN_OR_RETURN(const std::string text, Contents(path));
+  return FromJson(path, text, 0, message);
+}
+
 }  // namespace
 
 absl::StatusOr<TrainingRun> ReadRun(const std::string& path) {
   bool exists = false;
-  absl::Status status = Exists(path, &exists);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(Exists(path, &exists));
   if (!exists) {
     return absl::NotFoundError(absl::StrCat(path, ": No such file or directory; ", kRemedy));
   }
@@ -256,43 +272,23 @@ absl::StatusOr<TrainingRun> ReadRun(const std::string& path) {
   }
   TrainingRun run;
   run.path = path.size() > 1 && absl::EndsWith(path, "/") ? path.substr(0, path.size() - 1) : path;
-  const absl::StatusOr<std::string> config = Contents(run.path + "/config.textproto");
-  if (!config.ok()) return config.status();
-  run.config = *config;
-  const auto epochs_into = [](std::vector<EpochReport>* epochs) {
-    return [epochs](const std::string& file) {
-      absl::StatusOr<std::vector<EpochReport>> read = ReadLines<EpochReport>(file);
-      if (!read.ok()) return read.status();
-      *epochs = *std::move(read);
-      return CheckEpochs(file, *epochs);
-    };
-  };
-  status = epochs_into(&run.epochs)(run.path + "/metrics.jsonl");
-  if (status.ok()) {
-    status =
-        IfThere(run.path + "/uncalibrated/metrics.jsonl", epochs_into(&run.uncalibrated_epochs));
-  }
-  if (!status.ok()) return status;
-  status = IfThere(run.path + "/timing.jsonl", [&](const std::string& file) {
-    absl::StatusOr<std::vector<TimingReport>> timing = ReadLines<TimingReport>(file);
-    if (timing.ok()) run.timing = *std::move(timing);
-    return timing.status();
-  });
-  if (!status.ok()) return status;
-  status = IfThere(run.path + "/summary.json", [&](const std::string& file) {
-    const absl::StatusOr<std::string> text = Contents(file);
-    if (!text.ok()) return text.status();
-    absl::Status read = FromJson(file, *text, 0, &run.summary.emplace());
-    if (!read.ok()) return read;
-    read = CheckSummary("", *run.summary);
-    return read.ok() ? read : Malformed(file, read.message());
-  });
-  if (!status.ok()) return status;
-  status = IfThere(run.path + "/curriculum.json", [&](const std::string& file) {
-    const absl::StatusOr<std::string> text = Contents(file);
-    return text.ok() ? FromJson(file, *text, 0, &run.curriculum.emplace()) : text.status();
-  });
-  if (!status.ok()) return status;
+  ASSIGN_OR_RETURN(run.config, Contents(run.path + "/config.textproto"));
+  RETURN_IF_ERROR(ReadEpochs(run.path + "/metrics.jsonl", &run.epochs));
+  RETURN_IF_ERROR(IfThere(run.path + "/uncalibrated/metrics.jsonl", [&](const std::string& file) {
+    return ReadEpochs(file, &run.uncalibrated_epochs);
+  }));
+  RETURN_IF_ERROR(IfThere(run.path + "/timing.jsonl", [&](const std::string& file) -> absl::Status {
+    ASSIGN_OR_RETURN(run.timing, ReadLines<TimingReport>(file));
+    return absl::OkStatus();
+  }));
+  RETURN_IF_ERROR(IfThere(run.path + "/summary.json", [&](const std::string& file) -> absl::Status {
+    RETURN_IF_ERROR(ReadMessage(file, &run.summary.emplace()));
+    const absl::Status checked = CheckSummary("", *run.summary);
+    return checked.ok() ? checked : Malformed(file, checked.message());
+  }));
+  RETURN_IF_ERROR(IfThere(run.path + "/curriculum.json", [&](const std::string& file) {
+    return ReadMessage(file, &run.curriculum.emplace());
+  }));
   return run;
 }
 

@@ -9,7 +9,7 @@
 #include "report/remarks.h"
 #include "report/sections.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 constexpr char kSafeInShell[] =
@@ -162,4 +162,4 @@ std::string FormatClassBalance(const RunSummary& summary) {
   return html.Append(DrawBarChart(chart)).Finish();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::report

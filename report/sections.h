@@ -9,13 +9,13 @@
 #include "report/axis.h"
 #include "report/run.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
 // Protocol, seed, backbone, selected epoch, versions, and the command that repeats the run.
 std::string FormatIdentity(const TrainingRun& run);
 // Loss terms and scores over epochs, the uncalibrated model beside them.
 std::string FormatLearning(const TrainingRun& run);
-// Of the test split: scores per class and the confusion matrix.
+// Scores per class and the confusion matrix, on the test split.
 std::string FormatScores(const RunSummary& summary);
 // Reliability diagrams in full, per view and after post-hoc remedies, and their measures.
 std::string FormatReliability(const RunSummary& summary);
@@ -23,16 +23,16 @@ std::string FormatReliability(const RunSummary& summary);
 std::string FormatViews(const RunSummary& summary);
 // Which conversations from which epoch on, against their difficulty.
 std::string FormatCurriculum(const TrainingRun& run);
-// Classes per split.
+// How many utterances of each class a split has.
 std::string FormatClassBalance(const RunSummary& summary);
 // Seconds per epoch and the slowest steps.
 std::string FormatTiming(const TrainingRun& run);
 
-// All runs: a table and small multiples. At least two runs.
+// A comparison of all runs, of which there are at least two: a table and small multiples.
 std::string FormatComparison(const std::vector<TrainingRun>& runs);
 
-// The weighted F1 that selects the epoch (of valid, or under the OFFICIAL protocol test), and that
-// of the training conversations, with one y axis for every run where that is given.
+// The weighted F1 that selects the epoch (on valid, or on test under the OFFICIAL protocol) and the
+// weighted F1 on the training conversations, over epochs; `y_axis` gives every run the same axis.
 std::string FormatSelection(const TrainingRun& run, const std::string& caption,
                             const std::optional<Axis>& y_axis);
 
@@ -45,6 +45,6 @@ std::string FormatReliabilityOf(const std::string& caption, const CalibrationRep
 // "cmerc.NllOptions" -> "Nll".
 std::string PluginName(const std::string& options);
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_SECTIONS_H_

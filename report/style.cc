@@ -1,8 +1,8 @@
 #include "report/style.h"
 
-namespace cmerc {
+namespace cmerc::report {
 
-// Series colours: Okabe and Ito's, which the colour-blind tell apart, lighter on dark ground;
+// Series colors: Okabe and Ito's, which the colour-blind tell apart, lighter on dark ground;
 // dashes tell them apart in black and white.
 const char kStyleSheet[] = R"css(
 :root {
@@ -100,4 +100,4 @@ figure svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 )css";
 
-}  // namespace cmerc
+}  // namespace cmerc::report

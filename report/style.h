@@ -2,11 +2,11 @@
 #ifndef CMERC_REPORT_STYLE_H_
 #define CMERC_REPORT_STYLE_H_
 
-namespace cmerc {
+namespace cmerc::report {
 
-// Without the characters that markup would escape.
+// CSS without any character that markup would escape.
 extern const char kStyleSheet[];
 
-}  // namespace cmerc
+}  // namespace cmerc::report
 
 #endif  // CMERC_REPORT_STYLE_H_

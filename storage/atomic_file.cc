@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -20,6 +21,7 @@ std::string Folder(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+// Says that `path` cannot be written, why, and what to do.
 absl::Status WriteError(const std::string& path, int error) {
   std::string remedy;
   switch (error) {
@@ -43,7 +45,7 @@ absl::Status WriteError(const std::string& path, int error) {
     default:
       remedy = "choose another path";
   }
-  // For a file that is too large it says OutOfRange, as for an argument.
+  // absl::ErrnoToStatusCode() takes a file that is too large for an argument that is out of range.
   return absl::Status(
       error == EFBIG ? absl::StatusCode::kResourceExhausted : absl::ErrnoToStatusCode(error),
       absl::StrCat("cannot write ", path, ": ", std::strerror(error), "; ", remedy));
@@ -65,8 +67,7 @@ int WriteAll(int descriptor, absl::string_view contents) {
 
 absl::StatusOr<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
   std::unique_ptr<AtomicFile> file(new AtomicFile(path));
-  const absl::Status opened = file->Open();
-  if (!opened.ok()) return opened;
+  RETURN_IF_ERROR(file->Open());
   return file;
 }
 
@@ -88,7 +89,7 @@ absl::Status AtomicFile::Open() {
     mode_ = info.st_mode & 0777;
   }
 
-  // In the same folder, since rename() works within one file system only.
+  // The temporary file is in the same folder, since rename() works within one file system only.
   static std::atomic<int> counter{0};
   do {
     temporary_ = absl::StrCat(target_, ".", getpid(), ".", counter++, kTemporaryEnding);
@@ -130,10 +131,9 @@ absl::Status AtomicFile::Commit() {
 }
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents) {
-  const absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
-  if (!file.ok()) return file.status();
-  const absl::Status written = (*file)->Write(contents);
-  return written.ok() ? (*file)->Commit() : written;
+  ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> file, AtomicFile::Create(path));
+  RETURN_IF_ERROR(file->Write(contents));
+  return file->Commit();
 }
 
 }  // namespace cmerc

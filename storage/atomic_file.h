@@ -14,10 +14,11 @@
 
 namespace cmerc {
 
-// Writes all of it to an open file; the system's error number, 0 when all went well.
+// Writes all of `contents` to an open file. Returns the system's error number, 0 when all went
+// well.
 int WriteAll(int descriptor, absl::string_view contents);
 
-// How the names of temporary files end.
+// The ending of the names of temporary files.
 inline constexpr absl::string_view kTemporaryEnding = ".cmerc-tmp";
 
 // Replaces the file as a whole: a reader, or a power cut, sees the old contents or the new. Follows
@@ -26,7 +27,8 @@ inline constexpr absl::string_view kTemporaryEnding = ".cmerc-tmp";
 // device), or what the system's error maps to. After an error the old file is as it was.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents);
 
-// Errors are those of WriteFileAtomically().
+// A file that is written piece by piece and appears at once. Errors are those of
+// WriteFileAtomically().
 class AtomicFile {
  public:
   // Nothing can be seen at `path` before Commit(): a temporary file beside it takes the writes.
@@ -48,7 +50,7 @@ class AtomicFile {
   const std::string path_;
   std::string target_;  // `path_`, or what it links to
   std::string temporary_;
-  std::optional<mode_t> mode_;  // a file keeps its own
+  std::optional<mode_t> mode_;  // the permissions of the file that is replaced
   int file_ = -1;
 };
 

@@ -19,6 +19,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "storage/archive.h"
 #include "storage/atomic_file.h"
@@ -40,7 +41,7 @@ constexpr size_t kMostMetadataBytes = size_t{1} << 28;
 // ReadText() keeps all words of a text in memory.
 constexpr size_t kMostFormerMetadataBytes = size_t{1} << 22;
 
-// torch.save()'s name of the storage of each element type.
+// An element type, and what torch.save() calls a storage of it.
 struct StorageType {
   torch::ScalarType dtype;
   const char* name;
@@ -116,7 +117,7 @@ void WriteArchive(const StateDict& state, const CheckpointMetadata& metadata,
   writer.writeEndOfFile();
 }
 
-// A name of the file, for messages: a terminal must not be written to.
+// A name that the file gives, for messages: escaped, so that it cannot control a terminal.
 std::string Shown(absl::string_view name) {
   constexpr size_t kLongest = 200;
   return absl::Utf8SafeCHexEscape(name.substr(0, kLongest));
@@ -142,16 +143,15 @@ class StateReader {
     }
     StateDict state;
     for (size_t i = 0; i < dict->keys().size(); ++i) {
-      absl::StatusOr<absl::string_view> name = document_.Text(*dict->keys()[i]);
-      if (!name.ok()) return name.status();
+      ASSIGN_OR_RETURN(absl::string_view name, document_.Text(*dict->keys()[i]));
       absl::StatusOr<torch::Tensor> tensor = ReadTensor(*dict->values()[i]);
       if (!tensor.ok()) {
-        return absl::Status(tensor.status().code(), absl::StrCat(tensor.status().message(),
-                                                                 " (tensor ", Shown(*name), ")"));
+        return absl::Status(tensor.status().code(),
+                            absl::StrCat(tensor.status().message(), " (tensor ", Shown(name), ")"));
       }
-      if (!state.emplace(*name, *std::move(tensor)).second) {
+      if (!state.emplace(name, *std::move(tensor)).second) {
         return document_.Error(*dict->keys()[i],
-                               absl::StrCat("tensor ", Shown(*name), " is there twice"));
+                               absl::StrCat("tensor ", Shown(name), " is there twice"));
       }
     }
     return state;
@@ -173,65 +173,57 @@ class StateReader {
                                           "; save the state dict of "
                                           "plain tensors, torch.save(model.state_dict(), f)"));
     }
-    const absl::StatusOr<torch::Tensor> storage = ReadStorage(*args[0]);
-    if (!storage.ok()) return storage;
-    const absl::StatusOr<int64_t> offset = document_.Int(*args[1]);
-    const absl::StatusOr<std::vector<int64_t>> sizes = ReadExtents(*args[2]);
-    const absl::StatusOr<std::vector<int64_t>> strides = ReadExtents(*args[3]);
-    for (const absl::Status& status : {offset.status(), sizes.status(), strides.status()}) {
-      if (!status.ok()) return status;
-    }
+    ASSIGN_OR_RETURN(const torch::Tensor storage, ReadStorage(*args[0]));
+    ASSIGN_OR_RETURN(const int64_t offset, document_.Int(*args[1]));
+    ASSIGN_OR_RETURN(const std::vector<int64_t> sizes, ReadExtents(*args[2]));
+    ASSIGN_OR_RETURN(const std::vector<int64_t> strides, ReadExtents(*args[3]));
     // The last element the tensor would touch and the bytes it would take, without overflow.
-    bool inside = *offset >= 0 && sizes->size() == strides->size();
-    double last = static_cast<double>(*offset);
-    auto bytes = static_cast<double>(storage->element_size());
+    bool inside = offset >= 0 && sizes.size() == strides.size();
+    double last = static_cast<double>(offset);
+    auto bytes = static_cast<double>(storage.element_size());
     bool empty = false;
-    for (size_t d = 0; inside && d < sizes->size(); ++d) {
-      inside = (*sizes)[d] >= 0 && (*strides)[d] >= 0;
-      empty = empty || (*sizes)[d] == 0;
-      last += static_cast<double>((*sizes)[d] - 1) * static_cast<double>((*strides)[d]);
-      bytes *= static_cast<double>(std::max<int64_t>((*sizes)[d], 1));
+    for (size_t d = 0; inside && d < sizes.size(); ++d) {
+      inside = sizes[d] >= 0 && strides[d] >= 0;
+      empty = empty || sizes[d] == 0;
+      last += static_cast<double>(sizes[d] - 1) * static_cast<double>(strides[d]);
+      bytes *= static_cast<double>(std::max<int64_t>(sizes[d], 1));
     }
-    if (!inside || (!empty && last >= static_cast<double>(storage->numel()))) {
+    if (!inside || (!empty && last >= static_cast<double>(storage.numel()))) {
       return document_.Error(value, absl::StrCat("the tensor reaches beyond its storage of ",
-                                                 storage->numel(), " elements"));
+                                                 storage.numel(), " elements"));
     }
     bytes_left_ -= bytes;
     if (bytes_left_ < 0) {
       return document_.Error(value, absl::StrCat("the tensors up to this one take more than ",
                                                  kMostExpansion, " times the file"));
     }
-    return CatchTorch([&] { return storage->as_strided(*sizes, *strides, *offset).contiguous(); });
+    return CatchTorch([&] { return storage.as_strided(sizes, strides, offset).contiguous(); });
   }
 
   absl::StatusOr<std::vector<int64_t>> ReadExtents(const pickle::Value& value) {
-    const auto items = document_.Sequence(value);
-    if (!items.ok()) return items.status();
-    if (items->size() > kMostAxes) {
+    ASSIGN_OR_RETURN(const auto items, document_.Sequence(value));
+    if (items.size() > kMostAxes) {
       return document_.Error(
-          value, absl::StrCat("a tensor of ", items->size(), " axes, want at most ", kMostAxes));
+          value, absl::StrCat("a tensor of ", items.size(), " axes, want at most ", kMostAxes));
     }
     std::vector<int64_t> extents;
-    for (const pickle::Value* item : *items) {
-      const absl::StatusOr<int64_t> extent = document_.Int(*item);
-      if (!extent.ok()) return extent.status();
-      extents.push_back(*extent);
+    for (const pickle::Value* item : items) {
+      ASSIGN_OR_RETURN(const int64_t extent, document_.Int(*item));
+      extents.push_back(extent);
     }
     return extents;
   }
 
-  // A [elements] tensor.
+  // The tensor [elements] of a storage; tensors that share a storage share it here too.
   absl::StatusOr<torch::Tensor> ReadStorage(const pickle::Value& value) {
     const pickle::Value* id = value.persistent_id();
     if (id == nullptr || id->items().size() < 5 ||
         id->items()[1]->kind() != pickle::Kind::kGlobal) {
       return document_.Error(value, "want a storage");
     }
-    const absl::StatusOr<absl::string_view> key = document_.Text(*id->items()[2]);
-    const absl::StatusOr<int64_t> elements = document_.Int(*id->items()[4]);
-    if (!key.ok()) return key.status();
-    if (!elements.ok()) return elements.status();
-    const std::string record = absl::StrCat("data/", *key);
+    ASSIGN_OR_RETURN(const absl::string_view key, document_.Text(*id->items()[2]));
+    ASSIGN_OR_RETURN(const int64_t elements, document_.Int(*id->items()[4]));
+    const std::string record = absl::StrCat("data/", key);
     const absl::string_view name = id->items()[1]->global_name();
     torch::Tensor& cached = storages_[{record, std::string(name)}];
     if (cached.defined()) return cached;
@@ -240,17 +232,14 @@ class StateReader {
       const absl::StatusOr<absl::string_view> data = archive_.Read(record);
       if (!data.ok()) return document_.Error(value, data.status().message());
       const size_t item_size = c10::elementSize(type.dtype);
-      if (*elements < 0 || data->size() / item_size < static_cast<uint64_t>(*elements)) {
+      if (elements < 0 || data->size() / item_size < static_cast<uint64_t>(elements)) {
         return document_.Error(
             value, absl::StrCat("record ", Shown(record), " has ", data->size(), " bytes, want ",
-                                *elements, " elements of ", item_size, " bytes"));
+                                elements, " elements of ", item_size, " bytes"));
       }
-      absl::StatusOr<torch::Tensor> storage =
-          CatchTorch([&] { return torch::empty({*elements}, type.dtype); });
-      if (!storage.ok()) return storage;
-      if (*elements > 0) std::memcpy(storage->data_ptr(), data->data(), *elements * item_size);
-      cached = *storage;
-      return storage;
+      ASSIGN_OR_RETURN(cached, CatchTorch([&] { return torch::empty({elements}, type.dtype); }));
+      if (elements > 0) std::memcpy(cached.data_ptr(), data->data(), elements * item_size);
+      return cached;
     }
     return document_.Error(value, absl::StrCat("tensors of ", name, " are not supported"));
   }
@@ -269,7 +258,7 @@ bool IsTooDeep(const std::string& text) {
   } silent;
   google::protobuf::io::ArrayInputStream input(text.data(), static_cast<int>(text.size()));
   google::protobuf::io::Tokenizer tokenizer(&input, &silent);
-  // As TextFormat::Parser has it.
+  // These two are set as TextFormat::Parser sets them.
   tokenizer.set_allow_f_after_float(true);
   tokenizer.set_comment_style(google::protobuf::io::Tokenizer::SH_COMMENT_STYLE);
   int depth = 0;
@@ -287,6 +276,8 @@ bool ReadFormerMetadata(const std::string& text, CheckpointMetadata* metadata) {
   return text.size() <= kMostFormerMetadataBytes && ReadText(text, kMetadataRecord, metadata).ok();
 }
 
+// InvalidArgument, without the file's name: `text` is no metadata, nested too deep, or of a newer
+// format.
 absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
   if (text.size() > kMostMetadataBytes) {
     return absl::InvalidArgumentError(absl::StrCat(kMetadataRecord, ": has ", text.size(),
@@ -320,6 +311,7 @@ absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
   return metadata;
 }
 
+// NotFound: there is no such file. InvalidArgument: it is no regular file.
 absl::Status CheckRegularFile(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
@@ -337,26 +329,23 @@ absl::Status CheckRegularFile(const std::string& path) {
 
 absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
                              const CheckpointMetadata& metadata) {
-  const absl::StatusOr<std::unique_ptr<AtomicFile>> file = AtomicFile::Create(path);
-  if (!file.ok()) return file.status();
+  ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> file, AtomicFile::Create(path));
   absl::Status written;
-  const absl::StatusOr<bool> serialised = CatchTorch([&] {
+  RETURN_IF_ERROR(CatchTorch([&] {
     StateDict plain;
     for (const auto& [name, tensor] : state) plain[name] = tensor.detach().cpu().contiguous();
     CheckpointMetadata versioned = metadata;
     versioned.set_format_version(kFormatVersion);
     WriteArchive(plain, versioned, [&](absl::string_view bytes) {
-      if (written.ok()) written = (*file)->Write(bytes);
+      if (written.ok()) written = file->Write(bytes);
     });
-    return true;
-  });
-  if (!serialised.ok()) return serialised.status();
-  return written.ok() ? (*file)->Commit() : written;
+  }));
+  RETURN_IF_ERROR(written);
+  return file->Commit();
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
-  const absl::Status regular = CheckRegularFile(path);
-  if (!regular.ok()) return regular;
+  RETURN_IF_ERROR(CheckRegularFile(path));
   errno = 0;
   std::ifstream in(path, std::ios::binary | std::ios::ate);
   std::string bytes(in.good() ? static_cast<size_t>(in.tellg()) : 0, '\0');
@@ -378,30 +367,22 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": not written by a little-endian machine; load it there and save it again here"));
   }
-  const absl::StatusOr<absl::string_view> pickled = archive->Read("data.pkl");
-  if (!pickled.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", pickled.status().message()));
-  }
+  ASSIGN_OR_RETURN(const absl::string_view pickled, Annotate(archive->Read("data.pkl"), path));
   pickle::Options options;
   options.allow_persistent_ids = true;
   options.allowed_globals = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"};
   for (const StorageType& type : kStorageTypes) {
     options.allowed_globals.insert(absl::StrCat("torch.", type.name));
   }
-  const absl::StatusOr<std::unique_ptr<pickle::Document>> document =
-      pickle::Document::Parse(std::string(*pickled), absl::StrCat(path, ":data.pkl"), options);
-  if (!document.ok()) return document.status();
-  absl::StatusOr<StateDict> state = StateReader(**document, *archive).Read();
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<pickle::Document> document,
+      pickle::Document::Parse(std::string(pickled), absl::StrCat(path, ":data.pkl"), options));
+  absl::StatusOr<StateDict> state = StateReader(*document, *archive).Read();
   if (!state.ok()) return absl::InvalidArgumentError(state.status().message());
   Checkpoint checkpoint{*std::move(state), std::nullopt};
   if (archive->Has(kMetadataRecord)) {
-    const absl::StatusOr<absl::string_view> text = archive->Read(kMetadataRecord);
-    const absl::StatusOr<CheckpointMetadata> metadata =
-        text.ok() ? ParseMetadata(std::string(*text)) : text.status();
-    if (!metadata.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": ", metadata.status().message()));
-    }
-    checkpoint.metadata = *metadata;
+    ASSIGN_OR_RETURN(const absl::string_view text, Annotate(archive->Read(kMetadataRecord), path));
+    ASSIGN_OR_RETURN(checkpoint.metadata, Annotate(ParseMetadata(std::string(text)), path));
   }
   return checkpoint;
 }

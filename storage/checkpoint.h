@@ -23,14 +23,17 @@ struct Checkpoint {
   std::optional<CheckpointMetadata> metadata;  // absent in a file that Python saved
 };
 
-// Writes to a temporary file beside `path`, which then takes its place.
+// Writes to a temporary file beside `path`, which then takes its place. Errors are those of
+// WriteFileAtomically(); InvalidArgument: a tensor of a type that checkpoints do not hold;
+// ResourceExhausted: no memory for a copy of a tensor.
 absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
                              const CheckpointMetadata& metadata);
 
-// InvalidArgument names the file and what is wrong with it: not an archive, truncated, a record
-// that is compressed or damaged, a pickle that asks for anything but tensors, a tensor outside its
-// storage, tensors that take more than 64 times the file. A dict {"state_dict": {...}} counts as
-// its inner dict.
+// Reads a checkpoint of ours or of Python's torch.save(). A dict {"state_dict": {...}} counts as
+// its inner dict. InvalidArgument names the file and what is wrong with it: it is no archive,
+// truncated, has a record that is compressed or damaged, a pickle that asks for anything but
+// tensors, a tensor outside its storage, tensors that take more than 64 times the file, or metadata
+// that cannot be read. NotFound: there is no such file. Unavailable: it cannot be read.
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
 
 }  // namespace cmerc

@@ -58,7 +58,7 @@ absl::StatusOr<FolderLock> FolderLock::Take(const std::string& folder) {
     if (fstat(file, &locked) == 0 && stat(path.c_str(), &there) == 0 &&
         locked.st_ino == there.st_ino && locked.st_dev == there.st_dev) {
       const std::string process = absl::StrCat(getpid(), "\n");
-      // For messages alone: on a full disk the lock holds without it.
+      // The number is for messages alone: on a full disk the lock holds without it.
       if (ftruncate(file, 0) != 0 || pwrite(file, process.data(), process.size(), 0) < 0) errno = 0;
       return lock;
     }

@@ -12,8 +12,9 @@ namespace cmerc {
 // of a process that dies, so that what it leaves behind holds nobody up.
 class FolderLock {
  public:
-  // FailedPrecondition: another process holds the folder. Other errors: the file cannot be made or
-  // locked.
+  // FailedPrecondition: another process holds the folder. Unavailable: the file system has no
+  // locks. NotFound, PermissionDenied or what else the system's error maps to: the file cannot be
+  // made.
   static absl::StatusOr<FolderLock> Take(const std::string& folder);
 
   FolderLock(FolderLock&& other) noexcept;

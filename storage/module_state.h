@@ -23,8 +23,9 @@ StateDict StateOf(const torch::nn::Module& module);
 absl::Status LoadState(const StateDict& state, torch::nn::Module& module,
                        const std::string& source);
 
-// Copies every parameter and buffer of `from` into `to`, a module of the same names and shapes
-// (made from the same options). Throws what LibTorch throws where a name or a shape is missing.
+// Copies every parameter and buffer of `from` into `to`, which must have parameters and buffers of
+// the same names and shapes (both were made from the same options). Returns no status: it throws
+// LibTorch's exception where a name is missing or a shape differs, so call it within CatchTorch().
 void CopyState(const torch::nn::Module& from, torch::nn::Module& to);
 
 }  // namespace cmerc

@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "storage/atomic_file.h"
 #include "tensorboard/event_writer.h"
 
@@ -35,8 +36,7 @@ absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
       if (doomed(folder, entry.path().filename().string())) paths.push_back(entry.path().string());
     }
     for (const std::string& path : paths) {
-      absl::Status removed = Remove(path);
-      if (!removed.ok()) return removed;
+      RETURN_IF_ERROR(Remove(path));
     }
   }
   return absl::OkStatus();
@@ -66,13 +66,12 @@ absl::Status BeginRun(const RunConfig& config, const std::string& output) {
                                 "last.pth", "curriculum.json", "resume.pth"}) {
       if (file == written) return true;
     }
-    // Those of `output` are begun anew by whoever writes them.
+    // The logs in `output` itself are begun anew by whoever writes them.
     const bool of_log = file == "metrics.jsonl" || file == "timing.jsonl";
     return (of_log && folder != output) || absl::StartsWith(file, kEventFileMark) ||
            IsTemporary(folder, file);
   };
-  absl::Status removed = RemoveFiles(output, doomed);
-  if (!removed.ok()) return removed;
+  RETURN_IF_ERROR(RemoveFiles(output, doomed));
   rmdir(UncalibratedFolder(output).c_str());
   return WriteFileAtomically(absl::StrCat(output, "/config.textproto"), ResolvedConfig(config));
 }
@@ -81,8 +80,7 @@ absl::Status ContinueRun(const std::string& output) { return RemoveFiles(output,
 
 absl::Status FinishRun(const std::string& output) {
   for (const std::string& folder : {output, UncalibratedFolder(output)}) {
-    absl::Status removed = Remove(ResumeFile(folder));
-    if (!removed.ok()) return removed;
+    RETURN_IF_ERROR(Remove(ResumeFile(folder)));
   }
   return absl::OkStatus();
 }

@@ -9,28 +9,30 @@
 
 namespace cmerc {
 
-// Of a run in `output`: the folder of the model without calibration.
+// The folder that the model without calibration has within the folder `output` of a run.
 std::string UncalibratedFolder(const std::string& output);
 
-// Of a stage of training that writes into `folder`: where it keeps what it needs to go on
+// The file in which a stage of training that writes into `folder` keeps what it needs to go on
 // (training/resume.h) while the run is not finished.
 std::string ResumeFile(const std::string& folder);
 
-// Whether `output` holds a run that was interrupted and can be gone on with.
+// Whether `output` holds a run that was interrupted and can be resumed.
 bool CanResume(const std::string& output);
 
-// Makes `output`, a folder that exists, the folder of a run: no file of an earlier one stays, and
-// an interrupted run, too, says what it was.
+// Makes `output`, a folder that exists, the folder of a new run: removes the files of an earlier
+// one and writes config.textproto, so that an interrupted run, too, says what it was. Unavailable:
+// a file cannot be removed. Errors of WriteFileAtomically(): the config cannot be written.
 absl::Status BeginRun(const RunConfig& config, const std::string& output);
 
-// Makes `output` the folder of the interrupted run that it holds: removes half-written files that a
-// killed process left.
+// Prepares `output` to resume the interrupted run that it holds: removes half-written files that a
+// killed process left. Unavailable: one cannot be removed.
 absl::Status ContinueRun(const std::string& output);
 
-// The run is finished, or another takes its place: removes what is needed to go on with it.
+// Removes what is needed to resume the run: it is finished, or another takes its place.
+// Unavailable: a file cannot be removed.
 absl::Status FinishRun(const std::string& output);
 
-// Makes a folder that may be there already.
+// Makes a folder, which may be there already. Unavailable: it cannot be created.
 absl::Status MakeFolder(const std::string& path);
 
 }  // namespace cmerc

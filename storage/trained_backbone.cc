@@ -7,16 +7,18 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "storage/module_state.h"
 
 namespace cmerc {
 namespace {
 
 constexpr int64_t kMostPerByte = 16, kMostBeyond = int64_t{16} << 20;
-// What a tensor counts as at least: a layer is more than its numbers.
+// The fewest bytes that a tensor counts as: a layer is more than its numbers.
 constexpr int64_t kLeastTensor = 1024;
 
-// Of the thread that makes a model: what its tensors may still take. Null elsewhere.
+// How many bytes the tensors of the model that this thread makes may still take; null in a thread
+// that makes none.
 thread_local int64_t* bytes_left = nullptr;
 
 // LibTorch's own allocator, but for a thread with a limit.
@@ -47,7 +49,8 @@ class LimitedAllocator : public c10::Allocator {
   c10::Allocator* inner_;
 };
 
-// From the start, when no other thread makes tensors. It costs a comparison a tensor.
+// Installs the allocator when the program starts, while no other thread makes tensors. It costs a
+// comparison for each tensor.
 const bool kInstalled = [] {
   c10::SetCPUAllocator(new LimitedAllocator(c10::GetCPUAllocator()));
   return true;
@@ -71,6 +74,7 @@ class TensorLimit {
   int64_t left_;
 };
 
+// How many bytes the tensors of `state` count as.
 int64_t WeightBytes(const StateDict& state) {
   int64_t bytes = 0;
   for (const auto& [name, tensor] : state) {
@@ -84,12 +88,9 @@ int64_t WeightBytes(const StateDict& state) {
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,
                                                        const DatasetInfo& info) {
   torch::manual_seed(config.training().seed());
-  absl::StatusOr<std::unique_ptr<Backbone>> backbone = Backbones().Create(config.backbone(), info);
-  if (!backbone.ok()) {
-    return absl::Status(backbone.status().code(),
-                        absl::StrCat("backbone: ", backbone.status().message()));
-  }
-  return std::shared_ptr<Backbone>(*std::move(backbone));
+  ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
+                   Annotate(Backbones().Create(config.backbone(), info), "backbone"));
+  return backbone;
 }
 
 absl::StatusOr<std::shared_ptr<Backbone>> MakeTrainedBackbone(const RunConfig& config,
@@ -110,8 +111,7 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeTrainedBackbone(const RunConfig& c
     }
   }
   if (!backbone.ok()) return backbone;
-  const absl::Status loaded = LoadState(state, **backbone, source);
-  if (!loaded.ok()) return loaded;
+  RETURN_IF_ERROR(LoadState(state, **backbone, source));
   return backbone;
 }
 

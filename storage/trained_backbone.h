@@ -19,10 +19,11 @@ namespace cmerc {
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,
                                                        const DatasetInfo& info);
 
-// config.backbone for data of this shape, with the weights in `state`; `source` is their file, for
-// the message. InvalidArgument when they are not the weights of this model. A model whose tensors
-// would take more than 16 times the weights (and 16 MiB) is refused before they are made: a small
-// file must not ask for the memory of a large model.
+// Makes config.backbone for data of this shape, with the weights in `state`; `source` is their
+// file, for the message. InvalidArgument: these are not the weights of this model, or its tensors
+// would take more than 16 times as much as the weights and 16 MiB. That is refused before they are
+// made: a small file must not ask for the memory of a large model. Other errors are those of
+// MakeBackbone().
 absl::StatusOr<std::shared_ptr<Backbone>> MakeTrainedBackbone(const RunConfig& config,
                                                               const DatasetInfo& info,
                                                               const StateDict& state,

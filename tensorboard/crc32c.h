@@ -8,11 +8,11 @@
 
 namespace cmerc {
 
-// CRC-32C (Castagnoli), RFC 3720 section 12.1 and appendix B.4.
+// The CRC-32C (Castagnoli) of `data`, as in RFC 3720, section 12.1 and appendix B.4.
 uint32_t Crc32c(absl::string_view data);
 
-// As record files store it, rotated and shifted: a checksum of data that holds checksums would be
-// a weak one.
+// The CRC-32C of `data` as record files store it, rotated and shifted: the plain checksum of data
+// that holds checksums would be a weak one.
 uint32_t MaskedCrc32c(absl::string_view data);
 
 }  // namespace cmerc

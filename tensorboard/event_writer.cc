@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bytes/little_endian.h"
+#include "core/status.h"
 #include "tensorboard/crc32c.h"
 #include "tensorboard/histogram.h"
 
@@ -47,8 +48,7 @@ absl::StatusOr<std::unique_ptr<EventWriter>> EventWriter::Create(const std::stri
   if (file < 0) return writer->Error();
   tensorboard::Event event;
   event.set_file_version(kFileVersion);
-  const absl::Status status = writer->Write(event);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(writer->Write(event));
   return writer;
 }
 
@@ -125,8 +125,7 @@ absl::StatusOr<int64_t> EventWriter::Sync() {
 }
 
 absl::Status EventWriter::Close() {
-  const absl::Status synced = Sync().status();
-  if (!synced.ok()) return synced;
+  RETURN_IF_ERROR(Sync().status());
   const int closed = close(file_);
   file_ = -1;
   return closed == 0 ? absl::OkStatus() : Error();

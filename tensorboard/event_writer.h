@@ -16,8 +16,8 @@
 
 namespace cmerc {
 
-// A record of a TFRecord file: length of `data` (8 bytes, little-endian), its masked CRC-32C,
-// `data`, its masked CRC-32C (4 bytes each).
+// A record of a TFRecord file: the length of `data` (8 bytes, little-endian), the masked CRC-32C of
+// that length, `data`, and the masked CRC-32C of `data` (4 bytes each).
 std::string FrameRecord(absl::string_view data);
 
 // Part of the name of every event file; TensorBoard looks for it.
@@ -27,11 +27,12 @@ inline constexpr absl::string_view kEventFileMark = "events.out.tfevents.";
 // is an error of the call that meets it.
 class EventWriter {
  public:
-  // Makes `folder`/events.out.tfevents.SECONDS.HOST.PROCESS. Times are in it and in the events; all
-  // else depends on what is written alone.
+  // Makes `folder`/events.out.tfevents.SECONDS.HOST.PROCESS. The name and the events hold times;
+  // all else depends on nothing but what is written. Unavailable: the file cannot be written.
   static absl::StatusOr<std::unique_ptr<EventWriter>> Create(const std::string& folder);
-  // Goes on with the file `folder`/`name` after its first `size` bytes; what follows is removed.
-  // InvalidArgument: that is no name of an event file. DataLoss: it is not there, or shorter.
+  // Continues the file `folder`/`name` after its first `size` bytes; what follows them is removed.
+  // InvalidArgument: `name` is no name of an event file. DataLoss: the file is not there, or
+  // shorter. Unavailable: it cannot be written.
   static absl::StatusOr<std::unique_ptr<EventWriter>> Continue(const std::string& folder,
                                                                const std::string& name,
                                                                int64_t size);
@@ -39,21 +40,21 @@ class EventWriter {
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
 
-  // (tag, value) pairs. TensorBoard keeps float32.
+  // Writes (tag, value) pairs. TensorBoard keeps them as float32.
   absl::Status WriteScalars(int64_t step,
                             const std::vector<std::pair<std::string, double>>& scalars);
-  // Every value is finite.
+  // Writes a histogram of `values`, which are all finite.
   absl::Status WriteHistogram(int64_t step, const std::string& tag, absl::Span<const float> values);
   // The file's name without its folder.
   std::string name() const { return path_.substr(path_.rfind('/') + 1); }
-  // What was written is on the disk; how many bytes that is.
+  // Waits until all that was written is on the disk and returns how many bytes that is.
   absl::StatusOr<int64_t> Sync();
-  // Says whether the file is whole on the disk. Nothing may be written after it.
+  // Returns an error unless the file is whole on the disk. Nothing may be written afterwards.
   absl::Status Close();
 
  private:
   EventWriter(std::string path, int file) : path_(std::move(path)), file_(file) {}
-  // Adds the time.
+  // Writes the event with the time of now.
   absl::Status Write(tensorboard::Event event);
   absl::Status Error() const;
 

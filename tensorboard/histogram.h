@@ -7,8 +7,9 @@
 
 namespace cmerc {
 
-// In TensorFlow's buckets (limits +-1e-12 * 1.1^k up to 1e20, and 0), runs of empty ones merged, as
-// tensorflow/core/lib/histogram/histogram.cc does. Every value is finite.
+// Counts `values`, which are all finite, in TensorFlow's buckets: their limits are +-1e-12 * 1.1^k
+// up to 1e20, and 0, and runs of empty buckets are merged, as
+// tensorflow/core/lib/histogram/histogram.cc does.
 tensorboard::Histogram MakeHistogram(absl::Span<const float> values);
 
 }  // namespace cmerc

@@ -13,7 +13,7 @@ namespace cmerc::pickle {
 
 class Arena {
  public:
-  // Room for n objects, uninitialised.
+  // Room for n objects, which are not initialized.
   template <typename T>
   T* New(size_t n = 1) {
     static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 8);

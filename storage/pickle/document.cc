@@ -12,6 +12,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "storage/pickle/arena.h"
 #include "storage/pickle/machine.h"
 #include "storage/pickle/pickle.h"
@@ -94,8 +95,7 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path
   }
   std::unique_ptr<Document> document(
       new Document(path, std::make_unique<Storage>(std::move(bytes), size)));
-  absl::Status status = document->Run(options);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(document->Run(options));
   return document;
 }
 
@@ -103,16 +103,14 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Parse(std::string bytes, std
                                                           const Options& options) {
   std::unique_ptr<Document> document(
       new Document(std::move(name), std::make_unique<Storage>(std::move(bytes))));
-  absl::Status status = document->Run(options);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(document->Run(options));
   return document;
 }
 
 absl::Status Document::Run(const Options& options) {
   Machine machine(storage_->bytes(), name_, options, &storage_->arena);
-  absl::StatusOr<const Value*> root = machine.Run();
-  if (!root.ok()) return root.status();
-  root_ = *root;
+  ASSIGN_OR_RETURN(const Value* root, machine.Run());
+  root_ = root;
   pickle_size_ = machine.position();
   return absl::OkStatus();
 }
@@ -175,17 +173,15 @@ absl::StatusOr<std::vector<std::string>> Document::Texts(const Value& value) con
     }
     return texts;
   }
-  absl::StatusOr<absl::Span<const Value* const>> items = Sequence(value);
-  if (!items.ok()) return items.status();
-  texts.reserve(items->size());
-  for (const Value* item : *items) {
-    absl::StatusOr<absl::string_view> text = Text(*item);
-    if (!text.ok()) return text.status();
-    if (text->size() > bytes_left) {
+  ASSIGN_OR_RETURN(absl::Span<const Value* const> items, Sequence(value));
+  texts.reserve(items.size());
+  for (const Value* item : items) {
+    ASSIGN_OR_RETURN(absl::string_view text, Text(*item));
+    if (text.size() > bytes_left) {
       return Error(value, "more text than a file of this size may hold");
     }
-    bytes_left -= text->size();
-    texts.emplace_back(*text);
+    bytes_left -= text.size();
+    texts.emplace_back(text);
   }
   return texts;
 }

@@ -1,4 +1,4 @@
-// The globals that a pickle may name without being asked to.
+// The globals that a pickle may name although nobody has allowed them (Options::allowed_globals).
 #ifndef CMERC_STORAGE_PICKLE_GLOBALS_H_
 #define CMERC_STORAGE_PICKLE_GLOBALS_H_
 
@@ -22,7 +22,7 @@ enum class GlobalId : uint32_t {
   kOrderedDict,
   kDefaultDict,
   kFactory,  // a default_factory of a defaultdict; never called
-  kAllowed,  // of Options::allowed_globals
+  kAllowed,  // named in Options::allowed_globals
 };
 
 struct BuiltinGlobal {
@@ -30,7 +30,8 @@ struct BuiltinGlobal {
   GlobalId id;
 };
 
-// nullptr for any other global. Knows the names of Python 2 and 3, NumPy 1 and 2.
+// The built-in global of this name, by the names of Python 2 and 3 and of NumPy 1 and 2; nullptr
+// for any other.
 const BuiltinGlobal* FindBuiltinGlobal(absl::string_view module, absl::string_view name);
 
 }  // namespace cmerc::pickle

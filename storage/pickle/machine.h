@@ -18,51 +18,56 @@
 
 namespace cmerc::pickle {
 
-// Runs once. After the first error (Fail) every step goes on with harmless stand-ins until the loop
-// sees the error, so that no opcode needs a check after each operand.
+// Runs one pickle, once. After the first error (Fail) every step goes on with harmless stand-ins
+// until the loop sees the error, so that no opcode needs a check after each operand.
 class Machine {
  public:
   // All of these outlive the machine; `arena` and `bytes` outlive the values.
   Machine(absl::string_view bytes, absl::string_view name, const Options& options, Arena* arena);
 
+  // Runs the program and returns the object that it leaves. InvalidArgument: "NAME: byte N:
+  // message".
   absl::StatusOr<const Value*> Run();
 
-  // After Run: just past the STOP opcode.
+  // After Run(): the byte behind the STOP opcode.
   uint64_t position() const { return position_; }
 
  private:
+  // Does what one opcode says.
   void Step(uint8_t opcode);
 
   // Records the first error, at the current opcode or at `offset`.
   void Fail(absl::string_view message) { FailAt(opcode_offset_, message); }
   void FailAt(uint64_t offset, absl::string_view message);
 
-  // Operands. Too few bytes left: Fail, and empty or zero.
+  // Operands of the current opcode. Where too few bytes are left they Fail and give empty or zero.
   absl::string_view Bytes(uint64_t size);
   absl::string_view Line();  // without its newline
-  int64_t LineInt();         // of PUT and GET
+  int64_t LineInt();         // the index of PUT and GET
   template <typename T>
   T Fixed();
 
-  Value* New(Kind kind);
   void CheckMemory();
-  // Counts steps that a file can ask for again and again over the same bytes. False and Fail: more
-  // than a file of this size may take.
+  // Counts steps that a file can ask for again and again over the same bytes. Returns false and
+  // Fails when they are more than a file of this size may take.
   bool Spend(uint64_t steps);
 
+  // What follows makes simple objects and keeps the stack and the memo.
+  Value* New(Kind kind);
   void Push(Value* value) { stack_.push_back(value); }
   Value* Pop();
   Value* Top();
-  // Start of the objects above the last mark, which is removed; they are still on the stack.
+  // Removes the last mark and returns where the objects above it begin; they are still on the
+  // stack.
   size_t PopMark();
   Value* Below(size_t begin);     // the container that stack_[begin, end) is for
-  Value* NewTuple(size_t begin);  // of stack_[begin, end), which is popped
+  Value* NewTuple(size_t begin);  // a tuple of stack_[begin, end), which is popped
 
   void PushInt(int64_t value);
   void PushBool(bool value);
   void PushFloat(double value);
   void PushText(Kind kind, Value::Encoding encoding, absl::string_view text);
-  void PushOwnedText(Value::Encoding encoding, absl::string_view text);  // copied
+  void PushOwnedText(Value::Encoding encoding, absl::string_view text);  // copies the text
   void PushLong(absl::string_view little_endian);
   void ParseInt(absl::string_view line);
   void ParseLong(absl::string_view line);
@@ -71,8 +76,9 @@ class Machine {
   void Put(uint64_t index, Value* value);
   void PushMemo(int64_t index);
 
+  // What follows makes containers and calls globals: machine_objects.cc.
   void Append(Value* list, const Value* const* items, size_t n);
-  // Adds or overwrites; `value` is nullptr for a set.
+  // Adds an entry or overwrites it; `value` is nullptr for a set.
   void Insert(Value* container, Value* key, const Value* value);
   bool CheckKey(Value* key, size_t longest_text, bool tuple_allowed);
   void SetItems(size_t begin);
@@ -88,12 +94,12 @@ class Machine {
   // Decodes what is not decoded yet.
   void Settle(Value* text);
   void SettleAll();
-  // The text of a str or bytes; "" and Fail for anything else.
+  // The text of a str or bytes; anything else Fails and gives "".
   absl::string_view TextOf(const Value* value, absl::string_view what);
   // The bytes that a bytes, a Python 2 str or a latin-1 text holds.
   absl::string_view RawBytes(const Value* value, absl::string_view what);
 
-  // NumPy's objects: machine_numpy.cc.
+  // What follows makes NumPy's objects: machine_numpy.cc.
   Value* MakeDType(absl::Span<const Value* const> args);
   void BuildDType(Value* dtype, const Value* state);
   Value* MakeArray(absl::Span<const Value* const> args);

@@ -26,6 +26,14 @@ absl::string_view View(const Value& text) {
 
 }  // namespace
 
+Value* Machine::Below(size_t begin) {
+  if (begin == (marks_.empty() ? 0 : marks_.back())) {
+    Fail("an opcode without its container below the mark: the file is damaged");
+    return &stand_in_;
+  }
+  return stack_[begin - 1];
+}
+
 void Machine::Append(Value* list, const Value* const* items, size_t n) {
   if (list->kind_ != Kind::kList) {
     return Fail(absl::StrCat("items are appended to a ", KindName(list->kind_), ", not to a list"));

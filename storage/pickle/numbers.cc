@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/status.h"
 #include "storage/pickle/pickle.h"
 #include "storage/pickle/value_data.h"
 
@@ -201,8 +202,7 @@ absl::Status Document::CheckShape(const Value& value, absl::Span<const int64_t> 
                                          "] as in the first row, got ", Describe(value)));
       }
       for (const Value* item : value.items()) {
-        absl::Status status = CheckShape(*item, shape.subspan(1), visits_left);
-        if (!status.ok()) return status;
+        RETURN_IF_ERROR(CheckShape(*item, shape.subspan(1), visits_left));
       }
       return absl::OkStatus();
     }
@@ -227,8 +227,7 @@ absl::StatusOr<std::vector<int64_t>> Document::NumbersShape(const Value& value) 
   }
   shape.insert(shape.end(), first->shape().begin(), first->shape().end());
   int64_t visits_left = static_cast<int64_t>(pickle_size_) + (int64_t{1} << 24);
-  absl::Status status = CheckShape(value, shape, &visits_left);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(CheckShape(value, shape, &visits_left));
   return shape;
 }
 
@@ -239,8 +238,7 @@ absl::Status Document::CopyRows(const Value& value, absl::Span<T>* out) const {
     case Kind::kList:
     case Kind::kTuple:
       for (const Value* item : value.items()) {
-        absl::Status status = CopyRows(*item, out);
-        if (!status.ok()) return status;
+        RETURN_IF_ERROR(CopyRows(*item, out));
       }
       return absl::OkStatus();
     case Kind::kArray: {
@@ -263,14 +261,13 @@ absl::Status Document::CopyRows(const Value& value, absl::Span<T>* out) const {
 
 template <typename T>
 absl::Status Document::CopyNumbers(const Value& value, absl::Span<T> out) const {
-  absl::StatusOr<std::vector<int64_t>> shape = NumbersShape(value);
-  if (!shape.ok()) return shape.status();
-  const bool empty = std::find(shape->begin(), shape->end(), 0) != shape->end();
+  ASSIGN_OR_RETURN(std::vector<int64_t> shape, NumbersShape(value));
+  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
   int64_t size = empty ? 0 : 1;  // no overflow: NumbersShape has counted the elements
-  for (const int64_t length : *shape) size *= empty ? 0 : length;
+  for (const int64_t length : shape) size *= empty ? 0 : length;
   if (static_cast<int64_t>(out.size()) != size) {
     return Error(value, absl::StrCat("room for ", out.size(), " numbers, got shape [",
-                                     absl::StrJoin(*shape, ", "), "]"));
+                                     absl::StrJoin(shape, ", "), "]"));
   }
   return CopyRows(value, &out);
 }

@@ -52,7 +52,7 @@ struct DType {
 // One Python object. Objects that the pickle shares are one Value with several references, and a
 // list or dict may contain itself. Values belong to their Document and never change.
 //
-// An accessor of another kind than it says gives zero, empty or nullptr.
+// An accessor that is not for the value's kind gives zero, empty or nullptr.
 class Value {
  public:
   Kind kind() const { return kind_; }
@@ -65,7 +65,8 @@ class Value {
   double float_value() const { return kind_ == Kind::kFloat ? data_.real : 0; }  // kFloat
   absl::string_view string() const;                                              // kString
   absl::string_view bytes() const;                                               // kBytes, kBigInt
-  absl::string_view global_name() const;  // kGlobal: "torch.FloatStorage"; kObject: of its callable
+  // kGlobal: "torch.FloatStorage"; kObject: the name of the global that is called.
+  absl::string_view global_name() const;
 
   // kList, kTuple, kSet (in the order of the file), and kArray of dtype O (in C order).
   absl::Span<const Value* const> items() const;
@@ -147,7 +148,7 @@ struct Options {
   // kObject. The built-in list: NumPy's arrays, scalars and dtypes; set, frozenset, bytes,
   // bytearray; collections.OrderedDict and defaultdict.
   std::set<std::string> allowed_globals;
-  // Without it a persistent id is an error.
+  // Whether the file may hold persistent ids, which are an error otherwise.
   bool allow_persistent_ids = false;
 };
 
@@ -159,7 +160,8 @@ class Document {
   // does not fit into the memory.
   static absl::StatusOr<std::unique_ptr<Document>> Open(const std::string& path,
                                                         const Options& options = {});
-  // `name` takes the place of the path in messages.
+  // Reads a pickle that is in memory; `name` takes the place of the path in messages. Errors are
+  // those of Open().
   static absl::StatusOr<std::unique_ptr<Document>> Parse(std::string bytes, std::string name,
                                                          const Options& options = {});
 
@@ -175,7 +177,7 @@ class Document {
   // a file that needs more is an error.
   uint64_t memory_used() const;
 
-  // InvalidArgument "NAME: byte OFFSET OF VALUE: message".
+  // The InvalidArgument "NAME: byte OFFSET: message" of this value.
   absl::Status Error(const Value& value, absl::string_view message) const;
 
   // The reads below answer a value of another kind with an Error that says what it is.
@@ -219,7 +221,8 @@ class Document {
   uint64_t pickle_size_ = 0;
 };
 
-// Short, for messages: "str 'Ses01F'", "list of 12", "float32 array of shape [110, 1024]".
+// A short description for messages: "str 'Ses01F'", "list of 12", "float32 array of shape [110,
+// 1024]".
 std::string Describe(const Value& value);
 
 }  // namespace cmerc::pickle

@@ -9,36 +9,39 @@
 
 namespace cmerc::pickle {
 
-// Number of leading bytes that are ASCII.
+// How many bytes at the beginning of `text` are ASCII.
 size_t AsciiPrefix(absl::string_view text);
 
-// False when `text` is not UTF-8. Python's pickle also writes lone surrogates, encoded in three
-// bytes: they pass, and *surrogates says that there are some.
+// Returns false when `text` is not UTF-8. Python's pickle also writes lone surrogates, encoded in
+// three bytes: they pass, and *surrogates says that there are some.
 bool CheckUtf8(absl::string_view text, bool* surrogates);
 
 // Every surrogate of a text that CheckUtf8 passed becomes U+FFFD, in place (three bytes as well).
 void ReplaceSurrogates(char* text, size_t size);
 
-// out: room for 2 * latin1.size() bytes. The size of the UTF-8.
+// Writes the UTF-8 of a latin-1 text to `out`, which has room for 2 * latin1.size() bytes, and
+// returns its size.
 size_t Latin1ToUtf8(absl::string_view latin1, char* out);
 
-// Characters of a valid UTF-8 text of characters up to U+00FF, which is its size in latin-1.
+// How many bytes a valid UTF-8 text of characters up to U+00FF has in latin-1, one per character.
 size_t Latin1Size(absl::string_view utf8);
 
-// out: room for Latin1Size(utf8) + 1 bytes. False when `utf8` is malformed or has a character above
-// U+00FF.
+// Writes a text in latin-1 to `out`, which has room for Latin1Size(utf8) + 1 bytes. Returns false
+// when `utf8` is malformed or has a character above U+00FF.
 bool Utf8ToLatin1(absl::string_view utf8, char* out);
 
-// Drops the NULs that NumPy pads with. False when there is a character beyond Unicode.
+// Converts NumPy's UTF-32, without the NULs that NumPy pads with. Returns false when there is a
+// character beyond Unicode.
 bool Utf32ToUtf8(absl::string_view utf32, bool big_endian, std::string* utf8);
 
-// U+FFFD for what is not a Unicode scalar value.
+// Appends a character; what is no Unicode scalar value becomes U+FFFD.
 void AppendUtf8(char32_t character, std::string* out);
 
-// Undoes the repr() of a Python 2 str, quotes included: bytes. False when it is malformed.
+// Undoes the repr() of a Python 2 str, quotes included, which gives bytes. Returns false when it is
+// malformed.
 bool UnquoteString(absl::string_view repr, std::string* bytes);
 
-// Python's raw-unicode-escape, to UTF-8. False when an escape is malformed.
+// Converts Python's raw-unicode-escape to UTF-8. Returns false when an escape is malformed.
 bool DecodeRawUnicodeEscape(absl::string_view text, std::string* utf8);
 
 }  // namespace cmerc::pickle

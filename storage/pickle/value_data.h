@@ -8,8 +8,9 @@
 
 namespace cmerc::pickle {
 
-// Insertion-ordered, as Python's dict. Up to kMaxLinear entries are found by looking at each, more
-// by `table`: open addressing, linear probing, entry index + 1 or 0.
+// The entries of a dict or set in the order of insertion, as Python's dict has them. Up to
+// kMaxLinear entries are found by looking at each, more by `table`, which has open addressing and
+// linear probing: the index of an entry plus 1, or 0 where there is none.
 struct Value::Mapping {
   static constexpr uint32_t kMaxLinear = 8;
 
@@ -20,7 +21,7 @@ struct Value::Mapping {
   uint32_t* table;      // nullptr while size <= kMaxLinear
   uint32_t table_size;  // a power of two
 
-  // Index of the entry, -1 when there is none.
+  // The index of the entry, or -1 when there is none.
   int64_t Find(const Value& key) const;
 };
 
@@ -35,7 +36,8 @@ struct Value::Array {
   const Value** items;  // num_elements of them, for dtype O
 };
 
-// Python's hash and ==, for None, numbers, texts and tuples of these: 1 == 1.0 == True.
+// A hash and the equality of keys (None, numbers, texts and tuples of these) with Python's meaning
+// of ==: 1 == 1.0 == True.
 uint64_t HashKey(const Value& key);
 bool SameKey(const Value& a, const Value& b);
 

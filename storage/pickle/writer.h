@@ -34,15 +34,16 @@ class Writer {
   void EmptyDict();
   void EmptyList();
   void Mark();
-  // Everything since the last Mark, key value key value ..., into the dict below the mark.
+  // Puts everything since the last Mark, key value key value ..., into the dict below the mark.
   void SetItems();
-  // Everything since the last Mark into the list below the mark.
+  // Puts everything since the last Mark into the list below the mark.
   void Appends();
-  // The last n objects become a tuple; n in 0..3. Longer ones: Mark, objects, TupleFromMark.
+  // Makes a tuple of the last n objects, n in 0..3. A longer one takes Mark, its objects,
+  // TupleFromMark.
   void Tuple(int n);
   void TupleFromMark();
 
-  // Neither holds a newline.
+  // A global by its module and name, neither of which holds a newline.
   void Global(absl::string_view module, absl::string_view name);
   // (callable, tuple of arguments) becomes the call's result.
   void Reduce();

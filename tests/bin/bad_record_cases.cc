@@ -28,9 +28,7 @@ std::string GoodLines() {
   return lines;
 }
 
-}  // namespace
-
-void AddRecords(std::vector<BadInput>* cases) {
+void AddDataCommands(std::vector<BadInput>* cases) {
   const std::vector<BadInput> more = {
       {"DataWithoutWord",
        {"data", "--input=good.jsonl"},
@@ -74,6 +72,12 @@ void AddRecords(std::vector<BadInput>* cases) {
        {"data", "convert", "--input=labels.jsonl", "--output=x.npz"},
        {"two arrays would have the name \"labels\"; rename the modality"}},
 
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddRecordFiles(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
       {"NoRecordsFile", TrainOn(""), {"data.dataset: cmerc.RecordsOptions: file is not set"}},
       {"MissingRecordsFile",
        TrainOn("nowhere.records"),
@@ -130,6 +134,13 @@ void AddRecords(std::vector<BadInput>* cases) {
         "BY_APPEARANCE"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+void AddRecords(std::vector<BadInput>* cases) {
+  AddDataCommands(cases);
+  AddRecordFiles(cases);
 }
 
 void WriteBadRecords(const std::string& folder) {

@@ -19,7 +19,7 @@
 namespace cmerc {
 namespace {
 
-// In the child, between fork() and exec().
+// Opens `path` as this descriptor; for the child, between fork() and exec().
 void Redirect(int descriptor, const std::string& path, int flags) {
   if (path == "&-") {
     close(descriptor);

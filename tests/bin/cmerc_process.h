@@ -19,18 +19,19 @@ struct Outcome {
   std::string err;  // standard error, without the lines "warning: ..." on the BLAS of this machine
 };
 
-// What a process finds around it.
+// The environment and the streams of a process.
 struct Surroundings {
   std::map<std::string, std::string> environment = {};  // on top of the test's own
   std::vector<std::string> unset = {};                  // variables that are taken away
   std::string standard_input = "/dev/null";             // an absolute path, or "&-": closed
-  std::string standard_output = "";  // the same, or "", with which Outcome.out is what it wrote
+  // An absolute path, "&-", or "" to have what it writes in Outcome.out.
+  std::string standard_output = "";
 };
 
 // A program that runs beside the test.
 class RunningProgram {
  public:
-  // As RunProgram() below.
+  // Starts the program; the arguments are those of RunProgram() below.
   RunningProgram(const std::string& program, const std::vector<std::string>& args,
                  const std::string& folder, const Surroundings& surroundings = {});
   pid_t pid() const { return child_; }

@@ -13,8 +13,8 @@ namespace cmerc {
 // train_3, valid_0, test_0 and test_1.
 std::string TinyConfig();
 
-// What iemocap_features_roberta.pkl holds, for three conversations of two utterances; a test spoils
-// one thing.
+// The contents of iemocap_features_roberta.pkl for three conversations of two utterances; a test
+// spoils one thing.
 struct TinyCorpus {
   struct Conversation {
     std::string id;
@@ -29,7 +29,7 @@ struct TinyCorpus {
 };
 std::string PickleOf(const TinyCorpus& corpus);
 
-// What a Python pickle of a class whose __reduce__ is (os.system, (command,)) holds.
+// The Python pickle of an object whose __reduce__ is (os.system, (command,)).
 std::string PickleThatRuns(const std::string& command);
 
 }  // namespace cmerc

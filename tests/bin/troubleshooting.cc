@@ -38,7 +38,7 @@ std::string Words(absl::string_view name) {
   return words;
 }
 
-// As a shell needs it: --set=a b -> --set='a b'.
+// An argument with the quotes that a shell needs: --set=a b -> --set='a b'.
 std::string Quoted(const std::string& arg) {
   const auto is_plain = [](char c) {
     return absl::ascii_isalnum(c) || absl::StrContains("-_./=,:", c);
@@ -50,7 +50,7 @@ std::string Quoted(const std::string& arg) {
   return absl::StrCat(arg.substr(0, value), quote, arg.substr(value), quote);
 }
 
-// What was typed, without what a row needs only to be a test.
+// The command as a user types it, without what a row needs only to be a test.
 std::string Typed(const BadInput& input) {
   std::string typed;
   for (const auto& [name, value] : input.environment) {
@@ -78,7 +78,7 @@ std::string Code(const std::string& text) {
                                       : absl::StrCat("`", escaped, "`");
 }
 
-// Where GitHub puts a heading.
+// The anchor that GitHub gives a heading.
 std::string Anchor(absl::string_view title) {
   std::string anchor;
   for (const char c : title) {

@@ -43,7 +43,7 @@ TEST(TroubleshootingTest, ACaseBecomesARow) {
                "| Closed:<br>`VARIABLE=abc cmerc data 'x y' >&-` | 1 | `cannot write` |\n"));
 }
 
-// What a row must have for a reader: a name of its own and something to search for.
+// A reader finds a row by its name, which no other has, and by the text of the message.
 TEST(TroubleshootingTest, EveryCaseCanBeFound) {
   std::set<std::string> names;
   for (const BadInput& input : BadInputs()) {

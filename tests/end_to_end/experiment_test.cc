@@ -90,7 +90,7 @@ TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
   // One rounding each of a sum and a quotient of numbers below 1.
   EXPECT_NEAR(calibrated.comparison().difference().mean(), (differences[0] + differences[1]) / 2,
               1e-15);
-  // In (0, 1], of the utterances of the test split.
+  // The p-value over the utterances of the test split is in (0, 1].
   EXPECT_GT(calibrated.comparison().over_utterances().p_value(), 0);
   EXPECT_LE(calibrated.comparison().over_utterances().p_value(), 1);
   const RunSummary one = ReadSummary(ran.folder + "/out/tiny/calibrated/seed-7");
@@ -135,7 +135,7 @@ TEST(ExperimentTest, FinishedRunsAreNotRepeated) {
   const std::string folder = NewFolder();
   const Ran first = RunPlan(folder, FourRuns());
   ASSERT_EQ(first.outcome.exit_code, 0) << first.outcome.err;
-  // As if it had been killed during one run.
+  // The folder now looks as if the experiment had been killed during one run.
   std::filesystem::remove(folder + "/out/tiny/plain/seed-8/finished.txt");
   WriteFile(folder + "/out/tiny/plain/seed-7/train.log", "untouched");
   const Ran second = RunPlan(folder, FourRuns());

@@ -117,8 +117,8 @@ TEST(InterruptTest, AFinishedRunIsLeftAsItIs) {
   EXPECT_EQ(Files(folder), files);
 }
 
-// As on a full disk: the limit on the size of files stops the first checkpoint of the run, which
-// is gone on with when there is room again.
+// Stands for a full disk: the limit on the size of files stops the first checkpoint of the run,
+// which is resumed when there is room again.
 TEST(InterruptTest, NoRoomForACheckpoint) {
   if (std::getenv("TSAN_OPTIONS") != nullptr) {
     GTEST_SKIP() << "the limit cuts short the files that ThreadSanitizer maps at the start";

@@ -1,4 +1,4 @@
-// A run that is killed at random moments, and gone on with each time, ends with the bytes of one
+// A run that is killed at random moments, and resumed each time, ends with the bytes of one
 // that was not. CMERC_KILL_ROUNDS (8) makes the run longer: it is killed about half as many times.
 #include <gtest/gtest.h>
 

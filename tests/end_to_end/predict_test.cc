@@ -103,7 +103,7 @@ class PredictTest : public testing::Test {
     return RunCmerc(args, *folder_, surroundings);
   }
 
-  // Of the test split.
+  // The predictions of the test split.
   static std::string MustPredict(const std::vector<std::string>& more) {
     const Outcome outcome = Predict(more);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;

@@ -93,7 +93,7 @@ TEST_P(PresetsTest, OfficialProtocol) {
   // Steps 2 and 3 with our own.
   EXPECT_THAT(Run({"difficulty", "--checkpoint=" + plain + "/selected.pth", "--output=own.pkl"}),
               HasSubstr(absl::StrCat("difficulties of ", GetParam().train + GetParam().valid)));
-  // Of an untrained model, long conversations are the easy ones: 16 of them would exceed the 1000
+  // To an untrained model long conversations are the easy ones: 16 of them would exceed the 1000
   // hyperedges of the official semantics.
   const std::string own =
       Train(GetParam().name + "_cmerc",
@@ -106,8 +106,8 @@ TEST_P(PresetsTest, OfficialProtocol) {
 }
 
 TEST_P(PresetsTest, HeldOutProtocol) {
-  // As the presets' own comments say. The official semantics have a limit of 1000 hyperedges in a
-  // batch, which IEMOCAP reaches when it is trained in another order.
+  // The presets' own comments say to change this. The official semantics have a limit of 1000
+  // hyperedges in a batch, which IEMOCAP reaches when it is trained in another order.
   const std::string protocol =
       "--set=data { protocol: HELD_OUT standardize: true } backbone { "
       "[type.googleapis.com/cmerc.M3NetOptions] { semantics: CORRECTED } }";

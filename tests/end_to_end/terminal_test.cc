@@ -27,8 +27,8 @@ using testing::StartsWith;
 
 constexpr char kClearLine[] = "\r\033[K";
 
-// What `cmerc train` on the tiny config writes to its standard error, a terminal of so many columns
-// and of the type `term`.
+// The standard error of `cmerc train` on the tiny config, where that is a terminal of so many
+// columns and of the type `term`.
 std::string TerminalOf(int columns, const char* term) {
   const std::string folder = NewFolder();
   WriteFile(folder + "/tiny.textproto", TinyConfig());

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -17,6 +18,8 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "experiment/launcher.h"
+#include "experiment/local_launcher.h"
 #include "tests/bin/files.h"
 
 namespace cmerc {
@@ -33,12 +36,10 @@ using testing::UnorderedElementsAre;
 class RunnerTest : public testing::Test {
  protected:
   void SetUp() override {
-    const std::string folder = NewFolder();
-    options_.output = folder;
-    options_.program = std::filesystem::absolute("tests/experiment/runner_child");
-    options_.parallel_runs = 2;
+    output_ = NewFolder();
+    program_ = std::filesystem::absolute("tests/experiment/runner_child");
     for (const char* fifo : {"/gate", "/release"}) {
-      ASSERT_EQ(mkfifo((folder + fifo).c_str(), 0600), 0);
+      ASSERT_EQ(mkfifo((output_ + fifo).c_str(), 0600), 0);
     }
   }
 
@@ -51,6 +52,12 @@ class RunnerTest : public testing::Test {
   // A run of each kind of tests/experiment/runner_child.cc, in this order.
   absl::StatusOr<std::vector<std::string>> Do(const std::vector<std::string>& kinds,
                                               const std::string& identity = "1") {
+    LocalLauncher launcher(program_, parallel_runs_);
+    return Do(kinds, identity, launcher);
+  }
+
+  absl::StatusOr<std::vector<std::string>> Do(const std::vector<std::string>& kinds,
+                                              const std::string& identity, Launcher& launcher) {
     std::vector<PlannedRun> runs;
     for (const std::string& kind : kinds) {
       PlannedRun run;
@@ -60,7 +67,7 @@ class RunnerTest : public testing::Test {
       runs.push_back(run);
     }
     testing::internal::CaptureStdout();
-    auto failures = DoRuns(runs, options_);
+    auto failures = DoRuns(runs, output_, launcher);
     out_ = testing::internal::GetCapturedStdout();
     return failures;
   }
@@ -71,7 +78,9 @@ class RunnerTest : public testing::Test {
     return failures.value_or(std::vector<std::string>());
   }
 
-  RunnerOptions options_;
+  std::string output_;
+  std::string program_;
+  int parallel_runs_ = 2;
   std::string out_;
 };
 
@@ -90,8 +99,8 @@ TEST_F(RunnerTest, OthersGoOnWhateverBecomesOfARun) {
                           HasSubstr("works/seed-6: weighted F1 0.5000"), HasSubstr("\n[7/7] ")));
 }
 
-TEST_F(RunnerTest, AnInterruptedRunIsGoneOnWithUnlessItIsAnotherOneByNow) {
-  const std::string folder = options_.output + "/is_interrupted/seed-0";
+TEST_F(RunnerTest, AnInterruptedRunIsResumedUnlessItIsAnotherOneByNow) {
+  const std::string folder = output_ + "/is_interrupted/seed-0";
   EXPECT_THAT(Failures({"is_interrupted"}), ElementsAre(HasSubstr("exit status 130")));
   WriteFile(folder + "/resume.pth", "of the first");
   const auto another = Do({"is_interrupted"}, "2");
@@ -104,13 +113,13 @@ TEST_F(RunnerTest, AnInterruptedRunIsGoneOnWithUnlessItIsAnotherOneByNow) {
 }
 
 TEST_F(RunnerTest, AProgramThatCannotBeStarted) {
-  options_.program = "/nonexistent/cmerc";
+  program_ = "/nonexistent/cmerc";
   EXPECT_THAT(Failures({"works", "works"}),
               UnorderedElementsAre(
                   "works/seed-0: failed with exit status 127: cannot start /nonexistent/cmerc: No "
                   "such file or directory",
                   HasSubstr("works/seed-1: failed")));
-  options_.program = options_.output;
+  program_ = output_;
   EXPECT_THAT(Failures({"works"}), ElementsAre(HasSubstr(": Permission denied")));
 }
 
@@ -119,7 +128,7 @@ TEST_F(RunnerTest, ALogOfMegabytes) {
   EXPECT_THAT(failures, UnorderedElementsAre(
                             "floods/seed-0: failed with exit status 1: the end",
                             StartsWith("floods_last/seed-1: failed with exit status 1: see ")));
-  EXPECT_GT(std::filesystem::file_size(options_.output + "/floods/seed-0/train.log"), 4u << 20);
+  EXPECT_GT(std::filesystem::file_size(output_ + "/floods/seed-0/train.log"), 4u << 20);
 }
 
 // With two at a time, the third run starts when the second has ended, while the first still waits
@@ -132,12 +141,12 @@ TEST_F(RunnerTest, ASlowRunHoldsNoOtherUp) {
 TEST_F(RunnerTest, AProcessThatARunLeavesBehindIsNotWaitedFor) {
   EXPECT_THAT(Failures({"leaves_a_process", "works"}), IsEmpty());
   // It still waits for this.
-  const int release = open((options_.output + "/release").c_str(), O_WRONLY);
+  const int release = open((output_ + "/release").c_str(), O_WRONLY);
   EXPECT_GE(release, 0);
   close(release);
 }
 
-// As process 1 of a container is handed every orphan.
+// Process 1 of a container is handed every orphan; here this process is.
 TEST_F(RunnerTest, ProcessesOfOthersMayEndMeanwhile) {
   ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
   EXPECT_THAT(Failures(std::vector<std::string>(20, "leaves_an_orphan")), IsEmpty());
@@ -156,6 +165,65 @@ TEST_F(RunnerTest, AnErrorStopsWhatStillRuns) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("cannot_finish/seed-1/finished.txt"));
 }
 
+// Starts nothing: a run of the kind "works" ends well at once, the last one started first.
+class FakeLauncher final : public Launcher {
+ public:
+  bool HasRoom() const override { return started_.size() < 2; }
+  bool IsBusy() const override { return !started_.empty(); }
+  absl::Status Start(const Launch& launch) override {
+    if (launch.folder.find("refused") != std::string::npos) {
+      return absl::UnavailableError("no node is free");
+    }
+    WriteFile(launch.folder + "/summary.json", R"({"test":{"weighted_f1":0.25}})");
+    started_.push_back(launch);
+    most_ = std::max(most_, started_.size());
+    return absl::OkStatus();
+  }
+  absl::StatusOr<EndedRun> WaitForOne() override {
+    const Launch launch = started_.back();
+    started_.pop_back();
+    const bool works = launch.folder.find("works") != std::string::npos;
+    return EndedRun{launch.run, works, "time limit", 90};
+  }
+  void StopAll() override {
+    stopped_ += static_cast<int>(started_.size());
+    started_.clear();
+  }
+
+  size_t most() const { return most_; }
+  int stopped() const { return stopped_; }
+
+ private:
+  std::vector<Launch> started_;
+  size_t most_ = 0;
+  int stopped_ = 0;
+};
+
+TEST_F(RunnerTest, RunsByAnotherLauncher) {
+  FakeLauncher launcher;
+  const auto failures = Do({"works", "is_late", "works"}, "1", launcher);
+  ASSERT_TRUE(failures.ok()) << failures.status();
+  EXPECT_THAT(*failures,
+              ElementsAre(AllOf(StartsWith("is_late/seed-1: failed with time limit: see "),
+                                EndsWith("/is_late/seed-1/train.log"))));
+  EXPECT_THAT(out_, StartsWith("[1/3] is_late/seed-1: failed with time limit: "));
+  EXPECT_THAT(out_, HasSubstr("\n[2/3] works/seed-2: weighted F1 0.2500, 90 s"));
+  EXPECT_EQ(launcher.most(), 2u);
+  EXPECT_EQ(launcher.stopped(), 0);
+
+  const auto again = Do({"works", "is_late", "works"}, "1", launcher);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(
+      out_, AllOf(StartsWith("[3/3] is_late/seed-1"), EndsWith("2 runs were finished already\n")));
+}
+
+TEST_F(RunnerTest, ALauncherThatRefusesARunStopsTheOthers) {
+  FakeLauncher launcher;
+  EXPECT_EQ(Do({"works", "refused"}, "1", launcher).status(),
+            absl::UnavailableError("no node is free"));
+  EXPECT_EQ(launcher.stopped(), 1);
+}
+
 // CMERC_RUNNER_ROUNDS=10000 for the long form:
 //   bazel test //tests/experiment:runner_test --test_env=CMERC_RUNNER_ROUNDS=10000
 //   --test_timeout=7200 --test_filter=*ManyTimes --test_output=streamed
@@ -164,7 +232,7 @@ TEST_F(RunnerTest, StartsAndStopsManyTimes) {
   if (const char* asked = std::getenv("CMERC_RUNNER_ROUNDS")) {
     ASSERT_TRUE(absl::SimpleAtoi(asked, &rounds) && rounds > 0) << asked;
   }
-  options_.parallel_runs = 3;
+  parallel_runs_ = 3;
   for (int round = 0; round < rounds; ++round) {
     // Another identity: nothing has been finished.
     const std::string identity = absl::StrCat(round);
@@ -172,7 +240,7 @@ TEST_F(RunnerTest, StartsAndStopsManyTimes) {
         Do({"works", "dies", "is_killed", "says_nothing", "leaves_a_process", "works"}, identity);
     ASSERT_TRUE(ended.ok()) << ended.status();
     ASSERT_EQ(ended->size(), 3u) << "round " << round;
-    close(open((options_.output + "/release").c_str(), O_WRONLY));
+    close(open((output_ + "/release").c_str(), O_WRONLY));
     ASSERT_FALSE(Do({"works", "never_ends", "cannot_finish", "works"}, identity).ok());
     ASSERT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "round " << round;
     if ((round + 1) % 500 == 0) std::cerr << "[" << round + 1 << "/" << rounds << "] rounds\n";

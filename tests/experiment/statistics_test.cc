@@ -43,22 +43,22 @@ TEST(DescribeTest, TheSameNumbersGiveTheSameBits) {
   EXPECT_EQ(Describe(values).SerializeAsString(), Describe(values).SerializeAsString());
 }
 
-TEST(RandomisationTestTest, CountsEverySignPattern) {
+TEST(RandomizationTestTest, CountsEverySignPattern) {
   // Only the pattern itself and its opposite have a sum as far from 0.
-  EXPECT_DOUBLE_EQ(RandomisationTest({1, 2, 4, 8, 16}), 2.0 / 32);
-  EXPECT_DOUBLE_EQ(RandomisationTest({0.1, 0.2, 0.3}), 2.0 / 8);
-  EXPECT_DOUBLE_EQ(RandomisationTest({-0.3}), 1);
+  EXPECT_DOUBLE_EQ(RandomizationTest({1, 2, 4, 8, 16}), 2.0 / 32);
+  EXPECT_DOUBLE_EQ(RandomizationTest({0.1, 0.2, 0.3}), 2.0 / 8);
+  EXPECT_DOUBLE_EQ(RandomizationTest({-0.3}), 1);
   // 1 - 1 + 1: |sum| >= 1 for all.
-  EXPECT_DOUBLE_EQ(RandomisationTest({1, -1, 1}), 1);
-  EXPECT_DOUBLE_EQ(RandomisationTest({0, 0}), 1);
+  EXPECT_DOUBLE_EQ(RandomizationTest({1, -1, 1}), 1);
+  EXPECT_DOUBLE_EQ(RandomizationTest({0, 0}), 1);
 }
 
-TEST(RandomisationTestTest, DrawsPatternsOfManySeeds) {
+TEST(RandomizationTestTest, DrawsPatternsOfManySeeds) {
   const std::vector<double> clear(40, 0.02);
-  EXPECT_LT(RandomisationTest(clear), 1e-3);
+  EXPECT_LT(RandomizationTest(clear), 1e-3);
   std::vector<double> none;
   for (int i = 0; i < 40; ++i) none.push_back(i % 2 == 0 ? 0.02 : -0.02);
-  EXPECT_EQ(RandomisationTest(none), 1);
+  EXPECT_EQ(RandomizationTest(none), 1);
 }
 
 // Weighted F1 by its definition.
@@ -102,7 +102,7 @@ double ByEnumeration(const std::vector<int32_t>& labels,
   return static_cast<double>(as_far) / patterns;
 }
 
-TEST(UtteranceRandomisationTestTest, EstimatesTheShareOfAllSwaps) {
+TEST(UtteranceRandomizationTestTest, EstimatesTheShareOfAllSwaps) {
   const std::vector<int32_t> labels = {0, 1, 2, 0, 1, 2, 0, 0, 1, 3};
   const PairedPredictions one = {{0, 1, 2, 0, 1, 1, 0, 2, 1, 0}, {0, 0, 2, 1, 1, 2, 2, 2, 0, 3}};
   const PairedPredictions two = {{0, 1, 2, 0, 0, 2, 0, 0, 1, 4}, {1, 1, 0, 0, 1, 2, 0, 2, 1, 3}};
@@ -111,27 +111,27 @@ TEST(UtteranceRandomisationTestTest, EstimatesTheShareOfAllSwaps) {
     EXPECT_GT(expected, 0.01);
     EXPECT_LT(expected, 0.99);
     // Four deviations of a share of 10 000 draws.
-    EXPECT_NEAR(UtteranceRandomisationTest(labels, seeds), expected, 0.02);
+    EXPECT_NEAR(UtteranceRandomizationTest(labels, seeds), expected, 0.02);
   }
 }
 
-TEST(UtteranceRandomisationTestTest, EqualAndOppositeSystems) {
+TEST(UtteranceRandomizationTestTest, EqualAndOppositeSystems) {
   std::vector<int32_t> labels, wrong;
   for (int i = 0; i < 200; ++i) {
     labels.push_back(i % 3);
     wrong.push_back((i + 1) % 3);
   }
-  EXPECT_EQ(UtteranceRandomisationTest(labels, {{wrong, wrong}}), 1);
-  EXPECT_EQ(UtteranceRandomisationTest(labels, {{labels, wrong}}), 1.0 / 10001);
-  EXPECT_EQ(UtteranceRandomisationTest(labels, {{wrong, labels}}), 1.0 / 10001);
+  EXPECT_EQ(UtteranceRandomizationTest(labels, {{wrong, wrong}}), 1);
+  EXPECT_EQ(UtteranceRandomizationTest(labels, {{labels, wrong}}), 1.0 / 10001);
+  EXPECT_EQ(UtteranceRandomizationTest(labels, {{wrong, labels}}), 1.0 / 10001);
   // What one seed gains the other loses.
-  EXPECT_EQ(UtteranceRandomisationTest(labels, {{labels, wrong}, {wrong, labels}}), 1);
+  EXPECT_EQ(UtteranceRandomizationTest(labels, {{labels, wrong}, {wrong, labels}}), 1);
 }
 
-TEST(UtteranceRandomisationTestTest, TheSameInputGivesTheSameBits) {
+TEST(UtteranceRandomizationTestTest, TheSameInputGivesTheSameBits) {
   const std::vector<int32_t> labels = {0, 1, 1, 0, 1};
   const PairedPredictions seed = {{0, 1, 1, 0, 0}, {0, 1, 0, 1, 1}};
-  EXPECT_EQ(UtteranceRandomisationTest(labels, {seed}), UtteranceRandomisationTest(labels, {seed}));
+  EXPECT_EQ(UtteranceRandomizationTest(labels, {seed}), UtteranceRandomizationTest(labels, {seed}));
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 using testing::ElementsAre;
@@ -84,4 +84,4 @@ TEST(CoordinateTest, OneDecimalAtMost) {
 }
 
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::report

@@ -13,7 +13,7 @@
 #include "report/frame.h"
 #include "tests/report/xml.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 using testing::ElementsAre;
@@ -269,4 +269,4 @@ TEST(ShortenedTest, CutsCharactersNotBytes) {
 }
 
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::report

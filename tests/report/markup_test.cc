@@ -5,7 +5,7 @@
 
 #include "tests/report/xml.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 TEST(EscapeXmlTest, WhatMarkupIsMadeOf) {
@@ -54,4 +54,4 @@ TEST(ParseXmlTest, IsStrict) {
 }
 
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::report

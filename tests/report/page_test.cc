@@ -15,7 +15,7 @@
 #include "tests/report/sample_run.h"
 #include "tests/report/xml.h"
 
-namespace cmerc {
+namespace cmerc::report {
 namespace {
 
 using testing::AllOf;
@@ -125,7 +125,8 @@ TEST(FormatPageTest, EqualRunsGiveEqualBytes) {
   EXPECT_EQ(FormatPage({SampleRun(), SampleRun("b")}), FormatPage({SampleRun(), SampleRun("b")}));
 }
 
-// Of an older version, of another protocol, or unfinished.
+// A run of an older version or of another protocol, or one that has not finished, lacks some files
+// or fields.
 TEST(FormatPageTest, LeavesOutWhatARunLacks) {
   TrainingRun run = SampleRun();
   run.uncalibrated_epochs.clear();
@@ -205,4 +206,4 @@ TEST(ComparisonRemarksTest, WhatMayNotBeCompared) {
 }
 
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::report

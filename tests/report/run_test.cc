@@ -53,7 +53,7 @@ TEST(ReadRunTest, SomeFilesMayBeMissing) {
   EXPECT_TRUE(run->uncalibrated_epochs.empty());
 }
 
-// Of another version.
+// A later version may write fields that this one does not know.
 TEST(ReadRunTest, UnknownFieldsAreSkipped) {
   const std::string folder = WriteSampleRun("newer");
   const std::string summary = ReadText(folder + "/summary.json");

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -82,8 +83,7 @@ class Parser {
       const std::string name = Name();
       if (name.empty() || !Take("=\"")) return Error("no attribute");
       if (element->attributes.count(name) > 0) return Error("an attribute twice");
-      const absl::Status status = Characters('"', &element->attributes[name]);
-      if (!status.ok()) return status;
+      RETURN_IF_ERROR(Characters('"', &element->attributes[name]));
       ++at_;
     }
     return absl::OkStatus();
@@ -95,23 +95,20 @@ class Parser {
     if (!Take("<")) return Error("no element");
     element.tag = Name();
     if (element.tag.empty()) return Error("no name");
-    absl::Status status = Attributes(&element);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(Attributes(&element));
     if (Take("/>")) return element;
     if (!Take(">")) return Error("no end of the tag");
     while (true) {
-      status = Characters('<', &element.text);
-      if (!status.ok()) return status;
+      RETURN_IF_ERROR(Characters('<', &element.text));
       if (Take("</")) {
         if (Name() != element.tag || !Take(">")) {
           return Error(absl::StrCat("not the end of ", element.tag));
         }
         return element;
       }
-      absl::StatusOr<XmlElement> child = Element(depth + 1);
-      if (!child.ok()) return child;
-      element.text += child->text;
-      element.children.push_back(*std::move(child));
+      ASSIGN_OR_RETURN(XmlElement child, Element(depth + 1));
+      element.text += child.text;
+      element.children.push_back(std::move(child));
     }
   }
 

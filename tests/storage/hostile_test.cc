@@ -69,7 +69,7 @@ absl::StatusOr<Checkpoint> Read(const std::vector<ZipRecord>& records) {
   return ReadCheckpoint(path);
 }
 
-// Of a file with 16 bytes of zeros as storage 0.
+// Reads a file with this data.pkl and 16 bytes of zeros as storage 0.
 absl::StatusOr<Checkpoint> Read(const std::string& pickled) {
   return Read({{"h/data.pkl", pickled}, {"h/data/0", std::string(16, '\0')}});
 }
@@ -304,7 +304,8 @@ std::string Varint(size_t value) {
   return bytes + static_cast<char>(value);
 }
 
-// As bytes, which nobody parses when the checkpoint is read, plugins may be nested deeper.
+// Plugins may be nested deeper where they are bytes, which nobody parses when the checkpoint is
+// read.
 TEST(HostileTest, ResolvingAConfigDoesNotLookIntoWhatIsNoPlugin) {
   const std::string type_url = "type.googleapis.com/google.protobuf.Any";
   std::string any;

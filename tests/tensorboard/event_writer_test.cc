@@ -27,7 +27,7 @@ std::string NewFolder(const std::string& name) {
   return folder;
 }
 
-// What TensorBoard's own writer makes of the same events; data/generate.py has them.
+// The bytes that TensorBoard's own writer makes of these events are from data/generate.py.
 TEST(FrameRecordTest, SameBytesAsTensorBoards) {
   std::string bytes;
   for (const char* text : {R"pb(wall_time: 1.5 file_version: "brain.Event:2")pb",
@@ -68,7 +68,7 @@ TEST(EventWriterTest, WritesWhatItIsGiven) {
   ASSERT_TRUE(writer.ok()) << writer.status();
   ASSERT_TRUE((*writer)->WriteScalars(0, {{"loss/total", 0.1}, {"test/accuracy", 1}}).ok());
   ASSERT_TRUE((*writer)->WriteHistogram(7, "gradient/weight", {1.0f, 2.0f}).ok());
-  // With the system before the file is closed: TensorBoard looks on while a run goes.
+  // The system has the events before the file is closed: TensorBoard shows a run while it goes.
   EXPECT_EQ(ReadEvents(EventFileIn(folder)).size(), 3u);
   ASSERT_TRUE((*writer)->Close().ok());
 

@@ -39,7 +39,7 @@ TEST(MakeHistogramTest, EveryValueIsInItsBucket) {
   EXPECT_EQ(CountAround(histogram, -largest), 1);
   EXPECT_EQ(CountAround(histogram, -1), 1);
   EXPECT_EQ(CountAround(histogram, -1e-30), 1);
-  // From 0 to 1e-12.
+  // The bucket from 0 to 1e-12.
   EXPECT_EQ(CountAround(histogram, 0), 3);
   EXPECT_EQ(CountAround(histogram, 0.1f), 2);
   EXPECT_EQ(CountAround(histogram, 1e20f), 2);

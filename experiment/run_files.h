@@ -1,0 +1,33 @@
+// What the folder of a run tells the experiment that it belongs to.
+#ifndef CMERC_EXPERIMENT_RUN_FILES_H_
+#define CMERC_EXPERIMENT_RUN_FILES_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "experiment/plan.h"
+#include "metrics/report.pb.h"
+
+namespace cmerc {
+
+// The contents of a file as far as they can be read; "" where there is no such file.
+std::string Contents(const std::string& path);
+
+// Where a run of the experiment in `output` writes: OUTPUT/DATASET/VARIANT/seed-N.
+std::string RunFolder(const std::string& output, const PlannedRun& run);
+
+// The file of a run that holds its identity once it has succeeded.
+std::string FinishedFile(const std::string& folder);
+
+// Whether the run in `folder` has succeeded, as the run that `run` is now.
+bool IsFinished(const std::string& folder, const PlannedRun& run);
+
+// The summary.json of a run. DataLoss: it is missing or cannot be read as a summary.
+absl::StatusOr<RunSummary> ReadSummary(const std::string& folder);
+
+// Why a run failed: what `cmerc train` said last in the run's train.log, or where that log is.
+std::string LastWords(const std::string& folder);
+
+}  // namespace cmerc
+
+#endif  // CMERC_EXPERIMENT_RUN_FILES_H_

@@ -1,0 +1,193 @@
+#include "tests/bin/bad_config_cases.h"
+
+#include "tests/bin/bad_arguments.h"
+
+namespace cmerc {
+namespace {
+
+void AddConfigTexts(std::vector<BadInput>* cases) {
+  const std::string tiny = "tiny.textproto is not a valid config:";
+  const std::vector<BadInput> more = {
+      {"NoConfig", {"train"}, {"--config=FILE is missing", "config/examples/quickstart.textproto"}},
+      {"MissingConfig",
+       {"train", "--config=nowhere.textproto"},
+       {"nowhere.textproto does not exist", "check the path"}},
+      {"FolderAsConfig",
+       {"train", "--config=run"},
+       {"config run is a directory", "name a file in it"}},
+      {"EmptyConfig",
+       {"train", "--config=empty"},
+       {"empty is empty; write a text-format RunConfig"}},
+      {"BinaryConfig",
+       {"train", "--config=run/selected.pth"},
+       {"run/selected.pth is binary; name a text-format RunConfig"}},
+      {"ConfigIsJson",
+       {"train", "--config=run/summary.json"},
+       {"run/summary.json is not a valid config:",
+        "run/summary.json:1:1: expected the name of a field, got {"}},
+      {"UnknownField",
+       TrainSet("training { epoch: 3 }"),
+       {tiny, "--set='training { epoch: 3 }':1:12:", "no field \"epoch\"",
+        "did you mean \"epochs\"?", "fields: epochs, batch_size"}},
+      {"UnknownFieldOfPlugin",
+       TrainModel("layers: 3"),
+       {"\"cmerc.M3NetOptions\" has no field \"layers\"", "fields: input_width"}},
+      {"UnknownPlugin",
+       TrainSet("backbone { [type.googleapis.com/cmerc.M3netOptions] {} }"),
+       {tiny, "no plugin cmerc.M3netOptions is linked into this program",
+        "did you mean cmerc.M3NetOptions?", "linked datasets: cmerc.OfficialPicklesOptions"}},
+      {"WrongPluginKind",
+       TrainSet("backbone { [type.googleapis.com/cmerc.NllOptions] {} }"),
+       {tiny, "backbone: cmerc.NllOptions is a loss, not a backbone", "linked backbones: "}},
+      {"PluginWithoutUrl",
+       TrainSet("backbone { [cmerc.M3NetOptions] {} }"),
+       {"write [type.googleapis.com/cmerc.M3NetOptions] instead of [cmerc.M3NetOptions]"}},
+      {"EntryWithoutLoss",
+       TrainLoss("weight: 2"),
+       {"losses[2].loss: no loss is given; write [type.googleapis.com/TYPE] { }",
+        "cmerc.FocalOptions"}},
+      {"UnclosedSet",
+       TrainSet("training { epochs: 3"),
+       {"--set='training { epochs: 3':1:10: \"{\" is never closed"}},
+      {"SetWithoutValue",
+       TrainSet("training { epochs: }"),
+       {"--set='training { epochs: }':1:20: expected a value, got }"}},
+      {"SetIsAnAssignment",
+       TrainSet("training.epochs=3"),
+       {"--set='training.epochs=3':1:9: expected { after training, got ."}},
+      {"UnknownEnumValue",
+       TrainSet("calibration { view_weights: FROZEN }"),
+       {"calibration.view_weights = FROZEN", "one of EPOCH_SNAPSHOT, LIVE, LIVE_WITH_GRADIENT"}},
+      {"TextForNumber",
+       TrainSet("training { epochs: 'three' }"),
+       {"training.epochs = 'three', must be an integer of 32 bits"}},
+      {"NumberTooLarge",
+       TrainSet("training { epochs: 3000000000 }"),
+       {"training.epochs = 3000000000, must be an integer of 32 bits"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddTrainingOptions(std::vector<BadInput>* cases) {
+  const std::string tiny = "tiny.textproto is not a valid config:";
+  const std::vector<BadInput> more = {
+      {"BatchSizeZero",
+       TrainSet("training { batch_size: 0 }"),
+       {tiny, "training.batch_size = 0, must be >= 1"}},
+      {"NegativeLearningRate",
+       TrainSet("training { learning_rate: -1 }"),
+       {tiny, "training.learning_rate = -1, must be > 0"}},
+      {"NanLearningRate",
+       TrainSet("training { learning_rate: nan }"),
+       {"training.learning_rate = nan, must be finite and > 0"}},
+      {"InfiniteWeightDecay",
+       TrainSet("training { weight_decay: inf }"),
+       {"training.weight_decay = inf, must be finite and >= 0"}},
+      {"NegativeGradientClipNorm",
+       TrainSet("training { gradient_clip_norm: -1 }"),
+       {tiny, "training.gradient_clip_norm = -1, must be >= 0"}},
+      {"NanGradientClipNorm",
+       TrainSet("training { gradient_clip_norm: nan }"),
+       {"training.gradient_clip_norm = nan, must be finite and >= 0"}},
+      {"UnknownOnNonFinite",
+       TrainSet("training { on_non_finite: IGNORE }"),
+       {"training.on_non_finite = IGNORE", "one of STOP, SKIP_BATCH"}},
+      {"UnknownDevice",
+       TrainSet("training { device: 'gpu' }"),
+       {"training.device: \"gpu\" is no device",
+        "must be \"cpu\", \"auto\", \"cuda\" or \"cuda:\" and a number"}},
+      {"GpuThatIsNotThere",
+       TrainSet("training { device: 'cuda:99' }"),
+       {"training.device: \"cuda:99\"", "use \"cpu\" or \"auto\""}},
+      {"CudaGraphsOfBatchesThatComeOnce",
+       TrainSet("training { cuda_graphs: true }"),
+       {"training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
+        "again",
+        "leave it out"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddModelsAndLosses(std::vector<BadInput>* cases) {
+  const std::string tiny = "tiny.textproto is not a valid config:";
+  const std::vector<BadInput> more = {
+      {"NegativeLossWeight",
+       TrainLoss("weight: -0.5 loss { [type.googleapis.com/cmerc.NllOptions] {} }"),
+       {tiny, "losses[0].weight = -0.5, must be >= 0"}},
+      {"EveryProblemAtOnce",
+       Train({"--set=training { epochs: 0 batch_size: -2 }", "--set=data { protocl: OFFICIAL }"}),
+       {"did you mean \"protocol\"?", "training.epochs = 0, must be >= 1",
+        "training.batch_size = -2, must be >= 1"}},
+      {"DropoutOfOne",
+       TrainModel("dropout: 1"),
+       {"backbone[cmerc.M3NetOptions].dropout = 1, must be in [0, 1)"}},
+      {"OddInputWidth",
+       TrainModel("input_width: 7"),
+       {"backbone: cmerc.M3NetOptions: input_width = 7, must be even"}},
+      {"TextOfAnotherWidthThanTheGraph",
+       TrainModel("text_linear: false"),
+       {"text_linear = false", "input_width = 8 to be the width of text, 32",
+        "set text_linear: true"}},
+      {"ModelLargerThanMemory",
+       TrainModel("graph_width: 2147483647"),
+       {"backbone: out of memory: you tried to allocate", "use a smaller model"}},
+      {"NoLossOfTheTask",
+       TrainLoss("weight: 0 loss { [type.googleapis.com/cmerc.NllOptions] {} }"),
+       {"losses: none with a weight above 0 does without views",
+        "[type.googleapis.com/cmerc.NllOptions]"}},
+      {"ClassWeightsOfTheWrongCount",
+       TrainLoss("loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: GIVEN "
+                 "weight: 1 weight: 2 } }"),
+       {"losses[0]: cmerc.NllOptions: 2 values of weight, must be 3"}},
+      {"ClassWeightOfZero",
+       TrainLoss("loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: GIVEN "
+                 "weight: 1 weight: 0 weight: 2 } }"),
+       {"losses[0].loss[cmerc.NllOptions].weight[1] = 0, must be > 0"}},
+      {"NoClassWeightsWhereTheyAreGiven",
+       TrainLoss("loss { [type.googleapis.com/cmerc.FocalOptions] {} } } losses { loss { "
+                 "[type.googleapis.com/cmerc.LabelSmoothingOptions] { class_weights: GIVEN } }"),
+       {"cmerc.LabelSmoothingOptions: 0 values of weight, must be 3"}},
+      {"RankingOfUnknownView",
+       TrainLoss("loss { [type.googleapis.com/cmerc.CalibrationRankingOptions] "
+                 "{ views: 'txt' } }"),
+       {"losses[1]: cmerc.CalibrationRankingOptions: views has \"txt\"",
+        "text, audio, visual, same_speaker, other_speakers"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+void AddDataOptions(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
+      {"UnknownModality",
+       TrainSet("data { modalities: 'video' }"),
+       {"data.modalities[0] = \"video\", must be one of: text, audio, visual"}},
+      {"OneFold",
+       TrainSet("data { folds: 1 }"),
+       {"data.folds = 1, must be 0 or >= 2: a single part would leave nothing to train on"}},
+      {"FoldThatIsNotThere",
+       TrainSet("data { folds: 4 fold: 4 }"),
+       {"data.fold = 4, must be < data.folds = 4"}},
+      {"FoldsOfTheOfficialProtocol",
+       TrainSet("data { protocol: OFFICIAL folds: 4 }"),
+       {"data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
+        "folds: 0"}},
+      {"MoreFoldsThanConversations",
+       TrainSet("data { folds: 1000 }"),
+       {"data.folds = 1000, but train + valid has only ", "set at most so many"}},
+      {"ModalityTwice",
+       TrainSet("data { modalities: 'text' modalities: 'audio' modalities: 'text' }"),
+       {"data.modalities[2] = \"text\" occurs twice", "name each modality once"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+}  // namespace
+
+void AddConfig(std::vector<BadInput>* cases) {
+  AddConfigTexts(cases);
+  AddTrainingOptions(cases);
+  AddModelsAndLosses(cases);
+  AddDataOptions(cases);
+}
+
+}  // namespace cmerc
