@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "calibration/difficulty.h"
 #include "storage/checkpoint.h"
 #include "tests/calibration/stub.h"
