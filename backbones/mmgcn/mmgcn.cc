@@ -95,18 +95,23 @@ void CheckRanges(const MmgcnOptions& options, std::vector<std::string>& errors) 
   }
 }
 
-// InvalidArgument names every reason why no model can be made with these options for this data.
-absl::Status CheckOptions(const MmgcnOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  CheckRanges(options, errors);
-  if (options.input_width() >= 2 && options.input_width() % 2 != 0) {
+// Adds an error where a width within its range does not suit the encoder.
+void CheckInputWidth(const MmgcnOptions& options, std::vector<std::string>& errors) {
+  if (options.input_width() < 2) return;
+  if (options.input_width() % 2 != 0) {
     AddError("input_width", options.input_width(),
              "even (half of it for each direction of the encoder)", errors);
-  } else if (options.input_width() >= 2 && options.encoder() == MmgcnOptions::TRANSFORMER &&
-             options.input_width() % 4 != 0) {
+  } else if (options.encoder() == MmgcnOptions::TRANSFORMER && options.input_width() % 4 != 0) {
     AddError("input_width", options.input_width(),
              "a multiple of 4 with encoder: TRANSFORMER (it has 4 heads)", errors);
   }
+}
+
+// InvalidArgument names every reason why no model can be made with these options for this data.
+absl::Status CheckOptions(const MmgcnOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  CheckInputWidth(options, errors);
+  CheckRanges(options, errors);
   for (const std::string& error : ModalityNameErrors(info)) {
     errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", error));
   }
