@@ -38,9 +38,11 @@
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/matching_attention.h"
+#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
 #include "backbones/layers/recurrent.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -50,14 +52,13 @@ using torch::Tensor;
 
 constexpr int64_t kRecurrentLayers = 2;
 
-// Every reason why these options cannot be built for this data.
-absl::Status Validate(const DialogueGcnOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
+// Adds to `errors` the fields that are outside the ranges that dialogue_gcn.proto states.
+void CheckRanges(const DialogueGcnOptions& options, std::vector<std::string>& errors) {
+  const auto field = [&](const char* name, const auto& value, const std::string& rule) {
     errors.push_back(
         absl::StrCat("cmerc.DialogueGcnOptions: ", name, " = ", value, ", must be ", rule));
   };
-  const auto at_least = [&](const std::string& name, int64_t value, int64_t least) {
+  const auto at_least = [&](const char* name, int64_t value, int64_t least) {
     if (value < least) field(name, value, absl::StrCat(">= ", least));
   };
   at_least("hidden_width", options.hidden_width(), 1);
@@ -69,8 +70,15 @@ absl::Status Validate(const DialogueGcnOptions& options, const DatasetInfo& info
   if (!(options.dropout() >= 0 && options.dropout() < 1)) {
     field("dropout", options.dropout(), ">= 0 and < 1");
   }
-  if (info.modalities.empty())
+}
+
+// InvalidArgument names every reason why no model can be made with these options for this data.
+absl::Status CheckOptions(const DialogueGcnOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  CheckRanges(options, errors);
+  if (info.modalities.empty()) {
     errors.push_back("cmerc.DialogueGcnOptions: the data has no modality");
+  }
   if (errors.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
 }
@@ -85,54 +93,61 @@ class DialogueGcn final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueGcnOptions& options,
                                                           const DatasetInfo& info) {
-    const absl::Status valid = Validate(options, info);
-    if (!valid.ok()) return valid;
+    RETURN_IF_ERROR(CheckOptions(options, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueGcn(options, info)); });
   }
 
  private:
   DialogueGcn(const DialogueGcnOptions& options, const DatasetInfo& data)
       : Backbone(data), options_(options), official_(options.semantics() == OFFICIAL) {
-    const int64_t encoded = int64_t{2} * options.hidden_width();
-    const int64_t graph = options.graph_width();
     AddEncoder();
     auto attention = register_module("att_model", std::make_shared<torch::nn::Module>());
     edge_attention_ =
         official_ ? attention->register_module("scalar", LinearWithoutBias(options.max_length()))
-                  : attention->register_module("transform", LinearWithoutBias(encoded));
-
+                  : attention->register_module("transform", LinearWithoutBias(encoded_width()));
     auto network = register_module("graph_net", std::make_shared<torch::nn::Module>());
-    auto conv1 = network->register_module("conv1", std::make_shared<torch::nn::Module>());
+    AddConvolutions(*network);
+    AddHead(*network);
+  }
+
+  // 2 hidden_width, of both directions.
+  int64_t encoded_width() const { return int64_t{2} * options_.hidden_width(); }
+
+  void AddConvolutions(torch::nn::Module& network) {
+    const int64_t encoded = encoded_width();
+    const int64_t graph = options_.graph_width();
+    auto conv1 = network.register_module("conv1", std::make_shared<torch::nn::Module>());
     const int64_t num_relations = 2 * info().num_speakers * info().num_speakers;
-    const int64_t size = options.num_bases() * encoded;
+    const int64_t size = options_.num_bases() * encoded;
     basis_ =
-        conv1->register_parameter("basis", Uniform({options.num_bases(), encoded, graph}, size));
+        conv1->register_parameter("basis", Uniform({options_.num_bases(), encoded, graph}, size));
     coefficients_ =
-        conv1->register_parameter("att", Uniform({num_relations, options.num_bases()}, size));
+        conv1->register_parameter("att", Uniform({num_relations, options_.num_bases()}, size));
     root_ = conv1->register_parameter("root", Uniform({encoded, graph}, size));
     bias_ = conv1->register_parameter("bias", Uniform({graph}, size));
 
-    auto conv2 = network->register_module("conv2", std::make_shared<torch::nn::Module>());
-    neighbour_weight_ = conv2->register_parameter("weight", Uniform({graph, graph}, graph));
+    auto conv2 = network.register_module("conv2", std::make_shared<torch::nn::Module>());
+    neighbor_weight_ = conv2->register_parameter("weight", Uniform({graph, graph}, graph));
     self_linear_ = conv2->register_module("lin", torch::nn::Linear(graph, graph));
+  }
 
-    if (options.nodal_attention()) {
-      auto nodal = network->register_module("matchatt", std::make_shared<torch::nn::Module>());
-      transform_ =
-          nodal->register_module("transform", torch::nn::Linear(encoded + graph, encoded + graph));
+  void AddHead(torch::nn::Module& network) {
+    const int64_t graph = options_.graph_width();
+    const int64_t nodes = encoded_width() + graph;
+    if (options_.nodal_attention()) {
+      auto nodal = network.register_module("matchatt", std::make_shared<torch::nn::Module>());
+      transform_ = nodal->register_module("transform", torch::nn::Linear(nodes, nodes));
     }
-    linear_ = network->register_module("linear", torch::nn::Linear(encoded + graph, graph));
-    head_ = network->register_module("smax_fc", torch::nn::Linear(graph, info().num_classes()));
+    linear_ = network.register_module("linear", torch::nn::Linear(nodes, graph));
+    head_ = network.register_module("smax_fc", torch::nn::Linear(graph, info().num_classes()));
   }
 
   torch::nn::Linear LinearWithoutBias(int64_t rows) const {
-    return torch::nn::Linear(
-        torch::nn::LinearOptions(int64_t{2} * options_.hidden_width(), rows).bias(false));
+    return torch::nn::Linear(torch::nn::LinearOptions(encoded_width(), rows).bias(false));
   }
 
   void AddEncoder() {
-    int64_t width = 0;
-    for (const ModalityInfo& modality : info().modalities) width += modality.width;
+    const int64_t width = WidthSideBySide(info());
     switch (options_.encoder()) {
       case DialogueGcnOptions::LSTM:
         lstm_ = register_module(
@@ -156,9 +171,9 @@ class DialogueGcn final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
-    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    const Packing packing(batch);
     const Tensor encoded = Encode(batch, packing);
-    // The official edge list has the centre of a window first, and torch_geometric sends messages
+    // The official edge list has the center of a window first, and torch_geometric sends messages
     // from first to second: an utterance gathers from those in whose windows it lies.
     const Tensor edges =
         official_ ? WindowEdges(batch.context, options_.window_future(), options_.window_past())
@@ -169,7 +184,7 @@ class DialogueGcn final : public Backbone {
     const Tensor relational =
         RelationalConvolution(encoded, alpha, relations, basis_, coefficients_) +
         encoded.matmul(root_) + bias_;
-    const Tensor graph = edges.to(torch::kFloat32).bmm(relational.matmul(neighbour_weight_)) +
+    const Tensor graph = edges.to(torch::kFloat32).bmm(relational.matmul(neighbor_weight_)) +
                          self_linear_->forward(relational);
     const Tensor nodes = torch::cat({encoded, graph}, 2);
     const Tensor rows = packing.Pack(
@@ -181,21 +196,10 @@ class DialogueGcn final : public Backbone {
     return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
   }
 
-  // U [B, T, D].
-  static Tensor Inputs(const Batch& batch) {
-    std::vector<Tensor> columns;
-    for (const Modality& modality : batch.modalities) {
-      Tensor sum = modality.streams[0];
-      for (size_t s = 1; s < modality.streams.size(); ++s) sum = sum + modality.streams[s];
-      columns.push_back(sum / static_cast<double>(modality.streams.size()));
-    }
-    return torch::cat(columns, 2);
-  }
-
   // G [B, T, 2 hidden_width]. CORRECTED: 0 on padding, and no utterance sees another conversation
   // or padding. OFFICIAL: padding rows are part of every conversation.
   Tensor Encode(const Batch& batch, const Packing& packing) {
-    const Tensor inputs = Inputs(batch);
+    const Tensor inputs = MeansSideBySide(batch.modalities);
     const Tensor rows = official_ ? inputs.flatten(0, 1) : packing.Pack(inputs);
     const Tensor lengths =
         official_ ? torch::full_like(batch.lengths, batch.max_length()) : batch.lengths;
@@ -212,11 +216,11 @@ class DialogueGcn final : public Backbone {
   torch::nn::GRU gru_ = nullptr;
   torch::nn::Linear base_linear_ = nullptr;
   torch::nn::Linear edge_attention_ = nullptr;
-  Tensor basis_;             // [num_bases, 2 hidden_width, graph_width]
-  Tensor coefficients_;      // [2 S^2, num_bases]
-  Tensor root_;              // [2 hidden_width, graph_width]
-  Tensor bias_;              // [graph_width]
-  Tensor neighbour_weight_;  // [graph_width, graph_width]
+  Tensor basis_;            // [num_bases, 2 hidden_width, graph_width]
+  Tensor coefficients_;     // [2 S^2, num_bases]
+  Tensor root_;             // [2 hidden_width, graph_width]
+  Tensor bias_;             // [graph_width]
+  Tensor neighbor_weight_;  // [graph_width, graph_width]
   torch::nn::Linear self_linear_ = nullptr;
   torch::nn::Linear transform_ = nullptr;  // null without nodal attention
   torch::nn::Linear linear_ = nullptr;

@@ -25,7 +25,7 @@ torch::Tensor EdgeAttention(const torch::Tensor& x, const torch::Tensor& weight,
 
 // [B, T, T]: the official edge attention (conv-emotion, DialogueGCN/model.py, MaskedEdgeAttention,
 // "attn1"). Its score is weight_j . x_i, by the position j of the utterance that a message comes
-// from, and for each j it is normalised over the utterances i that the message goes to; everything
+// from, and for each j it is normalized over the utterances i that the message goes to; everything
 // else, padding too, takes part with a weight of 1e-10.
 // x [B, T, D]; weight [longest conversation, D]. Throws where T is longer.
 torch::Tensor OfficialEdgeAttention(const torch::Tensor& x, const torch::Tensor& weight,

@@ -26,9 +26,11 @@
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/matching_attention.h"
+#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
 #include "backbones/layers/recurrent.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -38,10 +40,9 @@ using torch::Tensor;
 
 constexpr int64_t kLayers = 2;
 
-// Every reason why these options cannot be built for this data.
-absl::Status Validate(const GruOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
+// Adds to `errors` the fields that are outside the ranges that gru.proto states.
+void CheckRanges(const GruOptions& options, std::vector<std::string>& errors) {
+  const auto field = [&](const char* name, const auto& value, const char* rule) {
     errors.push_back(absl::StrCat("cmerc.GruOptions: ", name, " = ", value, ", must be ", rule));
   };
   if (options.hidden_width() < 1) field("hidden_width", options.hidden_width(), ">= 1");
@@ -49,6 +50,12 @@ absl::Status Validate(const GruOptions& options, const DatasetInfo& info) {
   if (!(options.dropout() >= 0 && options.dropout() < 1)) {
     field("dropout", options.dropout(), ">= 0 and < 1");
   }
+}
+
+// InvalidArgument names every reason why no model can be made with these options for this data.
+absl::Status CheckOptions(const GruOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  CheckRanges(options, errors);
   if (info.modalities.empty()) errors.push_back("cmerc.GruOptions: the data has no modality");
   if (errors.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
@@ -58,15 +65,13 @@ class Gru final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const GruOptions& options,
                                                           const DatasetInfo& info) {
-    const absl::Status valid = Validate(options, info);
-    if (!valid.ok()) return valid;
+    RETURN_IF_ERROR(CheckOptions(options, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new Gru(options, info)); });
   }
 
  private:
   Gru(const GruOptions& options, const DatasetInfo& data) : Backbone(data), options_(options) {
-    int64_t width = 0;
-    for (const ModalityInfo& modality : info().modalities) width += modality.width;
+    const int64_t width = WidthSideBySide(info());
     // In the official order, so that the same seed draws the official weights.
     if (options.cell() == GruOptions::GRU) {
       gru_ =
@@ -92,7 +97,7 @@ class Gru final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
-    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    const Packing packing(batch);
     const bool padded = options_.semantics() == OFFICIAL;
     const Tensor encoded = padded ? EncodePadded(batch) : EncodePacked(batch, packing);
     Tensor rows;
@@ -110,26 +115,15 @@ class Gru final : public Backbone {
     return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
   }
 
-  // U [B, T, sum of D_m].
-  Tensor Inputs(const Batch& batch) {
-    std::vector<Tensor> columns;
-    for (const Modality& modality : batch.modalities) {
-      Tensor sum = modality.streams[0];
-      for (size_t s = 1; s < modality.streams.size(); ++s) sum = sum + modality.streams[s];
-      columns.push_back(sum / static_cast<double>(modality.streams.size()));
-    }
-    return torch::cat(columns, 2);
-  }
-
   // [N, 2 hidden_width]; no utterance sees another conversation or padding.
   Tensor EncodePacked(const Batch& batch, const Packing& packing) {
-    return Encode(packing.Pack(Inputs(batch)), packing.lengths());
+    return Encode(packing.Pack(MeansSideBySide(batch.modalities)), packing.lengths());
   }
 
   // [B, T, 2 hidden_width]; padding rows are part of every conversation, as in the official code.
   Tensor EncodePadded(const Batch& batch) {
     const Tensor lengths = torch::full_like(batch.lengths, batch.max_length());
-    const Tensor rows = Encode(Inputs(batch).flatten(0, 1), lengths);
+    const Tensor rows = Encode(MeansSideBySide(batch.modalities).flatten(0, 1), lengths);
     return rows.view({batch.num_conversations(), batch.max_length(), rows.size(1)});
   }
 

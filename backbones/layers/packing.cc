@@ -60,6 +60,9 @@ Packing::Packing(const Tensor& lengths, int64_t max_length, torch::Device device
       weights_(valid_.to(torch::kFloat32)),
       rows_(ToDevice(PackedRows(lengths, max_length), device)) {}
 
+Packing::Packing(const Batch& batch)
+    : Packing(batch.lengths, batch.max_length(), batch.speakers.device()) {}
+
 Tensor Packing::Pack(const Tensor& padded) const {
   const Tensor rows = padded.flatten(0, 1);
   return num_utterances_ == rows.size(0) ? rows : SelectRows(rows, rows_);

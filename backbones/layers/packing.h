@@ -9,11 +9,16 @@
 
 namespace cmerc {
 
+struct Batch;
+
 // One per batch. Both directions are cheap forward and backward: rows are moved, never added up.
 class Packing {
  public:
   // lengths: [B] int64 on the CPU, each in [1, max_length]. The tensors to move live on `device`.
   Packing(const torch::Tensor& lengths, int64_t max_length, torch::Device device);
+
+  // For the tensors of a batch, on its device.
+  explicit Packing(const Batch& batch);
 
   int64_t num_conversations() const { return lengths_.size(0); }  // B
   int64_t max_length() const { return max_length_; }              // T
@@ -31,7 +36,7 @@ class Packing {
   // [N, ...] -> [B, T, ...], zero on padding
   torch::Tensor Pad(const torch::Tensor& packed) const;
 
-  // [B, T, T] -> [sum n^2]: of each conversation the pairs of its utterances.
+  // [B, T, T] -> [sum n^2]: for each conversation, the pairs of its n utterances.
   torch::Tensor PackPairs(const torch::Tensor& padded) const;
 
   // The order a packed recurrent network wants: all first utterances, then all second ones, ...,

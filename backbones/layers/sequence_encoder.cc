@@ -1,8 +1,12 @@
 #include "backbones/layers/sequence_encoder.h"
 
+#include <torch/nn/modules/rnn.h>
+#include <torch/nn/modules/transformerlayer.h>
+
 #include "absl/strings/str_cat.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/recurrent.h"
 #include "core/batch.h"
 #include "core/to_device.h"
 
@@ -49,10 +53,14 @@ std::string SequenceEncoder::Name(Kind kind, const std::string& suffix) {
 
 Tensor SequenceEncoder::Encode(const RecurrentRows& rows) {
   switch (kind_) {
-    case Kind::kGru:
-      return RunRecurrent(gru_, rows);
-    case Kind::kLstm:
-      return RunRecurrent(lstm_, rows);
+    case Kind::kGru: {
+      torch::nn::GRU gru(gru_);
+      return RunRecurrent(gru, rows);
+    }
+    case Kind::kLstm: {
+      torch::nn::LSTM lstm(lstm_);
+      return RunRecurrent(lstm, rows);
+    }
     case Kind::kTransformer:
       return RunTransformer(rows);
   }

@@ -3,14 +3,22 @@
 #ifndef CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
 #define CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
 
-#include <torch/nn/modules/rnn.h>
-#include <torch/nn/modules/transformerlayer.h>
-
+#include <cstdint>
+#include <memory>
 #include <string>
 
-#include "backbones/layers/recurrent.h"
+#include "torch/types.h"
+
+namespace torch::nn {
+class GRUImpl;
+class LSTMImpl;
+class Module;
+class TransformerEncoderLayerImpl;
+}  // namespace torch::nn
 
 namespace cmerc {
+
+struct RecurrentRows;
 
 // A handle on one module, which its parent owns under the official code's name (model_cm.py, class
 // Model): "gru_l", "lstm_a", "trans_v", ...
@@ -27,8 +35,9 @@ class SequenceEncoder {
   // The module's name in its parent.
   static std::string Name(Kind kind, const std::string& suffix);
 
-  // rows.inputs are `width` wide -> [N, width], the utterances. Without padding no utterance sees
-  // another conversation; with it, padding is part of every conversation, as in the official code.
+  // rows.inputs (recurrent.h) are `width` wide -> [N, width], the utterances. Without padding no
+  // utterance sees another conversation; with it, padding is part of every conversation, as in the
+  // official code.
   torch::Tensor Encode(const RecurrentRows& rows);
 
  private:
@@ -36,9 +45,9 @@ class SequenceEncoder {
 
   Kind kind_;
   // The one that `kind_` says is set.
-  torch::nn::GRU gru_ = nullptr;
-  torch::nn::LSTM lstm_ = nullptr;
-  torch::nn::TransformerEncoderLayer transformer_ = nullptr;
+  std::shared_ptr<torch::nn::GRUImpl> gru_;
+  std::shared_ptr<torch::nn::LSTMImpl> lstm_;
+  std::shared_ptr<torch::nn::TransformerEncoderLayerImpl> transformer_;
 };
 
 }  // namespace cmerc

@@ -47,20 +47,28 @@ ModalityRows<float> WritableRowsOf(const Tensor& nodes) {
   return {nodes.data_ptr<float>(), nodes.stride(0), nodes.stride(1)};
 }
 
-// nodes [M, N, H], receive and send [M, N], context [sum n^2] bool, scale [N] -> [M, N, H]:
-// kernels/gated_aggregation.h. Contiguous.
+// What GatedAggregationFunction reads; contiguous.
+struct AggregationInput {
+  Tensor nodes;    // [M, N, H]
+  Tensor receive;  // [M, N]
+  Tensor send;     // [M, N]
+  Tensor edges;    // [sum n^2] bool
+  Tensor scale;    // [N]
+};
+
+// -> [M, N, H]: kernels/gated_aggregation.h.
 struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunction> {
-  static GatedAggregation Arguments(const variable_list& tensors, const Tables& tables) {
-    const Tensor& nodes = tensors[0];
+  static GatedAggregation Arguments(const AggregationInput& input, const Tables& tables) {
+    const Tensor& nodes = input.nodes;
     GatedAggregation arguments{};
     arguments.sequences = tables.At(nodes.size(1));
     arguments.num_modalities = nodes.size(0);
     arguments.width = nodes.size(2);
     arguments.first_pair = tables.first_pair.data_ptr<int64_t>();
-    arguments.context = reinterpret_cast<const uint8_t*>(tensors[3].data_ptr<bool>());
-    arguments.scale = tensors[4].data_ptr<float>();
-    arguments.receive = tensors[1].data_ptr<float>();
-    arguments.send = tensors[2].data_ptr<float>();
+    arguments.context = reinterpret_cast<const uint8_t*>(input.edges.data_ptr<bool>());
+    arguments.scale = input.scale.data_ptr<float>();
+    arguments.receive = input.receive.data_ptr<float>();
+    arguments.send = input.send.data_ptr<float>();
     arguments.x = RowsOf(nodes);
     return arguments;
   }
@@ -80,12 +88,14 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor &nodes = saved[0], &receive = saved[1], &send = saved[2];
+    const AggregationInput input{saved[0], saved[1], saved[2], saved[3], saved[4]};
+    const Tensor& nodes = input.nodes;
     const Tables tables(saved[5], saved[6], context->saved_data["longest"].toInt());
-    GatedAggregation arguments = Arguments(saved, tables);
+    GatedAggregation arguments = Arguments(input, tables);
     const Tensor d_result = gradients[0].contiguous();
     const Tensor d_nodes = torch::empty_like(nodes);
-    const Tensor d_receive = torch::empty_like(receive), d_send = torch::empty_like(send);
+    const Tensor d_receive = torch::empty_like(input.receive);
+    const Tensor d_send = torch::empty_like(input.send);
     const Tensor workspace = torch::empty(
         {nodes.is_cuda() ? GatedAggregationWorkspace(arguments.sequences, nodes.size(0)) : 0},
         nodes.options());
@@ -99,19 +109,27 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
   }
 };
 
-// nodes [M, N, H], modality [M, B], utterance [N], node [M, N], bias [H] -> [M, N, H]:
-// kernels/hypergraph_mean.h. Contiguous.
+// What HypergraphMeanFunction reads, or the gradients of it; contiguous.
+struct MeanInput {
+  Tensor nodes;      // [M, N, H]
+  Tensor modality;   // [M, B], of HypergraphNorms
+  Tensor utterance;  // [N]
+  Tensor node;       // [M, N]
+  Tensor bias;       // [H]
+};
+
+// -> [M, N, H]: kernels/hypergraph_mean.h.
 struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction> {
-  static HypergraphMean Arguments(const variable_list& tensors, const Tables& tables) {
-    const Tensor& nodes = tensors[0];
+  static HypergraphMean Arguments(const MeanInput& input, const Tables& tables) {
+    const Tensor& nodes = input.nodes;
     HypergraphMean arguments{};
     arguments.sequences = tables.At(nodes.size(1));
     arguments.num_modalities = nodes.size(0);
     arguments.width = nodes.size(2);
-    arguments.modality = tensors[1].data_ptr<float>();
-    arguments.utterance = tensors[2].data_ptr<float>();
-    arguments.node = tensors[3].data_ptr<float>();
-    arguments.bias = tensors[4].data_ptr<float>();
+    arguments.modality = input.modality.data_ptr<float>();
+    arguments.utterance = input.utterance.data_ptr<float>();
+    arguments.node = input.node.data_ptr<float>();
+    arguments.bias = input.bias.data_ptr<float>();
     arguments.nodes = RowsOf(nodes);
     return arguments;
   }
@@ -131,12 +149,14 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor &nodes = saved[0], &activated = saved[6];
+    const MeanInput input{saved[0], saved[1], saved[2], saved[3], saved[4]};
+    const Tensor &nodes = input.nodes, &activated = saved[6];
     const Tables tables(saved[5], Tensor(), context->saved_data["longest"].toInt());
-    HypergraphMean arguments = Arguments(saved, tables);
+    HypergraphMean arguments = Arguments(input, tables);
     const Tensor d_result = gradients[0].contiguous();
-    variable_list d;
-    for (size_t i = 0; i < 5; ++i) d.push_back(torch::empty_like(saved[i]));
+    const MeanInput d{torch::empty_like(nodes), torch::empty_like(input.modality),
+                      torch::empty_like(input.utterance), torch::empty_like(input.node),
+                      torch::empty_like(input.bias)};
     const Tensor workspace = torch::empty(
         {nodes.is_cuda()
              ? HypergraphMeanWorkspace(arguments.sequences, nodes.size(0), nodes.size(2))
@@ -144,15 +164,14 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
         nodes.options());
     arguments.activated = RowsOf(activated);
     arguments.d_result = RowsOf(d_result);
-    arguments.d_nodes = WritableRowsOf(d[0]);
-    arguments.d_modality = d[1].data_ptr<float>();
-    arguments.d_utterance = d[2].data_ptr<float>();
-    arguments.d_node = d[3].data_ptr<float>();
-    arguments.d_bias = d[4].data_ptr<float>();
+    arguments.d_nodes = WritableRowsOf(d.nodes);
+    arguments.d_modality = d.modality.data_ptr<float>();
+    arguments.d_utterance = d.utterance.data_ptr<float>();
+    arguments.d_node = d.node.data_ptr<float>();
+    arguments.d_bias = d.bias.data_ptr<float>();
     arguments.workspace = workspace.data_ptr<float>();
     RunKernel(nodes, RunHypergraphMeanBackward, LaunchHypergraphMeanBackward, arguments);
-    d.resize(7);  // tables
-    return d;
+    return {d.nodes, d.modality, d.utterance, d.node, d.bias, Tensor(), Tensor()};
   }
 };
 
@@ -192,7 +211,7 @@ Tensor DeviceGraphFeatures(const std::vector<Tensor>& nodes, const HypergraphNor
       const Tensor receive =
           high_frequency.matmul(weight.narrow(0, 0, width)) + layers.gate_biases[l];
       const Tensor send = high_frequency.matmul(weight.narrow(0, width, width));
-      // Both factors of a norm are the root of 1 / deg, and it is above 0 exactly for neighbours.
+      // Both factors of a norm are the root of 1 / deg, and it is above 0 exactly for neighbors.
       const Tensor within = GatedAggregationFunction::apply(
           high_frequency, receive, send, graph.within != 0, graph.between.sqrt(), tables.first_row,
           tables.first_pair, tables.longest);

@@ -26,15 +26,15 @@ HighFrequencyGraph MakeHighFrequencyGraph(const Tensor& context, int64_t num_mod
                                           const Packing& packing) {
   const Tensor others = torch::eye(context.size(1), context.options()).logical_not();  // [T, T]
   const Tensor& valid = packing.valid();
-  const Tensor neighbours = context.logical_and(others)
+  const Tensor neighbors = context.logical_and(others)
                                 .logical_and(valid.unsqueeze(1))
                                 .logical_and(valid.unsqueeze(2))
                                 .to(torch::kFloat32);  // [B, T, T]
-  // A node without neighbours sends nothing that its degree could scale, unless contexts are
+  // A node without neighbors sends nothing that its degree could scale, unless contexts are
   // one-sided; then it counts as having one.
-  const Tensor degree = (neighbours.sum(2) + (num_modalities - 1)).clamp_min(1);  // [B, T]
+  const Tensor degree = (neighbors.sum(2) + (num_modalities - 1)).clamp_min(1);  // [B, T]
   const Tensor scale = degree.rsqrt();
-  return {packing.PackPairs(neighbours * scale.unsqueeze(2) * scale.unsqueeze(1)),
+  return {packing.PackPairs(neighbors * scale.unsqueeze(2) * scale.unsqueeze(1)),
           packing.Pack(degree.reciprocal())};
 }
 

@@ -1,6 +1,6 @@
 // M3Net's high-frequency graph, dense per conversation (official high_fre_conv.py).
 //
-// One node per utterance and modality; the neighbours of (k, i) are (k, j) for every other
+// One node per utterance and modality; the neighbors of (k, i) are (k, j) for every other
 // utterance j in i's context, and (k', i) for every other modality k'. deg is their number. A layer
 // computes
 //
@@ -25,7 +25,7 @@ namespace cmerc {
 // What all layers share.
 struct HighFrequencyGraph {
   torch::Tensor within;   // [sum n^2]: per conversation an [n, n] matrix of (deg_i deg_j)^(-1/2)
-                          // for neighbours of a modality, else 0
+                          // for neighbors of a modality, else 0
   torch::Tensor between;  // [N]: 1 / deg_i
 };
 

@@ -27,7 +27,7 @@ GraphRows<float> ResultOf(const Tensor& kept, const Conversation& c, int64_t l) 
       .From(c.first_row);
 }
 
-// Of a conversation: one number per modality and utterance. all [M, N].
+// One number for each modality and utterance of a conversation, out of all [M, N].
 template <typename T>
 GraphRows<T> NumbersOf(const Tensor& all, const Conversation& c) {
   GraphRows<T> rows{{}, 1};

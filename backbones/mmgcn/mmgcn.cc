@@ -5,7 +5,7 @@
 //
 //   X = encoded modality: mean of its streams, linear_l, encoder, + speaker     [N, input_width]
 //       the others: mean of their streams, linear_<m>, encoder on request       [N, input_width]
-//   A = the normalised similarities of these nodes, of similarity_graph.h
+//   A = the normalized similarities of these nodes, of similarity_graph.h
 //   X' = Dropout(X), h_0 = ReLU(fcs.0(X'))                                    [M, N, graph_width]
 //   h_l = ReLU(theta S W_l + (1 - theta) ((1 - alpha) P + alpha h_0))         [M, N, graph_width]
 //         with P = A Dropout(h_(l-1)), theta = log(lambda / l + 1) and S = [P | h_0], or
@@ -39,13 +39,16 @@
 #include "backbones/layers/distinct_rows.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
+#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/memo.h"
 #include "backbones/layers/modality_names.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/recurrent.h"
 #include "backbones/layers/sequence_encoder.h"
 #include "backbones/mmgcn/mmgcn.pb.h"
 #include "backbones/mmgcn/similarity_graph.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -67,40 +70,56 @@ std::optional<SequenceEncoder::Kind> EncoderKind(const MmgcnOptions& options) {
   return std::nullopt;
 }
 
-// Every reason why these options cannot be built for this data.
-absl::Status Validate(const MmgcnOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
-    errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", name, " = ", value, ", must be ", rule));
+template <typename T>
+void AddError(const char* name, const T& value, const std::string& rule,
+              std::vector<std::string>& errors) {
+  errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", name, " = ", value, ", must be ", rule));
+}
+
+// Adds to `errors` the fields that are outside the ranges that mmgcn.proto states.
+void CheckRanges(const MmgcnOptions& options, std::vector<std::string>& errors) {
+  const auto at_least = [&](const char* name, int64_t value, int64_t least) {
+    if (value < least) AddError(name, value, absl::StrCat(">= ", least), errors);
   };
-  if (options.input_width() < 2) {
-    field("input_width", options.input_width(), ">= 2");
-  } else if (options.input_width() % 2 != 0) {
-    field("input_width", options.input_width(),
-          "even (half of it for each direction of the encoder)");
-  } else if (options.encoder() == MmgcnOptions::TRANSFORMER && options.input_width() % 4 != 0) {
-    field("input_width", options.input_width(),
-          "a multiple of 4 with encoder: TRANSFORMER (it has 4 heads)");
-  }
-  if (options.graph_width() < 1) field("graph_width", options.graph_width(), ">= 1");
-  if (options.graph_layers() < 1) field("graph_layers", options.graph_layers(), ">= 1");
+  at_least("input_width", options.input_width(), 2);
+  at_least("graph_width", options.graph_width(), 1);
+  at_least("graph_layers", options.graph_layers(), 1);
   if (!(options.alpha() >= 0 && options.alpha() <= 1)) {
-    field("alpha", options.alpha(), ">= 0 and <= 1");
+    AddError("alpha", options.alpha(), ">= 0 and <= 1", errors);
   }
   if (!(options.lambda() > 0 && std::isfinite(options.lambda()))) {
-    field("lambda", options.lambda(), "> 0 and finite");
+    AddError("lambda", options.lambda(), "> 0 and finite", errors);
   }
   if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    field("dropout", options.dropout(), ">= 0 and < 1");
+    AddError("dropout", options.dropout(), ">= 0 and < 1", errors);
   }
+}
+
+// Adds an error where a width within its range does not suit the encoder.
+void CheckInputWidth(const MmgcnOptions& options, std::vector<std::string>& errors) {
+  if (options.input_width() < 2) return;
+  if (options.input_width() % 2 != 0) {
+    AddError("input_width", options.input_width(),
+             "even (half of it for each direction of the encoder)", errors);
+  } else if (options.encoder() == MmgcnOptions::TRANSFORMER && options.input_width() % 4 != 0) {
+    AddError("input_width", options.input_width(),
+             "a multiple of 4 with encoder: TRANSFORMER (it has 4 heads)", errors);
+  }
+}
+
+// InvalidArgument names every reason why no model can be made with these options for this data.
+absl::Status CheckOptions(const MmgcnOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  CheckInputWidth(options, errors);
+  CheckRanges(options, errors);
   for (const std::string& error : ModalityNameErrors(info)) {
     errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", error));
   }
   if (FindModality(info, options.encoded_modality()) < 0) {
     std::vector<std::string> names;
     for (const ModalityInfo& modality : info.modalities) names.push_back(modality.name);
-    field("encoded_modality", absl::StrCat("\"", options.encoded_modality(), "\""),
-          absl::StrCat("a modality of the data: ", absl::StrJoin(names, ", ")));
+    AddError("encoded_modality", absl::StrCat("\"", options.encoded_modality(), "\""),
+             absl::StrCat("a modality of the data: ", absl::StrJoin(names, ", ")), errors);
   }
   if (errors.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
@@ -187,8 +206,7 @@ class Mmgcn final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const MmgcnOptions& options,
                                                           const DatasetInfo& info) {
-    const absl::Status valid = Validate(options, info);
-    if (!valid.ok()) return valid;
+    RETURN_IF_ERROR(CheckOptions(options, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new Mmgcn(options, info)); });
   }
 
@@ -227,8 +245,8 @@ class Mmgcn final : public Backbone {
 
   // What passes over batches that hold the same tensors have in common.
   struct Shared {
-    Memo<Packing> packings;
-    Memo<Nodes> nodes;
+    BatchMemo<Packing> packings;
+    BatchMemo<Nodes> nodes;
   };
 
   Prediction ForwardImpl(const Batch& batch) override {
@@ -247,19 +265,13 @@ class Mmgcn final : public Backbone {
   }
 
   Prediction Predict(const Batch& batch, Shared& shared) {
-    // Together they say where the utterances are: the longest length is that of the speakers.
-    const std::vector<Tensor> place = {batch.lengths, batch.speakers};
-    const Packing& packing = shared.packings.Get(
-        place, [&] { return Packing(batch.lengths, batch.max_length(), batch.speakers.device()); });
+    const Packing& packing = shared.packings.OfUtterances(batch, [&] { return Packing(batch); });
     std::vector<Tensor> rows;
     std::vector<ModalitySimilarities> similarities;
     for (size_t k = 0; k < order_.size(); ++k) {
-      std::vector<Tensor> key = place;
-      const std::vector<Tensor>& streams = batch.modalities[order_[k]].streams;
-      key.insert(key.end(), streams.begin(), streams.end());
-      const Nodes& nodes = shared.nodes.Get(
-          key, [&] { return MakeNodes(k, streams, batch.speakers, packing); },
-          static_cast<int64_t>(k));
+      const Nodes& nodes = shared.nodes.OfModality(batch, order_[k], [&] {
+        return MakeNodes(k, batch.modalities[order_[k]].streams, batch.speakers, packing);
+      });
       rows.push_back(nodes.rows);
       similarities.push_back(nodes.similarities);
     }
@@ -280,9 +292,7 @@ class Mmgcn final : public Backbone {
 
   // streams [B, T, D_m] of the k-th modality -> [N, input_width].
   Tensor Encode(size_t k, const std::vector<Tensor>& streams, const Packing& packing) {
-    Tensor sum = streams[0];
-    for (size_t s = 1; s < streams.size(); ++s) sum = sum + streams[s];
-    const Tensor mean = sum / static_cast<double>(streams.size());
+    const Tensor mean = MeanOfStreams(streams);
     // Official encoders see padding; elsewhere it would only cost time.
     const bool padded = official_ && encoders_[k].has_value();
     const DistinctRows distinct({mean}, packing, padded, /*alike=*/true);

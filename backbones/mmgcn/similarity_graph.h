@@ -8,7 +8,7 @@
 //   s(x, y) = 1 - acos(0.99999 cos(x, y)) / pi     in (0, 1),
 //
 // where a vector shorter than 1e-12 has a cosine of 0 with all others, and any vector one of 1 with
-// itself. A is normalised to D^(-1/2) A D^(-1/2), D the sums of its rows. Letters: core/batch.h; D
+// itself. A is normalized to D^(-1/2) A D^(-1/2), D the sums of its rows. Letters: core/batch.h; D
 // and H are the widths of the vectors and of what is propagated.
 #ifndef CMERC_BACKBONES_MMGCN_SIMILARITY_GRAPH_H_
 #define CMERC_BACKBONES_MMGCN_SIMILARITY_GRAPH_H_
@@ -31,7 +31,7 @@ struct ModalitySimilarities {
 // x [N, D]: the vectors of a modality's nodes.
 ModalitySimilarities MakeSimilarities(const torch::Tensor& x, const Packing& packing);
 
-// What all layers share: the normalised A. Its blocks across modalities are diagonal.
+// What all layers share: the normalized A. Its blocks across modalities are diagonal.
 struct SimilarityGraph {
   Packing nodes;         // of M * B conversations: every conversation in each modality
   torch::Tensor within;  // [M * B, T, T]: from column to row; 0 where there is no edge
@@ -43,7 +43,7 @@ struct SimilarityGraph {
 SimilarityGraph MakeSimilarityGraph(const std::vector<ModalitySimilarities>& modalities,
                                     const torch::Tensor& context, const Packing& packing);
 
-// The normalised A times h [M, N, H] -> [M, N, H].
+// The normalized A times h [M, N, H] -> [M, N, H].
 torch::Tensor Propagate(const torch::Tensor& h, const SimilarityGraph& graph);
 
 }  // namespace cmerc

@@ -40,9 +40,11 @@
 #include "absl/strings/str_join.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
+#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
 #include "backbones/transformer/transformer.pb.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -51,27 +53,35 @@ namespace {
 using torch::Tensor;
 using LayerOptions = torch::nn::TransformerEncoderLayerOptions;
 
-// Every reason why these options cannot be built for this data.
-absl::Status Validate(const TransformerOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
-    errors.push_back(
-        absl::StrCat("cmerc.TransformerOptions: ", name, " = ", value, ", must be ", rule));
-  };
-  const auto at_least_one = [&](const std::string& name, int64_t value) {
-    if (value < 1) field(name, value, ">= 1");
+template <typename T>
+void AddError(const char* name, const T& value, const std::string& rule,
+              std::vector<std::string>& errors) {
+  errors.push_back(
+      absl::StrCat("cmerc.TransformerOptions: ", name, " = ", value, ", must be ", rule));
+}
+
+// Adds to `errors` the fields that are outside the ranges that transformer.proto states.
+void CheckRanges(const TransformerOptions& options, std::vector<std::string>& errors) {
+  const auto at_least_one = [&](const char* name, int64_t value) {
+    if (value < 1) AddError(name, value, ">= 1", errors);
   };
   at_least_one("hidden_width", options.hidden_width());
   at_least_one("num_layers", options.num_layers());
   at_least_one("num_heads", options.num_heads());
   at_least_one("feed_forward_width", options.feed_forward_width());
+  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
+    AddError("dropout", options.dropout(), ">= 0 and < 1", errors);
+  }
+}
+
+// InvalidArgument names every reason why no model can be made with these options for this data.
+absl::Status CheckOptions(const TransformerOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  CheckRanges(options, errors);
   if (options.hidden_width() >= 1 && options.num_heads() >= 1 &&
       options.hidden_width() % options.num_heads() != 0) {
-    field("hidden_width", options.hidden_width(),
-          absl::StrCat("a multiple of num_heads = ", options.num_heads()));
-  }
-  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    field("dropout", options.dropout(), ">= 0 and < 1");
+    AddError("hidden_width", options.hidden_width(),
+             absl::StrCat("a multiple of num_heads = ", options.num_heads()), errors);
   }
   if (info.modalities.empty()) {
     errors.push_back("cmerc.TransformerOptions: the data has no modality");
@@ -98,8 +108,7 @@ class Transformer final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const TransformerOptions& options,
                                                           const DatasetInfo& info) {
-    const absl::Status valid = Validate(options, info);
-    if (!valid.ok()) return valid;
+    RETURN_IF_ERROR(CheckOptions(options, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new Transformer(options, info)); });
   }
 
@@ -116,7 +125,7 @@ class Transformer final : public Backbone {
     }
     layers_ = register_module("layers", torch::nn::ModuleList());
     for (int l = 0; l < options.num_layers(); ++l) {
-      // It owns the weights. Its own forward() knows only normalisation after a sub-layer, and no
+      // It owns the weights. Its own forward() knows only normalization after a sub-layer, and no
       // mask per conversation.
       layers_->push_back(
           torch::nn::TransformerEncoderLayer(LayerOptions(width, options.num_heads())
@@ -128,7 +137,7 @@ class Transformer final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
-    const Packing packing(batch.lengths, batch.max_length(), batch.speakers.device());
+    const Packing packing(batch);
     // Padding attends to itself, so that no row of a softmax is empty.
     const Tensor self = torch::eye(batch.max_length(), batch.context.options());
     // [B, 1, T, T]: the same for every head.
@@ -152,10 +161,7 @@ class Transformer final : public Backbone {
   Tensor Inputs(const Batch& batch, const Packing& packing) {
     Tensor x;
     for (size_t m = 0; m < batch.modalities.size(); ++m) {
-      const std::vector<Tensor>& streams = batch.modalities[m].streams;
-      Tensor sum = streams[0];
-      for (size_t s = 1; s < streams.size(); ++s) sum = sum + streams[s];
-      const Tensor mean = packing.Pack(sum) / static_cast<double>(streams.size());
+      const Tensor mean = packing.Pack(MeanOfStreams(batch.modalities[m].streams));
       const Tensor projected = Float32(projections_[m]->as<torch::nn::Linear>()->forward(mean));
       x = m == 0 ? projected : x + projected;
     }

@@ -120,10 +120,10 @@ TEST(DeviceGraphFeaturesTest, WithoutLayersAreTheNodes) {
 // [n, n].
 Tensor HighFrequencyByDefinition(Tensor nodes, const Tensor& context, const GraphLayers& layers) {
   const int64_t n = nodes.size(1);
-  const Tensor neighbours =
+  const Tensor neighbors =
       context.logical_and(torch::eye(n, torch::kBool).logical_not()).to(torch::kFloat64);
-  const Tensor degree = (neighbours.sum(1) + (kModalities - 1)).clamp_min(1);
-  const Tensor within = neighbours * degree.rsqrt().unsqueeze(1) * degree.rsqrt();
+  const Tensor degree = (neighbors.sum(1) + (kModalities - 1)).clamp_min(1);
+  const Tensor within = neighbors * degree.rsqrt().unsqueeze(1) * degree.rsqrt();
   for (int64_t l = 0; l < kLayers; ++l) {
     const Tensor& weight = layers.gate_weights[l][0];
     const Tensor receive =
@@ -138,7 +138,8 @@ Tensor HighFrequencyByDefinition(Tensor nodes, const Tensor& context, const Grap
   return nodes;
 }
 
-// The same of the hypergraph's layers; norms [M], [n] and [M, n].
+// All layers of the hypergraph for one conversation in float64. nodes [M, n, H]; norms [M], [n] and
+// [M, n].
 Tensor HypergraphByDefinition(Tensor nodes, const HypergraphNorms& norms,
                               const GraphLayers& layers) {
   for (int64_t l = 0; l < kLayers; ++l) {
@@ -300,7 +301,7 @@ TEST(GraphFeaturesTest, SecondDerivativesAreRefused) {
 using KernelRun =
     std::function<variable_list(int64_t width, const std::vector<int64_t>& divisions)>;
 
-// Of the 37 utterances as a whole and divided, against the whole on the baseline.
+// 37 utterances at once and divided give what all of them at once give on the baseline.
 void ExpectTheSameResults(const KernelRun& run, const KernelRun& baseline) {
   for (const int64_t width : {1, 5, 16, 33, 100}) {
     const variable_list want = baseline(width, {0, 37});

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "backbones/layers/packing.h"
+#include "backbones/layers/recurrent.h"
 #include "backbones/layers/sequence_encoder.h"
 #include "backbones/m3net/graph_features.h"
 
@@ -266,12 +267,12 @@ TEST(HighFrequencyTest, LayerIsItsDefinition) {
     int64_t first = 0;
     for (size_t b = 0; b < kLengths.size(); ++b) {
       const int64_t n = kLengths[b];
-      const auto neighbour = [&](int64_t i, int64_t j) {
+      const auto neighbor = [&](int64_t i, int64_t j) {
         return i != j && context[b][i][j].item<bool>();
       };
       const auto degree = [&](int64_t i) {
         double count = num_modalities - 1;
-        for (int64_t j = 0; j < n; ++j) count += neighbour(i, j) ? 1 : 0;
+        for (int64_t j = 0; j < n; ++j) count += neighbor(i, j) ? 1 : 0;
         return std::max(count, 1.0);
       };
       for (int64_t k = 0; k < num_modalities; ++k) {
@@ -283,7 +284,7 @@ TEST(HighFrequencyTest, LayerIsItsDefinition) {
             want += norm * torch::tanh(torch::linear(both, gate, bias))[0] * source;
           };
           for (int64_t j = 0; j < n; ++j) {
-            if (neighbour(i, j)) {
+            if (neighbor(i, j)) {
               receive(nodes[k][first + j], 1 / std::sqrt(degree(i) * degree(j)));
             }
           }
@@ -313,7 +314,7 @@ TEST(HighFrequencyTest, GradientsAreSlopes) {
   }
 }
 
-TEST(HighFrequencyTest, ANodeWithoutNeighboursKeepsItsValue) {
+TEST(HighFrequencyTest, ANodeWithoutNeighborsKeepsItsValue) {
   const Packing packing = MakePacking();
   const Tensor nodes = RandomNodes(1, packing).requires_grad_();
   const Tensor gate = torch::randn({1, 2 * kWidth}).requires_grad_();

@@ -301,7 +301,7 @@ TEST(M3NetTest, ForwardAllTrainsOnEachBatchByItself) {
   }
 }
 
-// Streams that are one tensor are normalised at once; the numbers are those of equal copies.
+// Streams that are one tensor are normalized at once; the numbers are those of equal copies.
 TEST(M3NetTest, StreamsThatAreOneTensorAreLikeEqualOnes) {
   for (const char* norm : kNorms) {
     for (const bool training : {true, false}) {
@@ -317,7 +317,7 @@ TEST(M3NetTest, StreamsThatAreOneTensorAreLikeEqualOnes) {
       const torch::NoGradGuard no_grad;
       for (Backbone* backbone : {model.get(), other.get()}) {
         torch::manual_seed(8);
-        // Only the normalisations: the weights of hyperedges divide.
+        // Only the normalizations: the weights of hyperedges divide.
         for (auto& parameter : backbone->named_parameters()) {
           if (absl::StartsWith(parameter.key(), "norm")) parameter.value().normal_(0, 0.5);
         }

@@ -300,7 +300,7 @@ TEST(MmgcnTest, TheEncodedModalityComesLastAndHasTheSpeaker) {
         want = want + parameters["graph_model.speaker_embeddings.weight"].index_select(
                           0, packing.Pack(batch.speakers));
       }
-      // Of each modality, 8 columns before the graph and 5 after it.
+      // Each modality has 8 columns before the graph and 5 after it.
       EXPECT_LE(MaxDifference(features.narrow(1, 13 * k, 8), want), kRounding) << order[k];
     }
   }

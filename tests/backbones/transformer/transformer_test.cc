@@ -24,7 +24,7 @@ using torch::Tensor;
 
 // Float32 sums of some tens of the same numbers in another order, through two layers.
 constexpr double kReordered = 2e-6;
-// The same for gradients, which are below 1 here: the largest difference is 6e-8.
+// Gradients are below 1 here, and differ by 6e-8 at most.
 constexpr double kReorderedGradient = 2e-7;
 
 // Small unless `text` says otherwise.
@@ -145,7 +145,7 @@ std::vector<std::set<int64_t>> Influences(Backbone& model, Batch batch) {
   const Tensor features = Predict(model, batch).features;
   std::vector<std::set<int64_t>> influences(features.size(0));
   for (int64_t i = 0; i < features.size(0); ++i) {
-    // Not their sum, which normalisation makes nearly constant.
+    // Not their sum, which normalization makes nearly constant.
     const Tensor gradient = torch::autograd::grad({features[i][0]}, {Audio(batch)}, {},
                                                   /*retain_graph=*/true)[0];
     for (int64_t j = 0; j < features.size(0); ++j) {
