@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 #include <torch/cuda.h>
+#include <torch/serialize.h>
 
 #include <cstdlib>
 #include <fstream>
