@@ -13,6 +13,7 @@ Prints a line for each finding; the exit status is 1 when there is any that stay
 """
 
 import ast
+import glob
 import os
 import re
 import subprocess
@@ -58,8 +59,12 @@ class Target:
         names = []
         for name in ("srcs", "hdrs", "textual_hdrs", "cuda_src", "other_src"):
             value = self.arguments.get(name)
-            is_glob = isinstance(value, ast.Call) and getattr(value.func, "id", "") == "glob"
-            names += self.glob(value) if is_glob else self.strings(name)
+            globs = [node for node in ast.walk(value) if isinstance(node, ast.Call) and
+                     getattr(node.func, "id", "") == "glob"] if value is not None else []
+            patterns = [node.value for call in globs for node in ast.walk(call)
+                        if isinstance(node, ast.Constant)]
+            names += [entry for entry in self.strings(name) if entry not in patterns]
+            names += [entry for call in globs for entry in self.glob(call)]
         if self.rule == "cmerc_plugin" and self.name:
             names.append(self.name + ".cc")
         paths = [os.path.normpath(os.path.join(self.package, name)) for name in names
@@ -67,11 +72,13 @@ class Target:
         return [path for path in paths if os.path.isfile(path)]
 
     def glob(self, call):
-        arguments = [ast.literal_eval(value) for value in call.args]
-        left_out = [ast.literal_eval(k.value) for k in call.keywords if k.arg == "exclude"]
-        endings = [pattern[1:] for pattern in arguments[0] if pattern.startswith("*.")]
-        return sorted(name for name in os.listdir(self.package or ".")
-                      if name.endswith(tuple(endings)) and name not in (left_out or [[]])[0])
+        """The files of a glob, relative to the package."""
+        patterns = ast.literal_eval(call.args[0])
+        left_out = [name for keyword in call.keywords if keyword.arg == "exclude"
+                    for name in ast.literal_eval(keyword.value)]
+        found = [os.path.relpath(path, self.package or ".") for pattern in patterns
+                 for path in glob.glob(os.path.join(self.package, pattern))]
+        return sorted(name for name in found if name not in left_out)
 
 
 def packages():
@@ -153,7 +160,7 @@ class BuildFiles:
                 owners[os.path.join(target.package, target.name) + ".pb.h"] = label + "_cc_proto"
             elif target.rule in OURS:
                 for path in target.files():
-                    if path.endswith((".h", ".cuh", ".inc")):
+                    if path.endswith((".h", ".cu", ".cuh", ".inc")):
                         owners.setdefault(path, label)
         return owners
 

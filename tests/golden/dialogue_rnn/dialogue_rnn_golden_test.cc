@@ -65,10 +65,10 @@ class GoldenDialogueRnnTest : public testing::TestWithParam<Case> {
 
   std::unique_ptr<Backbone> Model() const {
     DialogueRnnOptions options;
-    options.set_global_size(5);
-    options.set_party_size(4);
-    options.set_emotion_size(3);
-    options.set_linear_size(5);
+    options.set_global_width(5);
+    options.set_party_width(4);
+    options.set_emotion_width(3);
+    options.set_linear_width(5);
     options.set_context_attention(GetParam().context_attention);
     options.set_listener_state(GetParam().listener_state);
     options.set_final_attention(GetParam().final_attention);
