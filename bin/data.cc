@@ -38,7 +38,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
                      ": a config that names a data set, or a record file or JSON Lines"));
   }
   if (flags.has("config")) {
-    const absl::StatusOr<RunConfig> config = LoadConfig(flags.Get("config"), flags.All("set"));
+    const absl::StatusOr<RunConfig> config =
+        LoadConfigAndWarn(flags.Get("config"), flags.All("set"));
     if (!config.ok()) return config.status();
     return OpenDataset(*config);
   }

@@ -66,6 +66,10 @@ void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo&
             << ", and this dataset has others; scores mean something only if they match in order\n";
 }
 
+void PrintWarnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config) {
@@ -74,6 +78,14 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config) {
   return absl::Status(dataset.status().code(),
                       absl::StrCat("data.dataset: ", dataset.status().message(),
                                    absl::IsNotFound(dataset.status()) ? WherePathsStart() : ""));
+}
+
+absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
+                                            const std::vector<std::string>& overrides) {
+  std::vector<std::string> warnings;
+  absl::StatusOr<RunConfig> config = LoadConfig(path, overrides, &warnings);
+  PrintWarnings(warnings);
+  return config;
 }
 
 void SetUpThreads(const RunConfig& config) {
@@ -110,9 +122,12 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
       flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
   absl::StatusOr<RunConfig> config;
   if (flags.has("config")) {
-    config = LoadConfig(source, flags.All("set"));
+    config = LoadConfigAndWarn(source, flags.All("set"));
   } else if (checkpoint->metadata.has_value()) {
-    config = ParseConfig(ResolvedConfig(checkpoint->metadata->config()), source, flags.All("set"));
+    std::vector<std::string> warnings;
+    config = ParseConfig(ResolvedConfig(checkpoint->metadata->config()), source, flags.All("set"),
+                         &warnings);
+    PrintWarnings(warnings);
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat(path,

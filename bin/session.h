@@ -21,6 +21,10 @@ namespace cmerc {
 // Reads and checks the dataset of `config`.
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config);
 
+// LoadConfig() of config/loader.h; prints its warnings.
+absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
+                                            const std::vector<std::string>& overrides);
+
 // Sets the threads that `config` asks for, and warns of a slow BLAS.
 void SetUpThreads(const RunConfig& config);
 

@@ -141,7 +141,10 @@ absl::Status TrainCommand(const Flags& flags) {
   const bool resume = flags.has("resume");
   const std::string config_path =
       flags.has("config") ? flags.Get("config") : ConfigOf(flags.Get("output"));
-  const absl::StatusOr<RunConfig> config = LoadConfig(config_path, flags.All("set"));
+  // Former names in the config of a run are nothing to warn of: the program wrote it.
+  const absl::StatusOr<RunConfig> config = flags.has("config")
+                                               ? LoadConfigAndWarn(config_path, flags.All("set"))
+                                               : LoadConfig(config_path, {});
   if (!config.ok()) return config.status();
   const absl::StatusOr<torch::Device> device = FindDevice(config->training().device());
   if (!device.ok()) return device.status();

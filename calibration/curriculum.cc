@@ -2,32 +2,30 @@
 
 #include <algorithm>
 
-#include "calibration/difficulty.h"
+#include "core/status.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
 namespace cmerc {
 namespace {
 
-// A model from its checkpoint, for its difficulties.
+// Measures the difficulties with the model of curriculum.difficulty_checkpoint.
 absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const RunConfig& config,
                                                            const PreparedData& data) {
   const std::string& path = config.curriculum().difficulty_checkpoint();
-  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
-  if (!checkpoint.ok()) return checkpoint.status();
-  const absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeTrainedBackbone(
-      checkpoint->metadata.has_value() ? checkpoint->metadata->config() : config, data.info,
-      checkpoint->state, path);
-  if (!backbone.ok()) return backbone.status();
-  (*backbone)->to(data.device);
-  return MeasureDifficulties(**backbone, data, config.calibration());
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
+  ASSIGN_OR_RETURN(
+      const std::shared_ptr<Backbone> backbone,
+      MakeTrainedBackbone(checkpoint.metadata.has_value() ? checkpoint.metadata->config() : config,
+                          data.info, checkpoint.state, path));
+  backbone->to(data.device);
+  return MeasureDifficulties(*backbone, data, config.calibration());
 }
 
 }  // namespace
 
 Curriculum::Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
-                       const std::vector<std::pair<int64_t, float>>& difficulties,
-                       std::string source)
+                       const Difficulties& difficulties, std::string source)
     : data_(&data), scheduler_(std::move(scheduler)), source_(std::move(source)) {
   for (const auto& [position, difficulty] : difficulties) {
     positions_.push_back(position);
@@ -74,31 +72,28 @@ absl::StatusOr<Curriculum> MakeCurriculum(const RunConfig& config, const Prepare
                                           Backbone* uncalibrated) {
   if (scheduler == nullptr) return Curriculum(data);
   const CurriculumConfig& curriculum = config.curriculum();
-  absl::StatusOr<DifficultyTable> table = DifficultyTable{};
+  DifficultyTable table;
   std::string source;
   if (curriculum.has_difficulty_file()) {
     source = curriculum.difficulty_file();
-    table = ReadDifficulties(source);
+    ASSIGN_OR_RETURN(table, ReadDifficulties(source));
   } else if (curriculum.has_difficulty_checkpoint()) {
     source = curriculum.difficulty_checkpoint();
-    table = DifficultiesFromCheckpoint(config, data);
+    ASSIGN_OR_RETURN(table, DifficultiesFromCheckpoint(config, data));
   } else if (uncalibrated != nullptr) {
     source = "the uncalibrated model";
-    table = MeasureDifficulties(*uncalibrated, data, config.calibration());
+    ASSIGN_OR_RETURN(table, MeasureDifficulties(*uncalibrated, data, config.calibration()));
   } else if (!scheduler->needs_difficulty()) {
     source = "a scheduler without difficulties";
-    for (const int64_t index : data.train) table->emplace_back(data.conversations[index].id, 0.0f);
+    for (const int64_t index : data.train) table.emplace_back(data.conversations[index].id, 0.0f);
   } else {
     return absl::InvalidArgumentError(
         "curriculum.scheduler needs difficulties; set curriculum.difficulty_file (written by "
         "`cmerc difficulty`) or curriculum.difficulty_checkpoint, or let "
         "training.compare_uncalibrated train the model that they come from");
   }
-  if (!table.ok()) return table.status();
-  const absl::StatusOr<std::vector<std::pair<int64_t, float>>> aligned =
-      AlignDifficulties(*table, data, source);
-  if (!aligned.ok()) return aligned.status();
-  return Curriculum(data, std::move(scheduler), *aligned, source);
+  ASSIGN_OR_RETURN(const Difficulties difficulties, AlignDifficulties(table, data, source));
+  return Curriculum(data, std::move(scheduler), difficulties, source);
 }
 
 }  // namespace cmerc

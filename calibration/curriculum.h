@@ -6,10 +6,10 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "calibration/difficulty.h"
 #include "calibration/prepared_data.h"
 #include "config/run.pb.h"
 #include "core/backbone.h"
@@ -23,9 +23,9 @@ class Curriculum {
   // Without a scheduler every epoch sees all of data.train. `data` outlives the curriculum.
   explicit Curriculum(const PreparedData& data) : data_(&data) {}
 
-  // `difficulties`: (position in data.train, difficulty) of all of them, from `source`.
+  // `difficulties` has every conversation of data.train; `source` says where they come from.
   Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
-             const std::vector<std::pair<int64_t, float>>& difficulties, std::string source);
+             const Difficulties& difficulties, std::string source);
 
   // Indices into data.conversations, in the order of the training split, whatever the order of the
   // difficulties.
@@ -45,7 +45,8 @@ class Curriculum {
 // The curriculum of the config, with `scheduler` or without one. Difficulties come from the file or
 // the checkpoint that the config names, or else from `uncalibrated`, the model of the stage before,
 // if there was one. InvalidArgument: a scheduler that needs difficulties has none, or they are not
-// of this data.
+// of this data. Other codes: those of ReadDifficulties(), ReadCheckpoint(), MakeTrainedBackbone()
+// and MeasureDifficulties().
 absl::StatusOr<Curriculum> MakeCurriculum(const RunConfig& config, const PreparedData& data,
                                           std::unique_ptr<Scheduler> scheduler,
                                           Backbone* uncalibrated);

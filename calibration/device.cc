@@ -52,7 +52,7 @@ absl::StatusOr<torch::Device> FindDevice(const std::string& name) {
 
 void PrepareDevice(const torch::Device& device) {
   if (device.is_cpu()) return;
-  // What cuBLAS wants for it, and reads when it starts.
+  // cuBLAS needs this for a fixed order, and reads it when it starts.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*replace=*/0);
   at::globalContext().setDeterministicCuDNN(true);
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);

@@ -10,17 +10,17 @@
 
 namespace cmerc {
 
-// Of training.device. InvalidArgument: the name is none, this program has no CUDA, or the machine
-// no such GPU.
+// The device that training.device names. InvalidArgument: the name is none, this program has no
+// CUDA, or the machine no such GPU.
 absl::StatusOr<torch::Device> FindDevice(const std::string& name);
 
-// Before anything runs on a GPU: LibTorch's operators shall add in the same order each time, and
-// float32 products take all their digits (no TF32). Operators that have no such order warn of it.
-// On the CPU both hold anyway.
+// To be called before anything runs on a GPU: makes LibTorch's operators add in the same order each
+// time, and float32 products use all their digits (no TF32). Operators that have no such order warn
+// of it. On the CPU both hold anyway.
 void PrepareDevice(const torch::Device& device);
 
-// The batch with all its tensors there (core/to_device.h), but for `lengths`, which stay on the
-// CPU. On the CPU it is the same tensors.
+// The batch with all its tensors on `device` (core/to_device.h) except `lengths`, which stay on the
+// CPU. Where `device` is the CPU they are the same tensors.
 Batch ToDevice(const Batch& batch, const torch::Device& device);
 
 }  // namespace cmerc

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <map>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "calibration/predict_views.h"
 #include "core/confidence.h"
+#include "core/status.h"
 #include "core/view.h"
 #include "profile/progress.h"
 
@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kMostNamed = 5;
 
-// "a, b, c and 7 more".
+// "a, b, c, d, e and 7 more".
 std::string FirstFew(const std::vector<std::string>& ids) {
   std::string text;
   for (size_t i = 0; i < std::min(ids.size(), kMostNamed); ++i) {
@@ -26,18 +26,34 @@ std::string FirstFew(const std::vector<std::string>& ids) {
   return text;
 }
 
+// The training conversations `missing` have no difficulty, the ones called `unknown` do not exist.
+absl::Status OtherConversations(const std::string& source, const std::vector<std::string>& missing,
+                                size_t num_train, const std::vector<std::string>& unknown) {
+  std::string problem = absl::StrCat("difficulties of ", source, " are not those of this dataset:");
+  if (!missing.empty()) {
+    absl::StrAppend(&problem, " ", missing.size(), " of ", num_train,
+                    " training conversations have none (", FirstFew(missing), ")");
+  }
+  if (!unknown.empty()) {
+    absl::StrAppend(&problem, missing.empty() ? " " : "; ", unknown.size(),
+                    " are of conversations that the dataset does not have (", FirstFew(unknown),
+                    ")");
+  }
+  absl::StrAppend(&problem, ". Compute them for this dataset and protocol: cmerc difficulty");
+  return absl::InvalidArgumentError(problem);
+}
+
 }  // namespace
 
 absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation,
                                    const CalibrationConfig& config) {
   torch::NoGradGuard no_grad;
   backbone.eval();
-  const absl::StatusOr<LossInput> input =
-      PredictFullAndViews(backbone, conversation, AllViews(backbone.info()), config);
-  if (!input.ok()) return input.status();
-  const torch::Tensor full_true = TrueClassLogProbs(input->full.log_probs, conversation.labels);
+  ASSIGN_OR_RETURN(const LossInput input,
+                   PredictFullAndViews(backbone, conversation, AllViews(backbone.info()), config));
+  const torch::Tensor full_true = TrueClassLogProbs(input.full.log_probs, conversation.labels);
   double ranking = 0;
-  for (const ViewPrediction& view : input->views) {
+  for (const ViewPrediction& view : input.views) {
     ranking += (TrueClassLogProbs(view.prediction.log_probs, conversation.labels) - full_true)
                    .clamp_min(0)
                    .sum()
@@ -53,26 +69,23 @@ absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const Pr
   DifficultyTable table;
   Progress progress("difficulty", static_cast<int64_t>(data.train.size()), "conversation");
   for (const int64_t index : data.train) {
-    const absl::StatusOr<float> difficulty =
-        DifficultyOf(backbone, data.MakeBatch({index}), config);
-    if (!difficulty.ok()) {
-      return absl::Status(difficulty.status().code(),
-                          absl::StrCat("conversation ", data.conversations[index].id, ": ",
-                                       difficulty.status().message()));
+    const std::string& id = data.conversations[index].id;
+    ASSIGN_OR_RETURN(const float difficulty,
+                     Annotate(DifficultyOf(backbone, data.MakeBatch({index}), config),
+                              absl::StrCat("conversation ", id)));
+    if (!std::isfinite(difficulty)) {
+      return absl::InternalError(absl::StrCat("the difficulty of conversation ", id, " is ",
+                                              difficulty, ": the model's weights are of no use"));
     }
-    if (!std::isfinite(*difficulty)) {
-      return absl::InternalError(absl::StrCat("the difficulty of conversation ",
-                                              data.conversations[index].id, " is ", *difficulty,
-                                              ": the model's weights are of no use"));
-    }
-    table.emplace_back(data.conversations[index].id, *difficulty);
+    table.emplace_back(id, difficulty);
     progress.Update(static_cast<int64_t>(table.size()), table.back().first);
   }
   return table;
 }
 
-absl::StatusOr<std::vector<std::pair<int64_t, float>>> AlignDifficulties(
-    const DifficultyTable& table, const PreparedData& data, const std::string& source) {
+absl::StatusOr<Difficulties> AlignDifficulties(const DifficultyTable& table,
+                                               const PreparedData& data,
+                                               const std::string& source) {
   std::map<std::string, int64_t> positions;
   for (size_t i = 0; i < data.train.size(); ++i) {
     positions[data.conversations[data.train[i]].id] = static_cast<int64_t>(i);
@@ -80,7 +93,7 @@ absl::StatusOr<std::vector<std::pair<int64_t, float>>> AlignDifficulties(
   std::map<std::string, bool> known;  // every conversation: has it a difficulty?
   for (const Conversation& conversation : data.conversations) known[conversation.id] = false;
 
-  std::vector<std::pair<int64_t, float>> aligned;
+  Difficulties aligned;
   std::vector<std::string> unknown;
   for (const auto& [id, difficulty] : table) {
     const auto it = known.find(id);
@@ -97,19 +110,10 @@ absl::StatusOr<std::vector<std::pair<int64_t, float>>> AlignDifficulties(
   for (const int64_t index : data.train) {
     if (!known[data.conversations[index].id]) missing.push_back(data.conversations[index].id);
   }
-  if (unknown.empty() && missing.empty()) return aligned;
-  std::string problem = absl::StrCat("difficulties of ", source, " are not those of this dataset:");
-  if (!missing.empty()) {
-    absl::StrAppend(&problem, " ", missing.size(), " of ", data.train.size(),
-                    " training conversations have none (", FirstFew(missing), ")");
+  if (!unknown.empty() || !missing.empty()) {
+    return OtherConversations(source, missing, data.train.size(), unknown);
   }
-  if (!unknown.empty()) {
-    absl::StrAppend(&problem, missing.empty() ? " " : "; ", unknown.size(),
-                    " are of conversations that the dataset does not have (", FirstFew(unknown),
-                    ")");
-  }
-  absl::StrAppend(&problem, ". Compute them for this dataset and protocol: cmerc difficulty");
-  return absl::InvalidArgumentError(problem);
+  return aligned;
 }
 
 }  // namespace cmerc

@@ -2,6 +2,7 @@
 #ifndef CMERC_CALIBRATION_DIFFICULTY_H_
 #define CMERC_CALIBRATION_DIFFICULTY_H_
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,30 +18,36 @@ namespace cmerc {
 // (conversation id, difficulty), in some order: equally difficult conversations keep it.
 using DifficultyTable = std::vector<std::pair<std::string, float>>;
 
+// (position in PreparedData::train, difficulty), in the order of the table they come from.
+using Difficulties = std::vector<std::pair<int64_t, float>>;
+
 // (ranking + S') / (S' + n) for one conversation of n utterances, alone in its batch (B = 1):
 // ranking = sum over utterances and all views of max(0, l(view) - l), l the log-probability of the
 // true class; S' = highest speaker index + 1. Source: METHOD "Difficulty and curriculum", official
-// caldiff/cal_diff.py. `backbone` is left in evaluation mode.
+// caldiff/cal_diff.py. `backbone` is left in evaluation mode. Errors: those of
+// PredictFullAndViews().
 absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation,
                                    const CalibrationConfig& config);
 
-// Difficulties of the training split, in its order. Shows progress.
+// Difficulties of the training split, in its order. Shows progress. Internal: a difficulty is not
+// finite. Other codes: those of DifficultyOf(). Both name the conversation.
 absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const PreparedData& data,
                                                     const CalibrationConfig& config);
 
-// Reads our own file or an official .pkl (a dict id -> float), told apart by content. Errors name
-// the file and the entry: not finite, not a number, an id twice.
+// Reads our own file or an official .pkl (a dict id -> float), told apart by content. NotFound:
+// there is no such file. InvalidArgument, with the file and the entry: it is neither of the two, a
+// difficulty is not a finite number, or an id occurs twice. Unavailable: it cannot be read.
 absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path);
 
 // Writes `table`: a Python dict for a path that ends in ".pkl" (ids that are numbers in the dataset
-// are ints there), JSON otherwise.
+// are ints there), JSON otherwise. Unavailable: the file cannot be written.
 absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& table,
                                bool numeric_ids);
 
 // The table with ids replaced by positions in data.train. InvalidArgument: a training conversation
 // without a difficulty, or an id that the dataset does not have.
-absl::StatusOr<std::vector<std::pair<int64_t, float>>> AlignDifficulties(
-    const DifficultyTable& table, const PreparedData& data, const std::string& source);
+absl::StatusOr<Difficulties> AlignDifficulties(const DifficultyTable& table,
+                                               const PreparedData& data, const std::string& source);
 
 }  // namespace cmerc
 

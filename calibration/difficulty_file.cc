@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "calibration/difficulty.h"
 #include "calibration/difficulty.pb.h"
+#include "core/status.h"
 #include "metrics/json.h"
 #include "storage/atomic_file.h"
 #include "storage/pickle/pickle.h"
@@ -61,28 +62,26 @@ absl::StatusOr<DifficultyTable> FromJson(const std::string& path, const std::str
   return table;
 }
 
+// A conversation's id, which is an int or a string in the official files.
+absl::StatusOr<std::string> IdOf(const pickle::Document& document, const pickle::Value& key) {
+  if (key.kind() == pickle::Kind::kInt) return absl::StrCat(key.int_value());
+  ASSIGN_OR_RETURN(const absl::string_view text, document.Text(key));
+  return std::string(text);
+}
+
 absl::StatusOr<DifficultyTable> FromPickle(const std::string& path, std::string bytes) {
-  const absl::StatusOr<std::unique_ptr<pickle::Document>> document =
-      pickle::Document::Parse(std::move(bytes), path);
-  if (!document.ok()) return document.status();
-  const pickle::Value& dict = (*document)->root();
+  ASSIGN_OR_RETURN(const std::unique_ptr<pickle::Document> document,
+                   pickle::Document::Parse(std::move(bytes), path));
+  const pickle::Value& dict = document->root();
   if (dict.kind() != pickle::Kind::kDict) {
-    return (*document)->Error(dict,
-                              absl::StrCat("want a dict of conversation id to difficulty, found ",
-                                           pickle::Describe(dict)));
+    return document->Error(dict,
+                           absl::StrCat("want a dict of conversation id to difficulty, found ",
+                                        pickle::Describe(dict)));
   }
   DifficultyTable table;
   for (size_t i = 0; i < dict.keys().size(); ++i) {
-    const pickle::Value& key = *dict.keys()[i];
-    std::string id;
-    if (key.kind() == pickle::Kind::kInt) {
-      id = absl::StrCat(key.int_value());
-    } else {
-      const absl::StatusOr<absl::string_view> text = (*document)->Text(key);
-      if (!text.ok()) return text.status();
-      id = std::string(*text);
-    }
-    const absl::StatusOr<double> difficulty = (*document)->Number(*dict.values()[i]);
+    ASSIGN_OR_RETURN(const std::string id, IdOf(*document, *dict.keys()[i]));
+    const absl::StatusOr<double> difficulty = document->Number(*dict.values()[i]);
     if (!difficulty.ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat(difficulty.status().message(), " (difficulty of ", id, ")"));
@@ -92,18 +91,10 @@ absl::StatusOr<DifficultyTable> FromPickle(const std::string& path, std::string 
   return table;
 }
 
-}  // namespace
-
-absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path) {
-  absl::StatusOr<std::string> bytes = ReadFile(path);
-  if (!bytes.ok()) return bytes.status();
-  const absl::string_view stripped = absl::StripLeadingAsciiWhitespace(*bytes);
-  absl::StatusOr<DifficultyTable> table = absl::StartsWith(stripped, "{")
-                                              ? FromJson(path, *bytes)
-                                              : FromPickle(path, *std::move(bytes));
-  if (!table.ok()) return table;
+// InvalidArgument: a difficulty is not finite, or an id occurs twice.
+absl::Status CheckTable(const std::string& path, const DifficultyTable& table) {
   std::set<std::string> seen;
-  for (const auto& [id, difficulty] : *table) {
+  for (const auto& [id, difficulty] : table) {
     if (!std::isfinite(difficulty)) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": the difficulty of ", id, " is ",
                                                      difficulty, ", want a finite number"));
@@ -113,20 +104,20 @@ absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path) {
           absl::StrCat(path, ": ", id, " occurs twice; keep one of its entries"));
     }
   }
-  return table;
+  return absl::OkStatus();
 }
 
-absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& table,
-                               bool numeric_ids) {
-  if (!absl::EndsWith(path, ".pkl")) {
-    DifficultyFile file;
-    for (const auto& [id, difficulty] : table) {
-      DifficultyFile::Entry* entry = file.add_conversations();
-      entry->set_conversation(id);
-      entry->set_difficulty(difficulty);
-    }
-    return WriteFileAtomically(path, ToJson(file, /*pretty=*/true));
+std::string ToJsonFile(const DifficultyTable& table) {
+  DifficultyFile file;
+  for (const auto& [id, difficulty] : table) {
+    DifficultyFile::Entry* entry = file.add_conversations();
+    entry->set_conversation(id);
+    entry->set_difficulty(difficulty);
   }
+  return ToJson(file, /*pretty=*/true);
+}
+
+std::string ToPickle(const DifficultyTable& table, bool numeric_ids) {
   pickle::Writer writer;
   writer.EmptyDict();
   writer.Mark();
@@ -141,7 +132,24 @@ absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& t
     writer.Float(difficulty);
   }
   writer.SetItems();
-  return WriteFileAtomically(path, std::move(writer).Finish());
+  return std::move(writer).Finish();
+}
+
+}  // namespace
+
+absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
+  const bool is_json = absl::StartsWith(absl::StripLeadingAsciiWhitespace(bytes), "{");
+  ASSIGN_OR_RETURN(DifficultyTable table,
+                   is_json ? FromJson(path, bytes) : FromPickle(path, std::move(bytes)));
+  RETURN_IF_ERROR(CheckTable(path, table));
+  return table;
+}
+
+absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& table,
+                               bool numeric_ids) {
+  return WriteFileAtomically(
+      path, absl::EndsWith(path, ".pkl") ? ToPickle(table, numeric_ids) : ToJsonFile(table));
 }
 
 }  // namespace cmerc

@@ -7,6 +7,7 @@
 #include "calibration/not_finite.h"
 #include "calibration/predict_views.h"
 #include "calibration/weighted_losses.h"
+#include "core/status.h"
 #include "metrics/calibration.h"
 #include "metrics/classification.h"
 
@@ -37,7 +38,8 @@ Rise RiseOf(const std::vector<int64_t>& classes, absl::Span<const double> full,
   return {rise.share_surer / total, rise.mean / total};
 }
 
-// Of a model's own output, which no user gave.
+// The calibration of the model's own predictions, those called `what` ("from all evidence").
+// Internal: they are not log-probabilities, which is not the user's fault.
 absl::StatusOr<CalibrationReport> Measure(absl::Span<const double> log_probs,
                                           const std::vector<int64_t>& labels, int64_t num_classes,
                                           const std::string& what) {
@@ -45,6 +47,44 @@ absl::StatusOr<CalibrationReport> Measure(absl::Span<const double> log_probs,
   if (report.ok()) return report;
   return absl::InternalError(absl::StrCat("the model's predictions ", what,
                                           " are of no use: ", report.status().message()));
+}
+
+// Adds the weighted losses of a batch that need no views to `sum`. Internal: it is then not finite;
+// `conversations` are the ids of the batch.
+absl::Status AddLosses(const std::vector<WeightedLoss>& losses, const LossInput& input,
+                       const std::string& conversations, double* sum) {
+  for (const WeightedLoss& entry : losses) {
+    if (!entry.loss->views().empty()) continue;
+    ASSIGN_OR_RETURN(const torch::Tensor value, entry.loss->Compute(input));
+    *sum += entry.weight * value.item<double>();
+    if (std::isfinite(*sum)) continue;
+    std::string where = NotFinitePrediction(input);
+    if (where.empty()) where = "all predictions are finite";
+    return absl::InternalError(absl::StrCat(
+        "conversations ", conversations, ": the loss ", entry.name, " is ", value.item<double>(),
+        " (", where, "): the model's weights, or the features, are of no use"));
+  }
+  return absl::OkStatus();
+}
+
+// What the view `name` changes, in probabilities and in calibration. `predicted` holds the classes
+// predicted from all evidence.
+absl::StatusOr<ViewReport> ScoreView(const SplitPredictions& predictions,
+                                     const std::vector<int64_t>& predicted, const std::string& name,
+                                     const std::vector<double>& view_log_probs,
+                                     int64_t num_classes) {
+  ViewReport report;
+  report.set_view(name);
+  ASSIGN_OR_RETURN(
+      *report.mutable_calibration(),
+      Measure(view_log_probs, predictions.labels, num_classes, absl::StrCat("without ", name)));
+  const Rise truth = RiseOf(predictions.labels, predictions.log_probs, view_log_probs, num_classes);
+  report.set_share_surer_without(truth.share_surer);
+  report.set_mean_log_prob_rise(truth.mean);
+  const Rise own = RiseOf(predicted, predictions.log_probs, view_log_probs, num_classes);
+  report.set_share_predicted_surer_without(own.share_surer);
+  report.set_mean_predicted_log_prob_rise(own.mean);
+  return report;
 }
 
 }  // namespace
@@ -67,29 +107,15 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
     const absl::Span<const int64_t> chosen =
         absl::MakeConstSpan(indices).subspan(begin, batch_size);
     const Batch batch = data.MakeBatch(chosen);
-    const absl::StatusOr<LossInput> input =
-        PredictFullAndViews(backbone, batch, views, config.calibration());
-    if (!input.ok()) return input.status();
-    for (const WeightedLoss& entry : losses) {
-      if (!entry.loss->views().empty()) continue;
-      const absl::StatusOr<torch::Tensor> value = entry.loss->Compute(*input);
-      if (!value.ok()) return value.status();
-      loss += entry.weight * value->item<double>();
-      if (!std::isfinite(loss)) {
-        std::string where = NotFinitePrediction(*input);
-        if (where.empty()) where = "all predictions are finite";
-        return absl::InternalError(
-            absl::StrCat("conversations ", data.Ids(chosen), ": the loss ", entry.name, " is ",
-                         value->item<double>(), " (", where,
-                         "): the model's weights, or the features, are of no use"));
-      }
-    }
+    ASSIGN_OR_RETURN(const LossInput input,
+                     PredictFullAndViews(backbone, batch, views, config.calibration()));
+    RETURN_IF_ERROR(AddLosses(losses, input, data.Ids(chosen), &loss));
     const torch::Tensor truth = batch.labels.cpu().contiguous();
     result.labels.insert(result.labels.end(), truth.data_ptr<int64_t>(),
                          truth.data_ptr<int64_t>() + truth.numel());
-    Append(input->full.log_probs, &result.log_probs);
+    Append(input.full.log_probs, &result.log_probs);
     for (size_t v = 0; v < views.size(); ++v) {
-      Append(input->views[v].prediction.log_probs, &result.view_log_probs[v]);
+      Append(input.views[v].prediction.log_probs, &result.view_log_probs[v]);
     }
   }
   result.loss = loss / static_cast<double>(batches);
@@ -99,31 +125,19 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
 absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
                                              const DatasetInfo& info) {
   const int64_t num_classes = info.num_classes();
-  const absl::StatusOr<CalibrationReport> calibration =
-      Measure(predictions.log_probs, predictions.labels, num_classes, "from all evidence");
-  if (!calibration.ok()) return calibration.status();
+  ASSIGN_OR_RETURN(
+      const CalibrationReport calibration,
+      Measure(predictions.log_probs, predictions.labels, num_classes, "from all evidence"));
   const std::vector<int64_t> predicted = PredictedClasses(predictions.log_probs, num_classes);
-  absl::StatusOr<SplitReport> report =
-      ClassificationReport(predictions.labels, predicted, info.class_names);
-  if (!report.ok()) return report;
-  report->set_conversations(static_cast<int>(predictions.conversations));
-  report->set_loss(predictions.loss);
-  *report->mutable_calibration() = *calibration;
+  ASSIGN_OR_RETURN(SplitReport report,
+                   ClassificationReport(predictions.labels, predicted, info.class_names));
+  report.set_conversations(static_cast<int>(predictions.conversations));
+  report.set_loss(predictions.loss);
+  *report.mutable_calibration() = calibration;
   for (size_t v = 0; v < predictions.views.size(); ++v) {
-    const std::vector<double>& view = predictions.view_log_probs[v];
-    const std::string name = predictions.views[v].name();
-    const absl::StatusOr<CalibrationReport> of_view =
-        Measure(view, predictions.labels, num_classes, absl::StrCat("without ", name));
-    if (!of_view.ok()) return of_view.status();
-    ViewReport* entry = report->add_views();
-    entry->set_view(name);
-    const Rise truth = RiseOf(predictions.labels, predictions.log_probs, view, num_classes);
-    entry->set_share_surer_without(truth.share_surer);
-    entry->set_mean_log_prob_rise(truth.mean);
-    const Rise own = RiseOf(predicted, predictions.log_probs, view, num_classes);
-    entry->set_share_predicted_surer_without(own.share_surer);
-    entry->set_mean_predicted_log_prob_rise(own.mean);
-    *entry->mutable_calibration() = *of_view;
+    ASSIGN_OR_RETURN(*report.add_views(),
+                     ScoreView(predictions, predicted, predictions.views[v].name(),
+                               predictions.view_log_probs[v], num_classes));
   }
   return report;
 }
@@ -132,18 +146,18 @@ absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredi
                                           const DatasetInfo& info) {
   const int64_t num_classes = info.num_classes();
   const std::vector<double> full = Apply(remedy, predictions.log_probs, num_classes);
-  const absl::StatusOr<CalibrationReport> calibration =
-      Measure(full, predictions.labels, num_classes, absl::StrCat("after ", remedy.method));
-  if (!calibration.ok()) return calibration.status();
-  const absl::StatusOr<SplitReport> scores = ClassificationReport(
-      predictions.labels, PredictedClasses(full, num_classes), info.class_names);
-  if (!scores.ok()) return scores.status();
+  ASSIGN_OR_RETURN(
+      const CalibrationReport calibration,
+      Measure(full, predictions.labels, num_classes, absl::StrCat("after ", remedy.method)));
+  ASSIGN_OR_RETURN(const SplitReport scores,
+                   ClassificationReport(predictions.labels, PredictedClasses(full, num_classes),
+                                        info.class_names));
   PostHocReport report;
   report.set_method(remedy.method);
   report.mutable_parameters()->Add(remedy.parameters.begin(), remedy.parameters.end());
-  report.set_accuracy(scores->accuracy());
-  report.set_weighted_f1(scores->weighted_f1());
-  *report.mutable_calibration() = *calibration;
+  report.set_accuracy(scores.accuracy());
+  report.set_weighted_f1(scores.weighted_f1());
+  *report.mutable_calibration() = calibration;
   for (const std::vector<double>& view : predictions.view_log_probs) {
     report.add_share_surer_without(
         RiseOf(predictions.labels, full, Apply(remedy, view, num_classes), num_classes)
@@ -156,10 +170,9 @@ absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& dat
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,
                                      const RunConfig& config, const std::vector<View>& views) {
-  const absl::StatusOr<SplitPredictions> predictions =
-      PredictSplit(backbone, data, indices, losses, config, views);
-  if (!predictions.ok()) return predictions.status();
-  return ScorePredictions(*predictions, data.info);
+  ASSIGN_OR_RETURN(const SplitPredictions predictions,
+                   PredictSplit(backbone, data, indices, losses, config, views));
+  return ScorePredictions(predictions, data.info);
 }
 
 }  // namespace cmerc

@@ -14,36 +14,40 @@
 
 namespace cmerc {
 
-// What a model says of the N utterances of a split, conversation by conversation.
+// What a model predicts for the N utterances of a split, conversation by conversation.
 struct SplitPredictions {
   int64_t conversations = 0;
   std::vector<int64_t> labels;    // [N]
   std::vector<double> log_probs;  // [N * C], float32 values
   std::vector<View> views;
   std::vector<std::vector<double>> view_log_probs;  // one [N * C] per view
-  double loss = 0;                                  // as SplitReport.loss
+  double loss = 0;                                  // see SplitReport.loss
 };
 
 // Predicts the conversations at `indices` (not empty), `training.batch_size` at a time in that
 // order, in evaluation mode and without gradient; leaves `backbone` in evaluation mode. The loss is
-// that of the members of `losses` that need no views. Internal: a loss that is not finite, with the
-// conversations and the first tensor that is not.
+// the weighted sum of the members of `losses` that need no views, the mean over the batches.
+// Internal: a loss is not finite; the message names the conversations and the first tensor that is
+// not. Other codes: those of PredictFullAndViews() and Loss::Compute().
 absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
                                               const std::vector<int64_t>& indices,
                                               const std::vector<WeightedLoss>& losses,
                                               const RunConfig& config,
                                               const std::vector<View>& views = {});
 
-// Everything but post_hoc; of the views that were predicted, how confidence changes in each.
-// Internal: predictions that are not log-probabilities, by view.
+// The whole report except post_hoc, with an entry for each view that was predicted: how confidence
+// changes without its evidence. Internal: predictions are not log-probabilities; the message says
+// of which view. InvalidArgument: the labels are no classes of `info`.
 absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
                                              const DatasetInfo& info);
 
-// What `remedy` makes of the predictions, the views' included.
+// The scores of the predictions, those of the views included, after `remedy`. Internal: what the
+// remedy makes of them are not log-probabilities. InvalidArgument: the labels are no classes of
+// `info`.
 absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredictions& predictions,
                                           const DatasetInfo& info);
 
-// Both: PredictSplit, then ScorePredictions.
+// PredictSplit(), then ScorePredictions(), with their errors.
 absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,

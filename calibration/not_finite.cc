@@ -24,12 +24,14 @@ std::string Number(const Tensor& tensor, int64_t position) {
   return absl::StrCat(value, " at [", absl::StrJoin(index, ", "), "]");
 }
 
+// "WHAT: nan at [3, 17]", or "" where all numbers are finite.
 std::string Named(const std::string& what, const Tensor& tensor) {
   const std::string number = NotFiniteIn(tensor);
   return number.empty() ? "" : absl::StrCat(what, ": ", number);
 }
 
-// Of the tensors that belong to the items of a module's dictionary, by "WHATNAME".
+// The first tensor that is not finite among those that `tensor_of` makes of the items of a module's
+// dictionary: "WHATNAME: nan at [3]", or "".
 template <typename Items, typename TensorOf>
 std::string FirstNotFinite(const std::string& what, const Items& items, const TensorOf& tensor_of) {
   for (const auto& item : items) {

@@ -1,4 +1,4 @@
-// Where numbers have gone bad: for messages.
+// Which numbers are not finite, for messages.
 #ifndef CMERC_CALIBRATION_NOT_FINITE_H_
 #define CMERC_CALIBRATION_NOT_FINITE_H_
 
@@ -11,10 +11,10 @@
 namespace cmerc {
 
 // The first number of `tensor`, in row-major order, that is not finite: "nan at [3, 17]", "inf" of
-// a scalar; "" if there is none.
+// a scalar; "" where all are finite, or the tensor is undefined.
 std::string NotFiniteIn(const torch::Tensor& tensor);
 
-// "" if all numbers of the kind are finite, else the first tensor that has others:
+// "" where all numbers of the kind are finite, or else the first tensor in which they are not:
 //   predictions  "log_probs of the full prediction: nan at [0, 2]", "features without audio: ..."
 //   parameters   "the parameter head.weight: inf at [1, 0]"
 //   gradients    "the gradient of head.weight: inf at [1, 0]"

@@ -8,17 +8,18 @@
 #include <functional>
 #include <limits>
 
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "metrics/calibration.h"
 
 namespace cmerc {
 namespace {
 
-const double kLogBound = std::log(20.0);  // of T, T_c and s
-constexpr double kShiftBound = 10;        // of b
+const double kLogBound = std::log(20.0);  // T, T_c and s are in [1 / 20, 20]
+constexpr double kShiftBound = 10;        // b is in [-10, 10]
 constexpr double kFirstTemperature = 1.5;
 
-// In [-bound, bound], increasing; 0 and its slope 1 stay.
+// An increasing function of x into [-bound, bound], with value 0 and slope 1 at 0.
 torch::Tensor Bounded(const torch::Tensor& x, double bound) {
   return bound * torch::tanh(x / bound);
 }
@@ -26,7 +27,7 @@ torch::Tensor Bounded(const torch::Tensor& x, double bound) {
 torch::Tensor Positive(const torch::Tensor& x) { return Bounded(x, kLogBound).exp(); }
 
 // The best of the parameters that LBFGS tries, the first included.
-torch::Tensor Minimise(const torch::Tensor& start,
+torch::Tensor Minimize(const torch::Tensor& start,
                        const std::function<torch::Tensor(const torch::Tensor&)>& loss) {
   torch::Tensor parameters = start.clone().requires_grad_();
   torch::Tensor best = start;
@@ -57,7 +58,7 @@ torch::Tensor Nll(const torch::Tensor& logits, const torch::Tensor& labels) {
 double FitTemperature(const torch::Tensor& logits, const torch::Tensor& labels) {
   const double start = kLogBound * std::atanh(std::log(kFirstTemperature) / kLogBound);
   const torch::Tensor fitted =
-      Minimise(torch::full({1}, start, torch::kFloat64),
+      Minimize(torch::full({1}, start, torch::kFloat64),
                [&](const torch::Tensor& x) { return Nll(logits / Positive(x), labels); });
   return Positive(fitted).item<double>();
 }
@@ -83,7 +84,7 @@ std::vector<double> ToVector(const torch::Tensor& values) {
 std::vector<double> FitVector(const Present& present, int64_t num_classes, double temperature) {
   const auto shift = [](const torch::Tensor& x) { return Bounded(x, kShiftBound); };
   const torch::Tensor start = torch::zeros({2, present.classes.size(0)}, torch::kFloat64);
-  const torch::Tensor fitted = Minimise(start, [&](const torch::Tensor& x) {
+  const torch::Tensor fitted = Minimize(start, [&](const torch::Tensor& x) {
     return Nll(present.logits * Positive(x[0]) + shift(x[1]), present.labels);
   });
   torch::Tensor parameters = torch::zeros({2, num_classes}, torch::kFloat64);
@@ -96,7 +97,7 @@ std::vector<double> FitVector(const Present& present, int64_t num_classes, doubl
 
 std::vector<double> FitClasswise(const Present& present, int64_t num_classes, double temperature) {
   const torch::Tensor start = torch::zeros({present.classes.size(0)}, torch::kFloat64);
-  const torch::Tensor fitted = Minimise(start, [&](const torch::Tensor& x) {
+  const torch::Tensor fitted = Minimize(start, [&](const torch::Tensor& x) {
     return Nll(present.logits / Positive(x), present.labels);
   });
   torch::Tensor parameters = torch::full({num_classes}, temperature, torch::kFloat64);
@@ -109,8 +110,7 @@ std::vector<double> FitClasswise(const Present& present, int64_t num_classes, do
 absl::StatusOr<std::vector<Remedy>> FitRemedies(absl::Span<const double> log_probs,
                                                 absl::Span<const int64_t> labels,
                                                 int64_t num_classes) {
-  const absl::Status checked = MeasureCalibration(log_probs, labels, num_classes).status();
-  if (!checked.ok()) return checked;
+  RETURN_IF_ERROR(MeasureCalibration(log_probs, labels, num_classes).status());
   return CatchTorch([&]() -> std::vector<Remedy> {
     const auto n = static_cast<int64_t>(labels.size());
     const torch::Tensor logits =

@@ -14,7 +14,7 @@ namespace cmerc {
 
 // A function of one row x of C log-probabilities, followed by a log-softmax:
 //   temperature            x / T (Guo et al., ICML 2017, section 4.2); parameters: T
-//   vector                 s * x + b, elementwise (the same); parameters: s_1..s_C, b_1..b_C
+//   vector                 s * x + b, elementwise (same source); parameters: s_1..s_C, b_1..b_C
 //   classwise_temperature  x_c / T_c (Frenkel and Goldberger, EUSIPCO 2021, who choose T_c greedily
 //                          by ECE); parameters: T_1..T_C
 // Log-probabilities are logits. A temperature does the same to all logits of a prediction; what the
@@ -26,15 +26,15 @@ struct Remedy {
 
 // All three, in that order, each with the least negative log-likelihood of `labels` [N] given
 // log_probs [N * C], found by LBFGS in float64, T from 1.5 (as the code of Guo et al.), T_c and s
-// from 1, b from 0. The same input gives the same bits. What a split cannot tell stays bounded:
+// from 1, b from 0. Equal input gives equal bits. What a split cannot tell stays bounded:
 //   - T, T_c and s are in [1/20, 20], b in [-10, 10] before it is centred: bounds approached, for
 //     example, by a T of a split that is predicted without error;
 //   - the b of the classes that occur has mean 0, which changes no prediction of them;
-//   - a class without labels has no part in the fit of T_c, s and b, and gets T_c = T, s = 1 / T
-//   and
+//   - a class without labels has no part in the fit of T_c, s and b, and gets T_c = T, s = 1 / T,
 //     b = 0;
 //   - where no choice makes a difference (C = 1), parameters stay where they start.
-// InvalidArgument: as MeasureCalibration.
+// InvalidArgument: what MeasureCalibration() refuses. ResourceExhausted, Internal: what LibTorch
+// threw.
 absl::StatusOr<std::vector<Remedy>> FitRemedies(absl::Span<const double> log_probs,
                                                 absl::Span<const int64_t> labels,
                                                 int64_t num_classes);

@@ -4,6 +4,7 @@
 
 #include "absl/types/span.h"
 #include "calibration/views.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -44,19 +45,21 @@ absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, con
                                                          const std::vector<View>& views,
                                                          const CalibrationConfig& config,
                                                          bool with_gradient) {
-  absl::StatusOr<std::vector<Prediction>> predictions = ForwardAllInEvaluation(
-      backbone, BatchesOf(batch, views, config, /*with_full=*/false), with_gradient);
-  if (!predictions.ok()) return predictions.status();
-  return WithViews(views, absl::MakeSpan(*predictions));
+  ASSIGN_OR_RETURN(
+      std::vector<Prediction> predictions,
+      ForwardAllInEvaluation(backbone, BatchesOf(batch, views, config, /*with_full=*/false),
+                             with_gradient));
+  return WithViews(views, absl::MakeSpan(predictions));
 }
 
 absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& batch,
                                               const std::vector<View>& views,
                                               const CalibrationConfig& config) {
-  absl::StatusOr<std::vector<Prediction>> predictions = ForwardAllInEvaluation(
-      backbone, BatchesOf(batch, views, config, /*with_full=*/true), /*with_gradient=*/false);
-  if (!predictions.ok()) return predictions.status();
-  return LossInput{(*predictions)[0], WithViews(views, absl::MakeSpan(*predictions).subspan(1)),
+  ASSIGN_OR_RETURN(
+      std::vector<Prediction> predictions,
+      ForwardAllInEvaluation(backbone, BatchesOf(batch, views, config, /*with_full=*/true),
+                             /*with_gradient=*/false));
+  return LossInput{predictions[0], WithViews(views, absl::MakeSpan(predictions).subspan(1)),
                    batch.labels};
 }
 

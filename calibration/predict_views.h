@@ -13,13 +13,16 @@
 namespace cmerc {
 
 // Predicts `views` of a batch with `backbone` in evaluation mode, and leaves it in the mode it was.
+// Returns one prediction for each view, in their order. The views name modalities of the batch.
+// Errors are those of Backbone::ForwardAll(): InvalidArgument where the batch does not fit the
+// backbone, ResourceExhausted or Internal where LibTorch throws or the answer has the wrong shape.
 absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, const Batch& batch,
                                                          const std::vector<View>& views,
                                                          const CalibrationConfig& config,
                                                          bool with_gradient);
 
 // Predicts a batch in full and without each of `views`, in evaluation mode and without gradient;
-// leaves `backbone` in the mode it was.
+// leaves `backbone` in the mode it was. Errors are those of PredictViews().
 absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& batch,
                                               const std::vector<View>& views,
                                               const CalibrationConfig& config);

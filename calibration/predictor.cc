@@ -9,14 +9,15 @@
 #include "calibration/post_hoc.h"
 #include "calibration/predict_views.h"
 #include "config/loader.h"
+#include "core/status.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
 namespace cmerc {
 namespace {
 
-// What a conversation may have where no weight depends on the number of speakers: enough for any,
-// and little work for a backbone that keeps a number per speaker.
+// The speakers that a conversation may have where no weight depends on their number: enough for
+// any, and little work for a backbone that keeps a number per speaker.
 constexpr int64_t kManySpeakers = 1000;
 
 absl::Status CheckDescription(const DatasetInfo& info, const std::string& path) {
@@ -52,6 +53,44 @@ absl::Status CheckStream(const torch::Tensor& stream, const ModalityInfo& modali
   return absl::InvalidArgumentError(absl::StrCat(modality.name, " of utterance ", row, ", feature ",
                                                  column, " is ", stream[row][column].item<float>(),
                                                  ", want a finite number"));
+}
+
+// The model of a checkpoint, which may be given more speakers than its data had, unless some of its
+// weights depend on their number.
+absl::StatusOr<std::shared_ptr<Backbone>> MakeForManySpeakers(const RunConfig& config,
+                                                              const DatasetInfo& info,
+                                                              const StateDict& state,
+                                                              const std::string& path) {
+  DatasetInfo with_more_speakers = info;
+  ++with_more_speakers.num_speakers;
+  const bool speakers_have_weights =
+      !MakeTrainedBackbone(config, with_more_speakers, state, path).ok();
+  with_more_speakers.num_speakers = std::max(info.num_speakers, kManySpeakers);
+  return MakeTrainedBackbone(config, speakers_have_weights ? info : with_more_speakers, state,
+                             path);
+}
+
+// Log-probabilities [N, C] in float64.
+torch::Tensor Exact(const Prediction& prediction) {
+  return prediction.log_probs.to(torch::kFloat64).contiguous();
+}
+
+// Row `row` of what Exact() made.
+const double* RowOf(const torch::Tensor& log_probs, int64_t row) {
+  return log_probs.data_ptr<double>() + row * log_probs.size(1);
+}
+
+// Internal: a number of the predictions for `conversations` is not finite.
+absl::Status CheckFinite(const torch::Tensor& full, const std::vector<torch::Tensor>& views,
+                         const std::vector<Conversation>& conversations) {
+  bool finite = full.isfinite().all().item<bool>();
+  for (const torch::Tensor& view : views) finite = finite && view.isfinite().all().item<bool>();
+  if (finite) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(
+      "what the model predicts for one of the conversations ",
+      absl::StrJoin(conversations, ", ",
+                    [](std::string* out, const Conversation& c) { out->append(c.id); }),
+      " is not a finite number: its weights are of no use"));
 }
 
 // One row of log-probabilities and the same row of each view -> one prediction.
@@ -96,9 +135,8 @@ absl::StatusOr<std::optional<double>> TemperatureOf(const CheckpointMetadata& me
 
 absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
                                           const std::vector<std::string>& overrides) {
-  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
-  if (!checkpoint.ok()) return checkpoint.status();
-  if (!checkpoint->metadata.has_value()) {
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
+  if (!checkpoint.metadata.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat(
         path,
         " holds weights alone, as files that Python saved do; want a file of `cmerc train`, which "
@@ -106,39 +144,20 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
         "predicted all the same: cmerc predict --checkpoint=",
         path, " --config=FILE, without --input"));
   }
-  const CheckpointMetadata& metadata = *checkpoint->metadata;
-  absl::StatusOr<RunConfig> config = ParseConfig(ResolvedConfig(metadata.config()),
-                                                 absl::StrCat("the config in ", path), overrides);
-  if (!config.ok()) return config.status();
-  const DatasetInfo info = InfoFromDescription(metadata.dataset());
-  const absl::Status plausible = CheckDescription(info, path);
-  if (!plausible.ok()) return plausible;
-
+  const CheckpointMetadata& metadata = *checkpoint.metadata;
   Setup setup;
-  setup.config = *std::move(config);
+  ASSIGN_OR_RETURN(setup.config, ParseConfig(ResolvedConfig(metadata.config()),
+                                             absl::StrCat("the config in ", path), overrides));
+  const DatasetInfo info = InfoFromDescription(metadata.dataset());
+  RETURN_IF_ERROR(CheckDescription(info, path));
   if (metadata.has_standardization()) {
-    absl::StatusOr<Standardizer> standardizer =
-        Standardizer::Create(metadata.standardization(), info);
-    if (!standardizer.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": ", standardizer.status().message()));
-    }
-    setup.standardizer = *std::move(standardizer);
+    ASSIGN_OR_RETURN(setup.standardizer,
+                     Annotate(Standardizer::Create(metadata.standardization(), info), path));
   }
-  const absl::StatusOr<std::optional<double>> temperature = TemperatureOf(metadata);
-  if (!temperature.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", temperature.status().message()));
-  }
-  setup.temperature = *temperature;
-
-  DatasetInfo with_more_speakers = info;
-  ++with_more_speakers.num_speakers;
-  const bool speakers_have_weights =
-      !MakeTrainedBackbone(setup.config, with_more_speakers, checkpoint->state, path).ok();
-  with_more_speakers.num_speakers = std::max(info.num_speakers, kManySpeakers);
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeTrainedBackbone(
-      setup.config, speakers_have_weights ? info : with_more_speakers, checkpoint->state, path);
-  if (!backbone.ok()) return backbone.status();
-  return Predictor(*std::move(backbone), std::move(setup));
+  ASSIGN_OR_RETURN(setup.temperature, Annotate(TemperatureOf(metadata), path));
+  ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
+                   MakeForManySpeakers(setup.config, info, checkpoint.state, path));
+  return Predictor(std::move(backbone), std::move(setup));
 }
 
 Predictor::Predictor(std::shared_ptr<Backbone> backbone)
@@ -172,8 +191,7 @@ absl::Status Predictor::Check(const Conversation& conversation) const {
     }
     for (size_t s = 0; s < streams.size(); ++s) {
       if (s > 0 && streams[s].is_same(streams[s - 1])) continue;
-      const absl::Status fits = CheckStream(streams[s], modalities[m], speakers.size(0));
-      if (!fits.ok()) return fits;
+      RETURN_IF_ERROR(CheckStream(streams[s], modalities[m], speakers.size(0)));
     }
   }
   const auto lowest = speakers.min().item<int64_t>(), highest = speakers.max().item<int64_t>();
@@ -190,33 +208,22 @@ absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
   torch::NoGradGuard no_grad;
   std::vector<Conversation> ready(conversations.begin(), conversations.end());
   for (Conversation& conversation : ready) {
-    const absl::Status fits = Check(conversation);
-    if (!fits.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("conversation ", conversation.id, ": ", fits.message()));
-    }
+    RETURN_IF_ERROR(Annotate(Check(conversation), absl::StrCat("conversation ", conversation.id)));
     conversation.labels = torch::zeros_like(conversation.speakers);  // a batch has some
     if (setup_.standardizer.has_value()) setup_.standardizer->Apply(conversation);
   }
-  const absl::StatusOr<LossInput> input =
-      PredictFullAndViews(*backbone_, MakeBatch(ready, info()), views, setup_.config.calibration());
-  if (!input.ok()) return input.status();
+  ASSIGN_OR_RETURN(const LossInput input, PredictFullAndViews(*backbone_, MakeBatch(ready, info()),
+                                                              views, setup_.config.calibration()));
+  const torch::Tensor full = Exact(input.full);
+  std::vector<torch::Tensor> without;
+  for (const ViewPrediction& view : input.views) without.push_back(Exact(view.prediction));
+  RETURN_IF_ERROR(CheckFinite(full, without, ready));
+  return MakePredictions(ready, full, views, without);
+}
 
-  const auto exact = [](const Prediction& prediction) {
-    return prediction.log_probs.to(torch::kFloat64).contiguous();
-  };
-  const torch::Tensor full = exact(input->full);
-  std::vector<torch::Tensor> of_views;
-  for (const ViewPrediction& view : input->views) of_views.push_back(exact(view.prediction));
-  bool finite = full.isfinite().all().item<bool>();
-  for (const torch::Tensor& view : of_views) finite = finite && view.isfinite().all().item<bool>();
-  if (!finite) {
-    return absl::InternalError(absl::StrCat(
-        "what the model predicts for one of the conversations ",
-        absl::StrJoin(ready, ", ", [](std::string* out, const Conversation& c) { *out += c.id; }),
-        " is not a finite number: its weights are of no use"));
-  }
-
+std::vector<PredictedConversation> Predictor::MakePredictions(
+    const std::vector<Conversation>& conversations, const torch::Tensor& full,
+    const std::vector<View>& views, const std::vector<torch::Tensor>& without) const {
   const int64_t num_classes = info().num_classes();
   std::vector<double> calibrated;  // [N * C], or empty
   if (setup_.temperature.has_value()) {
@@ -225,17 +232,14 @@ absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
   }
   std::vector<PredictedConversation> predictions;
   int64_t row = 0;
-  for (const Conversation& conversation : ready) {
+  for (const Conversation& conversation : conversations) {
     PredictedConversation& prediction = predictions.emplace_back();
     prediction.set_id(conversation.id);
     for (int64_t i = 0; i < conversation.length(); ++i, ++row) {
-      const auto at = [&](const torch::Tensor& log_probs) {
-        return log_probs.data_ptr<double>() + row * num_classes;
-      };
       std::vector<const double*> rows;
-      for (const torch::Tensor& view : of_views) rows.push_back(at(view));
+      for (const torch::Tensor& view : without) rows.push_back(RowOf(view, row));
       PredictedUtterance* utterance = prediction.add_utterances();
-      *utterance = MakePrediction(at(full), views, rows, info().class_names);
+      *utterance = MakePrediction(RowOf(full, row), views, rows, info().class_names);
       if (calibrated.empty()) continue;
       const auto begin = calibrated.begin() + row * num_classes;
       utterance->mutable_calibrated_confidence()->set_value(

@@ -26,14 +26,14 @@ class Predictor {
  public:
   // What a model carries beside its weights.
   struct Setup {
-    RunConfig config;                          // of which batch size and calibration are used
+    RunConfig config;                          // its batch size and calibration are used
     std::optional<Standardizer> standardizer;  // absent: features are as the model wants them
     std::optional<double> temperature;         // above 0
   };
 
   // A model that `cmerc train` saved, with all that it needs; `overrides` are merged over its
-  // config. NotFound, InvalidArgument: `path` cannot be read, is damaged, or holds weights alone,
-  // as files that Python saved do; the overrides make another model.
+  // config. NotFound: there is no such file. InvalidArgument: it is damaged, or holds weights
+  // alone, as files that Python saved do, or the overrides make another model.
   static absl::StatusOr<Predictor> Load(const std::string& path,
                                         const std::vector<std::string>& overrides = {});
 
@@ -53,11 +53,17 @@ class Predictor {
 
   // Predicts conversations (at least one), as the dataset has them, in one batch, as Evaluate()
   // predicts them, and without each of `views`. InvalidArgument names a conversation that Check()
-  // refuses. Internal: a prediction is not finite.
+  // refuses. Internal: a prediction is not finite. Other codes: those of PredictFullAndViews().
   absl::StatusOr<std::vector<PredictedConversation>> Predict(
       absl::Span<const Conversation> conversations, const std::vector<View>& views = {});
 
  private:
+  // The predictions of `conversations` in words: `full` and, for each view, `without` are their
+  // log-probabilities, [N, C] float64, a row for each utterance.
+  std::vector<PredictedConversation> MakePredictions(
+      const std::vector<Conversation>& conversations, const torch::Tensor& full,
+      const std::vector<View>& views, const std::vector<torch::Tensor>& without) const;
+
   std::shared_ptr<Backbone> backbone_;
   Setup setup_;
 };

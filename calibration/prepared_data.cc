@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/device.h"
-#include "core/torch_status.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -71,7 +71,7 @@ torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
   return torch::tensor(std::vector<float>(values.begin(), values.end()));
 }
 
-// Ids that are numbers by their value, others as text.
+// Whether `a` comes before `b`: ids that are numbers by their value, others as text.
 bool IdBefore(const Conversation& a, const Conversation& b) {
   int64_t x = 0, y = 0;
   if (a.numeric_id && b.numeric_id && absl::SimpleAtoi(a.id, &x) && absl::SimpleAtoi(b.id, &y)) {
@@ -80,7 +80,8 @@ bool IdBefore(const Conversation& a, const Conversation& b) {
   return a.id < b.id;
 }
 
-// data.folds: moves conversations between train and valid.
+// Divides train and valid again, so that valid is the fold that data.fold names. InvalidArgument:
+// there are more folds than conversations.
 absl::Status TakeFold(const DataConfig& config, PreparedData& data) {
   std::vector<int64_t> all = data.train;
   all.insert(all.end(), data.valid.begin(), data.valid.end());
@@ -99,6 +100,89 @@ absl::Status TakeFold(const DataConfig& config, PreparedData& data) {
   all.erase(begin, end);
   data.train = std::move(all);
   return absl::OkStatus();
+}
+
+// Reads every conversation of the dataset, with the modalities that the config names.
+absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
+                               PreparedData& data) {
+  ASSIGN_OR_RETURN(const std::vector<size_t> chosen, ChosenModalities(dataset.info(), config));
+  data.info = dataset.info();
+  data.info.modalities.clear();
+  for (const size_t m : chosen) data.info.modalities.push_back(dataset.info().modalities[m]);
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    ASSIGN_OR_RETURN(Conversation conversation, dataset.Get(i));
+    std::vector<std::vector<torch::Tensor>> features;
+    for (const size_t m : chosen) features.push_back(conversation.features[m]);
+    conversation.features = std::move(features);
+    data.conversations.push_back(std::move(conversation));
+  }
+  return absl::OkStatus();
+}
+
+// Divides the conversations into train, valid and test, as protocol and folds want it.
+// InvalidArgument: a split that the protocol needs is empty, or there are too many folds.
+absl::Status Divide(const Dataset& dataset, const DataConfig& config, PreparedData& data) {
+  const bool official = config.protocol() == DataConfig::OFFICIAL;
+  const auto copy = [&](Split split) {
+    const absl::Span<const int64_t> indices = dataset.split(split);
+    return std::vector<int64_t>(indices.begin(), indices.end());
+  };
+  data.train = copy(official ? Split::kTrainAndValid : Split::kTrain);
+  if (!official) data.valid = copy(Split::kValid);
+  data.test = copy(Split::kTest);
+  if (config.folds() > 0) RETURN_IF_ERROR(TakeFold(config, data));
+  if (data.train.empty()) {
+    return absl::InvalidArgumentError("the training split of the dataset is empty");
+  }
+  if (data.test.empty()) {
+    return absl::InvalidArgumentError("the test split of the dataset is empty");
+  }
+  if (!official && data.valid.empty()) {
+    return absl::InvalidArgumentError(
+        "the validation split of the dataset is empty, and the HELD_OUT protocol selects the epoch "
+        "on it; give the dataset one, or set data { protocol: OFFICIAL } to let the test set "
+        "select, as the official code does");
+  }
+  return absl::OkStatus();
+}
+
+// How many utterances of the training split have each class.
+std::vector<int64_t> CountClasses(const PreparedData& data) {
+  const int64_t num_classes = data.info.num_classes();
+  std::vector<int64_t> result(num_classes, 0);
+  for (const int64_t index : data.train) {
+    const torch::Tensor counts = data.conversations[index].labels.bincount({}, num_classes);
+    for (int64_t c = 0; c < num_classes; ++c) result[c] += counts[c].item<int64_t>();
+  }
+  return result;
+}
+
+// Mean and deviation of every feature of every stream. A stream that is the tensor before it, in
+// all conversations, has the same ones.
+Standardization MeasureAll(const PreparedData& data) {
+  Standardization result;
+  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
+    Standardization::Modality* modality = result.add_modalities();
+    for (int64_t s = 0; s < data.info.modalities[m].num_streams; ++s) {
+      const auto same_as_previous = [&](const Conversation& conversation) {
+        return conversation.features[m][s].is_same(conversation.features[m][s - 1]);
+      };
+      const bool all_same = s > 0 && std::all_of(data.conversations.begin(),
+                                                 data.conversations.end(), same_as_previous);
+      *modality->add_streams() =
+          all_same ? modality->streams(static_cast<int>(s) - 1) : Measure(data, m, s);
+    }
+  }
+  return result;
+}
+
+// Whether it has one mean and one deviation above 0, both finite, for each of `width` features.
+bool Fits(const Standardization::Stream& stream, int64_t width) {
+  return stream.mean_size() == width && stream.deviation_size() == width &&
+         std::all_of(stream.mean().begin(), stream.mean().end(),
+                     [](float mean) { return std::isfinite(mean); }) &&
+         std::all_of(stream.deviation().begin(), stream.deviation().end(),
+                     [](float deviation) { return std::isfinite(deviation) && deviation > 0; });
 }
 
 }  // namespace
@@ -122,14 +206,7 @@ absl::StatusOr<Standardizer> Standardizer::Create(const Standardization& standar
   for (int m = 0; fits && m < standardization.modalities_size(); ++m) {
     const auto& streams = standardization.modalities(m).streams();
     fits = streams.size() == info.modalities[m].num_streams;
-    for (const auto& stream : streams) {
-      fits = fits && stream.mean_size() == info.modalities[m].width &&
-             stream.deviation_size() == info.modalities[m].width &&
-             std::all_of(stream.mean().begin(), stream.mean().end(),
-                         [](float mean) { return std::isfinite(mean); }) &&
-             std::all_of(stream.deviation().begin(), stream.deviation().end(),
-                         [](float deviation) { return std::isfinite(deviation) && deviation > 0; });
-    }
+    for (const auto& stream : streams) fits = fits && Fits(stream, info.modalities[m].width);
   }
   if (!fits) {
     return absl::InvalidArgumentError(
@@ -180,79 +257,18 @@ Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const Standardization* given) {
   PreparedData data;
-  data.info = dataset.info();
-  const absl::StatusOr<std::vector<size_t>> chosen = ChosenModalities(dataset.info(), config);
-  if (!chosen.ok()) return chosen.status();
-  data.info.modalities.clear();
-  for (const size_t m : *chosen) data.info.modalities.push_back(dataset.info().modalities[m]);
-
-  for (int64_t i = 0; i < dataset.size(); ++i) {
-    absl::StatusOr<Conversation> conversation = dataset.Get(i);
-    if (!conversation.ok()) return conversation.status();
-    std::vector<std::vector<torch::Tensor>> features;
-    for (const size_t m : *chosen) features.push_back(conversation->features[m]);
-    conversation->features = std::move(features);
-    data.conversations.push_back(*std::move(conversation));
-  }
-
-  const bool official = config.protocol() == DataConfig::OFFICIAL;
-  const auto copy = [&](Split split) {
-    const absl::Span<const int64_t> indices = dataset.split(split);
-    return std::vector<int64_t>(indices.begin(), indices.end());
-  };
-  data.train = copy(official ? Split::kTrainAndValid : Split::kTrain);
-  if (!official) data.valid = copy(Split::kValid);
-  data.test = copy(Split::kTest);
-  if (config.folds() > 0) {
-    const absl::Status taken = TakeFold(config, data);
-    if (!taken.ok()) return taken;
-  }
-  if (data.train.empty()) {
-    return absl::InvalidArgumentError("the training split of the dataset is empty");
-  }
-  if (data.test.empty()) {
-    return absl::InvalidArgumentError("the test split of the dataset is empty");
-  }
-  if (!official && data.valid.empty()) {
-    return absl::InvalidArgumentError(
-        "the validation split of the dataset is empty, and the HELD_OUT protocol selects the epoch "
-        "on it; give the dataset one, or set data { protocol: OFFICIAL } to let the test set "
-        "select, as the official code does");
-  }
-
-  data.info.class_counts.assign(data.info.num_classes(), 0);
-  for (const int64_t index : data.train) {
-    const torch::Tensor counts =
-        data.conversations[index].labels.bincount({}, data.info.num_classes());
-    for (int64_t c = 0; c < data.info.num_classes(); ++c) {
-      data.info.class_counts[c] += counts[c].item<int64_t>();
-    }
-  }
-
+  RETURN_IF_ERROR(ReadConversations(dataset, config, data));
+  RETURN_IF_ERROR(Divide(dataset, config, data));
+  data.info.class_counts = CountClasses(data);
   if (given != nullptr) {
     data.standardization = *given;
   } else if (config.standardize()) {
-    data.standardization.emplace();
-    for (size_t m = 0; m < data.info.modalities.size(); ++m) {
-      Standardization::Modality* modality = data.standardization->add_modalities();
-      for (int64_t s = 0; s < data.info.modalities[m].num_streams; ++s) {
-        const bool same_as_previous =
-            s > 0 && std::all_of(data.conversations.begin(), data.conversations.end(),
-                                 [&](const Conversation& conversation) {
-                                   return conversation.features[m][s].is_same(
-                                       conversation.features[m][s - 1]);
-                                 });
-        *modality->add_streams() =
-            same_as_previous ? modality->streams(static_cast<int>(s) - 1) : Measure(data, m, s);
-      }
-    }
+    data.standardization = MeasureAll(data);
   }
-  if (data.standardization.has_value()) {
-    const absl::StatusOr<Standardizer> standardizer =
-        Standardizer::Create(*data.standardization, data.info);
-    if (!standardizer.ok()) return standardizer.status();
-    for (Conversation& conversation : data.conversations) standardizer->Apply(conversation);
-  }
+  if (!data.standardization.has_value()) return data;
+  ASSIGN_OR_RETURN(const Standardizer standardizer,
+                   Standardizer::Create(*data.standardization, data.info));
+  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
   return data;
 }
 

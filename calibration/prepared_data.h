@@ -1,4 +1,4 @@
-// A dataset as training sees it: splits by protocol, the chosen modalities, standardised features.
+// A dataset as training sees it: splits by protocol, the chosen modalities, standardized features.
 #ifndef CMERC_CALIBRATION_PREPARED_DATA_H_
 #define CMERC_CALIBRATION_PREPARED_DATA_H_
 
@@ -16,7 +16,7 @@
 namespace cmerc {
 
 struct PreparedData {
-  DatasetInfo info;  // class_counts are those of `train`
+  DatasetInfo info;  // class_counts counts the utterances of `train`
   std::vector<Conversation> conversations;
   // Indices into `conversations`, in the order of the files. Under the OFFICIAL protocol train is
   // train + valid in the official order, and valid is empty; with data.folds, in ascending order of
@@ -25,12 +25,12 @@ struct PreparedData {
   std::vector<int64_t> valid;
   std::vector<int64_t> test;
   std::optional<Standardization> standardization;
-  torch::Device device = torch::kCPU;  // of the batches; `conversations` are on the CPU
+  torch::Device device = torch::kCPU;  // where batches are made; `conversations` are on the CPU
 
   const std::vector<int64_t>& split(Split split) const;
   // The conversations at `indices`, as one batch.
   Batch MakeBatch(absl::Span<const int64_t> indices) const;
-  // Their ids, for messages: "a, b, c".
+  // The ids of the conversations at `indices`, for messages: "a, b, c".
   std::string Ids(absl::Span<const int64_t> indices) const;
 };
 
@@ -41,8 +41,8 @@ class Standardizer {
   static absl::StatusOr<Standardizer> Create(const Standardization& standardization,
                                              const DatasetInfo& info);
 
-  // Replaces the features, which fit the info. Streams that are one tensor stay one tensor where
-  // their means and deviations agree.
+  // Replaces the features, which have the modalities and widths of `info`. Streams that are one
+  // tensor stay one tensor where their means and deviations agree.
   void Apply(Conversation& conversation) const;
 
  private:
@@ -54,13 +54,15 @@ class Standardizer {
   std::vector<std::vector<Stream>> modalities_;
 };
 
-// Reads all conversations of `dataset`. With `given`, its standardisation is used (that of a
-// checkpoint); otherwise data.standardize takes it from the training split. InvalidArgument: an
+// Reads all conversations of `dataset`. Where `given` is not null, that standardization is used (a
+// checkpoint's); otherwise data.standardize takes it from the training split. InvalidArgument: an
 // unknown modality, an empty split that the protocol needs, more folds than conversations, a
-// `given` that does not fit the features or has a deviation that is not above 0.
+// `given` that does not fit the features or has a deviation that is not above 0. Other codes: those
+// of Dataset::Get().
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const Standardization* given = nullptr);
 
+// What a checkpoint says of the data its model was made for, and back.
 DatasetDescription Describe(const DatasetInfo& info);
 DatasetInfo InfoFromDescription(const DatasetDescription& description);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "registry/registry.h"
 
 namespace cmerc {
 
@@ -22,9 +23,7 @@ absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
     }
     if (entry.weight() == 0) continue;
     learns_task = learns_task || (*loss)->views().empty();
-    std::string name;
-    google::protobuf::Any::ParseAnyTypeUrl(entry.loss().type_url(), &name);
-    losses.push_back({name, entry.weight(), *std::move(loss)});
+    losses.push_back({PluginType(entry.loss()), entry.weight(), *std::move(loss)});
   }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   if (!learns_task) {

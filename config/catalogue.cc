@@ -23,9 +23,9 @@
 #include "absl/strings/string_view.h"
 #include "config/run.pb.h"
 #include "config/text_parser.h"
-#include "config/validator.h"
 #include "registry/nearest_name.h"
 #include "registry/proto_source.h"
+#include "registry/range_check.h"
 #include "registry/registry.h"
 
 namespace cmerc {
@@ -37,10 +37,11 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::io::Tokenizer;
 
 constexpr size_t kWidth = 96;
-// Where "# type" starts, beside short fields.
+// The column where "# type" starts beside short fields.
 constexpr size_t kTypeColumn = 44;
 
-// Full name of a message, field, enum or enum value, or path of a .proto file -> its comment.
+// From the full name of a message, field, enum or enum value, or the path of a .proto file, to its
+// comment.
 using Comments = std::map<std::string, std::string>;
 
 class IgnoreErrors final : public google::protobuf::io::ErrorCollector {
@@ -58,7 +59,7 @@ class CommentReader {
     IgnoreErrors ignore_errors;
     Tokenizer tokenizer(&input, &ignore_errors);
     std::vector<std::string> statement;  // its words so far
-    std::string* comment = nullptr;      // of the statement that ended last
+    std::string* comment = nullptr;      // the comment of the statement that ended last
     std::string statement_comment, trailing, leading;
     int brackets = 0;  // [default = 1, (cmerc.range) = {min: 1}] is part of a statement
     while (tokenizer.NextWithComments(&trailing, nullptr, &leading)) {
@@ -123,8 +124,8 @@ Comments ReadComments() {
   return comments;
 }
 
-// Words of `text` in lines of at most kWidth columns; the first starts with `first`, the others
-// with `rest`.
+// Appends the words of `text` in lines of at most kWidth columns; the first starts with `first`,
+// the others with `rest`.
 void AppendWrapped(absl::string_view text, const std::string& first, const std::string& rest,
                    std::string* out) {
   std::string line = first;
@@ -141,8 +142,8 @@ void AppendWrapped(absl::string_view text, const std::string& first, const std::
   absl::StrAppend(out, absl::StripTrailingAsciiWhitespace(line), "\n");
 }
 
-// A comment as protoc keeps it: a space before each line. Lines run together into paragraphs; a
-// line that is indented further (an example, a formula) stays as it is.
+// Appends a comment, which protoc keeps with a space before each line. Lines run together into
+// paragraphs; a line that is indented further (an example, a formula) stays as it is.
 void AppendComment(const std::string& comment, const std::string& prefix, std::string* out) {
   if (comment.empty()) return;
   std::string paragraph;
@@ -171,13 +172,13 @@ class Renderer {
  public:
   explicit Renderer(const Comments& comments) : comments_(comments) {}
 
-  // The comment of `type`, or else of its file, as plain text.
+  // Appends the comment of `type`, or else of its file, as plain text.
   void AppendPurpose(const Descriptor& type, const std::string& indent) {
     const std::string& comment = Comment(type.full_name());
     AppendComment(comment.empty() ? Comment(type.file()->name()) : comment, indent, &out_);
   }
 
-  // Every field of `type`, in the form of a config.
+  // Appends every field of `type`, in the form of a config.
   void AppendFields(const Descriptor& type, const std::string& indent) {
     open_.push_back(&type);
     for (int i = 0; i < type.field_count(); ++i) {
@@ -224,7 +225,7 @@ class Renderer {
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
       const bool listed = HasValueComments(*field.enum_type());
       if (listed) AppendEnumValues(*field.enum_type(), indent);
-      type += listed ? "one of the above" : AllowedValues(field);
+      type += listed ? "one of the above" : config::AllowedValues(field);
     } else {
       type += field.type_name();
     }
@@ -312,7 +313,7 @@ void AppendPlugin(const RegistryBase& registry, const Descriptor& type, Renderer
   renderer->Append("  }\n");
 }
 
-// "cmerc.BabyStepOptions", "BabyStep" and "baby_step" -> "babystep".
+// What names are compared by: "babystep" for "cmerc.BabyStepOptions", "BabyStep" and "baby_step".
 std::string SearchKey(const std::string& name) {
   return absl::AsciiStrToLower(absl::StrReplaceAll(ShortPluginName(name), {{"_", ""}, {"-", ""}}));
 }

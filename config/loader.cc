@@ -1,6 +1,7 @@
 #include "config/loader.h"
 
 #include <fcntl.h>
+#include <google/protobuf/any.pb.h>
 #include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,11 +19,17 @@
 #include "absl/strings/str_replace.h"
 #include "config/text_parser.h"
 #include "config/validator.h"
+#include "core/problems.h"
+#include "core/status.h"
 #include "registry/registry.h"
 
 namespace cmerc {
 namespace {
 
+using config::Findings;
+using config::kDeepestConfig;
+using config::ParseText;
+using config::Validate;
 using google::protobuf::Any;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
@@ -30,6 +37,9 @@ using google::protobuf::Reflection;
 
 // A config is a few kB; a larger file is a mistaken argument, such as a data set.
 constexpr size_t kMaxBytes = 1 << 20;
+
+// So many problems are told.
+constexpr size_t kMostProblems = 50;
 
 absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   if (path.empty()) {
@@ -56,7 +66,7 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
     return absl::InvalidArgumentError(
         absl::StrCat("config ", path, " is a directory; name a file in it"));
   }
-  // Who does write into a pipe (as the shell's <(...) does) may take its time.
+  // A process that does write into a pipe, as in the shell's <(...), may take its time.
   fcntl(file, F_SETFL, fcntl(file, F_GETFL) & ~O_NONBLOCK);
   std::string text(kMaxBytes + 1, '\0');
   size_t size = 0;
@@ -80,8 +90,9 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
 
 void MergeOver(Message* over, Message* base, int depth);
 
-// Same plugin: field by field. Another plugin, or one that cannot be unpacked or is too deep:
-// replaces. `depth`: plugins around this one.
+// Merges the options of the same plugin field by field. Those of another plugin, or what cannot be
+// unpacked or is too deep, replace what was there. `depth` is the number of plugins around this
+// one.
 void MergeAny(const Any& over, Any* base, int depth) {
   if (over.type_url().empty()) return;
   if (depth < kDeepestConfig && PluginType(over) == PluginType(*base)) {
@@ -143,7 +154,7 @@ void MergeConfig(RunConfig over, RunConfig* base) {
   MergeOver(&over, base, 0);
 }
 
-// Sets the fields that have an explicit default.
+// Sets every unset field that has an explicit default to it.
 void FillScalars(Message* message) {
   const Reflection& reflection = *message->GetReflection();
   for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
@@ -158,9 +169,9 @@ void FillScalars(Message* message) {
   }
 }
 
-// FillScalars() for `message`, the messages that are set in it, and the options of its plugins.
-// `depth`: plugins around it. What no plugin takes, or lies too deep, loses its value: whoever
-// prints it would look into it, however deep it goes.
+// Calls FillScalars() for `message`, the messages that are set in it, and the options of its
+// plugins. `depth` is the number of plugins around it. Options that no plugin takes, or that lie
+// too deep, lose their value, since the printer would look into them however deep they go.
 void FillDefaults(Message* message, int depth) {
   if (auto* any = dynamic_cast<Any*>(message)) {
     for (const RegistryBase* registry : AllRegistries()) {
@@ -203,40 +214,43 @@ absl::Status CheckText(const std::string& text, const std::string& source,
   return absl::OkStatus();
 }
 
-// One line per problem, those that are indented aside.
+// OK if there are no problems, else one line for each; further lines of a problem are indented.
 absl::Status ToStatus(const std::string& source, const Problems& problems) {
+  if (problems.empty()) return absl::OkStatus();
   std::string text = absl::StrCat(source, " is not a valid config:");
-  for (const std::string& message : problems.messages) {
-    absl::StrAppend(&text, "\n  ", absl::StrReplaceAll(message, {{"\n", "\n  "}}));
+  for (const std::string& problem : problems.in_words()) {
+    absl::StrAppend(&text, "\n  ", absl::StrReplaceAll(problem, {{"\n", "\n  "}}));
   }
-  if (problems.more > 0) absl::StrAppend(&text, "\n  and ", problems.more, " more");
+  if (problems.more() > 0) absl::StrAppend(&text, "\n  and ", problems.more(), " more");
   return absl::InvalidArgumentError(text);
 }
 
 }  // namespace
 
 absl::StatusOr<RunConfig> LoadConfig(const std::string& path,
-                                     const std::vector<std::string>& overrides) {
-  const absl::StatusOr<std::string> text = ReadConfigFile(path);
-  if (!text.ok()) return text.status();
-  return ParseConfig(*text, path, overrides);
+                                     const std::vector<std::string>& overrides,
+                                     std::vector<std::string>* warnings) {
+  ASSIGN_OR_RETURN(const std::string text, ReadConfigFile(path));
+  return ParseConfig(text, path, overrides, warnings);
 }
 
 absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string& source,
-                                      const std::vector<std::string>& overrides) {
-  const absl::Status is_text = CheckText(text, source, *RunConfig::descriptor());
-  if (!is_text.ok()) return is_text;
-  Problems problems;
+                                      const std::vector<std::string>& overrides,
+                                      std::vector<std::string>* warnings) {
+  RETURN_IF_ERROR(CheckText(text, source, *RunConfig::descriptor()));
+  Problems problems(kMostProblems);
+  Findings findings;
   RunConfig config;
-  ParseText(text, source, &config, &problems);
+  ParseText(text, source, &config, &problems, &findings);
   for (const std::string& fragment : overrides) {
     RunConfig over;
     ParseText(fragment, absl::StrCat("--set='", absl::StrReplaceAll(fragment, {{"\n", " "}}), "'"),
-              &over, &problems);
+              &over, &problems, &findings);
     MergeConfig(std::move(over), &config);
   }
-  Validate(config, &problems);
-  if (!problems.empty()) return ToStatus(source, problems);
+  Validate(config, findings.unknown_plugins, &problems);
+  RETURN_IF_ERROR(ToStatus(source, problems));
+  if (warnings != nullptr) *warnings = std::move(findings.warnings);
   return config;
 }
 
@@ -244,20 +258,26 @@ absl::StatusOr<RunConfig> MergeConfigs(const std::vector<RunConfig>& layers,
                                        const std::string& source) {
   RunConfig config;
   for (const RunConfig& layer : layers) MergeConfig(layer, &config);
-  Problems problems;
-  Validate(config, &problems);
-  if (!problems.empty()) return ToStatus(source, problems);
+  Problems problems(kMostProblems);
+  Validate(config, /*unknown_plugins=*/{}, &problems);
+  RETURN_IF_ERROR(ToStatus(source, problems));
   return config;
 }
 
-absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* message) {
-  const absl::StatusOr<std::string> text = ReadConfigFile(path);
-  if (!text.ok()) return text.status();
-  const absl::Status is_text = CheckText(*text, path, *message->GetDescriptor());
-  if (!is_text.ok()) return is_text;
-  Problems problems;
-  ParseText(*text, path, message, &problems);
-  return problems.empty() ? absl::OkStatus() : ToStatus(path, problems);
+absl::Status ReadText(const std::string& text, const std::string& source, Message* message,
+                      std::vector<std::string>* warnings) {
+  RETURN_IF_ERROR(CheckText(text, source, *message->GetDescriptor()));
+  Problems problems(kMostProblems);
+  Findings findings;
+  ParseText(text, source, message, &problems, &findings);
+  if (warnings != nullptr) *warnings = std::move(findings.warnings);
+  return ToStatus(source, problems);
+}
+
+absl::Status ReadTextFile(const std::string& path, Message* message,
+                          std::vector<std::string>* warnings) {
+  ASSIGN_OR_RETURN(const std::string text, ReadConfigFile(path));
+  return ReadText(text, path, message, warnings);
 }
 
 std::string ResolvedConfig(const RunConfig& config) {

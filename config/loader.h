@@ -1,11 +1,12 @@
-// A config file plus --set fragments -> a valid RunConfig, or everything that is wrong with
-// it.
+// Makes a valid RunConfig from a config file and --set fragments, or says everything that is wrong
+// with them.
 #ifndef CMERC_CONFIG_LOADER_H_
 #define CMERC_CONFIG_LOADER_H_
 
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "config/run.pb.h"
 
@@ -22,12 +23,17 @@ namespace cmerc {
 // Errors: NotFound or PermissionDenied for the file, InvalidArgument for what is in it: at most 50
 // problems, a line each, with the place in the text or the path of the field, the value, and what
 // is allowed. Lines that are indented further belong to the problem above.
+//
+// A field may have a name that it had in an earlier version of its schema (cmerc.former_name). Sets
+// `warnings`, where given, to a line for each such name: its first place and the present name.
 absl::StatusOr<RunConfig> LoadConfig(const std::string& path,
-                                     const std::vector<std::string>& overrides);
+                                     const std::vector<std::string>& overrides,
+                                     std::vector<std::string>* warnings = nullptr);
 
-// The same for text that is at hand; `source` names it in messages ("the config in model.pt").
+// LoadConfig() of text that is at hand; `source` names it in messages ("the config in model.pt").
 absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string& source,
-                                      const std::vector<std::string>& overrides);
+                                      const std::vector<std::string>& overrides,
+                                      std::vector<std::string>* warnings = nullptr);
 
 // `layers` merged in order, each over those before it, as LoadConfig() does, and validated;
 // `source` names the result in messages.
@@ -35,9 +41,15 @@ absl::StatusOr<RunConfig> MergeConfigs(const std::vector<RunConfig>& layers,
                                        const std::string& source);
 
 // Reads any message in text format, such as a plan of runs, over an empty `message`, with
-// LoadConfig()'s errors for the file and for what cannot be parsed. Values are not checked against
-// their ranges.
-absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* message);
+// LoadConfig()'s errors for the file and for what cannot be parsed, and its `warnings`. Values are
+// not checked against their ranges.
+absl::Status ReadTextFile(const std::string& path, google::protobuf::Message* message,
+                          std::vector<std::string>* warnings = nullptr);
+
+// ReadTextFile() of text that is at hand; `source` names it in messages.
+absl::Status ReadText(const std::string& text, const std::string& source,
+                      google::protobuf::Message* message,
+                      std::vector<std::string>* warnings = nullptr);
 
 // Text format of a valid `config` with every default written out, in plugins' options too; it
 // parses to a config that means the same. Left out: what is unset and has no default (strings,

@@ -11,9 +11,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "registry/nearest_name.h"
+#include "registry/range.pb.h"
 #include "registry/registry.h"
 
-namespace cmerc {
+namespace cmerc::config {
 namespace {
 
 using google::protobuf::Any;
@@ -23,7 +24,7 @@ using google::protobuf::Message;
 using google::protobuf::TextFormat;
 using google::protobuf::io::Tokenizer;
 
-// Of the text of a bad value in a message.
+// A message quotes at most so many bytes of a bad value.
 constexpr size_t kMaxQuoted = 60;
 
 const Descriptor* FindPlugin(const std::string& type_name) {
@@ -34,6 +35,18 @@ const Descriptor* FindPlugin(const std::string& type_name) {
   return nullptr;
 }
 
+// The field of `type` that is called `name`, or else the one that once was; null if there is none.
+const FieldDescriptor* FindField(const Descriptor& type, const std::string& name) {
+  const FieldDescriptor* field = type.FindFieldByName(name);
+  for (int i = 0; field == nullptr && i < type.field_count(); ++i) {
+    const google::protobuf::FieldOptions& options = type.field(i)->options();
+    for (int k = 0; k < options.ExtensionSize(former_name); ++k) {
+      if (options.GetExtension(former_name, k) == name) field = type.field(i);
+    }
+  }
+  return field;
+}
+
 class SilentCollector final : public google::protobuf::io::ErrorCollector {
  public:
   void AddError(int, int, const std::string&) override {}
@@ -41,11 +54,11 @@ class SilentCollector final : public google::protobuf::io::ErrorCollector {
 
 class Parser final : public google::protobuf::io::ErrorCollector {
  public:
-  Parser(const std::string& text, const std::string& source, Problems* problems)
-      : source_(source), problems_(*problems) {
+  Parser(const std::string& text, const std::string& source, Problems* problems, Findings* findings)
+      : source_(source), problems_(*problems), findings_(*findings) {
     google::protobuf::io::ArrayInputStream input(text.data(), static_cast<int>(text.size()));
     Tokenizer tokenizer(&input, this);
-    // As TextFormat::Parser has it.
+    // These are the settings of TextFormat::Parser.
     tokenizer.set_allow_f_after_float(true);
     tokenizer.set_comment_style(Tokenizer::SH_COMMENT_STYLE);
     while (tokenizer.Next()) tokens_.push_back(tokenizer.current());
@@ -55,9 +68,14 @@ class Parser final : public google::protobuf::io::ErrorCollector {
   void Parse(Message* message) { ParseFields("", "", message); }
 
  private:
-  // What the tokenizer complains of; it counts lines and columns from 0.
+  // Called by the tokenizer with what is wrong; it counts lines and columns from 0.
   void AddError(int line, int column, const std::string& message) override {
-    problems_.Add(absl::StrCat(source_, ":", line + 1, ":", column + 1, ": ", message));
+    problems_.Add(AtPlace(line, column, message));
+  }
+
+  // "SOURCE:LINE:COLUMN: message".
+  std::string AtPlace(int line, int column, const std::string& message) const {
+    return absl::StrCat(source_, ":", line + 1, ":", column + 1, ": ", message);
   }
 
   void Report(const Tokenizer::Token& at, const std::string& message) {
@@ -86,7 +104,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
   // The functions below return false after a syntax error. `path` is where the value goes
   // ("backbone[cmerc.M3NetOptions].dropout"), for messages.
 
-  // Fields up to and including `closing` ("" for the end of the text).
+  // Parses fields up to and including `closing` ("" for the end of the text).
   bool ParseFields(const std::string& path, const std::string& closing, Message* message) {
     const Tokenizer::Token opening = tokens_[at_ == 0 ? 0 : at_ - 1];
     if (++depth_ > kDeepestConfig) {
@@ -113,28 +131,22 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     if (name.type != Tokenizer::TYPE_IDENTIFIER) return SyntaxError("the name of a field");
     ++at_;
     const Descriptor& type = *message->GetDescriptor();
-    // Its own fields, bytes and the name of what they are, would bring in what no text can say.
+    // The own fields of an Any are bytes and the name of their type: text must not set these.
     if (type.full_name() == Any::descriptor()->full_name()) {
       Report(name, absl::StrCat("expected [type.googleapis.com/TYPE] { ... }, got ", name.text));
       return SkipValue();
     }
-    const FieldDescriptor* field = type.FindFieldByName(name.text);
+    const FieldDescriptor* field = FindField(type, name.text);
     if (field == nullptr) {
       ReportUnknownField(name, type);
       return SkipValue();
     }
-    const std::string field_path = absl::StrCat(path, path.empty() ? "" : ".", name.text);
-    if (!field->is_repeated() && message->GetReflection()->HasField(*message, field)) {
-      Report(name, absl::StrCat(field_path, " is given twice; keep one"));
+    if (field->name() != name.text) NoteFormerName(name, *field);
+    const std::string field_path = absl::StrCat(path, path.empty() ? "" : ".", field->name());
+    const std::string conflict = Conflict(*message, *field);
+    if (!conflict.empty()) {
+      Report(name, absl::StrCat(field_path, conflict, "; keep one"));
       return SkipValue();
-    }
-    if (const auto* oneof = field->containing_oneof()) {
-      const FieldDescriptor* other =
-          message->GetReflection()->GetOneofFieldDescriptor(*message, oneof);
-      if (other != nullptr) {
-        Report(name, absl::StrCat(field_path, " is given beside ", other->name(), "; keep one"));
-        return SkipValue();
-      }
     }
     const bool is_message = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
     if (!Accept(":") && !AtMessage() && !(is_message && Is("["))) {
@@ -148,7 +160,33 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     return Accept("]") || SyntaxError("] or ,");
   }
 
-  // One value of `field`.
+  // What else in `message` excludes another value of `field`; "" if nothing does.
+  static std::string Conflict(const Message& message, const FieldDescriptor& field) {
+    const google::protobuf::Reflection& reflection = *message.GetReflection();
+    if (!field.is_repeated() && reflection.HasField(message, &field)) {
+      const google::protobuf::FieldOptions& options = field.options();
+      if (options.ExtensionSize(former_name) == 0) return " is given twice";
+      return absl::StrCat(" is given twice (it was once called ",
+                          absl::StrJoin(options.GetRepeatedExtension(former_name), ", "), ")");
+    }
+    const FieldDescriptor* other =
+        field.containing_oneof() == nullptr
+            ? nullptr
+            : reflection.GetOneofFieldDescriptor(message, field.containing_oneof());
+    return other == nullptr ? "" : absl::StrCat(" is given beside ", other->name());
+  }
+
+  void NoteFormerName(const Tokenizer::Token& name, const FieldDescriptor& field) {
+    const std::string full_name =
+        absl::StrCat(field.containing_type()->full_name(), ".", name.text);
+    if (!findings_.former_names.insert(full_name).second) return;
+    findings_.warnings.push_back(
+        AtPlace(name.line, name.column,
+                absl::StrCat(name.text, " is now called ", field.name(),
+                             "; the former name is still read, but better write the new one")));
+  }
+
+  // Parses one value of `field`.
   bool ParseValue(std::string path, const FieldDescriptor* field, Message* message) {
     const google::protobuf::Reflection* reflection = message->GetReflection();
     if (field->is_repeated()) {
@@ -177,7 +215,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     return true;
   }
 
-  // "[type.googleapis.com/cmerc.M3NetOptions] { ... }" inside an Any.
+  // Parses "[type.googleapis.com/cmerc.M3NetOptions] { ... }" inside an Any.
   bool ParseBracket(const std::string& path, Message* message) {
     const Tokenizer::Token open = token();
     ++at_;
@@ -210,7 +248,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     const Descriptor* type = FindPlugin(type_name);
     if (type == nullptr) {
       Report(open, UnknownPluginMessage(type_name));
-      problems_.unknown_plugins.insert(type_name);
+      findings_.unknown_plugins.insert(type_name);
       any->set_type_url(type_url);
       return SkipValue();
     }
@@ -236,14 +274,14 @@ class Parser final : public google::protobuf::io::ErrorCollector {
                      "fields: ", fields.empty() ? "none" : absl::StrJoin(fields, ", ")));
   }
 
-  // The value of a field that is unknown, with its colon.
+  // Skips the value of an unknown field, with its colon.
   bool SkipValue() {
     const bool colon = Accept(":");
     if (!colon && !AtMessage()) return SyntaxError(": or {");
     return SkipOneValue();
   }
 
-  // A scalar, a message or a list, whatever is in it.
+  // Skips a scalar, a message or a list, whatever is in it.
   bool SkipOneValue() {
     if (AtMessage() || Is("[")) {
       const Tokenizer::Token opening = token();
@@ -272,7 +310,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     return true;
   }
 
-  // The tokens from `start` up to here.
+  // The text of the tokens from `start` up to the present one.
   std::string Text(size_t start) const {
     std::string text;
     for (size_t i = start; i < at_; ++i) {
@@ -284,6 +322,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
 
   const std::string& source_;
   Problems& problems_;
+  Findings& findings_;
   std::vector<Tokenizer::Token> tokens_;  // the last is TYPE_END
   size_t at_ = 0;
   int depth_ = 0;
@@ -292,9 +331,9 @@ class Parser final : public google::protobuf::io::ErrorCollector {
 }  // namespace
 
 void ParseText(const std::string& text, const std::string& source, Message* message,
-               Problems* problems) {
+               Problems* problems, Findings* findings) {
   message->Clear();
-  Parser(text, source, problems).Parse(message);
+  Parser(text, source, problems, findings).Parse(message);
 }
 
 std::string AllowedValues(const FieldDescriptor& field) {
@@ -326,4 +365,4 @@ std::string AllowedValues(const FieldDescriptor& field) {
   return absl::StrCat("one of ", absl::StrJoin(values, ", "));
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::config

@@ -3,48 +3,41 @@
 #ifndef CMERC_CONFIG_TEXT_PARSER_H_
 #define CMERC_CONFIG_TEXT_PARSER_H_
 
+#include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
-#include <cstddef>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
-namespace cmerc {
+#include "core/problems.h"
 
-// What is wrong with a config, gathered so that it can be told at once.
-struct Problems {
-  void Add(std::string message) {
-    if (messages.size() < kMost) {
-      messages.push_back(std::move(message));
-    } else {
-      ++more;
-    }
-  }
-  bool empty() const { return messages.empty(); }
-
-  static constexpr size_t kMost = 50;
-  std::vector<std::string> messages;  // the first kMost
-  size_t more = 0;                    // how many others there were
-  // Plugins that are not linked in, already told of with their place in the text.
-  std::set<std::string> unknown_plugins;
-};
+namespace cmerc::config {
 
 // How deep messages and plugins may be nested: deeper than any config; keeps hostile text from
 // exhausting the stack.
 constexpr int kDeepestConfig = 50;
 
+// What the parser found besides problems, in all texts that one config is made of.
+struct Findings {
+  // Plugins that are not linked in, which were reported with their place in the text.
+  std::set<std::string> unknown_plugins;
+  // Former names that were used, with their message ("cmerc.GruOptions.hidden_size"), and what to
+  // say of each: its first place in the text and the present name.
+  std::set<std::string> former_names;
+  std::vector<std::string> warnings;
+};
+
 // Parses `text` over an empty `message`; what is wrong is left out of it and appended to `problems`
 // as "SOURCE:LINE:COLUMN: ..." (both from 1; a tab goes to the next multiple of 8). `source` is a
 // file name or "--set='...'". A google.protobuf.Any must hold the options of a linked plugin,
-// as text.
+// as text. A field may have its (cmerc.former_name).
 void ParseText(const std::string& text, const std::string& source,
-               google::protobuf::Message* message, Problems* problems);
+               google::protobuf::Message* message, Problems* problems, Findings* findings);
 
 // "one of A, B, C", "an integer", ...: the values that a scalar field may take, its range aside.
 std::string AllowedValues(const google::protobuf::FieldDescriptor& field);
 
-}  // namespace cmerc
+}  // namespace cmerc::config
 
 #endif  // CMERC_CONFIG_TEXT_PARSER_H_

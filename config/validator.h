@@ -2,21 +2,20 @@
 #ifndef CMERC_CONFIG_VALIDATOR_H_
 #define CMERC_CONFIG_VALIDATOR_H_
 
+#include <set>
 #include <string>
 
 #include "config/run.pb.h"
-#include "config/text_parser.h"
-#include "registry/range.pb.h"
+#include "core/problems.h"
 
-namespace cmerc {
+namespace cmerc::config {
 
 // Appends everything that is wrong to `problems`, as "PATH = VALUE, must be ..." or "PATH: ...":
 // values outside (cmerc.range), NaN and infinities, missing parts, plugins of the wrong kind.
-void Validate(const RunConfig& config, Problems* problems);
+// Passes over plugins of the types `unknown_plugins`, which ParseText() has reported.
+void Validate(const RunConfig& config, const std::set<std::string>& unknown_plugins,
+              Problems* problems);
 
-// ">= 1", "in [0, 1)", ...; "" for a range that allows everything.
-std::string RangeText(const Range& range);
-
-}  // namespace cmerc
+}  // namespace cmerc::config
 
 #endif  // CMERC_CONFIG_VALIDATOR_H_

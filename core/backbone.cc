@@ -1,35 +1,28 @@
 #include "core/backbone.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
 
 absl::StatusOr<Prediction> Backbone::Forward(const Batch& batch) {
-  const absl::Status valid = ValidateBatch(batch, info_);
-  if (!valid.ok()) return valid;
-  absl::StatusOr<Prediction> prediction = CatchTorch([&] { return ForwardImpl(batch); });
-  if (!prediction.ok()) return prediction;
-  const absl::Status fits = CheckPrediction(*prediction, batch);
-  if (!fits.ok()) return fits;
+  RETURN_IF_ERROR(ValidateBatch(batch, info_));
+  ASSIGN_OR_RETURN(Prediction prediction, CatchTorch([&] { return ForwardImpl(batch); }));
+  RETURN_IF_ERROR(CheckPrediction(prediction, batch));
   return prediction;
 }
 
 absl::StatusOr<std::vector<Prediction>> Backbone::ForwardAll(absl::Span<const Batch> batches) {
-  for (const Batch& batch : batches) {
-    const absl::Status valid = ValidateBatch(batch, info_);
-    if (!valid.ok()) return valid;
-  }
-  absl::StatusOr<std::vector<Prediction>> predictions =
-      CatchTorch([&] { return ForwardAllImpl(batches); });
-  if (!predictions.ok()) return predictions;
-  if (predictions->size() != batches.size()) {
-    return absl::InternalError(absl::StrCat("the backbone made ", predictions->size(),
+  for (const Batch& batch : batches) RETURN_IF_ERROR(ValidateBatch(batch, info_));
+  ASSIGN_OR_RETURN(std::vector<Prediction> predictions,
+                   CatchTorch([&] { return ForwardAllImpl(batches); }));
+  if (predictions.size() != batches.size()) {
+    return absl::InternalError(absl::StrCat("the backbone made ", predictions.size(),
                                             " predictions of ", batches.size(), " batches"));
   }
   for (size_t i = 0; i < batches.size(); ++i) {
-    const absl::Status fits = CheckPrediction((*predictions)[i], batches[i]);
-    if (!fits.ok()) return fits;
+    RETURN_IF_ERROR(CheckPrediction(predictions[i], batches[i]));
   }
   return predictions;
 }

@@ -4,23 +4,22 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/shape.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
 
-std::string ShapeString(const torch::Tensor& tensor) {
-  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
-}
-
 absl::Status CheckTensor(const std::string& name, const torch::Tensor& tensor,
                          torch::IntArrayRef want, torch::ScalarType dtype,
                          const std::string& axes) {
-  if (!tensor.defined())
+  if (!tensor.defined()) {
     return absl::InvalidArgumentError(absl::StrCat("batch.", name, " is not set"));
+  }
   if (tensor.sizes() != want) {
     return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has shape ",
-                                                   ShapeString(tensor), ", want [",
-                                                   absl::StrJoin(want, ", "), "] (", axes, ")"));
+                                                   ShapeString(tensor.sizes()), ", want ",
+                                                   ShapeString(want), " (", axes, ")"));
   }
   if (tensor.scalar_type() != dtype) {
     return absl::InvalidArgumentError(absl::StrCat("batch.", name, " has dtype ",
@@ -39,6 +38,61 @@ absl::Status CheckRange(const std::string& name, const torch::Tensor& tensor, in
   return absl::InvalidArgumentError(absl::StrCat("batch.", name, " holds ",
                                                  lowest < 0 ? lowest : highest, ", want 0 to ",
                                                  limit - 1, " (", what, ")"));
+}
+
+// [B, T, D_m]: stream `s` of modality `m` of every conversation, zero on padding.
+torch::Tensor PadStream(absl::Span<const Conversation> conversations, size_t m, int64_t s,
+                        int64_t longest, int64_t width) {
+  const int64_t num = static_cast<int64_t>(conversations.size());
+  torch::Tensor padded = torch::zeros({num, longest, width});
+  for (int64_t b = 0; b < num; ++b) {
+    padded[b].narrow(0, 0, conversations[b].length()).copy_(conversations[b].features[m][s]);
+  }
+  return padded;
+}
+
+Modality PadModality(absl::Span<const Conversation> conversations, size_t m,
+                     const ModalityInfo& info, int64_t longest) {
+  Modality modality;
+  modality.name = info.name;
+  for (int64_t s = 0; s < info.num_streams; ++s) {
+    // Files often hold one object four times; one padded copy serves all such streams.
+    const bool same_as_previous =
+        s > 0 && std::all_of(conversations.begin(), conversations.end(), [&](const auto& c) {
+          return c.features[m][s].is_same(c.features[m][s - 1]);
+        });
+    modality.streams.push_back(same_as_previous
+                                   ? modality.streams.back()
+                                   : PadStream(conversations, m, s, longest, info.width));
+  }
+  return modality;
+}
+
+// Checks names, numbers of streams and their shapes.
+absl::Status CheckModalities(const Batch& batch, const DatasetInfo& info, int64_t num,
+                             int64_t longest) {
+  if (batch.modalities.size() != info.modalities.size()) {
+    return absl::InvalidArgumentError(absl::StrCat("batch has ", batch.modalities.size(),
+                                                   " modalities, want ", info.modalities.size()));
+  }
+  for (size_t m = 0; m < info.modalities.size(); ++m) {
+    const Modality& modality = batch.modalities[m];
+    const ModalityInfo& want = info.modalities[m];
+    if (modality.name != want.name) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "batch.modalities[", m, "] is \"", modality.name, "\", want \"", want.name, "\""));
+    }
+    if (static_cast<int64_t>(modality.streams.size()) != want.num_streams) {
+      return absl::InvalidArgumentError(absl::StrCat("batch.", want.name, " has ",
+                                                     modality.streams.size(), " streams, want ",
+                                                     want.num_streams));
+    }
+    for (const torch::Tensor& stream : modality.streams) {
+      RETURN_IF_ERROR(CheckTensor(want.name, stream, {num, longest, want.width}, torch::kFloat32,
+                                  absl::StrCat("B, T, D_", want.name)));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -65,27 +119,7 @@ Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo&
     longest = std::max(longest, conversations[b].length());
   }
   for (size_t m = 0; m < info.modalities.size(); ++m) {
-    Modality modality;
-    modality.name = info.modalities[m].name;
-    const torch::Tensor* previous = nullptr;
-    for (int64_t s = 0; s < info.modalities[m].num_streams; ++s) {
-      // Files often hold one object four times; one padded copy serves all such streams.
-      const bool same_as_previous =
-          s > 0 && std::all_of(conversations.begin(), conversations.end(), [&](const auto& c) {
-            return c.features[m][s].is_same(c.features[m][s - 1]);
-          });
-      if (same_as_previous) {
-        modality.streams.push_back(*previous);
-      } else {
-        torch::Tensor padded = torch::zeros({num, longest, info.modalities[m].width});
-        for (int64_t b = 0; b < num; ++b) {
-          padded[b].narrow(0, 0, conversations[b].length()).copy_(conversations[b].features[m][s]);
-        }
-        modality.streams.push_back(padded);
-      }
-      previous = &modality.streams.back();
-    }
-    batch.modalities.push_back(std::move(modality));
+    batch.modalities.push_back(PadModality(conversations, m, info.modalities[m], longest));
   }
   batch.speakers = torch::zeros({num, longest}, torch::kInt64);
   std::vector<torch::Tensor> labels;
@@ -117,37 +151,14 @@ absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
         "], want each between 1 and T = ", longest));
   }
   const int64_t total = batch.lengths.sum().item<int64_t>();
-  if (batch.modalities.size() != info.modalities.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("batch has ", batch.modalities.size(),
-                                                   " modalities, want ", info.modalities.size()));
-  }
-  for (size_t m = 0; m < info.modalities.size(); ++m) {
-    const Modality& modality = batch.modalities[m];
-    const ModalityInfo& want = info.modalities[m];
-    if (modality.name != want.name) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "batch.modalities[", m, "] is \"", modality.name, "\", want \"", want.name, "\""));
-    }
-    if (static_cast<int64_t>(modality.streams.size()) != want.num_streams) {
-      return absl::InvalidArgumentError(absl::StrCat("batch.", want.name, " has ",
-                                                     modality.streams.size(), " streams, want ",
-                                                     want.num_streams));
-    }
-    for (const torch::Tensor& stream : modality.streams) {
-      absl::Status status = CheckTensor(want.name, stream, {num, longest, want.width},
-                                        torch::kFloat32, absl::StrCat("B, T, D_", want.name));
-      if (!status.ok()) return status;
-    }
-  }
-  absl::Status status =
-      CheckTensor("speakers", batch.speakers, {num, longest}, torch::kInt64, "B, T");
-  if (!status.ok()) return status;
-  status = CheckTensor("context", batch.context, {num, longest, longest}, torch::kBool, "B, T, T");
-  if (!status.ok()) return status;
-  status = CheckTensor("labels", batch.labels, {total}, torch::kInt64, "N = sum of lengths");
-  if (!status.ok()) return status;
-  status = CheckRange("speakers", batch.speakers, info.num_speakers, "speakers of the dataset");
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(CheckModalities(batch, info, num, longest));
+  RETURN_IF_ERROR(CheckTensor("speakers", batch.speakers, {num, longest}, torch::kInt64, "B, T"));
+  RETURN_IF_ERROR(
+      CheckTensor("context", batch.context, {num, longest, longest}, torch::kBool, "B, T, T"));
+  RETURN_IF_ERROR(
+      CheckTensor("labels", batch.labels, {total}, torch::kInt64, "N = sum of lengths"));
+  RETURN_IF_ERROR(
+      CheckRange("speakers", batch.speakers, info.num_speakers, "speakers of the dataset"));
   return CheckRange("labels", batch.labels, info.num_classes(), "classes of the dataset");
 }
 

@@ -35,13 +35,15 @@ struct Batch {
   int64_t num_utterances() const { return labels.size(0); }      // N
 };
 
-// Puts conversations together, in the given order; context is everything within a conversation.
-// `conversations` is not empty and all have the features that `info` names.
+// Puts conversations together, in the given order; the context of an utterance is its whole
+// conversation. `conversations` is not empty and all have the features that `info` names. Throws
+// what LibTorch throws.
 Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo& info);
 
-// InvalidArgument names the tensor and axis that is off: "batch.audio has shape [2, 5, 7], want
-// [2, 5, 3] (B, T, D_audio)". What speakers and labels hold is looked at on the CPU alone: a GPU
-// would be waited for, and MakeBatch() and the data that it was given are of the CPU.
+// OK if `batch` has the tensors that `info` promises; else InvalidArgument, which names the tensor
+// and the axis that is off: "batch.audio has shape [2, 5, 7], want [2, 5, 3] (B, T, D_audio)". The
+// values of speakers and labels are checked only where they are on the CPU, as those of MakeBatch()
+// are: reading them from a GPU would mean to wait for it.
 absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info);
 
 // [B, T] bool: which rows of a padded tensor are real utterances.

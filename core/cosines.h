@@ -14,13 +14,13 @@ namespace cmerc {
 // of a matrix product of [N, H] and [H, N] forward, and a whole one backward.
 torch::Tensor PairwiseCosines(const torch::Tensor& features);
 
-// [N, H]: each row of features [N, H] by its length; 0, and without a gradient, where it has no
-// direction. A differentiable tensor of LibTorch's operators.
+// [N, H]: each row of features [N, H] divided by its length; 0, and without a gradient, where it
+// has no direction. Differentiable, by LibTorch's own operators.
 torch::Tensor UnitRows(const torch::Tensor& features);
 
 // Remembers the cosines of the last features it was asked for. All who ask for the same features
 // get one and the same tensor, so that its backward pass runs once too, on the sum of their
-// gradients. Asks again where the features were changed in place or now need a gradient.
+// gradients. Computes them again where the features were changed in place or now need a gradient.
 class CosineCache {
  public:
   torch::Tensor Of(const torch::Tensor& features);

@@ -54,7 +54,8 @@ class Dataset {
   virtual const DatasetInfo& info() const = 0;
   // Number of conversations over all splits.
   virtual int64_t size() const = 0;
-  // index in [0, size()); tensors are shared, not copied, and must not be written to.
+  // The conversation at `index` in [0, size()). Its tensors are shared, not copied, and must not be
+  // written to. Fails only where the plugin reads files as late as this.
   virtual absl::StatusOr<Conversation> Get(int64_t index) const = 0;
   // The conversations of a split, in the order of the files. kTrain, kValid and kTest are disjoint;
   // kTrainAndValid has its own order, the official code's.

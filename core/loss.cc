@@ -1,6 +1,7 @@
 #include "core/loss.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -30,9 +31,8 @@ absl::StatusOr<torch::Tensor> Loss::Compute(const LossInput& input) const {
         "a loss needs log_probs [N, C] and labels [N] with N >= 1 utterances");
   }
   for (const View& view : views()) {
-    absl::StatusOr<const Prediction*> found = CatchTorch([&] { return &input.at(view); });
-    if (!found.ok()) return found.status();
-    if ((*found)->log_probs.sizes() != full.sizes()) {
+    ASSIGN_OR_RETURN(const Prediction* of_view, CatchTorch([&] { return &input.at(view); }));
+    if (of_view->log_probs.sizes() != full.sizes()) {
       return absl::InvalidArgumentError(
           absl::StrCat("the prediction of the view \"", view.name(),
                        "\" has not the shape of the full prediction"));

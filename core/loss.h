@@ -25,7 +25,7 @@ struct LossInput {
   std::vector<ViewPrediction> views;  // at least those the loss asked for
   torch::Tensor labels;               // [N] int64 in [0, C)
 
-  // The prediction of a view the loss asked for.
+  // The prediction of a view that the loss asked for. Throws ValueError if it is not there.
   const Prediction& at(const View& view) const;
 
   // full.features. Throws ValueError unless it is [N, H].
@@ -34,7 +34,7 @@ struct LossInput {
   // [N, N]: the cosines of Features() (core/cosines.h), which all losses of a step share.
   torch::Tensor Cosines() const;
 
-  mutable CosineCache cosine_cache = {};  // of Cosines()
+  mutable CosineCache cosine_cache = {};  // what Cosines() has computed
 };
 
 class Loss {
@@ -44,8 +44,9 @@ class Loss {
   // Which views Compute needs; none for a loss that does not calibrate.
   virtual std::vector<View> views() const { return {}; }
 
-  // A scalar ([]), differentiable in full.log_probs and/or full.features. Checks that all views are
-  // there, that shapes agree and that N >= 1; turns what LibTorch throws into a Status.
+  // A scalar ([]), differentiable in full.log_probs, full.features or both. InvalidArgument: a view
+  // is missing, shapes do not agree or N is 0. What LibTorch throws comes as the Status that
+  // StatusFromException() makes of it.
   absl::StatusOr<torch::Tensor> Compute(const LossInput& input) const;
 
  private:

@@ -1,4 +1,4 @@
-// The way of a tensor from the CPU to where a model is.
+// Copies tensors from the CPU to the device of a model.
 #ifndef CMERC_CORE_TO_DEVICE_H_
 #define CMERC_CORE_TO_DEVICE_H_
 
@@ -9,15 +9,16 @@
 
 namespace cmerc {
 
-// `tensor` there; itself if it is there already. From the CPU to a GPU it goes by way of pinned
-// memory, which LibTorch keeps for as long as the copy takes, so that nothing waits for it.
+// Returns `tensor` on `device`, which is `tensor` itself if it is there already. A copy to a GPU
+// goes by way of pinned memory, which LibTorch keeps for as long as the copy takes, so that nothing
+// waits for it. Throws what LibTorch throws where memory is short.
 torch::Tensor ToDevice(const torch::Tensor& tensor, const torch::Device& device);
 
-// What ToDevice() has copied while they were in use. In use again, the same numbers are not copied
-// again: for work that is done again and again on the same batch.
+// Remembers what ToDevice() copied while these constants were in use. When they are in use again,
+// the same numbers are not copied again: meant for work that is repeated on the same batch.
 class DeviceConstants {
  public:
-  // While it lives, ToDevice() on this thread uses `constants`.
+  // As long as a Use lives, ToDevice() on this thread looks up its copies in `constants`.
   class Use {
    public:
     explicit Use(DeviceConstants& constants);
@@ -29,7 +30,7 @@ class DeviceConstants {
     DeviceConstants* const before_;
   };
 
-  // `tensor`, which is on the CPU, on `device`, which is not.
+  // The copy on `device` of `tensor`, which is on the CPU; `device` is another.
   const torch::Tensor& Get(const torch::Tensor& tensor, const torch::Device& device);
 
  private:

@@ -11,8 +11,9 @@
 
 namespace cmerc {
 
-// OutOfMemoryError and what the CPU allocator throws -> ResourceExhausted; index, value and type
-// errors -> InvalidArgument; any other -> Internal. The message has no backtrace.
+// ResourceExhausted for bad_alloc, LibTorch's OutOfMemoryError and what its CPU allocator throws;
+// InvalidArgument for its index, value and type errors; Internal for any other exception. The
+// message has no backtrace.
 absl::Status StatusFromException(const std::exception& exception);
 
 // What CatchTorch() makes of a function's result: nothing -> Status; a Status or a StatusOr stays;

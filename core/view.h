@@ -28,9 +28,10 @@ inline bool operator==(const View& a, const View& b) {
 
 // One view per modality of the dataset, in its order.
 std::vector<View> ModalityViews(const DatasetInfo& info);
-// kSameSpeaker, kOtherSpeakers.
+// The views kSameSpeaker and kOtherSpeakers, in this order.
 std::vector<View> ContextViews();
-// Both of the above: the five views of the paper when there are three modalities.
+// ModalityViews(), then ContextViews(): the five views of the paper when there are three
+// modalities.
 std::vector<View> AllViews(const DatasetInfo& info);
 
 }  // namespace cmerc

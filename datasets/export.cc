@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/json_lines.h"
 #include "datasets/formats/npz.h"
@@ -25,7 +26,7 @@ struct Item {
   std::optional<int32_t> position;  // where the order of the file is not that of the split
 };
 
-// In the order of kTrainAndValid, then kTest.
+// Returns the conversations that are in a split, in the order of kTrainAndValid, then kTest.
 std::vector<Item> ItemsOf(const Dataset& dataset) {
   std::map<int64_t, int64_t> place;  // index -> in the file
   for (const Split split : {Split::kTrainAndValid, Split::kTest}) {
@@ -55,22 +56,51 @@ absl::Span<const float> Values(const torch::Tensor& contiguous) {
   return {contiguous.data_ptr<float>(), static_cast<size_t>(contiguous.numel())};
 }
 
-// Calls `write` with every conversation as a record.
+// Calls `write` with every conversation as a record. Its errors, and those of Dataset::Get(), end
+// this.
 absl::Status ForEachRecord(
     const Dataset& dataset, OnConversation progress,
     absl::FunctionRef<absl::Status(const ConversationRecord& record)> write) {
   int64_t done = 0;
   for (const Item& item : ItemsOf(dataset)) {
-    const absl::StatusOr<Conversation> conversation = dataset.Get(item.index);
-    if (!conversation.ok()) return conversation.status();
-    ConversationRecord record = RecordOf(*conversation, dataset.info());
+    ASSIGN_OR_RETURN(const Conversation conversation, dataset.Get(item.index));
+    ConversationRecord record = RecordOf(conversation, dataset.info());
     record.set_split(item.split);
     if (item.position.has_value()) record.set_position(*item.position);
-    const absl::Status status = write(record);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(write(record));
     progress(++done);
   }
   return absl::OkStatus();
+}
+
+// A data set as an .npz lists it.
+struct Columns {
+  std::vector<Conversation> conversations;
+  // Per utterance.
+  std::vector<int64_t> labels;
+  std::vector<int64_t> speakers;
+  // Per conversation.
+  std::vector<int64_t> lengths;
+  std::vector<std::string> ids;
+  std::vector<std::string> splits;
+};
+
+absl::StatusOr<Columns> ReadColumns(const Dataset& dataset, OnConversation progress) {
+  Columns columns;
+  for (const Item& item : ItemsOf(dataset)) {
+    ASSIGN_OR_RETURN(Conversation conversation, dataset.Get(item.index));
+    for (const auto& [tensor, all] : {std::pair(conversation.labels.contiguous(), &columns.labels),
+                                      {conversation.speakers.contiguous(), &columns.speakers}}) {
+      const int64_t* values = tensor.data_ptr<int64_t>();
+      all->insert(all->end(), values, values + tensor.numel());
+    }
+    columns.lengths.push_back(conversation.length());
+    columns.ids.push_back(conversation.id);
+    columns.splits.push_back(SplitName(item.split));
+    columns.conversations.push_back(std::move(conversation));
+    progress(static_cast<int64_t>(columns.conversations.size()));
+  }
+  return columns;
 }
 
 }  // namespace
@@ -126,72 +156,46 @@ ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo&
 }
 
 absl::Status WriteRecords(const Dataset& dataset, const ByteSink& sink, OnConversation progress) {
-  const absl::StatusOr<std::unique_ptr<RecordFileWriter>> writer =
-      RecordFileWriter::Create(SchemaOf(dataset.info()), sink);
-  if (!writer.ok()) return writer.status();
-  const absl::Status status =
-      ForEachRecord(dataset, progress,
-                    [&](const ConversationRecord& record) { return (*writer)->Write(record); });
-  return status.ok() ? (*writer)->Finish() : status;
+  ASSIGN_OR_RETURN(const std::unique_ptr<RecordFileWriter> writer,
+                   RecordFileWriter::Create(SchemaOf(dataset.info()), sink));
+  RETURN_IF_ERROR(ForEachRecord(
+      dataset, progress, [&](const ConversationRecord& record) { return writer->Write(record); }));
+  return writer->Finish();
 }
 
 absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConversation progress) {
   return ForEachRecord(dataset, progress, [&](const ConversationRecord& record) {
-    const absl::Status status = CheckRecord(record);
-    if (!status.ok()) {
-      return absl::Status(status.code(),
-                          absl::StrCat("conversation ", record.id(), ": ", status.message()));
-    }
+    RETURN_IF_ERROR(Annotate(CheckRecord(record), absl::StrCat("conversation ", record.id())));
     return sink(ConversationToJson(record) + "\n");
   });
 }
 
 absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress) {
+  ASSIGN_OR_RETURN(const Columns columns, ReadColumns(dataset, progress));
   const DatasetInfo& info = dataset.info();
-  std::vector<Conversation> conversations;
-  std::vector<int64_t> labels, speakers, lengths;
-  std::vector<std::string> ids, splits;
-  for (const Item& item : ItemsOf(dataset)) {
-    absl::StatusOr<Conversation> conversation = dataset.Get(item.index);
-    if (!conversation.ok()) return conversation.status();
-    for (const auto& [tensor, all] : {std::pair(conversation->labels.contiguous(), &labels),
-                                      {conversation->speakers.contiguous(), &speakers}}) {
-      const int64_t* values = tensor.data_ptr<int64_t>();
-      all->insert(all->end(), values, values + tensor.numel());
-    }
-    lengths.push_back(conversation->length());
-    ids.push_back(conversation->id);
-    splits.push_back(SplitName(item.split));
-    conversations.push_back(*std::move(conversation));
-    progress(static_cast<int64_t>(conversations.size()));
-  }
-
-  NpzWriter writer(sink);
-  absl::Status status;
-  const auto add = [&](const absl::Status& added) {
-    if (status.ok()) status = added;
-  };
-  add(writer.AddIntegers("labels", labels));
-  add(writer.AddIntegers("speakers", speakers));
-  add(writer.AddIntegers("lengths", lengths));
-  add(writer.AddStrings("ids", ids));
-  add(writer.AddStrings("split", splits));
-  add(writer.AddStrings("class_names", info.class_names));
   const DatasetSchema schema = SchemaOf(info);
-  add(writer.AddStrings("speaker_names", {schema.speakers().begin(), schema.speakers().end()}));
-  for (size_t m = 0; m < info.modalities.size() && status.ok(); ++m) {
+  NpzWriter writer(sink);
+  RETURN_IF_ERROR(writer.AddIntegers("labels", columns.labels));
+  RETURN_IF_ERROR(writer.AddIntegers("speakers", columns.speakers));
+  RETURN_IF_ERROR(writer.AddIntegers("lengths", columns.lengths));
+  RETURN_IF_ERROR(writer.AddStrings("ids", columns.ids));
+  RETURN_IF_ERROR(writer.AddStrings("split", columns.splits));
+  RETURN_IF_ERROR(writer.AddStrings("class_names", info.class_names));
+  RETURN_IF_ERROR(
+      writer.AddStrings("speaker_names", {schema.speakers().begin(), schema.speakers().end()}));
+  for (size_t m = 0; m < info.modalities.size(); ++m) {
     const ModalityInfo& modality = info.modalities[m];
-    std::vector<int64_t> shape = {static_cast<int64_t>(labels.size())};
+    std::vector<int64_t> shape = {static_cast<int64_t>(columns.labels.size())};
     if (modality.num_streams > 1) shape.push_back(modality.num_streams);
     shape.push_back(modality.width);
-    add(writer.AddFloats(modality.name, shape, [&](NpzWriter::TakeFloats take) {
-      for (const Conversation& conversation : conversations) {
+    RETURN_IF_ERROR(writer.AddFloats(modality.name, shape, [&](NpzWriter::TakeFloats take) {
+      for (const Conversation& conversation : columns.conversations) {
         const torch::Tensor values = torch::stack(conversation.features[m], 1).contiguous();
         take(Values(values));
       }
     }));
   }
-  return status.ok() ? writer.Finish() : status;
+  return writer.Finish();
 }
 
 }  // namespace cmerc

@@ -1,4 +1,4 @@
-// Any data set -> our file formats.
+// Writes any data set in our file formats.
 #ifndef CMERC_DATASETS_EXPORT_H_
 #define CMERC_DATASETS_EXPORT_H_
 
@@ -14,10 +14,12 @@
 
 namespace cmerc {
 
-// Speakers of a data set without names are called "0", "1", ...
+// Returns what a record file says of the data set in front. Speakers without names are called "0",
+// "1", ...
 DatasetSchema SchemaOf(const DatasetInfo& info);
 
-// Streams that are one tensor, or equal, are shared. The split is left unset.
+// Returns the conversation in the form of our files. Streams that are one tensor, or equal, are
+// shared. The split is left unset.
 ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo& info);
 
 // Takes the bytes of a file, piece by piece.
@@ -26,16 +28,16 @@ using ByteSink = std::function<absl::Status(absl::string_view bytes)>;
 using OnConversation = absl::FunctionRef<void(int64_t done)>;
 
 // All write the conversations that are in a split: first kTrainAndValid in its order, then kTest.
-// InvalidArgument: a conversation that the format cannot hold. Else the errors of `sink` and
-// Dataset::Get().
+// InvalidArgument: the format cannot hold a conversation. Errors of `sink` and of Dataset::Get()
+// are passed on.
 //
-// A record file (record_file.h).
+// Writes a record file (record_file.h).
 absl::Status WriteRecords(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
-// JSON Lines. Lost are the order of the classes, and speakers who never speak.
+// Writes JSON Lines. Lost are the order of the classes, and speakers who never speak.
 absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
-// An .npz of N utterances in B conversations: per modality, under its name, [N, D_m] float32, or
-// [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B] int64; ids,
-// split [B], class_names [C], speaker_names [S] text. Without the sentences.
+// Writes an .npz of N utterances in B conversations: per modality, under its name, [N, D_m]
+// float32, or [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B]
+// int64; ids, split [B], class_names [C], speaker_names [S] text. Without the sentences.
 absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
 
 }  // namespace cmerc

@@ -29,6 +29,7 @@
 #include "absl/strings/str_join.h"
 #include "core/dataset.h"
 #include "core/problems.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "datasets/assembly/conversation_tensors.h"
 #include "datasets/assembly/in_memory.h"
@@ -41,7 +42,7 @@
 namespace cmerc {
 namespace {
 
-// More is a file whose labels are not classes, and would size a model by it.
+// A file with more has labels that are no classes, and would size a model by them.
 constexpr size_t kMaxClasses = 10000;
 
 // Names and their indices, in a fixed order.
@@ -62,7 +63,7 @@ class NameIndex {
   std::map<std::string, int64_t> index_;
 };
 
-// "corpus" for "data/corpus.jsonl".
+// Returns the name of a file without its folder and its ending: "corpus" for "data/corpus.jsonl".
 std::string BaseName(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
@@ -78,20 +79,9 @@ class Loader {
   }
 
   absl::StatusOr<std::unique_ptr<Dataset>> Load() {
-    while (true) {
-      absl::StatusOr<std::optional<ConversationRecord>> record = file_.Next();
-      if (!record.ok() && !absl::IsInvalidArgument(record.status())) return record.status();
-      if (!record.ok()) {
-        problems_.Add(std::string(record.status().message()));
-      } else if (record->has_value()) {
-        Add(**record);
-      } else {
-        break;
-      }
-    }
+    RETURN_IF_ERROR(ReadAll());
     CheckWhole();
-    const absl::Status status = problems_.ToStatus();
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(problems_.ToStatus());
     for (std::vector<int64_t>* split : {&splits_.train, &splits_.valid, &splits_.test}) {
       std::stable_sort(split->begin(), split->end(),
                        [&](int64_t a, int64_t b) { return positions_[a] < positions_[b]; });
@@ -113,6 +103,22 @@ class Loader {
     std::vector<std::string> speakers;
   };
 
+  // Adds every conversation of the file; one that is wrong is a problem. Unavailable: the file
+  // cannot be read on.
+  absl::Status ReadAll() {
+    while (true) {
+      absl::StatusOr<std::optional<ConversationRecord>> record = file_.Next();
+      if (absl::IsInvalidArgument(record.status())) {
+        problems_.Add(std::string(record.status().message()));
+        continue;
+      }
+      RETURN_IF_ERROR(record.status());
+      if (!record->has_value()) return absl::OkStatus();
+      Add(**record);
+    }
+  }
+
+  // Adds a problem of the conversation that was read last.
   void AddProblem(const std::string& problem) {
     problems_.Add(absl::StrCat(options_.file(), ", ", file_.Place(), ": ", problem));
   }
@@ -120,21 +126,8 @@ class Loader {
   void Add(const ConversationRecord& record) {
     if (schema_.modalities().empty()) TakeModalities(record);
     if (!checker_) checker_.emplace(schema_);
-    const absl::Status fits = checker_->Check(record);
-    if (!fits.ok()) return AddProblem(std::string(fits.message()));
-    const auto [first, is_new] = places_.emplace(record.id(), file_.Place());
-    if (!is_new) {
-      return AddProblem(absl::StrCat("id \"", record.id(), "\" is that of ", first->second,
-                                     " too, want each once"));
-    }
-    if (!record.has_split()) {
-      return AddProblem("split is missing, want train, valid or test");
-    }
-    for (int i = 0; i < record.utterances_size(); ++i) {
-      if (record.utterances(i).has_label()) continue;
-      return AddProblem(
-          absl::StrCat("utterances[", i, "].label is missing, want the name of a class"));
-    }
+    const absl::Status status = Check(record);
+    if (!status.ok()) return AddProblem(std::string(status.message()));
     const auto index = static_cast<int64_t>(conversations_.size());
     if (record.split() == ConversationRecord::TRAIN) splits_.train.push_back(index);
     if (record.split() == ConversationRecord::VALID) splits_.valid.push_back(index);
@@ -154,7 +147,28 @@ class Loader {
     }
   }
 
-  // The first conversation says what all must have.
+  // Checks a conversation against the schema and those before it, and notes its id.
+  // InvalidArgument: it does not fit; its id is taken; it says no split, or no label of an
+  // utterance.
+  absl::Status Check(const ConversationRecord& record) {
+    RETURN_IF_ERROR(checker_->Check(record));
+    const auto [first, is_new] = places_.emplace(record.id(), file_.Place());
+    if (!is_new) {
+      return absl::InvalidArgumentError(absl::StrCat("id \"", record.id(), "\" is that of ",
+                                                     first->second, " too, want each once"));
+    }
+    if (!record.has_split()) {
+      return absl::InvalidArgumentError("split is missing, want train, valid or test");
+    }
+    for (int i = 0; i < record.utterances_size(); ++i) {
+      if (record.utterances(i).has_label()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("utterances[", i, "].label is missing, want the name of a class"));
+    }
+    return absl::OkStatus();
+  }
+
+  // Takes the first conversation's modalities for what all must have.
   void TakeModalities(const ConversationRecord& record) {
     for (const ConversationRecord::Modality& modality : record.modalities()) {
       DatasetSchema::Modality* entry = schema_.add_modalities();
@@ -164,7 +178,7 @@ class Loader {
     }
   }
 
-  // All but labels and speakers.
+  // Returns the conversation without labels and speakers.
   Conversation Convert(const ConversationRecord& record) const {
     Conversation conversation;
     conversation.id = record.id();
@@ -273,19 +287,14 @@ absl::Status Validate(const RecordsOptions& options) {
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> Load(const RecordsOptions& options) {
-  const absl::Status status = Validate(options);
-  if (!status.ok()) return status;
-  const absl::StatusOr<std::unique_ptr<ConversationFile>> file =
-      ConversationFile::Open(options.file());
-  if (!file.ok()) return file.status();
-  return CatchTorch([&] { return Loader(options, file->get()).Load(); });
+  RETURN_IF_ERROR(Validate(options));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ConversationFile> file,
+                   ConversationFile::Open(options.file()));
+  return CatchTorch([&] { return Loader(options, file.get()).Load(); });
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> CreateRecords(const RecordsOptions& options) {
-  absl::StatusOr<std::unique_ptr<Dataset>> dataset = Load(options);
-  if (dataset.ok()) return dataset;
-  return absl::Status(dataset.status().code(),
-                      absl::StrCat("cmerc.RecordsOptions: ", dataset.status().message()));
+  return Annotate(Load(options), "cmerc.RecordsOptions");
 }
 
 const Registered<RecordsOptions> kRegistered(Datasets(), CreateRecords);

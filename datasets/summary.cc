@@ -14,6 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
+#include "core/status.h"
 #include "torch/types.h"
 
 namespace cmerc {
@@ -21,7 +22,7 @@ namespace {
 
 constexpr size_t kShown = 5;  // names in a warning
 
-// "a, b, c and 4 more".
+// Returns the first names of a list: "a, b, c, d, e and 4 more".
 std::string Some(const std::vector<std::string>& names) {
   const std::vector<std::string> shown(names.begin(),
                                        names.begin() + std::min(names.size(), kShown));
@@ -38,13 +39,14 @@ uint64_t Mix(uint64_t hash, uint64_t value) {
   return (hash ^ value) * 0x9E3779B97F4A7C15u + (hash >> 29);
 }
 
-// Of the bits of one utterance's features in one stream.
+// Returns a hash of the bits of one utterance's features in one stream.
 uint64_t HashOf(absl::Span<const float> values) {
   return std::hash<std::string_view>()(std::string_view(
       reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)));
 }
 
-// Sum, range and constancy of the features of a modality.
+// Counts what a summary says of a modality: mean, deviation and range of its features, and which of
+// them never vary.
 class ModalityCounter {
  public:
   explicit ModalityCounter(const ModalityInfo& info)
@@ -74,7 +76,8 @@ class ModalityCounter {
     return {min_, max_, mean, std::sqrt(std::max(0.0, sum_of_squares_ / count_ - mean * mean))};
   }
 
-  // "3" or "1:3" (stream 1, column 3): what has one value in all of train.
+  // Returns the columns that have one value in all of train: "3", or "1:3" for column 3 of
+  // stream 1.
   std::vector<std::string> ConstantColumns() const {
     std::vector<std::string> columns;
     const bool has_streams = static_cast<int64_t>(min_of_column_.size()) > width_;
@@ -117,9 +120,8 @@ class Summarizer {
       entry.speaker_counts.assign(summary_.info.num_speakers, 0);
       for (std::vector<int64_t>& counts : zero_rows_) counts.push_back(0);
       for (const int64_t index : dataset_.split(split)) {
-        const absl::StatusOr<Conversation> conversation = dataset_.Get(index);
-        if (!conversation.ok()) return conversation.status();
-        Add(*conversation, &entry);
+        ASSIGN_OR_RETURN(const Conversation conversation, dataset_.Get(index));
+        Add(conversation, &entry);
         progress(++done);
       }
     }
@@ -149,8 +151,13 @@ class Summarizer {
       ++split->class_counts[labels.data_ptr<int64_t>()[i]];
       ++split->speaker_counts[speakers.data_ptr<int64_t>()[i]];
     }
+    CompareWithSeen(conversation.id, AddFeatures(conversation));
+  }
+
+  // Counts the features of a conversation. Returns a hash of each utterance's, over all modalities.
+  std::vector<uint64_t> AddFeatures(const Conversation& conversation) {
+    const int64_t length = conversation.length();
     std::vector<uint64_t> hashes(length, 0);
-    const size_t split_index = summary_.splits.size() - 1;
     for (size_t m = 0; m < conversation.features.size(); ++m) {
       std::vector<char> is_zero(length, 1);
       const std::vector<torch::Tensor>& streams = conversation.features[m];
@@ -160,29 +167,35 @@ class Summarizer {
         const bool is_copy = s > 0 && streams[s].is_same(streams[s - 1]);
         for (int64_t i = 0; i < length; ++i) {
           const absl::Span<const float> row(values.data_ptr<float>() + i * width, width);
-          counters_[m].Add(static_cast<int64_t>(s), row, split_index == 0);
+          counters_[m].Add(static_cast<int64_t>(s), row, CurrentSplit() == 0);
           if (is_copy) continue;
           hashes[i] = Mix(hashes[i], HashOf(row));
           is_zero[i] = is_zero[i] != 0 &&
                        std::all_of(row.begin(), row.end(), [](float v) { return v == 0; });
         }
       }
-      zero_rows_[m][split_index] += std::count(is_zero.begin(), is_zero.end(), 1);
+      zero_rows_[m][CurrentSplit()] += std::count(is_zero.begin(), is_zero.end(), 1);
     }
+    return hashes;
+  }
+
+  // Counts the utterances, and the conversation as a whole, whose features an earlier split has.
+  void CompareWithSeen(const std::string& id, const std::vector<uint64_t>& hashes) {
+    const size_t split = CurrentSplit();
     uint64_t whole = 0;
     for (const uint64_t hash : hashes) {
       whole = Mix(whole, hash);
-      const auto [first, is_new] = utterances_.emplace(hash, Seen{split_index, conversation.id});
-      if (!is_new && first->second.split != split_index) {
-        ++shared_utterances_[{first->second.split, split_index}];
-      }
+      const Seen& first = utterances_.emplace(hash, Seen{split, id}).first->second;
+      if (first.split != split) ++shared_utterances_[{first.split, split}];
     }
-    const auto [first, is_new] = whole_.emplace(whole, Seen{split_index, conversation.id});
-    if (!is_new && first->second.split != split_index) {
-      shared_conversations_[{first->second.split, split_index}].push_back(
-          absl::StrCat(first->second.id, " = ", conversation.id));
+    const Seen& first = conversations_.emplace(whole, Seen{split, id}).first->second;
+    if (first.split != split) {
+      shared_conversations_[{first.split, split}].push_back(absl::StrCat(first.id, " = ", id));
     }
   }
+
+  // The split whose conversations are being added.
+  size_t CurrentSplit() const { return summary_.splits.size() - 1; }
 
   template <typename... Parts>
   void Warn(const Parts&... parts) {
@@ -190,40 +203,46 @@ class Summarizer {
   }
 
   void AddWarnings() {
+    for (const SplitSummary& split : summary_.splits) WarnOfSplit(split);
+    for (size_t m = 0; m < counters_.size(); ++m) WarnOfModality(m);
+    WarnOfLeaks();
+  }
+
+  // Warns of an empty split, of absent classes and of speakers that train lacks.
+  void WarnOfSplit(const SplitSummary& split) {
     const DatasetInfo& info = summary_.info;
-    const SplitSummary& train = summary_.splits[0];
-    for (const SplitSummary& split : summary_.splits) {
-      if (split.conversations == 0) {
-        Warn("the ", split.name, " split is empty");
-        continue;
-      }
-      std::vector<std::string> absent;
-      for (int64_t c = 0; c < info.num_classes(); ++c) {
-        if (split.class_counts[c] == 0) absent.push_back(info.class_names[c]);
-      }
-      if (!absent.empty()) Warn(split.name, " has no utterance of class ", Some(absent));
-      std::vector<std::string> strangers;
-      for (int64_t s = 0; s < info.num_speakers; ++s) {
-        if (split.speaker_counts[s] == 0 || train.speaker_counts[s] > 0) continue;
-        strangers.push_back(info.speaker_names.empty() ? absl::StrCat(s) : info.speaker_names[s]);
-      }
-      if (!strangers.empty()) Warn(split.name, " has speakers that train lacks: ", Some(strangers));
+    if (split.conversations == 0) return Warn("the ", split.name, " split is empty");
+    std::vector<std::string> absent;
+    for (int64_t c = 0; c < info.num_classes(); ++c) {
+      if (split.class_counts[c] == 0) absent.push_back(info.class_names[c]);
     }
-    for (size_t m = 0; m < info.modalities.size(); ++m) {
-      const std::string& name = info.modalities[m].name;
-      const std::vector<std::string> constant = counters_[m].ConstantColumns();
-      if (!constant.empty() && train.utterances > 1) {
-        Warn(name, ": ", constant.size(), " of ",
-             info.modalities[m].width * info.modalities[m].num_streams,
-             " features never vary in train: ", Some(constant));
-      }
-      for (size_t s = 0; s < summary_.splits.size(); ++s) {
-        if (zero_rows_[m][s] == 0) continue;
-        Warn(name, ": ", zero_rows_[m][s], " utterances of ", summary_.splits[s].name, " (",
-             Percent(zero_rows_[m][s], summary_.splits[s].utterances),
-             ") are all 0; are these features missing?");
-      }
+    if (!absent.empty()) Warn(split.name, " has no utterance of class ", Some(absent));
+    std::vector<std::string> strangers;
+    for (int64_t s = 0; s < info.num_speakers; ++s) {
+      if (split.speaker_counts[s] == 0 || summary_.splits[0].speaker_counts[s] > 0) continue;
+      strangers.push_back(info.speaker_names.empty() ? absl::StrCat(s) : info.speaker_names[s]);
     }
+    if (!strangers.empty()) Warn(split.name, " has speakers that train lacks: ", Some(strangers));
+  }
+
+  // Warns of features that never vary and of utterances that are all 0.
+  void WarnOfModality(size_t m) {
+    const ModalityInfo& modality = summary_.info.modalities[m];
+    const std::vector<std::string> constant = counters_[m].ConstantColumns();
+    if (!constant.empty() && summary_.splits[0].utterances > 1) {
+      Warn(modality.name, ": ", constant.size(), " of ", modality.width * modality.num_streams,
+           " features never vary in train: ", Some(constant));
+    }
+    for (size_t s = 0; s < summary_.splits.size(); ++s) {
+      if (zero_rows_[m][s] == 0) continue;
+      Warn(modality.name, ": ", zero_rows_[m][s], " utterances of ", summary_.splits[s].name, " (",
+           Percent(zero_rows_[m][s], summary_.splits[s].utterances),
+           ") are all 0; are these features missing?");
+    }
+  }
+
+  // Warns of what two splits share.
+  void WarnOfLeaks() {
     for (const auto& [pair, ids] : shared_conversations_) {
       Warn("leak: ", summary_.splits[pair.first].name, " and ", summary_.splits[pair.second].name,
            " share ", ids.size(), " conversations with the same features: ", Some(ids));
@@ -238,16 +257,18 @@ class Summarizer {
   const Dataset& dataset_;
   DatasetSummary summary_;
   std::vector<ModalityCounter> counters_;
-  std::vector<std::vector<int64_t>> zero_rows_;  // [modality][split]
-  std::unordered_map<uint64_t, Seen> utterances_;
-  std::unordered_map<uint64_t, Seen> whole_;  // conversations
+  std::vector<std::vector<int64_t>> zero_rows_;       // [modality][split]
+  std::unordered_map<uint64_t, Seen> utterances_;     // by the hash of their features
+  std::unordered_map<uint64_t, Seen> conversations_;  // by the hash of their utterances' hashes
   // (earlier split, later split) -> what they share
   std::map<std::pair<size_t, size_t>, int64_t> shared_utterances_;
   std::map<std::pair<size_t, size_t>, std::vector<std::string>> shared_conversations_;
 };
 
-// Columns that fit what they hold: the first flushed left, the others right.
-std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
+using Rows = std::vector<std::vector<std::string>>;
+
+// Returns a table whose columns fit what they hold: the first is flush left, the others right.
+std::string FormatTable(const Rows& rows) {
   std::vector<size_t> widths(rows[0].size(), 0);
   for (const std::vector<std::string>& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
@@ -264,6 +285,51 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
+// A row for each split: its size.
+Rows SplitRows(const DatasetSummary& summary) {
+  Rows rows = {{"split", "conversations", "utterances", "shortest", "mean", "longest", "speakers"}};
+  for (const SplitSummary& split : summary.splits) {
+    const int64_t speakers = std::count_if(split.speaker_counts.begin(), split.speaker_counts.end(),
+                                           [](int64_t count) { return count > 0; });
+    const double mean = split.conversations == 0 ? 0 : 1.0 * split.utterances / split.conversations;
+    rows.push_back({split.name, absl::StrCat(split.conversations), absl::StrCat(split.utterances),
+                    absl::StrCat(split.shortest), absl::StrFormat("%.1f", mean),
+                    absl::StrCat(split.longest), absl::StrCat(speakers)});
+  }
+  return rows;
+}
+
+// A row for each class: how often each split has it, and as a share.
+Rows ClassRows(const DatasetSummary& summary) {
+  Rows rows = {{"utterances of class"}};
+  for (const SplitSummary& split : summary.splits) {
+    rows[0].insert(rows[0].end(), {split.name, ""});
+  }
+  for (int64_t c = 0; c < summary.info.num_classes(); ++c) {
+    std::vector<std::string>& row = rows.emplace_back();
+    row.push_back(summary.info.class_names[c]);
+    for (const SplitSummary& split : summary.splits) {
+      row.push_back(absl::StrCat(split.class_counts[c]));
+      row.push_back(Percent(split.class_counts[c], split.utterances));
+    }
+  }
+  return rows;
+}
+
+// A row for each modality: its shape and its values.
+Rows ModalityRows(const DatasetSummary& summary) {
+  Rows rows = {{"modality", "width", "streams", "min", "max", "mean", "deviation"}};
+  for (size_t m = 0; m < summary.info.modalities.size(); ++m) {
+    const ModalityInfo& info = summary.info.modalities[m];
+    const ModalitySummary& values = summary.modalities[m];
+    rows.push_back({info.name, absl::StrCat(info.width), absl::StrCat(info.num_streams),
+                    absl::StrFormat("%.4g", values.min), absl::StrFormat("%.4g", values.max),
+                    absl::StrFormat("%.4g", values.mean),
+                    absl::StrFormat("%.4g", values.deviation)});
+  }
+  return rows;
+}
+
 }  // namespace
 
 absl::StatusOr<DatasetSummary> Summarize(const Dataset& dataset,
@@ -273,37 +339,9 @@ absl::StatusOr<DatasetSummary> Summarize(const Dataset& dataset,
 
 std::string FormatSummary(const DatasetSummary& summary) {
   const DatasetInfo& info = summary.info;
-  std::vector<std::vector<std::string>> sizes = {
-      {"split", "conversations", "utterances", "shortest", "mean", "longest", "speakers"}};
-  std::vector<std::vector<std::string>> classes = {{"utterances of class"}};
-  for (const SplitSummary& split : summary.splits) {
-    const int64_t speakers = std::count_if(split.speaker_counts.begin(), split.speaker_counts.end(),
-                                           [](int64_t count) { return count > 0; });
-    const double mean = split.conversations == 0 ? 0 : 1.0 * split.utterances / split.conversations;
-    sizes.push_back({split.name, absl::StrCat(split.conversations), absl::StrCat(split.utterances),
-                     absl::StrCat(split.shortest), absl::StrFormat("%.1f", mean),
-                     absl::StrCat(split.longest), absl::StrCat(speakers)});
-    classes[0].insert(classes[0].end(), {split.name, ""});
-  }
-  for (int64_t c = 0; c < info.num_classes(); ++c) {
-    std::vector<std::string>& row = classes.emplace_back();
-    row.push_back(info.class_names[c]);
-    for (const SplitSummary& split : summary.splits) {
-      row.push_back(absl::StrCat(split.class_counts[c]));
-      row.push_back(Percent(split.class_counts[c], split.utterances));
-    }
-  }
-  std::vector<std::vector<std::string>> modalities = {
-      {"modality", "width", "streams", "min", "max", "mean", "deviation"}};
-  for (size_t m = 0; m < info.modalities.size(); ++m) {
-    const ModalitySummary& s = summary.modalities[m];
-    modalities.push_back({info.modalities[m].name, absl::StrCat(info.modalities[m].width),
-                          absl::StrCat(info.modalities[m].num_streams),
-                          absl::StrFormat("%.4g", s.min), absl::StrFormat("%.4g", s.max),
-                          absl::StrFormat("%.4g", s.mean), absl::StrFormat("%.4g", s.deviation)});
-  }
   std::string text =
-      absl::StrCat(FormatTable(sizes), "\n", FormatTable(classes), "\n", FormatTable(modalities));
+      absl::StrCat(FormatTable(SplitRows(summary)), "\n", FormatTable(ClassRows(summary)), "\n",
+                   FormatTable(ModalityRows(summary)));
   if (!info.speaker_names.empty()) {
     absl::StrAppend(&text, "\nspeakers  ", info.num_speakers, ": ", Some(info.speaker_names), "\n");
   }

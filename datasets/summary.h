@@ -22,7 +22,7 @@ struct SplitSummary {
   std::vector<int64_t> speaker_counts;  // [S] utterances
 };
 
-// Over all splits and streams.
+// The values of a modality, over all splits and streams.
 struct ModalitySummary {
   float min = 0;
   float max = 0;
@@ -39,12 +39,12 @@ struct DatasetSummary {
   std::vector<std::string> warnings;
 };
 
-// Reads every conversation of every split; `progress` is told how many are done. The errors are
-// those of Dataset::Get().
+// Reads every conversation of every split; `progress` is told how many are done. Errors of
+// Dataset::Get() are passed on.
 absl::StatusOr<DatasetSummary> Summarize(const Dataset& dataset,
                                          absl::FunctionRef<void(int64_t done)> progress);
 
-// Tables, then a line for each warning.
+// Returns the summary as tables, then a line for each warning.
 std::string FormatSummary(const DatasetSummary& summary);
 
 }  // namespace cmerc

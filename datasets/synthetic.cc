@@ -39,6 +39,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/dataset.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "datasets/assembly/in_memory.h"
 #include "datasets/assembly/random.h"
@@ -65,12 +66,34 @@ std::vector<SyntheticOptions::Modality> ModalitiesOf(const SyntheticOptions& opt
   return modalities;
 }
 
-absl::Status Validate(const SyntheticOptions& options) {
-  std::vector<std::string> errors;
-  const auto at_least = [&](const char* field, double value, double min) {
-    if (!(value >= min)) {
-      errors.push_back(absl::StrCat(field, " = ", value, ", must be >= ", min));
+// What is wrong with the options.
+using Errors = std::vector<std::string>;
+
+void CheckAtLeast(const std::string& field, double value, double min, Errors* errors) {
+  if (value >= min) return;
+  errors->push_back(absl::StrCat(field, " = ", value, ", must be >= ", min));
+}
+
+void CheckModalities(const SyntheticOptions& options, Errors* errors) {
+  std::set<std::string> names;
+  for (int m = 0; m < options.modalities_size(); ++m) {
+    const SyntheticOptions::Modality& modality = options.modalities(m);
+    const std::string field = absl::StrCat("modalities[", m, "]");
+    if (modality.name().empty()) {
+      errors->push_back(field + ".name is not set, must be \"text\", \"audio\", ...");
+    } else if (!names.insert(modality.name()).second) {
+      errors->push_back(
+          absl::StrCat(field, ".name = \"", modality.name(), "\" is used twice, must be unique"));
     }
+    CheckAtLeast(field + ".width", modality.width(), 1, errors);
+    CheckAtLeast(field + ".streams", modality.streams(), 1, errors);
+  }
+}
+
+absl::Status Validate(const SyntheticOptions& options) {
+  Errors errors;
+  const auto at_least = [&](const char* field, double value, double min) {
+    CheckAtLeast(field, value, min, &errors);
   };
   const auto probability = [&](const char* field, double value) {
     if (!(value >= 0 && value <= 1)) {
@@ -97,25 +120,13 @@ absl::Status Validate(const SyntheticOptions& options) {
                                   ", ", options.mean_length(), ", ", options.max_length(),
                                   ", must not decrease"));
   }
-  std::set<std::string> names;
-  for (int m = 0; m < options.modalities_size(); ++m) {
-    const SyntheticOptions::Modality& modality = options.modalities(m);
-    const std::string field = absl::StrCat("modalities[", m, "]");
-    if (modality.name().empty()) {
-      errors.push_back(field + ".name is not set, must be \"text\", \"audio\", ...");
-    } else if (!names.insert(modality.name()).second) {
-      errors.push_back(
-          absl::StrCat(field, ".name = \"", modality.name(), "\" is used twice, must be unique"));
-    }
-    at_least((field + ".width").c_str(), modality.width(), 1);
-    at_least((field + ".streams").c_str(), modality.streams(), 1);
-  }
+  CheckModalities(options, &errors);
   if (errors.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("cmerc.SyntheticOptions: ", absl::StrJoin(errors, "; ")));
 }
 
-// Which part of the class each modality shows.
+// Says which part of the class each modality shows.
 class Cells {
  public:
   Cells(int64_t num_classes, int64_t num_modalities)
@@ -166,7 +177,8 @@ struct Stream {
     sigma = noise * nearest;
   }
 
-  // cells [n] int64 -> [n, D_m]. Each product and sum is rounded by itself: the same everywhere.
+  // Returns [n, D_m] features of cells [n] int64. Each product and sum is rounded by itself, so
+  // that they are the same on every machine.
   torch::Tensor Sample(PortableRandom& random, const torch::Tensor& cells) const {
     torch::Tensor noise = Normal(random, cells.size(0), vectors.size(1));
     return noise.mul_(sigma)
@@ -206,11 +218,10 @@ class Generator {
     return info;
   }
 
-  // The same whatever the number of conversations before it.
+  // Returns a conversation that depends on the options and its index alone.
   Conversation Generate(int64_t index, std::string id) const {
     PortableRandom random(options_.seed(), 1 + index);
     const int64_t length = Length(random);
-    const int64_t num_modalities = static_cast<int64_t>(modalities_.size());
     Conversation conversation;
     conversation.id = std::move(id);
     conversation.speakers = torch::empty({length}, torch::kInt64);
@@ -218,10 +229,36 @@ class Generator {
     Converse(random, length, conversation.speakers.data_ptr<int64_t>(),
              conversation.labels.data_ptr<int64_t>());
 
+    const torch::Tensor cells = CellsOf(random, conversation.labels);
+    for (size_t m = 0; m < modalities_.size(); ++m) {
+      conversation.features.emplace_back();
+      for (const Stream& stream : streams_[m]) {
+        conversation.features[m].push_back(stream.Sample(random, cells[static_cast<int64_t>(m)]));
+      }
+    }
+    return conversation;
+  }
+
+ private:
+  // Draws a length, uniform over [min, mean] or over [mean, max], each as often as makes the mean
+  // come out.
+  int64_t Length(PortableRandom& random) const {
+    const int64_t min = options_.min_length();
+    const int64_t mean = options_.mean_length();
+    const int64_t max = options_.max_length();
+    const bool lower = random.Uniform() * static_cast<double>(max - min) < max - mean;
+    return lower ? min + random.Below(mean - min + 1) : mean + random.Below(max - mean + 1);
+  }
+
+  // Returns what each modality shows of labels [n]: [modalities, n] int64. A modality of a
+  // disagreeing utterance is drawn, and shows another cell than its label's.
+  torch::Tensor CellsOf(PortableRandom& random, const torch::Tensor& labels) const {
+    const auto num_modalities = static_cast<int64_t>(modalities_.size());
+    const int64_t length = labels.size(0);
     torch::Tensor cells = torch::empty({num_modalities, length}, torch::kInt64);
     int64_t* cell = cells.data_ptr<int64_t>();
     for (int64_t i = 0; i < length; ++i) {
-      const int64_t label = conversation.labels.data_ptr<int64_t>()[i];
+      const int64_t label = labels.data_ptr<int64_t>()[i];
       for (int64_t m = 0; m < num_modalities; ++m) cell[m * length + i] = cells_.Of(m, label);
       if (num_modalities > 1 && random.Uniform() < options_.disagreement()) {
         const int64_t m = random.Below(num_modalities);
@@ -231,25 +268,10 @@ class Generator {
         }
       }
     }
-    for (int64_t m = 0; m < num_modalities; ++m) {
-      conversation.features.emplace_back();
-      for (const Stream& stream : streams_[m]) {
-        conversation.features[m].push_back(stream.Sample(random, cells[m]));
-      }
-    }
-    return conversation;
+    return cells;
   }
 
- private:
-  // Uniform over [min, mean] or over [mean, max], as often as makes the mean come out.
-  int64_t Length(PortableRandom& random) const {
-    const int64_t min = options_.min_length();
-    const int64_t mean = options_.mean_length();
-    const int64_t max = options_.max_length();
-    const bool lower = random.Uniform() * static_cast<double>(max - min) < max - mean;
-    return lower ? min + random.Below(mean - min + 1) : mean + random.Below(max - mean + 1);
-  }
-
+  // Draws who speaks, and with which emotion: [length] each.
   void Converse(PortableRandom& random, int64_t length, int64_t* speakers, int64_t* labels) const {
     std::vector<int64_t> everyone(options_.num_speakers());
     std::iota(everyone.begin(), everyone.end(), 0);
@@ -283,8 +305,7 @@ class Generator {
 };
 
 absl::StatusOr<std::unique_ptr<Dataset>> CreateSynthetic(const SyntheticOptions& options) {
-  const absl::Status status = Validate(options);
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(Validate(options));
   return CatchTorch([&]() -> std::unique_ptr<Dataset> {
     const Generator generator(options);
     std::vector<Conversation> conversations;

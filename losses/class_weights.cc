@@ -8,27 +8,12 @@
 namespace cmerc {
 namespace {
 
-absl::Status CheckGiven(const std::string& options_name, absl::Span<const double> given,
-                        const DatasetInfo& info) {
-  if (static_cast<int64_t>(given.size()) != info.num_classes()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_name, ": ", given.size(), " values of weight, must be ",
-                     info.num_classes(), ", one for each class of ", info.name));
-  }
-  for (size_t c = 0; c < given.size(); ++c) {
-    if (!(given[c] > 0) || !std::isfinite(given[c])) {
-      return absl::InvalidArgumentError(absl::StrCat(options_name, ": weight[", c, "] = ", given[c],
-                                                     ", must be above 0 and finite"));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// From the number of utterances of each class, [C].
+// The weights of INVERSE_FREQUENCY from the number of utterances of each class, both [C].
 torch::Tensor InverseFrequencies(const torch::Tensor& counts) {
   return counts.sum().clamp_min(1) / (counts.numel() * counts.clamp_min(1));
 }
 
+// The weights of CLASS_BALANCED from the same counts, also [C].
 torch::Tensor ClassBalanced(const torch::Tensor& counts, double beta) {
   // 1 - beta^count without the cancellation where beta is near 1.
   const torch::Tensor effective = -(counts.clamp_min(1) * std::log(beta)).expm1() / (1 - beta);
@@ -42,10 +27,6 @@ absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
                                                ClassWeights::Source source,
                                                absl::Span<const double> given, double beta,
                                                const DatasetInfo& info) {
-  if (!(beta >= 0 && beta < 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_name, ": beta = ", beta, ", must be >= 0 and below 1"));
-  }
   if (source != ClassWeights::GIVEN && !given.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat(options_name, ": ", given.size(),
@@ -54,8 +35,11 @@ absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
   }
   if (source == ClassWeights::NONE) return torch::Tensor();
   if (source == ClassWeights::GIVEN) {
-    const absl::Status status = CheckGiven(options_name, given, info);
-    if (!status.ok()) return status;
+    if (static_cast<int64_t>(given.size()) != info.num_classes()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options_name, ": ", given.size(), " values of weight, must be ",
+                       info.num_classes(), ", one for each class of ", info.name));
+    }
     return torch::tensor(torch::ArrayRef<double>(given.data(), given.size()), torch::kFloat64);
   }
   if (static_cast<int64_t>(info.class_counts.size()) != info.num_classes()) {

@@ -12,16 +12,18 @@
 
 namespace cmerc {
 
-// [C] float64, or undefined for NONE. The formulas are in losses/class_weights.proto.
-// given: for GIVEN, C of them, above 0 and finite; empty for all others. beta: in [0, 1), read for
-// CLASS_BALANCED. InvalidArgument: those are not so, or `info` lacks the counts that `source`
-// needs; the message starts with `options_name` ("cmerc.NllOptions").
+// The weights, [C] float64; undefined for NONE. The formulas are in losses/class_weights.proto.
+// `given` is read for GIVEN, `beta` for CLASS_BALANCED; their values are in the ranges of the
+// .proto files. InvalidArgument: `given` has not one value for each class, or has any where
+// `source` is another, or `info` lacks the counts that `source` needs; the message starts with
+// `options_name`
+// ("cmerc.NllOptions").
 absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
                                                ClassWeights::Source source,
                                                absl::Span<const double> given, double beta,
                                                const DatasetInfo& info);
 
-// Such weights as `like` is, of its type and on its device; undefined stays undefined.
+// `weights` with the type of `like`, on its device; undefined weights stay undefined.
 torch::Tensor WeightsLike(const torch::Tensor& weights, const torch::Tensor& like);
 
 }  // namespace cmerc

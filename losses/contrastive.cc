@@ -19,11 +19,11 @@ struct LogSums {
 
 // Utterances that agree in all V labels, so that one pass over all pairs serves every view.
 struct Groups {
-  torch::Tensor labels;  // [G, V] bool: those of each group, of which some may be empty
-  torch::Tensor of;      // [N] int64 in [0, G)
+  torch::Tensor labels;  // [G, V] bool: the labels of each group; some groups may be empty
+  torch::Tensor of;      // [N] int64 in [0, G): the group of each utterance
 };
 
-// labels [N, V] in {0, 1}.
+// The groups of utterances with the labels `labels`, [N, V] in {0, 1}.
 Groups GroupsOf(const torch::Tensor& labels) {
   const int64_t num_views = labels.size(1);
   constexpr int64_t kMostDigits = 6;
@@ -102,7 +102,8 @@ class ConfidenceContrastive final : public Loss {
     const torch::Tensor weights = AnchorWeights(labels);
     if (semantics_ == CORRECTED) return Corrected(sums, weights);
     const torch::Tensor loss = Official(sums, weights);
-    // Its gradients too, decided where the loss is, since a GPU would be waited for.
+    // The gradients become 0 too. The choice is made on the device, so that nothing waits for a
+    // GPU.
     const torch::Tensor not_finite = loss.isfinite().logical_not();
     for (const torch::Tensor& logs : {sums.same, sums.different}) {
       if (!logs.requires_grad()) continue;
@@ -124,10 +125,6 @@ absl::StatusOr<std::unique_ptr<Loss>> MakeConfidenceContrastive(const std::strin
                                                                 double temperature,
                                                                 Semantics semantics,
                                                                 std::vector<View> views) {
-  if (!(temperature > 0) || !std::isfinite(temperature)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_name, ": temperature = ", temperature, ", must be above 0"));
-  }
   if (semantics == OFFICIAL && std::isinf(std::exp(static_cast<float>(1 / temperature)))) {
     return absl::InvalidArgumentError(absl::StrCat(
         options_name, ": temperature = ", temperature,

@@ -35,9 +35,9 @@
 
 namespace cmerc {
 
-// `views` is not empty. InvalidArgument: temperature is not above 0, or so small that the
-// official code's exp(1 / temperature) overflows; the message starts with `options_name`
-// ("cmerc.MsclOptions").
+// `temperature` is above 0, and `views` is not empty. InvalidArgument: `semantics` is OFFICIAL and
+// `temperature` so small that the official code's exp(1 / temperature) overflows; the message
+// starts with `options_name` ("cmerc.MsclOptions").
 absl::StatusOr<std::unique_ptr<Loss>> MakeConfidenceContrastive(const std::string& options_name,
                                                                 double temperature,
                                                                 Semantics semantics,

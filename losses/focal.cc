@@ -10,10 +10,8 @@
 // class FocalLoss (MELD).
 //
 //   loss { [type.googleapis.com/cmerc.FocalOptions] { gamma: 2 } }
-#include <cmath>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/confidence.h"
 #include "core/loss.h"
 #include "losses/focal.pb.h"
@@ -25,10 +23,6 @@ class Focal final : public Loss {
  public:
   static absl::StatusOr<std::unique_ptr<Loss>> Create(const FocalOptions& options,
                                                       const DatasetInfo& /*info*/) {
-    if (!(options.gamma() >= 0) || !std::isfinite(options.gamma())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cmerc.FocalOptions: gamma = ", options.gamma(), ", must be >= 0"));
-    }
     return std::make_unique<Focal>(options.gamma(), options.form());
   }
 

@@ -16,13 +16,13 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Pairs that are worth a thread.
+// How many pairs are worth a thread of their own.
 constexpr int64_t kPairsPerThread = 1 << 15;
 
 int64_t RowsPerThread(int64_t num) { return std::max<int64_t>(1, kPairsPerThread / num); }
 
-// largest[i, g] = max over the sum of cosines_ij, and shifted_ij = (cosines_ij - largest) /
-// temperature, the argument of exp(); -infinity on the diagonal.
+// largest[i, g] = the largest cosines_ij of the sum (i, g), and shifted_ij = (cosines_ij - largest)
+// / temperature, the argument of exp(); -infinity on the diagonal.
 template <typename T>
 void Shift(const T* cosines, const int64_t* groups, int64_t num, int64_t num_groups,
            double temperature, T* largest, T* shifted) {
@@ -44,8 +44,9 @@ void Shift(const T* cosines, const int64_t* groups, int64_t num, int64_t num_gro
   });
 }
 
-// From exponentials and largest: the logarithms of the sums, and what turns a gradient of them into
-// one of the cosines, 1 / (sum * temperature); 0 where there is nothing to add up.
+// Computes from what Shift() left and its exponentials the logarithms of the sums, and the factors
+// that turn a gradient of them into one of the cosines: 1 / (sum * temperature), or 0 where there
+// is nothing to add up.
 template <typename T>
 void Sum(const T* exponentials, const T* largest, const int64_t* groups, int64_t num,
          int64_t num_groups, double temperature, T* log_sums, T* factors) {
@@ -65,6 +66,7 @@ void Sum(const T* exponentials, const T* largest, const int64_t* groups, int64_t
   });
 }
 
+// The gradient of the cosines from that of the logarithms, times its factors, by groups.
 template <typename T>
 void Multiply(const T* exponentials, const T* of_groups, const int64_t* groups, int64_t num,
               int64_t num_groups, T* result) {
@@ -90,7 +92,7 @@ struct GroupLogSumsFunction : torch::autograd::Function<GroupLogSumsFunction> {
     AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "GroupLogSums", [&] {
       Shift(rows.data_ptr<scalar_t>(), group, num, num_groups, temperature,
             largest.data_ptr<scalar_t>(), exponentials.data_ptr<scalar_t>());
-      exponentials.exp_();  // LibTorch's is vectorised
+      exponentials.exp_();  // LibTorch's is vectorized
       Sum(exponentials.data_ptr<scalar_t>(), largest.data_ptr<scalar_t>(), group, num, num_groups,
           temperature, log_sums.data_ptr<scalar_t>(), factors.data_ptr<scalar_t>());
     });

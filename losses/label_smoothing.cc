@@ -12,8 +12,8 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "core/loss.h"
+#include "core/status.h"
 #include "losses/class_weights.h"
 #include "losses/label_smoothing.pb.h"
 
@@ -24,15 +24,10 @@ class LabelSmoothing final : public Loss {
  public:
   static absl::StatusOr<std::unique_ptr<Loss>> Create(const LabelSmoothingOptions& options,
                                                       const DatasetInfo& info) {
-    if (!(options.epsilon() >= 0 && options.epsilon() < 1)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cmerc.LabelSmoothingOptions: epsilon = ", options.epsilon(),
-                       ", must be >= 0 and below 1"));
-    }
-    absl::StatusOr<torch::Tensor> weights = MakeClassWeights(
-        options.GetTypeName(), options.class_weights(), options.weight(), options.beta(), info);
-    if (!weights.ok()) return weights.status();
-    return std::make_unique<LabelSmoothing>(options.epsilon(), *std::move(weights));
+    ASSIGN_OR_RETURN(torch::Tensor weights,
+                     MakeClassWeights(options.GetTypeName(), options.class_weights(),
+                                      options.weight(), options.beta(), info));
+    return std::make_unique<LabelSmoothing>(options.epsilon(), std::move(weights));
   }
 
   // weights: [C] float64, or undefined for none.

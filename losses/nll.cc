@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/loss.h"
+#include "core/status.h"
 #include "losses/class_weights.h"
 #include "losses/nll.pb.h"
 
@@ -21,10 +22,10 @@ class Nll final : public Loss {
  public:
   static absl::StatusOr<std::unique_ptr<Loss>> Create(const NllOptions& options,
                                                       const DatasetInfo& info) {
-    absl::StatusOr<torch::Tensor> weights = MakeClassWeights(
-        options.GetTypeName(), options.class_weights(), options.weight(), options.beta(), info);
-    if (!weights.ok()) return weights.status();
-    return std::make_unique<Nll>(*std::move(weights));
+    ASSIGN_OR_RETURN(torch::Tensor weights,
+                     MakeClassWeights(options.GetTypeName(), options.class_weights(),
+                                      options.weight(), options.beta(), info));
+    return std::make_unique<Nll>(std::move(weights));
   }
 
   // weights: [C] float64, or undefined for none.

@@ -12,10 +12,8 @@
 // temperature.
 //
 //   losses { weight: 0.1 loss { [type.googleapis.com/cmerc.SupConOptions] { temperature: 0.07 } } }
-#include <cmath>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/loss.h"
 #include "losses/group_log_sums.h"
 #include "losses/supcon.pb.h"
@@ -27,11 +25,6 @@ class SupCon final : public Loss {
  public:
   static absl::StatusOr<std::unique_ptr<Loss>> Create(const SupConOptions& options,
                                                       const DatasetInfo& /*info*/) {
-    if (!(options.temperature() >= 0.001) || !std::isfinite(options.temperature())) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("cmerc.SupConOptions: temperature = ", options.temperature(),
-                       ", must be finite and >= 0.001"));
-    }
     return std::make_unique<SupCon>(options.temperature());
   }
 

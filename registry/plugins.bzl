@@ -3,7 +3,7 @@
 load("//tools:cc.bzl", "cmerc_cc_library")
 
 def proto_source(name, src):
-    """A library that files the text of the .proto file SRC in ProtoSources(): static initialisers alone."""
+    """A library that files the text of the .proto file SRC in ProtoSources(): static initializers alone."""
 
     # As protoc knows it; in the top folder of a workspace there is no package name.
     path = "/".join([part for part in [native.package_name(), src] if part])

@@ -4,7 +4,7 @@ namespace cmerc {
 namespace {
 
 std::map<std::string, const char*>& MutableProtoSources() {
-  // A function-local static: safe whatever the order of static initialisers.
+  // A function-local static: safe whatever the order of static initializers.
   static auto* sources = new std::map<std::string, const char*>;
   return *sources;
 }

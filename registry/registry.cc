@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "registry/nearest_name.h"
+#include "registry/range_check.h"
 
 namespace cmerc {
 namespace {
@@ -31,7 +32,7 @@ const std::vector<const RegistryBase*>& AllRegistries() { return MutableRegistri
 
 RegistryBase::RegistryBase(std::string kind) : kind_(std::move(kind)) {
   std::vector<const RegistryBase*>& all = MutableRegistries();
-  // Not in order of creation, which is the linker's.
+  // By kind and not in order of creation, which is up to the linker.
   const auto place = std::find_if(
       all.begin(), all.end(), [this](const RegistryBase* other) { return other->kind_ > kind_; });
   all.insert(place, this);
@@ -78,6 +79,15 @@ absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RegistryBase::Unpack(
   if (!options->ParsePartialFromString(any.value())) {
     return absl::InvalidArgumentError(absl::StrCat("the bytes of a ", type_name, " do not parse"));
   }
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> RegistryBase::UnpackChecked(
+    const google::protobuf::Any& any) const {
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> options = Unpack(any);
+  if (!options.ok()) return options;
+  const absl::Status in_range = CheckRanges(**options);
+  if (!in_range.ok()) return in_range;
   return options;
 }
 

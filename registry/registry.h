@@ -50,6 +50,12 @@ class RegistryBase {
   explicit RegistryBase(std::string kind);
   ~RegistryBase();
 
+  // Unpack() of options whose values the plugin may rely on. InvalidArgument, besides: values
+  // outside the ranges in the .proto file, NaN and infinities, required fields that are not set, as
+  // CheckRanges() says it (registry/range_check.h).
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> UnpackChecked(
+      const google::protobuf::Any& any) const;
+
   // Two plugins of one type cannot both be meant: prints both places and aborts.
   void AddPlugin(const google::protobuf::Message& prototype, const char* file, int line);
 
@@ -89,10 +95,11 @@ class Registry final : public RegistryBase {
     factories_[prototype.GetDescriptor()->full_name()] = std::move(factory);
   }
 
-  // Makes what `any` asks for. Errors: those of Unpack() and of the plugin's own factory.
+  // Makes what `any` asks for, from options whose values are all in range. Errors: those of
+  // UnpackChecked() and of the plugin's own factory.
   absl::StatusOr<std::unique_ptr<Product>> Create(const google::protobuf::Any& any,
                                                   Args... args) const {
-    absl::StatusOr<std::unique_ptr<google::protobuf::Message>> options = Unpack(any);
+    absl::StatusOr<std::unique_ptr<google::protobuf::Message>> options = UnpackChecked(any);
     if (!options.ok()) return options.status();
     return factories_.at((*options)->GetDescriptor()->full_name())(**options,
                                                                    std::forward<Args>(args)...);

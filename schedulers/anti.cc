@@ -21,7 +21,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<Scheduler>> Create(const AntiOptions& options) {
   const double initial_share = options.initial_share();
   return MakeGrowingCurriculum(
-      options.GetTypeName(), Order::kHardestFirst, initial_share, options.epochs_to_full(),
+      Order::kHardestFirst, initial_share, options.epochs_to_full(),
       [=](double progress) { return Competence(progress, initial_share, /*power=*/1); });
 }
 

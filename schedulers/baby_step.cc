@@ -13,7 +13,6 @@
 #include <cstdlib>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/scheduler.h"
 #include "schedulers/baby_step.pb.h"
 #include "schedulers/pacing.h"
@@ -32,14 +31,6 @@ double RoundToHundredths(double value) {
 absl::StatusOr<std::unique_ptr<Scheduler>> Create(const BabyStepOptions& options) {
   const double epoch_ratio = options.epoch_ratio();
   const int64_t scheduler_steps = options.scheduler_steps();
-  if (!(epoch_ratio > 0 && epoch_ratio <= 1)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cmerc.BabyStepOptions: epoch_ratio = ", epoch_ratio, ", must be above 0 and <= 1"));
-  }
-  if (scheduler_steps < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "cmerc.BabyStepOptions: scheduler_steps = ", scheduler_steps, ", must be >= 1"));
-  }
   return MakeCurriculum(Order::kEasiestFirst, [=](int64_t epoch) {
     const double ratio = epoch_ratio * static_cast<double>(epoch / scheduler_steps + 1);
     return ratio >= 1 ? 1.0 : RoundToHundredths(ratio);

@@ -23,7 +23,7 @@ namespace {
 absl::StatusOr<std::unique_ptr<Scheduler>> Create(const GeometricOptions& options) {
   const double initial_share = options.initial_share();
   return MakeGrowingCurriculum(
-      options.GetTypeName(), Order::kEasiestFirst, initial_share, options.epochs_to_full(),
+      Order::kEasiestFirst, initial_share, options.epochs_to_full(),
       [=](double progress) { return std::pow(initial_share, 1 - progress); });
 }
 

@@ -6,8 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-
 namespace cmerc {
 namespace {
 
@@ -51,17 +49,9 @@ std::unique_ptr<Scheduler> MakeCurriculum(Order order, std::function<double(int6
   return std::make_unique<Curriculum>(order, std::move(share));
 }
 
-absl::StatusOr<std::unique_ptr<Scheduler>> MakeGrowingCurriculum(
-    const std::string& options_name, Order order, double initial_share, int64_t epochs_to_full,
-    std::function<double(double)> growth) {
-  if (!(initial_share > 0 && initial_share <= 1)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        options_name, ": initial_share = ", initial_share, ", must be above 0 and <= 1"));
-  }
-  if (epochs_to_full < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(options_name, ": epochs_to_full = ", epochs_to_full, ", must be >= 1"));
-  }
+std::unique_ptr<Scheduler> MakeGrowingCurriculum(Order order, double initial_share,
+                                                 int64_t epochs_to_full,
+                                                 std::function<double(double)> growth) {
   return MakeCurriculum(
       order, [initial_share, epochs_to_full, growth = std::move(growth)](int64_t epoch) {
         if (epoch >= epochs_to_full) return 1.0;

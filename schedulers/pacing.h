@@ -6,9 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 
-#include "absl/status/statusor.h"
 #include "core/scheduler.h"
 
 namespace cmerc {
@@ -23,11 +21,11 @@ std::unique_ptr<Scheduler> MakeCurriculum(Order order, std::function<double(int6
 // MakeCurriculum with
 //   share(epoch) = max(initial_share, growth(epoch / epochs_to_full))   before epochs_to_full
 //                  1                                                    from then on
-// growth: [0, 1) -> [0, 1], never falls. InvalidArgument: initial_share is not in (0, 1] or
-// epochs_to_full < 1; the message starts with `options_name` ("cmerc.LinearOptions").
-absl::StatusOr<std::unique_ptr<Scheduler>> MakeGrowingCurriculum(
-    const std::string& options_name, Order order, double initial_share, int64_t epochs_to_full,
-    std::function<double(double)> growth);
+// growth: [0, 1) -> [0, 1], never falls. initial_share is in (0, 1] and epochs_to_full >= 1, as the
+// ranges in the .proto files have it.
+std::unique_ptr<Scheduler> MakeGrowingCurriculum(Order order, double initial_share,
+                                                 int64_t epochs_to_full,
+                                                 std::function<double(double)> growth);
 
 // Competence of Platanios et al. (2019), eq. 6 to 8, progress = t / T in [0, 1]:
 //   (progress * (1 - initial_share^power) + initial_share^power)^(1 / power)

@@ -9,10 +9,8 @@
 // (NAACL 2019), eq. 7 (p = 2) and 8, with epochs for its training steps.
 //
 //   scheduler { [type.googleapis.com/cmerc.RootOptions] { initial_share: 0.2 power: 3 } }
-#include <cmath>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/scheduler.h"
 #include "schedulers/pacing.h"
 #include "schedulers/root.pb.h"
@@ -23,12 +21,8 @@ namespace {
 absl::StatusOr<std::unique_ptr<Scheduler>> Create(const RootOptions& options) {
   const double initial_share = options.initial_share();
   const double power = options.power();
-  if (!(power >= 1) || !std::isfinite(power)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cmerc.RootOptions: power = ", power, ", must be finite and >= 1"));
-  }
   return MakeGrowingCurriculum(
-      options.GetTypeName(), Order::kEasiestFirst, initial_share, options.epochs_to_full(),
+      Order::kEasiestFirst, initial_share, options.epochs_to_full(),
       [=](double progress) { return Competence(progress, initial_share, power); });
 }
 

@@ -1,7 +1,5 @@
 #include "storage/archive.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -10,6 +8,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "bytes/crc32.h"
+#include "bytes/little_endian.h"
+#include "core/status.h"
 
 namespace cmerc {
 namespace {
@@ -17,18 +18,9 @@ namespace {
 constexpr uint64_t kEndSize = 22;
 constexpr uint64_t kEnd64Size = 56;
 constexpr uint64_t kEnd64LocatorSize = 20;
-constexpr uint64_t kEntrySize = 46;  // of the central directory
+constexpr uint64_t kEntrySize = 46;  // in the central directory
 constexpr uint64_t kLocalHeaderSize = 30;
 constexpr size_t kLongestShownName = 100;
-
-// The little-endian number of `size` bytes at `position`, which the caller knows to be inside.
-uint64_t Number(absl::string_view bytes, uint64_t position, int size) {
-  uint64_t value = 0;
-  for (int i = size - 1; i >= 0; --i) {
-    value = value << 8 | static_cast<uint8_t>(bytes[position + i]);
-  }
-  return value;
-}
 
 // Whether [position, position + size) is inside the first `limit` bytes, without overflow.
 bool Inside(uint64_t position, uint64_t size, uint64_t limit) {
@@ -41,11 +33,6 @@ bool SignatureAt(absl::string_view bytes, uint64_t position, absl::string_view s
 
 absl::Status NotAnArchive(absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("not a whole zip archive: ", why));
-}
-
-uint32_t Crc32(absl::string_view bytes) {
-  return static_cast<uint32_t>(
-      crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 bool SafeName(absl::string_view name) {
@@ -69,21 +56,6 @@ bool SameOrElsewhere(uint64_t field, uint64_t highest, uint64_t value) {
   return field == highest || field == value;
 }
 
-// Whether the header in front of a record's data (both are inside the file) says what the directory
-// says. Sizes and checksum may follow the data instead (flag 8), as torch.save() has it.
-bool LocalHeaderAgrees(absl::string_view bytes, uint64_t header, absl::string_view name,
-                       uint64_t method, uint64_t size, uint32_t crc) {
-  const uint64_t flags = Number(bytes, header + 6, 2);
-  if (Number(bytes, header + 8, 2) != method || (flags & 1) != 0 ||
-      Number(bytes, header + 26, 2) != name.size() ||
-      bytes.substr(header + kLocalHeaderSize, name.size()) != name) {
-    return false;
-  }
-  return (flags & 8) != 0 || (Number(bytes, header + 14, 4) == crc &&
-                              SameOrElsewhere(Number(bytes, header + 18, 4), 0xFFFFFFFF, size) &&
-                              SameOrElsewhere(Number(bytes, header + 22, 4), 0xFFFFFFFF, size));
-}
-
 // Where the central directory is.
 struct Directory {
   uint64_t begin;
@@ -96,23 +68,23 @@ absl::StatusOr<Directory> FindDirectory(absl::string_view bytes) {
   // Nothing but the archive's comment may follow.
   while (end != absl::string_view::npos &&
          (!Inside(end, kEndSize, bytes.size()) ||
-          end + kEndSize + Number(bytes, end + 20, 2) != bytes.size())) {
+          end + kEndSize + ReadLittleEndian(bytes, end + 20, 2) != bytes.size())) {
     end = end == 0 ? absl::string_view::npos : bytes.rfind("PK\5\6", end - 1);
   }
   if (end == absl::string_view::npos) return NotAnArchive("it has no end record");
-  uint64_t entries = Number(bytes, end + 10, 2);
-  uint64_t size = Number(bytes, end + 12, 4);
-  uint64_t begin = Number(bytes, end + 16, 4);
+  uint64_t entries = ReadLittleEndian(bytes, end + 10, 2);
+  uint64_t size = ReadLittleEndian(bytes, end + 12, 4);
+  uint64_t begin = ReadLittleEndian(bytes, end + 16, 4);
   uint64_t limit = end;
   if (end >= kEnd64LocatorSize && SignatureAt(bytes, end - kEnd64LocatorSize, "PK\6\7")) {
-    const uint64_t end64 = Number(bytes, end - kEnd64LocatorSize + 8, 8);
+    const uint64_t end64 = ReadLittleEndian(bytes, end - kEnd64LocatorSize + 8, 8);
     if (!Inside(end64, kEnd64Size, end - kEnd64LocatorSize) ||
         !SignatureAt(bytes, end64, "PK\6\6")) {
       return NotAnArchive("its ZIP64 end record is not where it should be");
     }
-    const uint64_t entries64 = Number(bytes, end64 + 32, 8);
-    const uint64_t size64 = Number(bytes, end64 + 40, 8);
-    const uint64_t begin64 = Number(bytes, end64 + 48, 8);
+    const uint64_t entries64 = ReadLittleEndian(bytes, end64 + 32, 8);
+    const uint64_t size64 = ReadLittleEndian(bytes, end64 + 40, 8);
+    const uint64_t begin64 = ReadLittleEndian(bytes, end64 + 48, 8);
     // Readers differ in which of the two end records they believe.
     if (!SameOrElsewhere(entries, 0xFFFF, entries64) ||
         !SameOrElsewhere(size, 0xFFFFFFFF, size64) ||
@@ -126,84 +98,135 @@ absl::StatusOr<Directory> FindDirectory(absl::string_view bytes) {
   return Directory{begin, begin + size, entries};
 }
 
+// What the directory says of a record.
+struct Entry {
+  absl::string_view name;
+  uint64_t flags;
+  uint64_t method;
+  uint32_t crc;
+  uint64_t stored_size;
+  uint64_t size;
+  uint64_t header;  // where its local header begins
+  uint64_t end;     // where the entry ends in the directory
+};
+
+// Replaces the values that do not fit into 32 bits by those of the ZIP64 field, which is the extra
+// field of type 1 and has them in this order.
+void ReadZip64Field(absl::string_view extra, Entry* entry) {
+  while (extra.size() >= 4) {
+    const uint64_t type = ReadLittleEndian(extra, 0, 2);
+    absl::string_view field = extra.substr(4, ReadLittleEndian(extra, 2, 2));
+    extra.remove_prefix(4 + field.size());
+    if (type != 1) continue;
+    for (uint64_t* value : {&entry->size, &entry->stored_size, &entry->header}) {
+      if (*value != 0xFFFFFFFF || field.size() < 8) continue;
+      *value = ReadLittleEndian(field, 0, 8);
+      field.remove_prefix(8);
+    }
+  }
+}
+
+// Returns the entry at `position`, the `index`-th. InvalidArgument: the directory, which ends at
+// `end`, is cut short, or the name is unsafe.
+absl::StatusOr<Entry> ReadEntry(absl::string_view bytes, uint64_t position, uint64_t end,
+                                uint64_t index) {
+  if (!Inside(position, kEntrySize, end) || !SignatureAt(bytes, position, "PK\1\2")) {
+    return NotAnArchive("its directory is cut short");
+  }
+  Entry entry;
+  entry.flags = ReadLittleEndian(bytes, position + 8, 2);
+  entry.method = ReadLittleEndian(bytes, position + 10, 2);
+  entry.crc = static_cast<uint32_t>(ReadLittleEndian(bytes, position + 16, 4));
+  entry.stored_size = ReadLittleEndian(bytes, position + 20, 4);
+  entry.size = ReadLittleEndian(bytes, position + 24, 4);
+  entry.header = ReadLittleEndian(bytes, position + 42, 4);
+  const uint64_t name_size = ReadLittleEndian(bytes, position + 28, 2);
+  const uint64_t extra_size = ReadLittleEndian(bytes, position + 30, 2);
+  const uint64_t comment_size = ReadLittleEndian(bytes, position + 32, 2);
+  const uint64_t name_begin = position + kEntrySize;
+  if (!Inside(name_begin, name_size + extra_size + comment_size, end)) {
+    return NotAnArchive("its directory is cut short");
+  }
+  entry.end = name_begin + name_size + extra_size + comment_size;
+  entry.name = bytes.substr(name_begin, name_size);
+  if (!SafeName(entry.name)) {
+    return absl::InvalidArgumentError(absl::StrCat("record ", index, " has an unsafe name"));
+  }
+  ReadZip64Field(bytes.substr(name_begin + name_size, extra_size), &entry);
+  return entry;
+}
+
+// Whether the header in front of a record's data (both are inside the file) says what the directory
+// says. Sizes and checksum may follow the data instead (flag 8), as torch.save() has it.
+bool LocalHeaderAgrees(absl::string_view bytes, const Entry& entry) {
+  const uint64_t header = entry.header;
+  const uint64_t flags = ReadLittleEndian(bytes, header + 6, 2);
+  if (ReadLittleEndian(bytes, header + 8, 2) != entry.method || (flags & 1) != 0 ||
+      ReadLittleEndian(bytes, header + 26, 2) != entry.name.size() ||
+      bytes.substr(header + kLocalHeaderSize, entry.name.size()) != entry.name) {
+    return false;
+  }
+  return (flags & 8) != 0 ||
+         (ReadLittleEndian(bytes, header + 14, 4) == entry.crc &&
+          SameOrElsewhere(ReadLittleEndian(bytes, header + 18, 4), 0xFFFFFFFF, entry.size) &&
+          SameOrElsewhere(ReadLittleEndian(bytes, header + 22, 4), 0xFFFFFFFF, entry.size));
+}
+
+// Returns where the data of a record begins. InvalidArgument: it is compressed or encrypted, its
+// header contradicts the directory, or one of the two is not in front of `limit`.
+absl::StatusOr<uint64_t> FindData(absl::string_view bytes, const Entry& entry, uint64_t limit) {
+  if (entry.method != 0 || entry.size != entry.stored_size || (entry.flags & 1) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("record ", Shown(entry.name),
+                     " is compressed or encrypted, which torch.save() never does; save the "
+                     "file again, do not zip it"));
+  }
+  if (!Inside(entry.header, kLocalHeaderSize, limit) ||
+      !SignatureAt(bytes, entry.header, "PK\3\4")) {
+    return NotAnArchive(absl::StrCat("record ", Shown(entry.name), " is not where it should be"));
+  }
+  const uint64_t begin = entry.header + kLocalHeaderSize +
+                         ReadLittleEndian(bytes, entry.header + 26, 2) +
+                         ReadLittleEndian(bytes, entry.header + 28, 2);
+  if (!Inside(begin, entry.size, limit)) {
+    return NotAnArchive(absl::StrCat("record ", Shown(entry.name), " reaches beyond the data"));
+  }
+  if (!LocalHeaderAgrees(bytes, entry)) {
+    return NotAnArchive(absl::StrCat("the directory and the header of record ", Shown(entry.name),
+                                     " contradict each other"));
+  }
+  return begin;
+}
+
 }  // namespace
 
 absl::StatusOr<Archive> Archive::Parse(std::string bytes) {
   Archive archive;
   archive.bytes_ = std::move(bytes);
-  const absl::Status status = archive.ReadDirectory();
-  if (!status.ok()) return status;
+  RETURN_IF_ERROR(archive.ReadDirectory());
   return archive;
 }
 
 absl::Status Archive::ReadDirectory() {
   const absl::string_view bytes = bytes_;
-  const absl::StatusOr<Directory> directory = FindDirectory(bytes);
-  if (!directory.ok()) return directory.status();
-  uint64_t position = directory->begin;
+  ASSIGN_OR_RETURN(const Directory directory, FindDirectory(bytes));
+  uint64_t position = directory.begin;
   std::vector<std::pair<uint64_t, uint64_t>> extents;  // of the records with their headers
   std::string folder;  // the first record's, with its slash: the archive's own
-  for (uint64_t i = 0; i < directory->entries; ++i) {
-    if (!Inside(position, kEntrySize, directory->end) || !SignatureAt(bytes, position, "PK\1\2")) {
-      return NotAnArchive("its directory is cut short");
-    }
-    const uint64_t flags = Number(bytes, position + 8, 2);
-    const uint64_t method = Number(bytes, position + 10, 2);
-    const auto crc = static_cast<uint32_t>(Number(bytes, position + 16, 4));
-    uint64_t stored_size = Number(bytes, position + 20, 4);
-    uint64_t size = Number(bytes, position + 24, 4);
-    const uint64_t name_size = Number(bytes, position + 28, 2);
-    const uint64_t extra_size = Number(bytes, position + 30, 2);
-    const uint64_t comment_size = Number(bytes, position + 32, 2);
-    uint64_t header = Number(bytes, position + 42, 4);
-    if (!Inside(position + kEntrySize, name_size + extra_size + comment_size, directory->end)) {
-      return NotAnArchive("its directory is cut short");
-    }
-    const absl::string_view name = bytes.substr(position + kEntrySize, name_size);
-    if (!SafeName(name)) {
-      return absl::InvalidArgumentError(absl::StrCat("record ", i, " has an unsafe name"));
-    }
-    // ZIP64: what does not fit into 32 bits is in the extra field of type 1, in this order.
-    absl::string_view extra = bytes.substr(position + kEntrySize + name_size, extra_size);
-    while (extra.size() >= 4) {
-      const uint64_t type = Number(extra, 0, 2);
-      absl::string_view field = extra.substr(4, Number(extra, 2, 2));
-      extra.remove_prefix(4 + field.size());
-      if (type != 1) continue;
-      for (uint64_t* value : {&size, &stored_size, &header}) {
-        if (*value != 0xFFFFFFFF || field.size() < 8) continue;
-        *value = Number(field, 0, 8);
-        field.remove_prefix(8);
-      }
-    }
-    if (method != 0 || size != stored_size || (flags & 1) != 0) {
+  for (uint64_t i = 0; i < directory.entries; ++i) {
+    ASSIGN_OR_RETURN(const Entry entry, ReadEntry(bytes, position, directory.end, i));
+    ASSIGN_OR_RETURN(const uint64_t begin, FindData(bytes, entry, directory.begin));
+    extents.emplace_back(entry.header, begin + entry.size);
+    if (i == 0) folder = std::string(entry.name.substr(0, entry.name.find('/') + 1));
+    if (absl::StartsWith(entry.name, folder) &&
+        !records_.emplace(entry.name.substr(folder.size()), Record{begin, entry.size, entry.crc})
+             .second) {
       return absl::InvalidArgumentError(
-          absl::StrCat("record ", Shown(name),
-                       " is compressed or encrypted, which torch.save() never does; save the "
-                       "file again, do not zip it"));
+          absl::StrCat("record ", Shown(entry.name), " is there twice"));
     }
-    if (!Inside(header, kLocalHeaderSize, directory->begin) ||
-        !SignatureAt(bytes, header, "PK\3\4")) {
-      return NotAnArchive(absl::StrCat("record ", Shown(name), " is not where it should be"));
-    }
-    const uint64_t begin =
-        header + kLocalHeaderSize + Number(bytes, header + 26, 2) + Number(bytes, header + 28, 2);
-    if (!Inside(begin, size, directory->begin)) {
-      return NotAnArchive(absl::StrCat("record ", Shown(name), " reaches beyond the data"));
-    }
-    if (!LocalHeaderAgrees(bytes, header, name, method, size, crc)) {
-      return NotAnArchive(absl::StrCat("the directory and the header of record ", Shown(name),
-                                       " contradict each other"));
-    }
-    extents.emplace_back(header, begin + size);
-    if (i == 0) folder = std::string(name.substr(0, name.find('/') + 1));
-    if (absl::StartsWith(name, folder) &&
-        !records_.emplace(name.substr(folder.size()), Record{begin, size, crc}).second) {
-      return absl::InvalidArgumentError(absl::StrCat("record ", Shown(name), " is there twice"));
-    }
-    position += kEntrySize + name_size + extra_size + comment_size;
+    position = entry.end;
   }
-  if (position != directory->end) {
+  if (position != directory.end) {
     return NotAnArchive("its directory has more than the records it counts");
   }
   // Records that share bytes could add up to any size.

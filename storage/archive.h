@@ -28,7 +28,7 @@ class Archive {
   // is none, or its CRC-32 says that it is damaged.
   absl::StatusOr<absl::string_view> Read(const std::string& name) const;
 
-  // Of the whole file.
+  // The size of the whole file in bytes.
   size_t size() const { return bytes_.size(); }
 
  private:

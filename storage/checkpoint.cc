@@ -18,6 +18,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "config/loader.h"
 #include "core/torch_status.h"
 #include "storage/archive.h"
 #include "storage/atomic_file.h"
@@ -36,6 +37,8 @@ constexpr size_t kMostAxes = 64;  // the limit of most of LibTorch's operators
 // Deeper than any metadata.
 constexpr int kDeepestMetadata = 50;
 constexpr size_t kMostMetadataBytes = size_t{1} << 28;
+// ReadText() keeps all words of a text in memory.
+constexpr size_t kMostFormerMetadataBytes = size_t{1} << 22;
 
 // torch.save()'s name of the storage of each element type.
 struct StorageType {
@@ -278,6 +281,12 @@ bool IsTooDeep(const std::string& text) {
   return depth > kDeepestMetadata;
 }
 
+// Reads what an earlier version of the program wrote, with fields by their former names, over an
+// empty `metadata`: whether that is what `text` is.
+bool ReadFormerMetadata(const std::string& text, CheckpointMetadata* metadata) {
+  return text.size() <= kMostFormerMetadataBytes && ReadText(text, kMetadataRecord, metadata).ok();
+}
+
 absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
   if (text.size() > kMostMetadataBytes) {
     return absl::InvalidArgumentError(absl::StrCat(kMetadataRecord, ": has ", text.size(),
@@ -298,7 +307,7 @@ absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&errors);
   CheckpointMetadata metadata;
-  if (!parser.ParseFromString(text, &metadata)) {
+  if (!parser.ParseFromString(text, &metadata) && !ReadFormerMetadata(text, &metadata)) {
     return absl::InvalidArgumentError(
         absl::StrCat(kMetadataRecord, ":", errors.first,
                      "; was it written by a program with other plugins linked in?"));

@@ -4,15 +4,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/shape.h"
 
 namespace cmerc {
 namespace {
 
 constexpr size_t kMostProblems = 10;
-
-std::string ShapeString(const torch::Tensor& tensor) {
-  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
-}
 
 }  // namespace
 
@@ -38,8 +35,8 @@ absl::Status LoadState(const StateDict& state, torch::nn::Module& module,
     if (it == state.end()) {
       problems.push_back(absl::StrCat("it has no ", name));
     } else if (it->second.sizes() != target.sizes()) {
-      problems.push_back(absl::StrCat(name, " has shape ", ShapeString(it->second), ", want ",
-                                      ShapeString(target)));
+      problems.push_back(absl::StrCat(name, " has shape ", ShapeString(it->second.sizes()),
+                                      ", want ", ShapeString(target.sizes())));
     }
   }
   for (const auto& [name, tensor] : state) {

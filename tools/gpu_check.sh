@@ -57,7 +57,7 @@ collect() {
   done
   if [[ -n ${LIBTORCH:-} ]]; then
     local i targets with_torch=("tests/conformance/$backbones" "${goldens[@]/#/tests/golden/}"
-      "benchmarks/kernels/$operators" "benchmarks/calibration/$step" bin/cmerc bin/cmerc_engine)
+      "benchmarks/kernels/$operators" "benchmarks/training/$step" bin/cmerc bin/cmerc_engine)
     for ((i = 0; i < ${#with_torch[@]}; ++i)); do
       targets[i]="//${with_torch[i]%/*}:${with_torch[i]##*/}"
     done

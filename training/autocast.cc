@@ -19,7 +19,7 @@ void SetDtype(c10::DeviceType type, at::ScalarType dtype) {
 
 #else
 
-// Older ones have a function for each kind of device.
+// Older versions of LibTorch have a function for each kind of device.
 bool IsEnabled(c10::DeviceType type) {
   return type == c10::kCPU ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
 }

@@ -24,7 +24,7 @@ class Autocast {
   at::ScalarType dtype_before_ = at::kFloat;
 };
 
-// A prediction as losses want it: what autocast left in bfloat16 is float32.
+// A prediction as losses want it: what autocast left in bfloat16 becomes float32.
 Prediction ToFloat32(const Prediction& prediction);
 
 }  // namespace cmerc

@@ -1,4 +1,4 @@
-// A way back for what a forward pass in training writes.
+// The way back after a forward pass in training that wrote bad numbers.
 #ifndef CMERC_TRAINING_BUFFER_COPY_H_
 #define CMERC_TRAINING_BUFFER_COPY_H_
 
@@ -15,8 +15,9 @@ class BufferCopy {
     for (const torch::Tensor& buffer : buffers_) copies_.push_back(buffer.clone());
   }
 
-  // The copy becomes what the model has now; the model what the copy has.
+  // Copies the model's buffers as they are now, in place of the copy so far.
   void Take() { Copy(buffers_, copies_); }
+  // Makes the model's buffers what they were when they were copied.
   void PutBack() { Copy(copies_, buffers_); }
 
  private:

@@ -6,6 +6,7 @@
 #include "calibration/evaluation.h"
 #include "calibration/post_hoc.h"
 #include "calibration/weighted_losses.h"
+#include "core/status.h"
 #include "metrics/calibration.h"
 #include "metrics/json.h"
 #include "storage/atomic_file.h"
@@ -44,36 +45,26 @@ absl::Status MeasureOutcome(Backbone& selected, const PreparedData& data,
                             const std::vector<WeightedLoss>& losses, const RunConfig& config,
                             const std::string& folder, RunSummary* summary) {
   const auto measure = [&](const std::vector<int64_t>& indices, const std::vector<View>& views,
-                           SplitReport* out) -> absl::StatusOr<SplitPredictions> {
-    absl::StatusOr<SplitPredictions> predictions =
-        PredictSplit(selected, data, indices, losses, config, views);
-    if (!predictions.ok()) return predictions;
-    absl::StatusOr<SplitReport> report = ScorePredictions(*predictions, data.info);
-    if (!report.ok()) return report.status();
-    *out = *std::move(report);
+                           SplitReport* report) -> absl::StatusOr<SplitPredictions> {
+    ASSIGN_OR_RETURN(SplitPredictions predictions,
+                     PredictSplit(selected, data, indices, losses, config, views));
+    ASSIGN_OR_RETURN(*report, ScorePredictions(predictions, data.info));
     return predictions;
   };
-  const absl::Status trained = measure(data.train, {}, summary->mutable_train()).status();
-  if (!trained.ok()) return trained;
+  RETURN_IF_ERROR(measure(data.train, {}, summary->mutable_train()).status());
   std::vector<Remedy> remedies;
   if (config.data().protocol() != DataConfig::OFFICIAL) {
-    const absl::StatusOr<SplitPredictions> valid =
-        measure(data.valid, {}, summary->mutable_valid());
-    if (!valid.ok()) return valid.status();
-    absl::StatusOr<std::vector<Remedy>> fitted =
-        FitRemedies(valid->log_probs, valid->labels, data.info.num_classes());
-    if (!fitted.ok()) return fitted.status();
-    remedies = *std::move(fitted);
+    ASSIGN_OR_RETURN(const SplitPredictions valid,
+                     measure(data.valid, {}, summary->mutable_valid()));
+    ASSIGN_OR_RETURN(remedies, FitRemedies(valid.log_probs, valid.labels, data.info.num_classes()));
   }
-  const absl::StatusOr<SplitPredictions> test =
-      measure(data.test, AllViews(data.info), summary->mutable_test());
-  if (!test.ok()) return test.status();
+  ASSIGN_OR_RETURN(const SplitPredictions test,
+                   measure(data.test, AllViews(data.info), summary->mutable_test()));
   for (const Remedy& remedy : remedies) {
-    const absl::StatusOr<PostHocReport> report = ScoreRemedy(remedy, *test, data.info);
-    if (!report.ok()) return report.status();
-    *summary->mutable_test()->add_post_hoc() = *report;
+    ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
+                     ScoreRemedy(remedy, test, data.info));
   }
-  return WritePredictions(data, data.test, *test, absl::StrCat(folder, "/test_predictions.jsonl"));
+  return WritePredictions(data, data.test, test, absl::StrCat(folder, "/test_predictions.jsonl"));
 }
 
 }  // namespace cmerc

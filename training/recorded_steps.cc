@@ -3,24 +3,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "calibration/weighted_losses.h"
 #include "core/torch_status.h"
-#include "training/train_step.h"
 
 namespace cmerc {
 
-RecordedSteps::RecordedSteps(Backbone& live, Backbone& for_views,
-                             torch::optim::Optimizer& optimizer,
-                             const std::vector<WeightedLoss>& losses,
-                             const CalibrationConfig& config, const TrainingConfig& training,
-                             Recorder recorder)
-    : live_(live),
-      for_views_(for_views),
-      optimizer_(optimizer),
-      losses_(losses),
-      config_(config),
-      training_(training),
-      recorder_(std::move(recorder)) {}
+RecordedSteps::RecordedSteps(const StepContext& context, Recorder recorder)
+    : context_(context), recorder_(std::move(recorder)) {}
 
 bool RecordedSteps::Knows(const std::vector<int64_t>& conversations) const {
   return recorded_.count(conversations) > 0;
@@ -28,7 +16,7 @@ bool RecordedSteps::Knows(const std::vector<int64_t>& conversations) const {
 
 absl::StatusOr<ComputedStep> RecordedSteps::ComputeNow(Recorded& recorded) {
   const DeviceConstants::Use use(recorded.constants);
-  return ComputeStep(live_, for_views_, optimizer_, losses_, recorded.batch, config_, training_);
+  return ComputeStep(context_, recorded.batch);
 }
 
 absl::StatusOr<ComputedStep> RecordedSteps::Compute(const std::vector<int64_t>& conversations,
@@ -40,7 +28,7 @@ absl::StatusOr<ComputedStep> RecordedSteps::Compute(const std::vector<int64_t>& 
     recorded.batch = batch;
     return ComputeNow(recorded);
   }
-  const absl::StatusOr<bool> replayed = CatchTorch([&] {
+  const absl::Status replayed = CatchTorch([&] {
     if (recorded.graph == nullptr) {
       recorded.graph = recorder_(recorded.batch.labels.device(), [&] {
         absl::StatusOr<ComputedStep> step = ComputeNow(recorded);
@@ -49,12 +37,10 @@ absl::StatusOr<ComputedStep> RecordedSteps::Compute(const std::vector<int64_t>& 
       });
     }
     recorded.graph->Replay();
-    return true;
   });
   if (!replayed.ok()) {
     return absl::InternalError(absl::StrCat("training.cuda_graphs: the step cannot be recorded (",
-                                            replayed.status().message(),
-                                            "); leave cuda_graphs out"));
+                                            replayed.message(), "); leave cuda_graphs out"));
   }
   return recorded.step;
 }

@@ -1,9 +1,7 @@
-// Training steps on a GPU by replaying what was recorded when their batch came before: training {
-// cuda_graphs: true }.
+// Training steps on a GPU that replay what was recorded when the same batch came before, for
+// training { cuda_graphs: true }.
 #ifndef CMERC_TRAINING_RECORDED_STEPS_H_
 #define CMERC_TRAINING_RECORDED_STEPS_H_
-
-#include <torch/optim/optimizer.h>
 
 #include <cstdint>
 #include <functional>
@@ -12,8 +10,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "calibration/weighted_losses.h"
+#include "core/batch.h"
 #include "core/to_device.h"
+#include "training/step_context.h"
 #include "training/train_step.h"
 #include "training/work_graph.h"
 
@@ -25,17 +24,16 @@ class RecordedSteps {
   using Recorder = std::function<std::unique_ptr<WorkGraph>(const torch::Device& device,
                                                             const std::function<void()>& work)>;
 
-  // What ComputeStep() takes, all of which outlives this.
-  RecordedSteps(Backbone& live, Backbone& for_views, torch::optim::Optimizer& optimizer,
-                const std::vector<WeightedLoss>& losses, const CalibrationConfig& config,
-                const TrainingConfig& training, Recorder recorder = RecordWork);
+  // All that `context` names outlives this.
+  explicit RecordedSteps(const StepContext& context, Recorder recorder = RecordWork);
 
   // Whether a batch of these conversations, in this order, has come before.
   bool Knows(const std::vector<int64_t>& conversations) const;
 
-  // ComputeStep() of such a batch. The first time it is computed from `batch`, the second time that
-  // is recorded, and from then on replayed; `batch` is then not looked at. What it returns is
-  // overwritten by the next call. Internal: it cannot be recorded, because something waits for the
+  // What ComputeStep() returns for the batch of these conversations. The first time it is computed
+  // from `batch`, the second time that computation is recorded, and from then on replayed; `batch`
+  // is then not looked at. The next call overwrites what this one returned. Errors: those of
+  // ComputeStep(); Internal: the computation cannot be recorded, because something waits for the
   // GPU.
   absl::StatusOr<ComputedStep> Compute(const std::vector<int64_t>& conversations,
                                        const Batch& batch);
@@ -54,12 +52,7 @@ class RecordedSteps {
 
   absl::StatusOr<ComputedStep> ComputeNow(Recorded& recorded);
 
-  Backbone& live_;
-  Backbone& for_views_;
-  torch::optim::Optimizer& optimizer_;
-  const std::vector<WeightedLoss>& losses_;
-  const CalibrationConfig& config_;
-  const TrainingConfig& training_;
+  const StepContext context_;
   const Recorder recorder_;
   std::map<std::vector<int64_t>, Recorded> recorded_;
 };

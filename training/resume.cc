@@ -1,14 +1,13 @@
 #include "training/resume.h"
 
 #include <ATen/Context.h>
-#include <ATen/Parallel.h>
 
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 #include "storage/module_state.h"
 
@@ -30,38 +29,6 @@ std::string MomentName(const std::string& parameter, const char* which) {
   return absl::StrCat("adam/", parameter, "/", which);
 }
 
-// FNV-1a over words of 8 bytes, and what is left over by the byte.
-class Digest {
- public:
-  void Add(const void* data, size_t size) {
-    const char* bytes = static_cast<const char*>(data);
-    for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t), bytes += sizeof(uint64_t)) {
-      uint64_t word = 0;
-      std::memcpy(&word, bytes, sizeof(word));
-      Mix(word);
-    }
-    for (; size > 0; --size) Mix(static_cast<unsigned char>(*bytes++));
-  }
-  void Add(const Tensor& tensor) {
-    for (const int64_t extent : tensor.sizes()) Mix(static_cast<uint64_t>(extent));
-    const Tensor dense = tensor.contiguous();
-    Add(dense.data_ptr(), dense.nbytes());
-  }
-  void Add(const std::string& text) {
-    Mix(text.size());
-    Add(text.data(), text.size());
-  }
-  void Add(const std::vector<int64_t>& numbers) {
-    Mix(numbers.size());
-    Add(numbers.data(), numbers.size() * sizeof(int64_t));
-  }
-  uint64_t value() const { return hash_; }
-
- private:
-  void Mix(uint64_t word) { hash_ = (hash_ ^ word) * 1099511628211u; }
-  uint64_t hash_ = 14695981039346656037u;
-};
-
 Tensor Numbers(const std::vector<int64_t>& values) { return torch::tensor(values, torch::kInt64); }
 
 std::vector<int64_t> Values(const Tensor& numbers) {
@@ -69,11 +36,13 @@ std::vector<int64_t> Values(const Tensor& numbers) {
   return std::vector<int64_t>(data, data + numbers.numel());
 }
 
+// Adds the parameters and buffers of `module`, their names with `prefix` before them.
 void AddState(const std::string& prefix, const torch::nn::Module& module, StateDict* state) {
   for (const auto& [name, tensor] : TensorsOf(module)) state->emplace(prefix + name, tensor);
 }
 
-StateDict Without(const std::string& prefix, const StateDict& state) {
+// The tensors of `state` whose names begin with `prefix`, which their names lose.
+StateDict StartingWith(const std::string& prefix, const StateDict& state) {
   StateDict result;
   for (const auto& [name, tensor] : state) {
     if (absl::StartsWith(name, prefix)) {
@@ -97,8 +66,10 @@ torch::Device DeviceOf(const torch::nn::Module& module) {
 // The tensors of a resume.pth, by name.
 class Tensors {
  public:
+  // Both outlive this.
   Tensors(const std::string& path, const StateDict& state) : path_(path), state_(state) {}
 
+  // InvalidArgument: there is none of that name and type.
   absl::StatusOr<Tensor> Get(const std::string& name, torch::ScalarType type) const {
     const auto found = state_.find(name);
     if (found == state_.end()) return Error(absl::StrCat("has no tensor ", name));
@@ -110,11 +81,10 @@ class Tensors {
     return found->second;
   }
 
-  // A list of numbers in [0, limit).
+  // A list of numbers. InvalidArgument: it is not there, or one is not in [0, limit).
   absl::StatusOr<std::vector<int64_t>> Indices(const std::string& name, int64_t limit) const {
-    const absl::StatusOr<Tensor> tensor = Get(name, torch::kInt64);
-    if (!tensor.ok()) return tensor.status();
-    std::vector<int64_t> values = Values(*tensor);
+    ASSIGN_OR_RETURN(const Tensor tensor, Get(name, torch::kInt64));
+    std::vector<int64_t> values = Values(tensor);
     for (const int64_t value : values) {
       if (value < 0 || value >= limit) {
         return Error(absl::StrCat("tensor ", name, " holds ", value, ", want 0 to ", limit - 1));
@@ -124,8 +94,8 @@ class Tensors {
   }
 
   absl::Status Error(const std::string& what) const {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path_, ": ", what, "; it cannot be gone on with, begin again: --overwrite"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        path_, ": ", what, "; training cannot go on from it, begin again: --overwrite"));
   }
 
  private:
@@ -133,114 +103,142 @@ class Tensors {
   const StateDict& state_;
 };
 
+// Adam's moments of `parameter`, which has been stepped `steps` times.
+absl::StatusOr<Adam::Moments> ReadMomentsOf(const Tensors& tensors, const std::string& parameter,
+                                            const Tensor& value, int64_t steps) {
+  Adam::Moments moments;
+  moments.steps = steps;
+  if (steps < 0) return tensors.Error(absl::StrCat(kSteps, " holds ", steps));
+  if (steps == 0) return moments;
+  for (const auto& [which, moment] :
+       {std::make_pair("first", &moments.first), std::make_pair("second", &moments.second)}) {
+    const std::string name = MomentName(parameter, which);
+    ASSIGN_OR_RETURN(*moment, tensors.Get(name, value.scalar_type()));
+    if (moment->sizes() != value.sizes()) {
+      return tensors.Error(absl::StrCat("tensor ", name, " is not of the shape of its parameter"));
+    }
+  }
+  return moments;
+}
+
 absl::StatusOr<std::vector<Adam::Moments>> ReadMoments(const Tensors& tensors,
                                                        const Backbone& model) {
-  const absl::StatusOr<Tensor> steps = tensors.Get(kSteps, torch::kInt64);
-  if (!steps.ok()) return steps.status();
+  ASSIGN_OR_RETURN(const Tensor steps, tensors.Get(kSteps, torch::kInt64));
   const auto parameters = model.named_parameters();
-  if (steps->numel() != static_cast<int64_t>(parameters.size())) {
-    return tensors.Error(absl::StrCat(kSteps, " has ", steps->numel(),
-                                      " numbers, want one for each ", "of ", parameters.size(),
+  if (steps.numel() != static_cast<int64_t>(parameters.size())) {
+    return tensors.Error(absl::StrCat(kSteps, " has ", steps.numel(),
+                                      " numbers, want one for each of ", parameters.size(),
                                       " parameters"));
   }
-  const std::vector<int64_t> counts = Values(*steps);
+  const std::vector<int64_t> counts = Values(steps);
   std::vector<Adam::Moments> moments;
   for (const auto& parameter : parameters) {
-    Adam::Moments& one = moments.emplace_back();
-    one.steps = counts[moments.size() - 1];
-    if (one.steps < 0) return tensors.Error(absl::StrCat(kSteps, " holds ", one.steps));
-    if (one.steps == 0) continue;
-    for (const auto& [which, moment] :
-         {std::make_pair("first", &one.first), std::make_pair("second", &one.second)}) {
-      const std::string name = MomentName(parameter.key(), which);
-      const absl::StatusOr<Tensor> read = tensors.Get(name, parameter.value().scalar_type());
-      if (!read.ok()) return read.status();
-      if (read->sizes() != parameter.value().sizes()) {
-        return tensors.Error(
-            absl::StrCat("tensor ", name, " is not of the shape of its parameter"));
-      }
-      *moment = *read;
-    }
+    ASSIGN_OR_RETURN(Adam::Moments one, ReadMomentsOf(tensors, parameter.key(), parameter.value(),
+                                                      counts[moments.size()]));
+    moments.push_back(std::move(one));
   }
   return moments;
 }
 
 absl::StatusOr<EpochProgress> ReadEpoch(const Tensors& tensors, const PartialEpoch& partial,
                                         const PreparedData& data, size_t num_losses) {
-  const absl::StatusOr<std::vector<int64_t>> conversations =
-      tensors.Indices(kConversations, static_cast<int64_t>(data.conversations.size()));
-  if (!conversations.ok()) return conversations.status();
+  EpochProgress epoch;
   const int64_t classes = data.info.num_classes();
-  const absl::StatusOr<std::vector<int64_t>> labels = tensors.Indices(kLabels, classes);
-  if (!labels.ok()) return labels.status();
-  const absl::StatusOr<std::vector<int64_t>> predictions = tensors.Indices(kPredictions, classes);
-  if (!predictions.ok()) return predictions.status();
-  if (conversations->empty() || labels->size() != predictions->size() || partial.steps() < 0 ||
-      partial.skipped_steps() < 0 || partial.skipped_steps() > partial.steps() ||
-      partial.losses_size() != static_cast<int>(num_losses)) {
+  ASSIGN_OR_RETURN(
+      epoch.conversations,
+      tensors.Indices(kConversations, static_cast<int64_t>(data.conversations.size())));
+  ASSIGN_OR_RETURN(epoch.labels, tensors.Indices(kLabels, classes));
+  ASSIGN_OR_RETURN(epoch.predictions, tensors.Indices(kPredictions, classes));
+  epoch.steps = partial.steps();
+  epoch.skipped = partial.skipped_steps();
+  epoch.total = partial.total_loss();
+  epoch.losses.assign(partial.losses().begin(), partial.losses().end());
+  if (epoch.conversations.empty() || epoch.labels.size() != epoch.predictions.size() ||
+      epoch.steps < 0 || epoch.skipped < 0 || epoch.skipped > epoch.steps ||
+      epoch.losses.size() != num_losses) {
     return tensors.Error("what it says of the interrupted epoch contradicts itself");
   }
-  return EpochProgress{*conversations,
-                       partial.steps(),
-                       partial.skipped_steps(),
-                       partial.total_loss(),
-                       {partial.losses().begin(), partial.losses().end()},
-                       *labels,
-                       *predictions};
+  return epoch;
 }
 
-}  // namespace
+// What the default generators stand at.
+struct RandomStates {
+  Tensor cpu;
+  Tensor device;  // undefined for a model on the CPU
+};
 
-uint64_t DataDigest(const PreparedData& data) {
-  Digest digest;
-  for (const std::vector<int64_t>* split : {&data.train, &data.valid, &data.test}) {
-    digest.Add(*split);
+absl::StatusOr<RandomStates> ReadRandomStates(const Tensors& tensors, const torch::Device& device) {
+  RandomStates states;
+  ASSIGN_OR_RETURN(states.cpu, tensors.Get(kRandomState, torch::kUInt8));
+  if (device.is_cuda()) {
+    ASSIGN_OR_RETURN(states.device, tensors.Get(kDeviceRandomState, torch::kUInt8));
   }
-  for (const Conversation& conversation : data.conversations) {
-    digest.Add(conversation.id);
-    digest.Add(conversation.labels);
-    digest.Add(conversation.speakers);
-    const void* previous = nullptr;  // streams are often one tensor
-    for (const std::vector<Tensor>& streams : conversation.features) {
-      for (const Tensor& stream : streams) {
-        if (stream.data_ptr() != previous) digest.Add(stream);
-        previous = stream.data_ptr();
-      }
-    }
-  }
-  return digest.value();
+  return states;
 }
 
-absl::Status SaveTrainingState(const std::string& path, const TrainingState& state,
-                               const CheckpointMetadata& metadata) {
-  StateDict tensors;
-  AddState(kModel, state.live, &tensors);
+// InvalidArgument: `checkpoint` says nothing of a stage's progress, or what cannot be, or is of
+// other data than that with `data_digest`.
+absl::Status CheckProgress(const std::string& path, const Tensors& tensors,
+                           const Checkpoint& checkpoint, uint64_t data_digest) {
+  if (!checkpoint.metadata.has_value() || !checkpoint.metadata->has_progress()) {
+    return tensors.Error("is a checkpoint, but does not say how far training was");
+  }
+  const TrainingProgress& progress = checkpoint.metadata->progress();
+  if (progress.epochs() < 0 || progress.has_best() != (progress.epochs() > 0) ||
+      progress.selected_epoch() < 0 ||
+      (progress.has_best() && progress.selected_epoch() >= progress.epochs())) {
+    return tensors.Error("what it says of the epochs contradicts itself");
+  }
+  if (progress.data_digest() == data_digest) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(path,
+                   ": the run was begun with other data than its config names now; put them back "
+                   "as they were, or begin again: --overwrite"));
+}
+
+// Adam's moments and the number of steps of every parameter of the model.
+void AddMoments(const TrainingState& state, StateDict* tensors) {
   const std::vector<Adam::Moments> moments = state.optimizer.GetMoments();
   std::vector<int64_t> steps;
   for (const auto& parameter : state.live.named_parameters()) {
     const Adam::Moments& one = moments[steps.size()];
     steps.push_back(one.steps);
     if (one.steps == 0) continue;
-    tensors.emplace(MomentName(parameter.key(), "first"), one.first);
-    tensors.emplace(MomentName(parameter.key(), "second"), one.second);
+    tensors->emplace(MomentName(parameter.key(), "first"), one.first);
+    tensors->emplace(MomentName(parameter.key(), "second"), one.second);
   }
-  tensors.emplace(kSteps, Numbers(steps));
+  tensors->emplace(kSteps, Numbers(steps));
+}
+
+// The interrupted epoch: its lists and snapshot as tensors, its numbers into `partial`.
+void AddEpoch(const TrainingState& state, StateDict* tensors, PartialEpoch* partial) {
+  const EpochProgress& epoch = state.epoch;
+  if (state.snapshot != nullptr) AddState(kSnapshot, *state.snapshot, tensors);
+  tensors->emplace(kConversations, Numbers(epoch.conversations));
+  tensors->emplace(kLabels, Numbers(epoch.labels));
+  tensors->emplace(kPredictions, Numbers(epoch.predictions));
+  partial->set_steps(epoch.steps);
+  partial->set_skipped_steps(epoch.skipped);
+  partial->set_total_loss(epoch.total);
+  partial->mutable_losses()->Assign(epoch.losses.begin(), epoch.losses.end());
+}
+
+}  // namespace
+
+absl::Status SaveTrainingState(const std::string& path, const TrainingState& state,
+                               const CheckpointMetadata& metadata) {
+  StateDict tensors;
+  AddState(kModel, state.live, &tensors);
+  AddMoments(state, &tensors);
   tensors.emplace(kRandomState, GeneratorOf(torch::kCPU).get_state());
   const torch::Device device = DeviceOf(state.live);
   if (device.is_cuda()) tensors.emplace(kDeviceRandomState, GeneratorOf(device).get_state());
   CheckpointMetadata described = metadata;
-  *described.mutable_progress() = state.progress;
-  described.mutable_progress()->clear_partial_epoch();
+  TrainingProgress& progress = *described.mutable_progress();
+  progress = state.progress;
+  progress.clear_partial_epoch();
   if (!state.epoch.conversations.empty()) {
-    if (state.snapshot != nullptr) AddState(kSnapshot, *state.snapshot, &tensors);
-    tensors.emplace(kConversations, Numbers(state.epoch.conversations));
-    tensors.emplace(kLabels, Numbers(state.epoch.labels));
-    tensors.emplace(kPredictions, Numbers(state.epoch.predictions));
-    PartialEpoch& partial = *described.mutable_progress()->mutable_partial_epoch();
-    partial.set_steps(state.epoch.steps);
-    partial.set_skipped_steps(state.epoch.skipped);
-    partial.set_total_loss(state.epoch.total);
-    partial.mutable_losses()->Assign(state.epoch.losses.begin(), state.epoch.losses.end());
+    AddEpoch(state, &tensors, progress.mutable_partial_epoch());
   }
   return WriteCheckpoint(path, tensors, described);
 }
@@ -248,59 +246,31 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
 absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,
                                   size_t num_losses, TrainingState* state,
                                   CheckpointMetadata* metadata) {
-  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(path);
-  if (!checkpoint.ok()) return checkpoint.status();
-  const Tensors tensors(path, checkpoint->state);
-  if (!checkpoint->metadata.has_value() || !checkpoint->metadata->has_progress()) {
-    return tensors.Error("is a checkpoint, but does not say how far training was");
-  }
-  const TrainingProgress& progress = checkpoint->metadata->progress();
-  if (progress.epochs() < 0 || progress.has_best() != (progress.epochs() > 0) ||
-      progress.selected_epoch() < 0 ||
-      (progress.has_best() && progress.selected_epoch() >= progress.epochs())) {
-    return tensors.Error("what it says of the epochs contradicts itself");
-  }
-  if (progress.data_digest() != state->progress.data_digest()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path,
-                     ": the run was begun with other data than its config names now; put them back "
-                     "as they were, or begin again: --overwrite"));
-  }
-  const absl::StatusOr<std::vector<Adam::Moments>> moments = ReadMoments(tensors, state->live);
-  if (!moments.ok()) return moments.status();
-  const absl::StatusOr<Tensor> random_state = tensors.Get(kRandomState, torch::kUInt8);
-  if (!random_state.ok()) return random_state.status();
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
+  const Tensors tensors(path, checkpoint.state);
+  RETURN_IF_ERROR(CheckProgress(path, tensors, checkpoint, state->progress.data_digest()));
+  const TrainingProgress& progress = checkpoint.metadata->progress();
   const torch::Device device = DeviceOf(state->live);
-  absl::StatusOr<Tensor> device_random_state = Tensor();
-  if (device.is_cuda()) {
-    device_random_state = tensors.Get(kDeviceRandomState, torch::kUInt8);
-    if (!device_random_state.ok()) return device_random_state.status();
-  }
+  ASSIGN_OR_RETURN(const std::vector<Adam::Moments> moments, ReadMoments(tensors, state->live));
+  ASSIGN_OR_RETURN(const RandomStates random_states, ReadRandomStates(tensors, device));
   EpochProgress epoch;
   if (progress.has_partial_epoch()) {
-    absl::StatusOr<EpochProgress> read =
-        ReadEpoch(tensors, progress.partial_epoch(), data, num_losses);
-    if (!read.ok()) return read.status();
-    epoch = *std::move(read);
+    ASSIGN_OR_RETURN(epoch, ReadEpoch(tensors, progress.partial_epoch(), data, num_losses));
     if (state->snapshot != nullptr) {
-      absl::Status loaded =
-          LoadState(Without(kSnapshot, checkpoint->state), *state->snapshot, path);
-      if (!loaded.ok()) return loaded;
+      RETURN_IF_ERROR(LoadState(StartingWith(kSnapshot, checkpoint.state), *state->snapshot, path));
     }
   }
-  absl::Status loaded = LoadState(Without(kModel, checkpoint->state), state->live, path);
-  if (!loaded.ok()) return loaded;
-  const absl::StatusOr<bool> restored = CatchTorch([&] {
-    GeneratorOf(torch::kCPU).set_state(*random_state);
-    if (device.is_cuda()) GeneratorOf(device).set_state(*device_random_state);
-    state->optimizer.SetMoments(*moments);
-    return true;
+  RETURN_IF_ERROR(LoadState(StartingWith(kModel, checkpoint.state), state->live, path));
+  const absl::Status restored = CatchTorch([&] {
+    GeneratorOf(torch::kCPU).set_state(random_states.cpu);
+    if (device.is_cuda()) GeneratorOf(device).set_state(random_states.device);
+    state->optimizer.SetMoments(moments);
   });
-  if (!restored.ok()) return tensors.Error(std::string(restored.status().message()));
+  if (!restored.ok()) return tensors.Error(std::string(restored.message()));
   state->progress = progress;
   state->progress.clear_partial_epoch();
   state->epoch = std::move(epoch);
-  *metadata = *checkpoint->metadata;
+  *metadata = *checkpoint.metadata;
   return absl::OkStatus();
 }
 

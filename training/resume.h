@@ -1,4 +1,4 @@
-// Going on with training that was interrupted as if it had not been: the same bits in the end.
+// Training that goes on after an interruption as if there had been none: the same bits in the end.
 //
 // A stage of training saves all that changes over it to resume.pth, a checkpoint (its own checksums
 // included) with these tensors, and a TrainingProgress in its metadata:
@@ -8,7 +8,7 @@
 //   adam/NAME/first    Adam's moments; absent where steps is 0
 //   adam/NAME/second
 //   random_state       bytes: LibTorch's default generator
-//   device_random_state  bytes: that of the GPU, of a model that is on one
+//   device_random_state  bytes: the GPU's default generator, for a model that is on one
 //   epoch/conversations, epoch/labels, epoch/predictions
 //                      int64, within an epoch: its order, and the predictions so far
 #ifndef CMERC_TRAINING_RESUME_H_
@@ -35,7 +35,7 @@ struct EpochProgress {
   // Sums over the steps that were not skipped.
   double total = 0;
   std::vector<double> losses;  // in the order of the losses
-  // Of the utterances of those steps.
+  // One number for each utterance of those steps.
   std::vector<int64_t> labels;
   std::vector<int64_t> predictions;
 };
@@ -45,20 +45,19 @@ struct TrainingState {
   Backbone& live;
   Backbone* snapshot;  // null where `live` predicts the views
   Adam& optimizer;
-  TrainingProgress progress;  // but partial_epoch, which `epoch` is written to and read from
+  TrainingProgress progress;  // without partial_epoch, which is made from `epoch` and read into it
   EpochProgress epoch;
 };
 
-// FNV-1a over ids, labels, speakers and features of all conversations and their splits.
-uint64_t DataDigest(const PreparedData& data);
-
-// Writes `state` to `path`, with `metadata` beside it.
+// Writes `state` to `path`, and into its metadata `metadata` with the progress of `state`.
+// Unavailable: the file cannot be written.
 absl::Status SaveTrainingState(const std::string& path, const TrainingState& state,
                                const CheckpointMetadata& metadata);
 
 // Reads both back; `state` then is as it was, the default generators included. InvalidArgument: the
-// file is not one of SaveTrainingState(), or does not fit the model, `num_losses` or the data,
-// whose DataDigest() is state->progress.data_digest().
+// file is not one that SaveTrainingState() wrote, or does not fit the model, `num_losses` or the
+// data, whose DataDigest() is state->progress.data_digest(). Other codes: those of
+// ReadCheckpoint(). After an error the models may hold other weights.
 absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,
                                   size_t num_losses, TrainingState* state,
                                   CheckpointMetadata* metadata);

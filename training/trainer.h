@@ -1,32 +1,17 @@
-// The front door: trains a backbone, calibrated or not, as an RunConfig says.
+// The front door: trains a backbone, calibrated or not, as a RunConfig says.
 #ifndef CMERC_TRAINING_TRAINER_H_
 #define CMERC_TRAINING_TRAINER_H_
 
-#include <functional>
 #include <map>
-#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "calibration/prepared_data.h"
 #include "config/run.pb.h"
-#include "core/backbone.h"
 #include "metrics/report.pb.h"
+#include "training/train_options.h"
 
 namespace cmerc {
-
-struct TrainOptions {
-  // Of the calibrated model, steps 2 to 9 of the first epoch: prints where their time went, and
-  // writes trace.json for chrome://tracing.
-  bool profile = false;
-  // Writes events.out.tfevents.* for TensorBoard.
-  bool tensorboard = false;
-  // Goes on with the run that `output` holds, where it was interrupted, and ends with the same bits
-  // as one that was not (but for times). Where nothing was saved yet it begins.
-  bool resume = false;
-  // Asked between steps: true ends training with Cancelled, once all is saved that `resume` needs.
-  std::function<bool()> should_stop;
-};
 
 // Trains and writes into the folder `output`, which exists (what an earlier run left there goes
 // first, and not before the config is known to fit the data):
@@ -45,8 +30,12 @@ struct TrainOptions {
 //                     (training/resume.h)
 // `config` has passed LoadConfig() and, with `resume`, is that of the run; `versions` goes into the
 // summary and the checkpoints. The caller sees to it that no other process writes into `output`
-// (storage/folder_lock.h). InvalidArgument: the config does not fit the data. Other errors: the
-// run failed; what was written until then stays.
+// (storage/folder_lock.h).
+//
+// InvalidArgument: the config does not fit the data (all that is wrong with its plugins at once, a
+// line each), or what `resume` finds does not fit config and data. Cancelled: options.should_stop
+// said so. OutOfRange: a loss, a gradient or a buffer is not finite (see TrainStep()). Other codes:
+// a file cannot be read or written, or LibTorch failed. What was written until then stays.
 absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& data,
                                  const std::string& output,
                                  const std::map<std::string, std::string>& versions,

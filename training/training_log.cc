@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "metrics/json.h"
 #include "storage/atomic_file.h"
 
@@ -49,10 +50,9 @@ absl::Status WriteGradients(int epoch, const Backbone& model, EventWriter& event
                                               parameter.key(),
                                               " is not finite; lower training.learning_rate"));
     }
-    const absl::Status status = events.WriteHistogram(
+    RETURN_IF_ERROR(events.WriteHistogram(
         epoch, "gradient/" + parameter.key(),
-        absl::MakeConstSpan(values.data_ptr<float>(), static_cast<size_t>(values.numel())));
-    if (!status.ok()) return status;
+        absl::MakeConstSpan(values.data_ptr<float>(), static_cast<size_t>(values.numel()))));
   }
   return absl::OkStatus();
 }
@@ -96,54 +96,46 @@ absl::StatusOr<int64_t> LineFile::Sync() {
 
 absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Create(const std::string& folder,
                                                                  bool tensorboard) {
-  absl::StatusOr<std::unique_ptr<TrainingLog>> log = Continue(folder, LogPosition());
-  if (!log.ok() || !tensorboard) return log;
-  absl::StatusOr<std::unique_ptr<EventWriter>> events = EventWriter::Create(folder);
-  if (!events.ok()) return events.status();
-  (*log)->events_ = *std::move(events);
+  ASSIGN_OR_RETURN(std::unique_ptr<TrainingLog> log, Continue(folder, LogPosition()));
+  if (tensorboard) {
+    ASSIGN_OR_RETURN(log->events_, EventWriter::Create(folder));
+  }
   return log;
 }
 
 absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Continue(const std::string& folder,
                                                                    const LogPosition& position) {
   std::unique_ptr<TrainingLog> log(new TrainingLog(folder));
-  absl::Status opened = log->metrics_.Open(position.metrics_bytes());
-  if (opened.ok()) opened = log->timing_.Open(position.timing_bytes());
-  if (!opened.ok()) return opened;
+  RETURN_IF_ERROR(log->metrics_.Open(position.metrics_bytes()));
+  RETURN_IF_ERROR(log->timing_.Open(position.timing_bytes()));
   if (position.has_event_file()) {
-    absl::StatusOr<std::unique_ptr<EventWriter>> events =
-        EventWriter::Continue(folder, position.event_file(), position.event_bytes());
-    if (!events.ok()) return events.status();
-    log->events_ = *std::move(events);
+    ASSIGN_OR_RETURN(log->events_,
+                     EventWriter::Continue(folder, position.event_file(), position.event_bytes()));
   }
   return log;
 }
 
 absl::StatusOr<LogPosition> TrainingLog::Sync() {
   LogPosition position;
-  const absl::StatusOr<int64_t> metrics = metrics_.Sync();
-  const absl::StatusOr<int64_t> timing = timing_.Sync();
-  for (const absl::Status& status : {metrics.status(), timing.status()}) {
-    if (!status.ok()) return status;
-  }
-  position.set_metrics_bytes(*metrics);
-  position.set_timing_bytes(*timing);
+  ASSIGN_OR_RETURN(const int64_t metrics_bytes, metrics_.Sync());
+  ASSIGN_OR_RETURN(const int64_t timing_bytes, timing_.Sync());
+  position.set_metrics_bytes(metrics_bytes);
+  position.set_timing_bytes(timing_bytes);
   if (events_ != nullptr) {
-    const absl::StatusOr<int64_t> events = events_->Sync();
-    if (!events.ok()) return events.status();
+    ASSIGN_OR_RETURN(const int64_t event_bytes, events_->Sync());
     position.set_event_file(events_->name());
-    position.set_event_bytes(*events);
+    position.set_event_bytes(event_bytes);
   }
   return position;
 }
 
 absl::Status TrainingLog::WriteEpoch(const EpochReport& report, const TimingReport& timing,
                                      const Backbone& model) {
-  absl::Status status = metrics_.Write(ToJson(report, /*pretty=*/false));
-  if (status.ok()) status = timing_.Write(ToJson(timing, /*pretty=*/false));
-  if (!status.ok() || events_ == nullptr) return status;
-  status = events_->WriteScalars(report.epoch(), ScalarsOf(report));
-  return status.ok() ? WriteGradients(report.epoch(), model, *events_) : status;
+  RETURN_IF_ERROR(metrics_.Write(ToJson(report, /*pretty=*/false)));
+  RETURN_IF_ERROR(timing_.Write(ToJson(timing, /*pretty=*/false)));
+  if (events_ == nullptr) return absl::OkStatus();
+  RETURN_IF_ERROR(events_->WriteScalars(report.epoch(), ScalarsOf(report)));
+  return WriteGradients(report.epoch(), model, *events_);
 }
 
 absl::Status TrainingLog::Close() {

@@ -23,10 +23,11 @@ class LineFile {
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
 
-  // Keeps the first `bytes` of what is there. DataLoss: it is shorter.
+  // Opens the file, or makes it, and keeps the first `bytes` of what is there. DataLoss: it is
+  // shorter. Unavailable, here and below: the system refused.
   absl::Status Open(int64_t bytes);
   absl::Status Write(const std::string& line);
-  // What was written is on the disk; how many bytes that is.
+  // Brings what was written to the disk, and returns how many bytes that is.
   absl::StatusOr<int64_t> Sync();
 
  private:
@@ -36,6 +37,7 @@ class LineFile {
   int file_ = -1;
 };
 
+// Every method returns Unavailable where a file cannot be written.
 class TrainingLog {
  public:
   // Begins metrics.jsonl, timing.jsonl and, with `tensorboard`, an event file in `folder`.
@@ -51,10 +53,10 @@ class TrainingLog {
   absl::Status WriteEpoch(const EpochReport& report, const TimingReport& timing,
                           const Backbone& model);
 
-  // All that was written is on the disk, up to this position.
+  // Brings all that was written to the disk, and returns how far that is.
   absl::StatusOr<LogPosition> Sync();
 
-  // The log is whole.
+  // Finishes the event file, which is then whole.
   absl::Status Close();
 
  private:

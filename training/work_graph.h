@@ -9,6 +9,7 @@
 
 namespace cmerc {
 
+// What was recorded.
 class WorkGraph {
  public:
   virtual ~WorkGraph() = default;
@@ -18,9 +19,9 @@ class WorkGraph {
   virtual void Replay() = 0;
 };
 
-// What `work` starts on a GPU, without doing it. Before, the same work has been done there once. It
-// neither waits for the GPU nor copies to or from it. Throws where it does, and without
-// --config=cuda.
+// Records what `work` starts on a GPU, without doing it. The same work has been done there once
+// before, and it neither waits for the GPU nor copies to or from it. Throws c10::Error where it
+// does, and in a program built without --config=cuda.
 std::unique_ptr<WorkGraph> RecordWork(const torch::Device& device,
                                       const std::function<void()>& work);
 

@@ -22,43 +22,45 @@ struct DialoguePlan {
   };
 
   struct Direction {
-    std::vector<int64_t> row;  // [N] where the utterance of a position is
-    // States of parties are numbered: those of the speaker at each position, then those of
-    // listeners. -1 is the state of a party before its first, zero.
-    std::vector<int64_t> source;  // [N] the speaker's state before
+    std::vector<int64_t> row;  // [N], the row of the utterance at each position
+    // The states of parties are numbered: first the speaker's new state at each position, then the
+    // new states of listeners. -1 is the state that a party starts from, zero.
+    std::vector<int64_t> source;  // [N], the speaker's state before the step
     // The listeners at a position are first_listener[position] to first_listener[position + 1] - 1:
     // all parties but the speaker that speak later on. Others' states are never read.
     std::vector<int64_t> first_listener;     // [N + 1]
-    std::vector<int64_t> listener_source;    // [number of listeners] the listener's state before
-    std::vector<int64_t> listener_position;  // [number of listeners] while who speaks
+    std::vector<int64_t> listener_source;    // [L], the listener's state before the step
+    std::vector<int64_t> listener_position;  // [L], the position that is listened to
   };
 
-  // Some of `conversations`, and some rows.
+  // The entries [first, last) of `conversations`.
   struct Ranks {
     int64_t first;
     int64_t last;
   };
+  // The rows [first, first + count) of a matrix.
   struct Block {
     int64_t first;
     int64_t count;
   };
 
-  // lengths: each >= 1, sum N; speakers [N], conversation after conversation. Without `listeners`
-  // the lists of listeners are empty.
+  // There is at least one length, each is >= 1, and their sum is N; speakers [N] lie conversation
+  // after conversation. Without `listeners` the lists of listeners are empty.
   DialoguePlan(absl::Span<const int64_t> lengths, absl::Span<const int64_t> speakers,
                bool listeners);
 
   int64_t num_steps() const { return static_cast<int64_t>(first_position.size()) - 1; }
   int64_t num_positions() const { return first_position.back(); }  // N
 
-  // The positions of these conversations at a step.
+  // The positions of these conversations at a step; none of those that are over by then.
   Block PositionsAt(int64_t step, const Ranks& ranks) const;
 
   std::vector<Conversation> conversations;  // longest first
-  std::vector<int64_t> first_position;      // [longest + 1] of each step
-  // [N]: each position has as many numbers, one per step before, from here on.
+  std::vector<int64_t> first_position;      // [longest + 1], the first position of each step
+  // Attention has a number for every position and step before it. [N]: where those of a position
+  // begin.
   std::vector<int64_t> first_past;
-  int64_t num_past = 0;                 // sum of them
+  int64_t num_past = 0;                 // how many numbers these are
   std::array<Direction, 2> directions;  // forward, backward
 };
 

@@ -8,40 +8,22 @@
 #define CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_RECURRENCE_H_
 
 #include <array>
-#include <cstdint>
 
+#include "backbones/dialogue_rnn/dialogue_weights.h"
 #include "torch/types.h"
 
 namespace cmerc {
-
-// What one direction's cells multiply their states with. A weight_ih is without the columns of the
-// utterance: those belong to `inputs` below. Gates are in torch.nn's order: reset, update, new.
-struct DialogueWeights {
-  torch::Tensor global_party;      // g_cell.weight_ih [3 G, P], for the speaker's state
-  torch::Tensor global_hidden;     // g_cell.weight_hh [3 G, G]
-  torch::Tensor global_bias;       // g_cell.bias_hh [3 G]
-  torch::Tensor party_context;     // p_cell.weight_ih [3 P, G], for what the attention gathers
-  torch::Tensor party_hidden;      // p_cell.weight_hh [3 P, P]
-  torch::Tensor party_bias;        // p_cell.bias_hh [3 P]
-  torch::Tensor emotion_party;     // e_cell.weight_ih [3 E, P]
-  torch::Tensor emotion_input;     // e_cell.bias_ih [3 E]
-  torch::Tensor emotion_hidden;    // e_cell.weight_hh [3 E, E]
-  torch::Tensor emotion_bias;      // e_cell.bias_hh [3 E]
-  torch::Tensor listener_speaker;  // l_cell.weight_ih [3 P, P]; this and the next two are undefined
-  torch::Tensor listener_hidden;   // l_cell.weight_hh [3 P, P]    without listener states
-  torch::Tensor listener_bias;     // l_cell.bias_hh [3 P]
-};
 
 // The conversations, one after the other, each in time order.
 struct DialogueRows {
   torch::Tensor lengths;   // [B] int64 on the CPU, each >= 1; sum N
   torch::Tensor speakers;  // [N] int64, each >= 0
-  torch::Tensor context;   // [sum of n^2] bool: of each conversation [n, n], as in Batch::context
+  torch::Tensor context;   // [sum of n^2] bool: Batch::context of each conversation, [n, n]
 };
 
-// The emotion states [N, 2 E], forward direction first. In each direction, from the utterance u of
-// the party s, the states g of the whole conversation, q of every party and e of the emotion, all
-// zero at first, go to
+// Returns the emotion states [N, 2 E], forward direction first. In each direction, from the
+// utterance u of the party s, the states g of the whole conversation, q of every party and e of the
+// emotion, all zero at first, go to
 //
 //   c  = sum_j alpha_j g_j, alpha = softmax over earlier utterances j in context of query . g_j
 //   g' = g_cell([u, q_s], g)
@@ -55,8 +37,8 @@ struct DialogueRows {
 // `dropout`, a probability, which is 0 in evaluation.
 //
 // All floating-point tensors are float32 or bfloat16, which is computed in float32, or all are
-// float64. Tensors of a GPU are copied to the CPU, and the result back. Gradients cannot be
-// differentiated again.
+// float64. Tensors of a GPU are copied to the CPU, and the result back. Throws c10::ValueError for
+// inputs of another shape, and c10::Error where a gradient is to be differentiated again.
 torch::Tensor RunDialogueRecurrence(const torch::Tensor& inputs,
                                     const std::array<DialogueWeights, 2>& weights,
                                     const DialogueRows& rows, double dropout);

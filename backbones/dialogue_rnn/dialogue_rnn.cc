@@ -34,6 +34,7 @@
 #include "backbones/layers/memo.h"
 #include "backbones/layers/packing.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -41,26 +42,31 @@ namespace {
 
 using torch::Tensor;
 
-// Every reason why these options cannot be built for this data.
-absl::Status Validate(const DialogueRnnOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
+// Adds a message for every option that is outside the range that dialogue_rnn.proto gives it.
+void CheckRanges(const DialogueRnnOptions& options, std::vector<std::string>& errors) {
   const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
     errors.push_back(
         absl::StrCat("cmerc.DialogueRnnOptions: ", name, " = ", value, ", must be ", rule));
   };
-  const auto size = [&](const std::string& name, int64_t value) {
+  const auto width = [&](const std::string& name, int64_t value) {
     if (value < 1) field(name, value, ">= 1");
   };
   const auto probability = [&](const std::string& name, double value) {
     if (!(value >= 0 && value < 1)) field(name, value, ">= 0 and < 1");
   };
-  size("global_width", options.global_width());
-  size("party_width", options.party_width());
-  size("emotion_width", options.emotion_width());
-  size("linear_width", options.linear_width());
+  width("global_width", options.global_width());
+  width("party_width", options.party_width());
+  width("emotion_width", options.emotion_width());
+  width("linear_width", options.linear_width());
   probability("recurrent_dropout", options.recurrent_dropout());
   probability("emotion_dropout", options.emotion_dropout());
   probability("dropout", options.dropout());
+}
+
+// InvalidArgument with every reason why these options cannot be built for this data.
+absl::Status Validate(const DialogueRnnOptions& options, const DatasetInfo& info) {
+  std::vector<std::string> errors;
+  CheckRanges(options, errors);
   if (info.modalities.empty()) {
     errors.push_back("cmerc.DialogueRnnOptions: the data has no modality");
   }
@@ -71,7 +77,7 @@ absl::Status Validate(const DialogueRnnOptions& options, const DatasetInfo& info
 // One direction's cells; the official DialogueRNNCell.
 class Cells : public torch::nn::Module {
  public:
-  // inputs: the width of an utterance's features.
+  // `inputs` is the width of an utterance's features.
   Cells(const DialogueRnnOptions& options, int64_t inputs) : inputs_(inputs) {
     const int64_t global = options.global_width();
     const int64_t party = options.party_width();
@@ -157,8 +163,7 @@ class DialogueRnn final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueRnnOptions& options,
                                                           const DatasetInfo& info) {
-    const absl::Status valid = Validate(options, info);
-    if (!valid.ok()) return valid;
+    RETURN_IF_ERROR(Validate(options, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueRnn(options, info)); });
   }
 
@@ -205,7 +210,7 @@ class DialogueRnn final : public Backbone {
     std::vector<const Packing*> packing_of;
     std::vector<Tensor> inputs, lengths, speakers, contexts;
     for (const Batch& batch : batches) {
-      // Together they say where the utterances are: the longest length is that of the speakers.
+      // Both together say where the utterances are: the padded length is that of the speakers.
       const Packing& packing = packings.Get({batch.lengths, batch.speakers}, [&] {
         return Packing(batch.lengths, batch.max_length(), batch.speakers.device());
       });
@@ -232,7 +237,7 @@ class DialogueRnn final : public Backbone {
     return predictions;
   }
 
-  // That of both directions, one after the other.
+  // Returns the input layers of both directions, the columns of one after those of the other.
   Cells::InputLayer InputLayer() const {
     const Cells::InputLayer forward = cells_[0]->input_layer();
     const Cells::InputLayer backward = cells_[1]->input_layer();
@@ -240,7 +245,7 @@ class DialogueRnn final : public Backbone {
             torch::cat({forward.bias, backward.bias})};
   }
 
-  // [N, columns of both directions].
+  // Returns what the input layer makes of the utterances, [N, columns of both directions].
   static Tensor Inputs(const Batch& batch, const Packing& packing, const Cells::InputLayer& layer,
                        Memo<Tensor>& products) {
     Tensor sum;

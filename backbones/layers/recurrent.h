@@ -9,7 +9,10 @@
 
 #include <torch/nn/modules/rnn.h>
 
+#include <cstdint>
 #include <vector>
+
+#include "torch/types.h"
 
 namespace cmerc {
 
@@ -31,12 +34,13 @@ struct RecurrentRows {
   torch::Tensor input_of = {};
 };
 
-// The conversations of all parts, one part after the other, for one run. Parts have the same
-// padded_length.
+// Returns the conversations of all parts, one part after the other, for one run. There is at least
+// one part, and all have the same padded_length.
 RecurrentRows Join(const std::vector<RecurrentRows>& parts);
 
 // Returns the hidden states of the last layer for all utterances, [N, D * H], forward direction
-// first (D directions). Initial states are zero. Throws c10::Error for other shapes.
+// first (D directions). Initial states are zero. Throws c10::Error where the rows are not as
+// RecurrentRows says.
 //
 // Dropout between layers acts in training mode. Its mask is drawn as LibTorch draws it: for rows
 // ordered by time, then by length, padding included, longest first (stable); so for equal lengths

@@ -93,7 +93,7 @@ void Step(benchmark::State& state, const std::string& type, int64_t Sizes::*grow
   const double before = ResidentMegabytes();
   for (auto _ : state) {
     const absl::StatusOr<StepReport> step =
-        TrainStep(**live, **snapshot, optimizer, *losses, batch, config.calibration());
+        TrainStep({**live, **snapshot, optimizer, *losses, config.calibration()}, batch);
     if (!step.ok()) {
       state.SkipWithError(std::string(step.status().message()).c_str());
       return;

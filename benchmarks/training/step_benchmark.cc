@@ -107,8 +107,8 @@ class Run {
   void StepOnEveryBatch() {
     for (const Batch& batch : corpus_.batches) {
       const absl::StatusOr<StepReport> step =
-          TrainStep(*live_, *snapshot_, optimizer_, losses_, ToDevice(batch, device_),
-                    config_.calibration(), training_);
+          TrainStep({*live_, *snapshot_, optimizer_, losses_, config_.calibration(), training_},
+                    ToDevice(batch, device_));
       TORCH_CHECK(step.ok(), step.status().ToString());
     }
     WaitFor(device_);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/status.h"
 #include "datasets/formats/conversation.h"
 
 namespace cmerc {
@@ -39,7 +40,8 @@ absl::Status CheckModality(const ConversationRecord& record, const ModalityInfo&
   return absl::OkStatus();
 }
 
-// [n] int64.
+// Returns the indices of the utterances' speakers, [n] int64. InvalidArgument: there are more
+// speakers than info.num_speakers.
 absl::StatusOr<torch::Tensor> SpeakerIndices(const ConversationRecord& record,
                                              const DatasetInfo& info) {
   std::vector<std::string> names;  // in order of appearance
@@ -96,14 +98,11 @@ absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
   conversation.id = record.id();
   conversation.numeric_id = record.numeric_id();
   for (const ModalityInfo& want : info.modalities) {
-    const absl::Status fits = CheckModality(record, want);
-    if (!fits.ok()) return fits;
+    RETURN_IF_ERROR(CheckModality(record, want));
     conversation.features.push_back(
         StreamTensors(*FindModality(record, want.name), record.utterances_size()));
   }
-  absl::StatusOr<torch::Tensor> speakers = SpeakerIndices(record, info);
-  if (!speakers.ok()) return speakers.status();
-  conversation.speakers = *std::move(speakers);
+  ASSIGN_OR_RETURN(conversation.speakers, SpeakerIndices(record, info));
   for (const ConversationRecord::Utterance& utterance : record.utterances()) {
     conversation.utterances.push_back(utterance.text());
   }

@@ -1,4 +1,4 @@
-// A ConversationRecord as a model sees it.
+// Makes of a ConversationRecord what a model sees.
 #ifndef CMERC_DATASETS_ASSEMBLY_CONVERSATION_TENSORS_H_
 #define CMERC_DATASETS_ASSEMBLY_CONVERSATION_TENSORS_H_
 
@@ -12,16 +12,16 @@
 
 namespace cmerc {
 
-// The streams of a modality of a conversation of `length` utterances, each [length, width]; one
-// that is the stream before is the same tensor. CheckRecord() of conversation.h holds for its
-// record.
+// Returns the streams of a modality of a conversation of `length` utterances, each [length, width];
+// one that repeats the stream before is the same tensor. CheckRecord() of conversation.h holds for
+// its record.
 std::vector<torch::Tensor> StreamTensors(const ConversationRecord::Modality& modality,
                                          int64_t length);
 
-// The features of `info`'s modalities, in its order, whatever else the record has; streams that the
-// record shares are one tensor. A speaker that info.speaker_names has keeps its index; the others
-// of the conversation take, in order of appearance, the indices that are left. Labels stay
-// undefined. CheckRecord() of conversation.h holds for `record`.
+// Returns the conversation with the features of `info`'s modalities, in its order, whatever else
+// the record has; streams that the record shares are one tensor. A speaker that info.speaker_names
+// has keeps its index; the others of the conversation take, in order of appearance, the indices
+// that are left. Labels stay undefined. CheckRecord() of conversation.h holds for `record`.
 //
 // InvalidArgument, without the name of file or conversation: a modality is not there, or of another
 // width or number of streams; more speakers than info.num_speakers.

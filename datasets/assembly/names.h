@@ -8,7 +8,7 @@
 
 namespace cmerc {
 
-// In ascending order: as numbers when all of them are, else as bytes.
+// Returns names in ascending order: as numbers where all of them are numbers, else as bytes.
 std::vector<std::string> SortedNames(const std::set<std::string>& names);
 
 }  // namespace cmerc

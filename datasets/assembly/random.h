@@ -13,16 +13,16 @@ class PortableRandom {
   // Streams of one seed are unrelated to each other.
   PortableRandom(uint64_t seed, uint64_t stream) : engine_(Mix(Mix(seed) + stream)) {}
 
-  // Uniform in [0, 1), a multiple of 2^-53.
+  // Draws uniformly from [0, 1), a multiple of 2^-53.
   double Uniform() { return static_cast<double>(engine_() >> 11) * 0x1p-53; }
 
-  // In {0, ..., n - 1}; n in [1, 2^32), where the bias is below 2^-32.
+  // Draws uniformly from {0, ..., n - 1}; n is in [1, 2^32), where the bias is below 2^-32.
   int64_t Below(int64_t n) {
     return static_cast<int64_t>(((engine_() >> 32) * static_cast<uint64_t>(n)) >> 32);
   }
 
-  // Mean 0, deviation 1, within +-6: the sum of twelve uniform 16-bit integers, so that no rounding
-  // and no libm are involved.
+  // Draws with mean 0 and deviation 1, within +-6: the sum of twelve uniform 16-bit integers, so
+  // that no rounding and no libm are involved.
   float Normal() {
     int32_t sum = 0;
     for (int draw = 0; draw < 3; ++draw) {
@@ -34,7 +34,7 @@ class PortableRandom {
   }
 
  private:
-  // SplitMix64's finaliser: seeds that differ in one bit end far apart.
+  // SplitMix64's finalizer: seeds that differ in one bit end far apart.
   static uint64_t Mix(uint64_t x) {
     x += 0x9e3779b97f4a7c15;
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/status.h"
 #include "datasets/formats/finite.h"
 #include "datasets/formats/utf8.h"
 #include "registry/nearest_name.h"
@@ -29,14 +30,14 @@ absl::Status TooManyModalities(int count) {
   return Bad("there are ", count, " modalities, want at most ", kMaxModalities);
 }
 
-// As JSON writes one, of any length.
+// Whether `text` is an integer as JSON writes one, of any length.
 bool IsInteger(absl::string_view text) {
   absl::ConsumePrefix(&text, "-");
   return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit) &&
          (text[0] != '0' || text.size() == 1);
 }
 
-// Lists of names are cut short in messages.
+// Returns a list of names for a message, cut short: "a, b, ... (40)".
 std::string Known(const std::vector<std::string>& names) {
   constexpr size_t kShown = 12;
   const std::vector<std::string> shown(names.begin(),
@@ -52,7 +53,7 @@ absl::Status UnknownName(absl::string_view place, absl::string_view name,
              nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?"));
 }
 
-// Stream s of a modality, as a JSON line would name it.
+// Names a stream of a modality as the message of a JSON line would.
 std::string Place(int64_t utterance, const ConversationRecord::Modality& modality, int stream) {
   return absl::StrCat("utterances[", utterance, "].features.", modality.name(),
                       modality.streams_size() > 1 ? absl::StrCat("[", stream, "]") : "");
@@ -60,7 +61,7 @@ std::string Place(int64_t utterance, const ConversationRecord::Modality& modalit
 
 absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t length) {
   if (modality.name().empty()) return Bad("a modality has no name");
-  if (!IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
+  if (!datasets::IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
   if (modality.width() < 1) {
     return Bad("features.", modality.name(), " has width ", modality.width(), ", want >= 1");
   }
@@ -83,7 +84,7 @@ absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t
                  " values, want ", length * modality.width(), " for ", length,
                  " utterances of width ", modality.width());
     }
-    if (AllFinite(stream.values())) continue;
+    if (datasets::AllFinite(stream.values())) continue;
     const float* begin = stream.values().data();
     const float* end = begin + stream.values_size();
     const float* bad = std::find_if_not(begin, end, [](float v) { return std::isfinite(v); });
@@ -127,7 +128,7 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
 
 absl::Status CheckRecord(const ConversationRecord& record) {
   if (record.id().empty()) return Bad("id is missing, want a name or a number");
-  if (!IsUtf8(record.id())) return Bad("id is not UTF-8");
+  if (!datasets::IsUtf8(record.id())) return Bad("id is not UTF-8");
   if (record.numeric_id() && !IsInteger(record.id())) {
     return Bad("id is \"", absl::CHexEscape(record.id()), "\", want an integer, as it is a number");
   }
@@ -143,7 +144,7 @@ absl::Status CheckRecord(const ConversationRecord& record) {
     for (const auto& [field, value] : {std::pair("speaker", &utterance.speaker()),
                                        {"label", &utterance.label()},
                                        {"text", &utterance.text()}}) {
-      if (!IsUtf8(*value)) return Bad("utterances[", i, "].", field, " is not UTF-8");
+      if (!datasets::IsUtf8(*value)) return Bad("utterances[", i, "].", field, " is not UTF-8");
     }
   }
   if (record.modalities().empty()) {
@@ -152,8 +153,7 @@ absl::Status CheckRecord(const ConversationRecord& record) {
   if (record.modalities_size() > kMaxModalities) return TooManyModalities(record.modalities_size());
   std::set<absl::string_view> names;
   for (const ConversationRecord::Modality& modality : record.modalities()) {
-    const absl::Status status = CheckModality(modality, record.utterances_size());
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(CheckModality(modality, record.utterances_size()));
     if (!names.insert(modality.name()).second) {
       return Bad("features.", modality.name(), " occurs twice");
     }
@@ -167,7 +167,7 @@ absl::Status CheckSchema(const DatasetSchema& schema) {
   std::set<std::string> modalities;
   for (const DatasetSchema::Modality& modality : schema.modalities()) {
     if (modality.name().empty()) return Bad("a modality has no name");
-    if (!IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
+    if (!datasets::IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
     if (!modalities.insert(modality.name()).second) {
       return Bad("modality ", modality.name(), " is listed twice");
     }
@@ -185,11 +185,11 @@ absl::Status CheckSchema(const DatasetSchema& schema) {
     std::set<std::string> seen;
     for (const std::string& name : *names) {
       if (name.empty()) return Bad(what, " has an empty name");
-      if (!IsUtf8(name)) return Bad(what, " has a name that is not UTF-8");
+      if (!datasets::IsUtf8(name)) return Bad(what, " has a name that is not UTF-8");
       if (!seen.insert(name).second) return Bad(what, " has \"", name, "\" twice");
     }
   }
-  if (!IsUtf8(schema.name())) return Bad("the name is not UTF-8");
+  if (!datasets::IsUtf8(schema.name())) return Bad("the name is not UTF-8");
   return absl::OkStatus();
 }
 

@@ -1,4 +1,4 @@
-// What ConversationRecord and DatasetSchema promise, checked.
+// Checks what ConversationRecord and DatasetSchema promise.
 #ifndef CMERC_DATASETS_FORMATS_CONVERSATION_H_
 #define CMERC_DATASETS_FORMATS_CONVERSATION_H_
 
@@ -13,35 +13,37 @@
 
 namespace cmerc {
 
-// Of any record and schema. Streams that repeat others take no room in a file, but in memory.
+// The limits of any record and schema: streams that repeat others take no room in a file, but they
+// do in memory.
 constexpr int kMaxModalities = 64;
-constexpr int kMaxStreams = 64;  // of one modality
+constexpr int kMaxStreams = 64;  // in one modality
 
-// [n, width] values of a stream, its own or those of the stream that it repeats.
+// Returns the [n, width] values of a stream, its own or those of the stream that it repeats.
 absl::Span<const float> StreamValues(const ConversationRecord::Modality& modality, int stream);
 
 // Empties every stream whose bits are those of the one before, and marks it.
 void ShareEqualStreams(ConversationRecord* record);
 
-// The modality of that name, or nullptr.
+// Returns the modality of that name, or nullptr.
 const ConversationRecord::Modality* FindModality(const ConversationRecord& record,
                                                  absl::string_view name);
 
-// What conversation.proto says of any record: id, at least one utterance with a speaker each, at
-// least one modality; names unique, streams of n * width finite values; a numeric id is an integer.
-// InvalidArgument without the name of file or conversation: "utterances[3].features.text[17] is
-// nan, want a finite number".
+// Checks what conversation.proto says of any record: id, at least one utterance with a speaker
+// each, at least one modality; names unique, streams of n * width finite values; a numeric id is an
+// integer. InvalidArgument without the name of file or conversation:
+// "utterances[3].features.text[17] is nan, want a finite number".
 absl::Status CheckRecord(const ConversationRecord& record);
 
-// What conversation.proto says of any schema: at least one modality; names unique and not empty.
+// Checks what conversation.proto says of any schema: at least one modality; names unique and not
+// empty. InvalidArgument as above.
 absl::Status CheckSchema(const DatasetSchema& schema);
 
-// Whether a record for which CheckRecord() is ok fits a data set: its modalities with their widths
-// and numbers of streams and no others; speakers, where the schema lists any; labels that are
-// there, where the schema lists classes. InvalidArgument as above.
+// Checks that a record for which CheckRecord() is ok fits a data set: its modalities with their
+// widths and numbers of streams and no others; speakers, where the schema lists any; labels that
+// are there, where the schema lists classes. InvalidArgument as above.
 absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema);
 
-// CheckFitsSchema() of many records and one schema, whose names are sorted but once.
+// Does CheckFitsSchema() for many records and one schema, whose names are sorted but once.
 class SchemaChecker {
  public:
   // `schema` must outlive this and stay as it is.

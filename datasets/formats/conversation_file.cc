@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/status.h"
 
 namespace cmerc {
 
@@ -36,9 +37,7 @@ absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const s
   if (first == std::char_traits<char>::eof()) return error("is empty");
   const char c = static_cast<char>(first);
   if (c == kRecordFileFirstByte) {
-    auto records = RecordFileReader::Open(file->in_, path);
-    if (!records.ok()) return records.status();
-    file->records_ = *std::move(records);
+    ASSIGN_OR_RETURN(file->records_, RecordFileReader::Open(file->in_, path));
     return file;
   }
   if (c == '[') {

@@ -16,19 +16,20 @@ namespace cmerc {
 
 class ConversationFile {
  public:
-  // NotFound, InvalidArgument: no such file, a folder, a pipe or device, neither of the two
-  // formats, a damaged header; the message begins with `path`.
+  // Opens a file; the message of an error begins with `path`. NotFound: there is no such file.
+  // InvalidArgument: it cannot be opened; it is a folder, a pipe or a device, empty, of neither
+  // format, or its header is damaged.
   static absl::StatusOr<std::unique_ptr<ConversationFile>> Open(const std::string& path);
 
-  // Of a record file; nullptr with JSON Lines.
+  // The schema of a record file; nullptr with JSON Lines.
   const DatasetSchema* schema() const {
     return records_ == nullptr ? nullptr : &records_->schema();
   }
 
-  // As JsonLinesReader or RecordFileReader says.
+  // Returns the next conversation; see Next() of JsonLinesReader or RecordFileReader.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
-  // Of what Next() has just returned: "line 12" or "record 12".
+  // Says where that was which Next() has just returned: "line 12" or "record 12".
   std::string Place() const;
 
  private:

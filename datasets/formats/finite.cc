@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace cmerc {
+namespace cmerc::datasets {
 namespace {
 
 // Whether any of N floats is infinite or NaN: has all bits of its exponent set. Without a branch,
@@ -31,4 +31,4 @@ bool AllFinite(absl::Span<const float> values) {
   return true;
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets

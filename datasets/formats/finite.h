@@ -4,11 +4,11 @@
 
 #include "absl/types/span.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 
-// None of the values is infinite or NaN.
+// Whether none of the values is infinite or NaN.
 bool AllFinite(absl::Span<const float> values);
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets
 
 #endif  // CMERC_DATASETS_FORMATS_FINITE_H_

@@ -1,8 +1,10 @@
 #include "datasets/formats/json_cursor.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <system_error>
 #include <vector>
 
@@ -13,10 +15,13 @@
 #include "absl/strings/str_cat.h"
 #include "datasets/formats/utf8.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// Whether a string holds this byte as it is, for a character of its own.
+bool IsPlainAscii(char c) { return absl::ascii_isascii(c) && c >= 0x20 && c != '"' && c != '\\'; }
 
 }  // namespace
 
@@ -44,7 +49,7 @@ bool JsonCursor::FailSyntax(absl::string_view expected) {
   return false;
 }
 
-// The value that begins here is none that is wanted.
+// Fails with what the value that begins here is, and what is wanted instead.
 bool JsonCursor::FailValue(absl::string_view want) {
   SkipBlanks();
   const absl::string_view rest = text_.substr(position_);
@@ -170,6 +175,10 @@ bool JsonCursor::ReadString(std::string* value) {
   ++position_;
   value->clear();
   while (position_ < text_.size()) {
+    const size_t begin = position_;
+    while (position_ < text_.size() && IsPlainAscii(text_[position_])) ++position_;
+    value->append(text_.data() + begin, position_ - begin);
+    if (position_ == text_.size()) break;
     const char c = text_[position_];
     if (c == '"') return ++position_, true;
     if (c == '\\') {
@@ -222,8 +231,45 @@ bool JsonCursor::ReadName(std::string* value, bool* is_number) {
   return true;
 }
 
+bool JsonCursor::TryShortDecimal(float* value) {
+  constexpr std::array<double, 16> kPowersOfTen = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const char* const end = text_.data() + text_.size();
+  const char* next = text_.data() + position_;
+  uint64_t digits = 0;
+  const auto read_digits = [&] {
+    const char* const begin = next;
+    for (; next != end && IsDigit(*next); ++next) digits = 10 * digits + (*next - '0');
+    return static_cast<size_t>(next - begin);
+  };
+  const bool is_negative = next != end && *next == '-';
+  if (is_negative) ++next;
+  const char* const first = next;
+  const size_t before_point = read_digits();
+  if (before_point == 0 || (*first == '0' && before_point > 1)) return false;
+  size_t after_point = 0;
+  if (next != end && *next == '.') {
+    ++next;
+    after_point = read_digits();
+    if (after_point == 0) return false;
+  }
+  if (next == end || *next == 'e' || *next == 'E') return false;
+  // Up to 15 digits and their power of ten are exact as doubles, so `number` is rounded once.
+  if (before_point + after_point >= kPowersOfTen.size()) return false;
+  const double number = static_cast<double>(digits) / kPowersOfTen[after_point];
+  // Rounding it again, to float, is wrong at most where it lies halfway between two floats.
+  constexpr uint64_t kLostBits = (uint64_t{1} << 29) - 1;
+  uint64_t bits;
+  std::memcpy(&bits, &number, sizeof(bits));
+  if ((bits & kLostBits) == uint64_t{1} << 28) return false;
+  *value = static_cast<float>(is_negative ? -number : number);
+  position_ = next - text_.data();
+  return true;
+}
+
 bool JsonCursor::TryFloat(float* value) {
   SkipBlanks();
+  if (TryShortDecimal(value)) return true;
   const size_t end = NumberEnd();
   if (end == absl::string_view::npos) return false;
   const char* first = text_.data() + position_;
@@ -264,4 +310,4 @@ bool JsonCursor::ReadEnd() {
          FailSyntax("the end of the line; every line must hold one conversation");
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets

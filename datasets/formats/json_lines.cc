@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/status.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/json_cursor.h"
 #include "registry/nearest_name.h"
@@ -29,8 +30,7 @@ class Parser {
         json_.ReadObject([&](const std::string& key) { return ReadField(key); }) && json_.ReadEnd();
     if (!ok) return absl::InvalidArgumentError(json_.error());
     ShareEqualStreams(&record_);
-    const absl::Status status = CheckRecord(record_);
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(CheckRecord(record_));
     return std::move(record_);
   }
 
@@ -173,7 +173,7 @@ class Parser {
                                    utterance > 0 ? " as in utterances[0]" : " as in stream 0"));
   }
 
-  JsonCursor json_;
+  datasets::JsonCursor json_;
   ConversationRecord record_;
 };
 
@@ -203,6 +203,42 @@ void AppendFloats(const float* values, int count, std::string* out) {
   out->push_back(']');
 }
 
+// Appends the features of utterance i: {"text":[0.5,-2],"audio":[[1],[2]]}.
+void AppendFeatures(const ConversationRecord& record, int i, std::string* out) {
+  out->push_back('{');
+  for (int m = 0; m < record.modalities_size(); ++m) {
+    const ConversationRecord::Modality& modality = record.modalities(m);
+    if (m > 0) out->push_back(',');
+    AppendString(modality.name(), out);
+    out->push_back(':');
+    if (modality.streams_size() > 1) out->push_back('[');
+    for (int s = 0; s < modality.streams_size(); ++s) {
+      if (s > 0) out->push_back(',');
+      AppendFloats(StreamValues(modality, s).data() + int64_t{i} * modality.width(),
+                   modality.width(), out);
+    }
+    if (modality.streams_size() > 1) out->push_back(']');
+  }
+  out->push_back('}');
+}
+
+void AppendUtterance(const ConversationRecord& record, int i, std::string* out) {
+  const ConversationRecord::Utterance& utterance = record.utterances(i);
+  out->append("{\"speaker\":");
+  AppendString(utterance.speaker(), out);
+  if (utterance.has_label()) {
+    out->append(",\"label\":");
+    AppendString(utterance.label(), out);
+  }
+  if (utterance.has_text()) {
+    out->append(",\"text\":");
+    AppendString(utterance.text(), out);
+  }
+  out->append(",\"features\":");
+  AppendFeatures(record, i, out);
+  out->push_back('}');
+}
+
 }  // namespace
 
 absl::StatusOr<ConversationRecord> ConversationFromJson(absl::string_view json) {
@@ -220,32 +256,8 @@ std::string ConversationToJson(const ConversationRecord& record) {
   if (record.has_position()) absl::StrAppend(&json, ",\"position\":", record.position());
   json += ",\"utterances\":[";
   for (int i = 0; i < record.utterances_size(); ++i) {
-    const ConversationRecord::Utterance& utterance = record.utterances(i);
-    json += i > 0 ? ",{\"speaker\":" : "{\"speaker\":";
-    AppendString(utterance.speaker(), &json);
-    if (utterance.has_label()) {
-      json += ",\"label\":";
-      AppendString(utterance.label(), &json);
-    }
-    if (utterance.has_text()) {
-      json += ",\"text\":";
-      AppendString(utterance.text(), &json);
-    }
-    json += ",\"features\":{";
-    for (int m = 0; m < record.modalities_size(); ++m) {
-      const ConversationRecord::Modality& modality = record.modalities(m);
-      if (m > 0) json += ',';
-      AppendString(modality.name(), &json);
-      json += ':';
-      if (modality.streams_size() > 1) json += '[';
-      for (int s = 0; s < modality.streams_size(); ++s) {
-        if (s > 0) json += ',';
-        AppendFloats(StreamValues(modality, s).data() + int64_t{i} * modality.width(),
-                     modality.width(), &json);
-      }
-      if (modality.streams_size() > 1) json += ']';
-    }
-    json += "}}";
+    if (i > 0) json += ',';
+    AppendUtterance(record, i, &json);
   }
   json += "]}";
   return json;
@@ -283,16 +295,14 @@ absl::StatusOr<bool> JsonLinesReader::ReadLine() {
 
 absl::StatusOr<std::optional<ConversationRecord>> JsonLinesReader::Next() {
   while (true) {
-    const absl::StatusOr<bool> found = ReadLine();
-    if (!found.ok()) return found.status();
-    if (!*found) return std::nullopt;
+    ASSIGN_OR_RETURN(const bool found, ReadLine());
+    if (!found) return std::nullopt;
     absl::string_view text = text_;
     if (line_ == 1) absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // what some editors begin with
     if (text.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
-    absl::StatusOr<ConversationRecord> record = ConversationFromJson(text);
-    if (record.ok()) return *std::move(record);
-    return absl::InvalidArgumentError(
-        absl::StrCat(name_, ", line ", line_, ": ", record.status().message()));
+    ASSIGN_OR_RETURN(ConversationRecord record,
+                     Annotate(ConversationFromJson(text), absl::StrCat(name_, ", line ", line_)));
+    return record;
   }
 }
 

@@ -19,17 +19,18 @@ class JsonLinesReader {
   // `name` is for messages: "dialogues.jsonl", "standard input". `in` must outlive this.
   JsonLinesReader(std::istream& in, std::string name) : in_(in), name_(std::move(name)) {}
 
-  // The conversation on the next line that is not blank; CheckRecord() holds for it, equal streams
-  // are shared. nullopt at the end. InvalidArgument: "NAME, line 12: utterances[3].features.text
-  // has 99 values, want 100 as in utterances[0]"; the next call goes on behind that line, but a
-  // line of more than 256 MiB ends the reading. Unavailable: the stream cannot be read on.
+  // Returns the conversation on the next line that is not blank; CheckRecord() holds for it, and
+  // equal streams are shared. nullopt at the end. InvalidArgument: "NAME, line 12:
+  // utterances[3].features.text has 99 values, want 100 as in utterances[0]"; the next call goes on
+  // behind that line, but a line of more than 256 MiB ends the reading. Unavailable: the stream
+  // cannot be read on.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
-  // Of what Next() has just returned, from 1.
+  // The number of the line that Next() has just returned, from 1.
   int64_t line() const { return line_; }
 
  private:
-  // Whether there was one; too long a line is an error.
+  // Reads the next line into text_; false where there is none. Errors are those of Next().
   absl::StatusOr<bool> ReadLine();
 
   std::istream& in_;
@@ -39,10 +40,12 @@ class JsonLinesReader {
   std::string text_;
 };
 
-// One line of JSON -> the record, or InvalidArgument without the name of file or line.
+// Returns the conversation of one line of JSON. InvalidArgument, without the name of file or line:
+// the line is no JSON, or not a conversation for which CheckRecord() holds.
 absl::StatusOr<ConversationRecord> ConversationFromJson(absl::string_view json);
 
-// A line of JSON without the newline. Numbers have as many digits as give back the same bits.
+// Returns a line of JSON without the newline. Numbers have as many digits as give back the same
+// bits.
 std::string ConversationToJson(const ConversationRecord& record);
 
 }  // namespace cmerc

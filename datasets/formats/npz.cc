@@ -1,12 +1,13 @@
 #include "datasets/formats/npz.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "bytes/crc32.h"
+#include "bytes/little_endian.h"
+#include "core/status.h"
 #include "datasets/formats/utf8.h"
 
 namespace cmerc {
@@ -16,11 +17,8 @@ constexpr uint64_t k32Bits = 0xFFFFFFFF;  // "see the ZIP64 field"
 constexpr int kVersion = 45;              // of the format, the first with ZIP64
 constexpr int kDate = 1 << 5 | 1;         // 1980-01-01, the first there is
 
-void AppendNumber(uint64_t value, int size, std::string* out) {
-  for (int i = 0; i < size; ++i) out->push_back(static_cast<char>(value >> 8 * i));
-}
-
-// NumPy's format 1.0: the text is padded so that the values begin at a multiple of 64 bytes.
+// Returns the header of NumPy's format 1.0, whose text is padded so that the values begin at a
+// multiple of 64 bytes.
 std::string NpyHeader(absl::string_view type, const std::vector<int64_t>& shape) {
   std::string text = absl::StrCat("{'descr': '", type, "', 'fortran_order': False, 'shape': (",
                                   absl::StrJoin(shape, ", "), shape.size() == 1 ? ",), }" : "), }");
@@ -28,40 +26,68 @@ std::string NpyHeader(absl::string_view type, const std::vector<int64_t>& shape)
   text.append(63 - (kBefore + text.size()) % 64, ' ');
   text.push_back('\n');
   std::string header("\x93NUMPY\x01\x00", 8);
-  AppendNumber(text.size(), 2, &header);
+  AppendLittleEndian(text.size(), 2, &header);
   return header + text;
 }
 
-// What the local header and the directory say of a record, alike. The sizes are those of ZIP64.
+// Returns what the local header and the directory both say of a record.
 std::string Common(uint32_t crc, uint64_t size, const std::string& name, size_t extra_size) {
   std::string out;
-  AppendNumber(kVersion, 2, &out);  // needed
-  AppendNumber(0, 2, &out);         // flags
-  AppendNumber(0, 2, &out);         // stored
-  AppendNumber(0, 2, &out);         // time
-  AppendNumber(kDate, 2, &out);
-  AppendNumber(crc, 4, &out);
-  AppendNumber(std::min(size, k32Bits), 4, &out);  // stored
-  AppendNumber(std::min(size, k32Bits), 4, &out);
-  AppendNumber(name.size(), 2, &out);
-  AppendNumber(extra_size, 2, &out);
+  AppendLittleEndian(kVersion, 2, &out);  // needed
+  AppendLittleEndian(0, 2, &out);         // flags
+  AppendLittleEndian(0, 2, &out);         // stored
+  AppendLittleEndian(0, 2, &out);         // time
+  AppendLittleEndian(kDate, 2, &out);
+  AppendLittleEndian(crc, 4, &out);
+  AppendLittleEndian(std::min(size, k32Bits), 4, &out);  // stored
+  AppendLittleEndian(std::min(size, k32Bits), 4, &out);
+  AppendLittleEndian(name.size(), 2, &out);
+  AppendLittleEndian(extra_size, 2, &out);
   return out;
 }
 
-// The extra field for the values that do not fit into 32 bits; empty where all do.
+// Returns the extra field for the values that do not fit into 32 bits; empty where all do.
 std::string Zip64Field(const std::vector<uint64_t>& values) {
   std::string body;
   for (const uint64_t value : values) {
-    if (value >= k32Bits) AppendNumber(value, 8, &body);
+    if (value >= k32Bits) AppendLittleEndian(value, 8, &body);
   }
   if (body.empty()) return body;
   std::string field;
-  AppendNumber(1, 2, &field);
-  AppendNumber(body.size(), 2, &field);
+  AppendLittleEndian(1, 2, &field);
+  AppendLittleEndian(body.size(), 2, &field);
   return field + body;
 }
 
-// One character of valid UTF-8.
+// Returns what follows the directory, of `entries` entries and `size` bytes from `begin` on: the
+// end record, and before it those of ZIP64 where 32 bits do not do.
+std::string EndRecords(uint64_t entries, uint64_t begin, uint64_t size) {
+  std::string end;
+  if (begin >= k32Bits || size >= k32Bits) {
+    end = "PK\6\6";
+    AppendLittleEndian(44, 8, &end);  // what follows of this record
+    AppendLittleEndian(kVersion, 2, &end);
+    AppendLittleEndian(kVersion, 2, &end);
+    AppendLittleEndian(0, 8, &end);  // disks
+    for (const uint64_t value : {entries, entries, size, begin}) {
+      AppendLittleEndian(value, 8, &end);
+    }
+    end += "PK\6\7";
+    AppendLittleEndian(0, 4, &end);  // disk
+    AppendLittleEndian(begin + size, 8, &end);
+    AppendLittleEndian(1, 4, &end);  // disks
+  }
+  end += "PK\5\6";
+  AppendLittleEndian(0, 4, &end);  // disks
+  AppendLittleEndian(entries, 2, &end);
+  AppendLittleEndian(entries, 2, &end);
+  AppendLittleEndian(std::min(size, k32Bits), 4, &end);
+  AppendLittleEndian(std::min(begin, k32Bits), 4, &end);
+  AppendLittleEndian(0, 2, &end);  // comment
+  return end;
+}
+
+// Returns the code point of one character of valid UTF-8.
 uint32_t CodePoint(absl::string_view character) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(character[i]); };
   if (character.size() == 1) return byte(0);
@@ -97,8 +123,7 @@ absl::Status NpzWriter::Add(const std::string& name, absl::string_view type,
   }
   const std::string header = NpyHeader(type, shape);
   const auto count = [&](absl::string_view bytes) {
-    entry.crc = static_cast<uint32_t>(
-        crc32_z(entry.crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+    entry.crc = Crc32(bytes, entry.crc);
     entry.size += bytes.size();
   };
   count(header);
@@ -113,8 +138,9 @@ absl::Status NpzWriter::Add(const std::string& name, absl::string_view type,
   give([&](absl::string_view bytes) {
     if (status.ok()) status = Write(bytes);
   });
-  if (status.ok()) entries_.push_back(std::move(entry));
-  return status;
+  RETURN_IF_ERROR(status);
+  entries_.push_back(std::move(entry));
+  return absl::OkStatus();
 }
 
 absl::Status NpzWriter::AddFloats(const std::string& name, const std::vector<int64_t>& shape,
@@ -139,7 +165,7 @@ absl::Status NpzWriter::AddStrings(const std::string& name,
   for (const std::string& value : values) {
     std::vector<uint32_t>& text = texts.emplace_back();
     for (absl::string_view rest = value; !rest.empty();) {
-      const size_t length = Utf8Length(rest);
+      const size_t length = datasets::Utf8Length(rest);
       if (length == 0) return absl::InvalidArgumentError(absl::StrCat(name, " is not UTF-8"));
       text.push_back(CodePoint(rest.substr(0, length)));
       rest.remove_prefix(length);
@@ -148,7 +174,7 @@ absl::Status NpzWriter::AddStrings(const std::string& name,
   }
   std::string bytes;
   for (const std::vector<uint32_t>& text : texts) {
-    for (size_t i = 0; i < width; ++i) AppendNumber(i < text.size() ? text[i] : 0, 4, &bytes);
+    for (size_t i = 0; i < width; ++i) AppendLittleEndian(i < text.size() ? text[i] : 0, 4, &bytes);
   }
   return Add(name, absl::StrCat("<U", width), {static_cast<int64_t>(values.size())},
              [&](TakeBytes take) { take(bytes); });
@@ -159,41 +185,16 @@ absl::Status NpzWriter::Finish() {
   for (const Entry& entry : entries_) {
     const std::string extra = Zip64Field({entry.size, entry.size, entry.begin});
     std::string head = "PK\1\2";
-    AppendNumber(kVersion, 2, &head);  // made by
+    AppendLittleEndian(kVersion, 2, &head);  // made by
     head += Common(entry.crc, entry.size, entry.name, extra.size());
-    AppendNumber(0, 2, &head);  // comment
-    AppendNumber(0, 2, &head);  // disk
-    AppendNumber(0, 2, &head);  // internal attributes
-    AppendNumber(0, 4, &head);  // external attributes
-    AppendNumber(std::min(entry.begin, k32Bits), 4, &head);
-    const absl::Status status = Write(absl::StrCat(head, entry.name, extra));
-    if (!status.ok()) return status;
+    AppendLittleEndian(0, 2, &head);  // comment
+    AppendLittleEndian(0, 2, &head);  // disk
+    AppendLittleEndian(0, 2, &head);  // internal attributes
+    AppendLittleEndian(0, 4, &head);  // external attributes
+    AppendLittleEndian(std::min(entry.begin, k32Bits), 4, &head);
+    RETURN_IF_ERROR(Write(absl::StrCat(head, entry.name, extra)));
   }
-  const uint64_t size = position_ - begin;
-  std::string end;
-  if (begin >= k32Bits || size >= k32Bits) {
-    end = "PK\6\6";
-    AppendNumber(44, 8, &end);  // what follows of this record
-    AppendNumber(kVersion, 2, &end);
-    AppendNumber(kVersion, 2, &end);
-    AppendNumber(0, 8, &end);  // disks
-    for (const uint64_t value :
-         {uint64_t{entries_.size()}, uint64_t{entries_.size()}, size, begin}) {
-      AppendNumber(value, 8, &end);
-    }
-    end += "PK\6\7";
-    AppendNumber(0, 4, &end);  // disk
-    AppendNumber(begin + size, 8, &end);
-    AppendNumber(1, 4, &end);  // disks
-  }
-  end += "PK\5\6";
-  AppendNumber(0, 4, &end);  // disks
-  AppendNumber(entries_.size(), 2, &end);
-  AppendNumber(entries_.size(), 2, &end);
-  AppendNumber(std::min(size, k32Bits), 4, &end);
-  AppendNumber(std::min(begin, k32Bits), 4, &end);
-  AppendNumber(0, 2, &end);  // comment
-  return Write(end);
+  return Write(EndRecords(entries_.size(), begin, position_ - begin));
 }
 
 }  // namespace cmerc

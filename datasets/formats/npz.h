@@ -1,5 +1,5 @@
-// NumPy's .npz: a zip archive (not compressed; ZIP64 where needed) of .npy arrays, that numpy.load
-// reads without pickles. Equal calls give equal bytes.
+// Writes NumPy's .npz: a zip archive (not compressed; ZIP64 where needed) of .npy arrays, which
+// numpy.load() reads without pickles. Equal calls give equal bytes.
 #ifndef CMERC_DATASETS_FORMATS_NPZ_H_
 #define CMERC_DATASETS_FORMATS_NPZ_H_
 
@@ -24,18 +24,19 @@ class NpzWriter {
 
   explicit NpzWriter(Sink sink) : sink_(std::move(sink)) {}
 
-  // Each adds an array `name`: letters, digits, "_", "-" and "." alone, no name twice;
-  // InvalidArgument otherwise. Else the errors of the sink.
+  // Each adds an array `name`. InvalidArgument: the name is not of letters, digits, "_", "-" and
+  // "." alone, or is taken. Errors of the sink are passed on.
   //
-  // float32 of this shape, in C order. `give` is called twice and hands over the values, in pieces.
+  // Adds float32 of this shape, in C order. `give` is called twice; it hands over the values in
+  // pieces, the same ones each time.
   absl::Status AddFloats(const std::string& name, const std::vector<int64_t>& shape,
                          absl::FunctionRef<void(TakeFloats take)> give);
-  // int64, one axis.
+  // Adds int64, one axis.
   absl::Status AddIntegers(const std::string& name, const std::vector<int64_t>& values);
-  // Unicode, one axis. `values` are UTF-8.
+  // Adds Unicode, one axis. InvalidArgument, too: a value is not UTF-8.
   absl::Status AddStrings(const std::string& name, const std::vector<std::string>& values);
 
-  // The file is not whole without it. Nothing is added afterwards.
+  // Writes the directory, without which the file is not whole. Nothing is added afterwards.
   absl::Status Finish();
 
  private:
@@ -43,7 +44,7 @@ class NpzWriter {
     std::string name;
     uint32_t crc = 0;
     uint64_t size = 0;
-    uint64_t begin = 0;  // of the local header
+    uint64_t begin = 0;  // where the local header is
   };
   using TakeBytes = absl::FunctionRef<void(absl::string_view bytes)>;
 

@@ -27,7 +27,7 @@
 
 namespace cmerc {
 
-// What the first byte of a record file is.
+// The first byte of every record file.
 constexpr char kRecordFileFirstByte = '\x89';
 
 class RecordFileReader {
@@ -38,12 +38,12 @@ class RecordFileReader {
 
   const DatasetSchema& schema() const { return schema_; }
 
-  // The next record; CheckRecord() and CheckFitsSchema() hold for it. nullopt at the end and after
-  // an error. InvalidArgument: truncated, damaged, a wrong record; the message names file and
-  // record. Memory is bounded by what the file really holds, and by 512 MiB per record.
+  // Returns the next record; CheckRecord() and CheckFitsSchema() hold for it. nullopt at the end
+  // and after an error. InvalidArgument: truncated, damaged, a wrong record; the message names file
+  // and record. Memory is bounded by what the file really holds, and by 512 MiB per record.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
-  // Which of the records Next() has just returned, from 1.
+  // The number of the record that Next() has just returned, from 1.
   int64_t record() const { return record_; }
 
  private:
@@ -73,13 +73,14 @@ class RecordFileWriter {
   // Takes the bytes of the file, piece by piece.
   using Sink = std::function<absl::Status(absl::string_view bytes)>;
 
-  // Writes the header. InvalidArgument: CheckSchema() fails. Else the errors of `sink`.
+  // Writes the header. InvalidArgument: CheckSchema() fails. Errors of `sink` are passed on.
   static absl::StatusOr<std::unique_ptr<RecordFileWriter>> Create(const DatasetSchema& schema,
                                                                   Sink sink);
 
-  // InvalidArgument: CheckRecord() or CheckFitsSchema() fails, or it takes more than 512 MiB.
+  // Writes a record. InvalidArgument: CheckRecord() or CheckFitsSchema() fails, or it takes more
+  // than 512 MiB. Errors of the sink are passed on.
   absl::Status Write(const ConversationRecord& record);
-  // The file is not whole without it. Nothing is written afterwards.
+  // Writes the end, without which the file is not whole. Nothing is written afterwards.
   absl::Status Finish();
 
  private:

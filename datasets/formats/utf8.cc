@@ -1,6 +1,6 @@
 #include "datasets/formats/utf8.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 
 size_t Utf8Length(absl::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
@@ -48,4 +48,4 @@ void AppendUtf8(uint32_t code, std::string* out) {
   put(0x80 | (code & 0x3F));
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets

@@ -8,14 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/status.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 namespace {
 
 using pickle::Kind;
 using pickle::Value;
-
-constexpr double kMostExpansion = 64, kExpansionBase = 1 << 20;
 
 bool IsText(const Value& value) {
   const char kind = value.dtype().kind;
@@ -23,7 +22,7 @@ bool IsText(const Value& value) {
          (value.kind() == Kind::kArray && (kind == 'U' || kind == 'S'));
 }
 
-// A list, tuple or array of objects: one item per utterance.
+// Whether `value` is a list, tuple or array of objects: one item per utterance.
 bool IsSequence(const Value& value) {
   return value.kind() == Kind::kList || value.kind() == Kind::kTuple ||
          (value.kind() == Kind::kArray && value.dtype().kind == 'O');
@@ -40,6 +39,24 @@ absl::Status WrongWidth(int64_t width, size_t want) {
 
 ConversationId NumericId(int64_t number) { return {absl::StrCat(number), true, number}; }
 
+// Returns for each row of a [num_rows, width] matrix where its 1 is. InvalidArgument: a row is not
+// a single 1 among zeros.
+absl::StatusOr<std::vector<int64_t>> PositionsOfOnes(absl::Span<const int64_t> matrix,
+                                                     int64_t num_rows, int64_t width) {
+  std::vector<int64_t> positions;
+  for (int64_t i = 0; i < num_rows; ++i) {
+    const absl::Span<const int64_t> row = matrix.subspan(i * width, width);
+    const int64_t ones = std::count(row.begin(), row.end(), 1);
+    const int64_t zeros = std::count(row.begin(), row.end(), 0);
+    if (ones != 1 || zeros != width - 1) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "utterance ", i, " has the row ", ShapeString(row), ", want a single 1 among zeros"));
+    }
+    positions.push_back(std::find(row.begin(), row.end(), 1) - row.begin());
+  }
+  return positions;
+}
+
 }  // namespace
 
 std::string ConversationId::ToString() const {
@@ -55,69 +72,53 @@ bool operator==(const ConversationId& a, const ConversationId& b) {
   return a.numeric == b.numeric && a.text == b.text;
 }
 
-absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(
-    const std::string& path, const absl::StatusOr<OfficialLayout>* layout) {
-  if (layout != nullptr && !layout->ok()) return layout->status();
-  absl::StatusOr<std::unique_ptr<pickle::Document>> document = pickle::Document::Open(path);
-  if (!document.ok()) return document.status();
-  const absl::StatusOr<OfficialLayout> found =
-      layout != nullptr ? *layout : DetectLayout(**document);
-  if (!found.ok()) return found.status();
-  const absl::Status status = CheckLayout(**document, *found);
-  if (!status.ok()) return status;
-  return std::unique_ptr<OfficialFile>(new OfficialFile(*std::move(document), *found));
+absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
+  ASSIGN_OR_RETURN(const OfficialLayout layout, DetectLayout(*document));
+  return Make(std::move(document), layout);
+}
+
+absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::string& path,
+                                                                   const OfficialLayout& layout) {
+  ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
+  return Make(std::move(document), layout);
+}
+
+absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Make(
+    std::unique_ptr<pickle::Document> document, const OfficialLayout& layout) {
+  RETURN_IF_ERROR(CheckLayout(*document, layout));
+  return std::unique_ptr<OfficialFile>(new OfficialFile(std::move(document), layout));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenFeatures(
     const std::string& path, OfficialPicklesOptions::Layout layout) {
   if (layout == OfficialPicklesOptions::AUTO) {
-    auto file = Open(path, nullptr);
-    if (file.ok() && !(*file)->layout().has_audio()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, " has the layout ", (*file)->layout().name,
-                       ", without audio and visual features; name it in roberta_file"));
-    }
-    return file;
+    ASSIGN_OR_RETURN(std::unique_ptr<OfficialFile> file, Open(path));
+    if (file->layout().has_audio()) return file;
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has the layout ", file->layout().name,
+                     ", without audio and visual features; name it in roberta_file"));
   }
-  const absl::StatusOr<OfficialLayout> wanted = FeaturesLayout(layout);
-  return Open(path, &wanted);
+  ASSIGN_OR_RETURN(const OfficialLayout wanted, FeaturesLayout(layout));
+  return OpenAs(path, wanted);
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenRoberta(
     const std::string& path, OfficialPicklesOptions::Layout layout) {
   if (layout == OfficialPicklesOptions::AUTO) {
-    auto file = Open(path, nullptr);
-    if (file.ok() && (*file)->layout().has_audio()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, " has the layout ", (*file)->layout().name, "; name it in features_file"));
-    }
-    return file;
+    ASSIGN_OR_RETURN(std::unique_ptr<OfficialFile> file, Open(path));
+    if (!file->layout().has_audio()) return file;
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has the layout ", file->layout().name, "; name it in features_file"));
   }
-  const absl::StatusOr<OfficialLayout> wanted = RobertaLayout(layout);
-  return Open(path, &wanted);
+  ASSIGN_OR_RETURN(const OfficialLayout wanted, RobertaLayout(layout));
+  return OpenAs(path, wanted);
 }
 
 OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout)
     : document_(std::move(document)),
       layout_(std::move(layout)),
-      bytes_left_(kMostExpansion * static_cast<double>(document_->pickle_size()) + kExpansionBase) {
-}
-
-absl::Status OfficialFile::Spend(int64_t count, int64_t item_size) const {
-  bytes_left_ -= static_cast<double>(count) * static_cast<double>(item_size);
-  if (bytes_left_ >= 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("repeats its objects so often that the data takes more than ", kMostExpansion,
-                   " times the file; the file may be hostile"));
-}
-
-absl::Status OfficialFile::Spend(const std::vector<std::string>& texts) const {
-  int64_t bytes = 0;
-  for (const std::string& text : texts) {
-    bytes += static_cast<int64_t>(sizeof(text) + text.size());
-  }
-  return Spend(bytes, 1);
-}
+      budget_(document_->pickle_size()) {}
 
 absl::Status OfficialFile::WithoutPath(const absl::Status& status) const {
   const std::string prefix = absl::StrCat(path(), ": ");
@@ -125,40 +126,55 @@ absl::Status OfficialFile::WithoutPath(const absl::Status& status) const {
                       absl::StripPrefix(absl::string_view(status.message()), prefix));
 }
 
+template <typename T>
+absl::StatusOr<T> OfficialFile::WithoutPath(absl::StatusOr<T> result) const {
+  if (result.ok()) return result;
+  return WithoutPath(result.status());
+}
+
+absl::StatusOr<std::vector<std::string>> OfficialFile::ReadTexts(const Value& value) const {
+  ASSIGN_OR_RETURN(std::vector<std::string> texts, WithoutPath(document_->Texts(value)));
+  RETURN_IF_ERROR(budget_.Spend(texts));
+  return texts;
+}
+
+absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadIntegers(const Value& value,
+                                                                int64_t count) const {
+  RETURN_IF_ERROR(budget_.Spend(count, sizeof(int64_t)));
+  std::vector<int64_t> integers(count);
+  RETURN_IF_ERROR(WithoutPath(document_->CopyNumbers(value, absl::MakeSpan(integers))));
+  return integers;
+}
+
+absl::StatusOr<std::vector<ConversationId>> OfficialFile::IdsOfArray(const Value& array) const {
+  if (array.shape().size() != 1) {
+    return absl::InvalidArgumentError(absl::StrCat("is ", Describe(array), ", want a list"));
+  }
+  std::vector<ConversationId> ids;
+  if (IsText(array)) {
+    ASSIGN_OR_RETURN(std::vector<std::string> texts, ReadTexts(array));
+    for (std::string& text : texts) ids.push_back({std::move(text), false, 0});
+  } else {
+    ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(array, array.num_elements()));
+    for (const int64_t number : numbers) ids.push_back(NumericId(number));
+  }
+  return ids;
+}
+
 absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(int field) const {
   const Value& value = *document_->root().items()[field];
+  if (value.kind() == Kind::kArray && value.dtype().kind != 'O') return IdsOfArray(value);
   std::vector<ConversationId> ids;
-  if (value.kind() == Kind::kArray && value.dtype().kind != 'O') {
-    if (value.shape().size() != 1) {
-      return absl::InvalidArgumentError(absl::StrCat("is ", Describe(value), ", want a list"));
-    }
-    if (IsText(value)) {
-      absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
-      if (!texts.ok()) return WithoutPath(texts.status());
-      const absl::Status affordable = Spend(*texts);
-      if (!affordable.ok()) return affordable;
-      for (std::string& text : *texts) ids.push_back({std::move(text), false, 0});
-      return ids;
-    }
-    std::vector<int64_t> numbers(value.num_elements());
-    const absl::Status status = document_->CopyNumbers(value, absl::MakeSpan(numbers));
-    if (!status.ok()) return WithoutPath(status);
-    for (const int64_t number : numbers) ids.push_back(NumericId(number));
-    return ids;
-  }
-  const absl::StatusOr<absl::Span<const Value* const>> items = document_->Sequence(value);
-  if (!items.ok()) return WithoutPath(items.status());
-  for (const Value* item : *items) {
+  ASSIGN_OR_RETURN(const absl::Span<const Value* const> items,
+                   WithoutPath(document_->Sequence(value)));
+  for (const Value* item : items) {
     if (IsText(*item)) {
-      const absl::StatusOr<absl::string_view> text = document_->Text(*item);
-      if (!text.ok()) return WithoutPath(text.status());
-      const absl::Status affordable = Spend(static_cast<int64_t>(text->size()), 1);
-      if (!affordable.ok()) return affordable;
-      ids.push_back({std::string(*text), false, 0});
+      ASSIGN_OR_RETURN(const absl::string_view text, WithoutPath(document_->Text(*item)));
+      RETURN_IF_ERROR(budget_.Spend(static_cast<int64_t>(text.size()), 1));
+      ids.push_back({std::string(text), false, 0});
     } else {
-      const absl::StatusOr<int64_t> number = document_->Int(*item);
-      if (!number.ok()) return WithoutPath(number.status());
-      ids.push_back(NumericId(*number));
+      ASSIGN_OR_RETURN(const int64_t number, WithoutPath(document_->Int(*item)));
+      ids.push_back(NumericId(number));
     }
   }
   // A set has no order of its own, and the one it is written in differs between runs of Python.
@@ -209,12 +225,9 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
       return absl::InvalidArgumentError(
           absl::StrCat("is ", Describe(value), ", want a matrix [utterances, width]"));
     }
-    const absl::Status affordable = Spend(value.num_elements(), sizeof(float));
-    if (!affordable.ok()) return affordable;
+    RETURN_IF_ERROR(budget_.Spend(value.num_elements(), sizeof(float)));
     torch::Tensor features = torch::empty({shape[0], shape[1]});
-    const absl::Status status =
-        value.CopyTo(absl::MakeSpan(features.data_ptr<float>(), features.numel()));
-    if (!status.ok()) return status;
+    RETURN_IF_ERROR(value.CopyTo(absl::MakeSpan(features.data_ptr<float>(), features.numel())));
     return features;
   }
   if (!IsSequence(value)) {
@@ -230,8 +243,7 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
     // What is wrong with the row is CopyRow's to say.
     width = shape.ok() && shape->size() == 1 ? (*shape)[0] : 0;
   }
-  const absl::Status affordable = Spend(length, width * static_cast<int64_t>(sizeof(float)));
-  if (!affordable.ok()) return affordable;
+  RETURN_IF_ERROR(budget_.Spend(length, width * static_cast<int64_t>(sizeof(float))));
   torch::Tensor features = torch::empty({length, width});
   float* data = features.data_ptr<float>();
   for (int64_t i = 0; i < length; ++i) {
@@ -244,90 +256,51 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
 }
 
 absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value) const {
-  const absl::StatusOr<std::vector<int64_t>> shape = document_->NumbersShape(value);
-  if (!shape.ok()) return WithoutPath(shape.status());
-  if (shape->size() != 1) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> shape, WithoutPath(document_->NumbersShape(value)));
+  if (shape.size() != 1) {
     return absl::InvalidArgumentError(
-        absl::StrCat("has shape ", ShapeString(*shape), ", want one number per utterance"));
+        absl::StrCat("has shape ", ShapeString(shape), ", want one number per utterance"));
   }
-  const absl::Status affordable = Spend((*shape)[0], sizeof(int64_t));
-  if (!affordable.ok()) return affordable;
-  std::vector<int64_t> labels((*shape)[0]);
-  const absl::Status status = document_->CopyNumbers(value, absl::MakeSpan(labels));
-  if (!status.ok()) return WithoutPath(status);
-  return labels;
+  return ReadIntegers(value, shape[0]);
 }
 
 absl::StatusOr<RawSpeakers> OfficialFile::ReadSpeakers(const Value& value) const {
   RawSpeakers speakers;
-  const bool names = IsText(value) || (!value.items().empty() && IsText(*value.items()[0]));
-  if (names) {
-    absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
-    if (!texts.ok()) return WithoutPath(texts.status());
-    const absl::Status affordable = Spend(*texts);
-    if (!affordable.ok()) return affordable;
-    speakers.names = *std::move(texts);
+  if (IsText(value) || (!value.items().empty() && IsText(*value.items()[0]))) {
+    ASSIGN_OR_RETURN(speakers.names, ReadTexts(value));
     return speakers;
   }
-  const absl::StatusOr<std::vector<int64_t>> shape = document_->NumbersShape(value);
-  if (!shape.ok()) return WithoutPath(shape.status());
-  if (shape->empty() || shape->size() > 2) {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> shape, WithoutPath(document_->NumbersShape(value)));
+  if (shape.empty() || shape.size() > 2) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "has shape ", ShapeString(*shape), ", want one name, number or one-hot row per utterance"));
+        "has shape ", ShapeString(shape), ", want one name, number or one-hot row per utterance"));
   }
   int64_t elements = 1;
-  for (const int64_t size : *shape) elements *= size;
-  const absl::Status affordable = Spend(elements, sizeof(int64_t));
-  if (!affordable.ok()) return affordable;
-  std::vector<int64_t> numbers(elements);
-  const absl::Status status = document_->CopyNumbers(value, absl::MakeSpan(numbers));
-  if (!status.ok()) return WithoutPath(status);
-  if (shape->size() == 1) {
-    speakers.kind = RawSpeakers::Kind::kNumbers;
-    speakers.numbers = std::move(numbers);
-    return speakers;
-  }
+  for (const int64_t size : shape) elements *= size;
+  ASSIGN_OR_RETURN(speakers.numbers, ReadIntegers(value, elements));
+  speakers.kind = RawSpeakers::Kind::kNumbers;
+  if (shape.size() == 1) return speakers;
   speakers.kind = RawSpeakers::Kind::kOneHot;
-  speakers.width = (*shape)[1];
-  for (int64_t i = 0; i < (*shape)[0]; ++i) {
-    const absl::Span<const int64_t> row =
-        absl::MakeConstSpan(numbers).subspan(i * speakers.width, speakers.width);
-    const int64_t ones = std::count(row.begin(), row.end(), 1);
-    const int64_t zeros = std::count(row.begin(), row.end(), 0);
-    if (ones != 1 || zeros != speakers.width - 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "utterance ", i, " has the row ", ShapeString(row), ", want a single 1 among zeros"));
-    }
-    speakers.numbers.push_back(std::find(row.begin(), row.end(), 1) - row.begin());
-  }
+  speakers.width = shape[1];
+  ASSIGN_OR_RETURN(speakers.numbers, PositionsOfOnes(speakers.numbers, shape[0], shape[1]));
   return speakers;
 }
 
 absl::StatusOr<std::vector<std::string>> OfficialFile::ReadSentences(const Value& value) const {
-  if (!IsSequence(value)) {
-    absl::StatusOr<std::vector<std::string>> texts = document_->Texts(value);
-    if (!texts.ok()) return WithoutPath(texts.status());
-    const absl::Status affordable = Spend(*texts);
-    if (!affordable.ok()) return affordable;
-    return texts;
-  }
+  if (!IsSequence(value)) return ReadTexts(value);
   std::vector<std::string> sentences;
   for (const Value* item : value.items()) {
-    std::vector<std::string> tokens;
     if (IsSequence(*item)) {  // a sentence may come as its tokens
-      absl::StatusOr<std::vector<std::string>> texts = document_->Texts(*item);
-      if (!texts.ok()) return WithoutPath(texts.status());
-      tokens = *std::move(texts);
+      ASSIGN_OR_RETURN(const std::vector<std::string> tokens, ReadTexts(*item));
+      sentences.push_back(absl::StrJoin(tokens, " "));
     } else {
-      const absl::StatusOr<absl::string_view> text = document_->Text(*item);
-      if (!text.ok()) return WithoutPath(text.status());
-      tokens.emplace_back(*text);
+      ASSIGN_OR_RETURN(const absl::string_view text, WithoutPath(document_->Text(*item)));
+      std::vector<std::string> sentence = {std::string(text)};
+      RETURN_IF_ERROR(budget_.Spend(sentence));
+      sentences.push_back(std::move(sentence[0]));
     }
-    const absl::Status affordable = Spend(tokens);
-    if (!affordable.ok()) return affordable;
-    sentences.push_back(absl::StrJoin(tokens, " "));
   }
   return sentences;
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets

@@ -10,18 +10,20 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "datasets/official/budget.h"
 #include "datasets/official/official_layout.h"
 #include "storage/pickle/pickle.h"
 #include "torch/types.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 
+// A file names a conversation by a number or by a text.
 struct ConversationId {
   std::string text;      // decimal where the file has a number
-  bool numeric = false;  // the file has a number
+  bool numeric = false;  // whether the file has a number
   int64_t number = 0;
 
-  // For messages: 275, 'Ses01F_impro01'.
+  // Returns the id as messages show it: 275, 'Ses01F_impro01'.
   std::string ToString() const;
 };
 
@@ -35,19 +37,23 @@ struct RawSpeakers {
   Kind kind = Kind::kNames;
   std::vector<std::string> names;
   std::vector<int64_t> numbers;  // kOneHot: the position of the 1
-  int64_t width = 0;             // kOneHot: of the rows
+  int64_t width = 0;             // kOneHot: the length of a row
 
   int64_t length() const {
     return static_cast<int64_t>(kind == Kind::kNames ? names.size() : numbers.size());
   }
 };
 
-// The errors of the Read functions begin with what is wrong ("utterance 3 has ..."): the caller
-// knows file, conversation and field. One thread at a time.
+// An error of Ids() or of a Read function is InvalidArgument and its message begins with what is
+// wrong ("has shape [2, 3], want ..."): the caller knows file, conversation and field and names
+// them. All of them fail, too, where what was read of this file would take more memory than Budget
+// allows. One thread at a time.
 class OfficialFile {
  public:
-  // layout AUTO: by content. NotFound, InvalidArgument: not a file, not a pickle that may be read,
-  // not an official layout; the message names `path`.
+  // Opens what is named as features_file or as roberta_file. With layout AUTO the content says
+  // which layout it is. The message of an error names `path`. NotFound: there is no such file.
+  // InvalidArgument: it is no pickle that may be read, or not of the layout, or `layout` has no
+  // such file. ResourceExhausted: the file does not fit into the memory.
   static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenFeatures(
       const std::string& path, OfficialPicklesOptions::Layout layout);
   static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenRoberta(
@@ -56,39 +62,61 @@ class OfficialFile {
   const std::string& path() const { return document_->name(); }
   const OfficialLayout& layout() const { return layout_; }
 
-  // A list, tuple or array of ids in its order, or a set in ascending order.
+  // Returns the ids of a list, tuple or array in its order, or of a set in ascending order.
+  // InvalidArgument: `field` is nothing of these, or holds something that is no text or integer.
   absl::StatusOr<std::vector<ConversationId>> Ids(int field) const;
-  // nullptr: `field` has no such conversation.
+
+  // Returns what a field holds of a conversation, or nullptr where it has no such conversation.
   const pickle::Value* Find(int field, const ConversationId& id) const;
 
-  // A matrix or a list of vectors -> [n, D] float32, not checked for being finite; n may be 0.
+  // Returns a matrix or a list of vectors as [n, D] float32, not checked for being finite; n may be
+  // 0. InvalidArgument: the value is neither; a vector holds something that is no number, or is not
+  // as wide as the first.
   absl::StatusOr<torch::Tensor> ReadFeatures(const pickle::Value& value) const;
-  // Whether two values of ReadFeatures() are one object, or lists of the same objects.
+
+  // Returns whether two values of ReadFeatures() are one object, or lists of the same objects.
   static bool SameObjects(const pickle::Value& a, const pickle::Value& b);
+
+  // Returns one integer per utterance. InvalidArgument: the value is no list or vector of integers.
   absl::StatusOr<std::vector<int64_t>> ReadLabels(const pickle::Value& value) const;
+
+  // Returns one speaker per utterance. InvalidArgument: the value is no list of names, no list of
+  // integers and no matrix of one-hot rows.
   absl::StatusOr<RawSpeakers> ReadSpeakers(const pickle::Value& value) const;
+
+  // Returns one text per utterance; tokens are joined with blanks. InvalidArgument: the value is no
+  // list of texts or of lists of texts.
   absl::StatusOr<std::vector<std::string>> ReadSentences(const pickle::Value& value) const;
 
  private:
   OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout);
 
-  static absl::StatusOr<std::unique_ptr<OfficialFile>> Open(
-      const std::string& path, const absl::StatusOr<OfficialLayout>* layout);
-  // `status` without the name of the file.
+  // Opens a file of the layout that its content shows, or of a layout that is given.
+  static absl::StatusOr<std::unique_ptr<OfficialFile>> Open(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenAs(const std::string& path,
+                                                              const OfficialLayout& layout);
+  static absl::StatusOr<std::unique_ptr<OfficialFile>> Make(
+      std::unique_ptr<pickle::Document> document, const OfficialLayout& layout);
+
+  // Takes the name of the file from the front of the message.
   absl::Status WithoutPath(const absl::Status& status) const;
+  template <typename T>
+  absl::StatusOr<T> WithoutPath(absl::StatusOr<T> result) const;
+
+  // Returns the texts of a list or array.
+  absl::StatusOr<std::vector<std::string>> ReadTexts(const pickle::Value& value) const;
+  // Returns the `count` integers of a value, in C order.
+  absl::StatusOr<std::vector<int64_t>> ReadIntegers(const pickle::Value& value,
+                                                    int64_t count) const;
+  absl::StatusOr<std::vector<ConversationId>> IdsOfArray(const pickle::Value& array) const;
+  // Copies a vector of row.size() numbers.
   absl::Status CopyRow(const pickle::Value& value, absl::Span<float> row) const;
-  // Before `count` elements of `item_size` bytes are made of the file's objects, which may be
-  // shared: an error when all that was made would take more than 64 bytes per byte of the file + 1
-  // MiB.
-  absl::Status Spend(int64_t count, int64_t item_size) const;
-  // The same for texts that were made.
-  absl::Status Spend(const std::vector<std::string>& texts) const;
 
   std::unique_ptr<pickle::Document> document_;
   OfficialLayout layout_;
-  mutable double bytes_left_;
+  mutable Budget budget_;
 };
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets
 
 #endif  // CMERC_DATASETS_OFFICIAL_OFFICIAL_FILE_H_

@@ -6,7 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 namespace {
 
 using pickle::Kind;
@@ -57,9 +57,9 @@ OfficialLayout MeldRoberta() {
   return {"MELD RoBERTa", 11, 0, 1, {3, 4, 5, 6}, kNoField, kNoField, 7, 8, 9, 10, MeldClasses()};
 }
 
-// The first utterance's entry in the first conversation that has one, in a field that should be a
-// dict from conversation id to utterances; nullptr when there is none or the conversation's value
-// is a numeric array.
+// Returns the first utterance's entry in the first conversation that has one, in a field that
+// should be a dict from conversation id to utterances; nullptr when there is none or the
+// conversation's value is a numeric array.
 const pickle::Value* FirstEntry(const pickle::Value& field) {
   for (const pickle::Value* conversation : field.values()) {
     if (!conversation->items().empty()) return conversation->items()[0];
@@ -188,4 +188,4 @@ absl::Status CheckLayout(const pickle::Document& document, const OfficialLayout&
   return absl::OkStatus();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets

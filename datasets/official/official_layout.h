@@ -10,7 +10,7 @@
 #include "datasets/official/official_pickles.pb.h"
 #include "storage/pickle/pickle.h"
 
-namespace cmerc {
+namespace cmerc::datasets {
 
 // Positions in the tuple, from 0; kNoField where a layout has no such field.
 struct OfficialLayout {
@@ -27,22 +27,23 @@ struct OfficialLayout {
   int train;  // includes the validation conversations where there is no `valid`
   int test;
   int valid;
-  std::vector<std::string> class_names;  // the corpus's; empty where the layout leaves it open
+  std::vector<std::string> class_names;  // of the corpus; empty where the layout leaves it open
 
   bool has_audio() const { return audio != kNoField; }
 };
 
-// The layout of a file that is given as features_file or as roberta_file. InvalidArgument: `layout`
-// has no such file.
+// Returns the layout of a file that is given as features_file or as roberta_file. InvalidArgument:
+// `layout` has no such file.
 absl::StatusOr<OfficialLayout> FeaturesLayout(OfficialPicklesOptions::Layout layout);
 absl::StatusOr<OfficialLayout> RobertaLayout(OfficialPicklesOptions::Layout layout);
 
-// The layout that the content of `document` shows. InvalidArgument: it shows none.
+// Returns the layout that the content of `document` shows. InvalidArgument: it shows none.
 absl::StatusOr<OfficialLayout> DetectLayout(const pickle::Document& document);
 
-// InvalidArgument: `document` does not have the fields of `layout` with the right kinds of content.
+// Fails with InvalidArgument where `document` does not have the fields of `layout` with the right
+// kinds of content.
 absl::Status CheckLayout(const pickle::Document& document, const OfficialLayout& layout);
 
-}  // namespace cmerc
+}  // namespace cmerc::datasets
 
 #endif  // CMERC_DATASETS_OFFICIAL_OFFICIAL_LAYOUT_H_

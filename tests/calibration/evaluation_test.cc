@@ -139,7 +139,7 @@ TEST(EvaluateTest, ReportsHowConfidenceChangesInEachView) {
     EXPECT_EQ(report.views(v).share_surer_without(), static_cast<double>(surer) / 10);
     EXPECT_NEAR(report.views(v).mean_log_prob_rise(), sum / 10, 1e-6);
   }
-  // The same of the class that is predicted from all evidence.
+  // The class that is predicted from all evidence, likewise.
   const torch::Tensor predicted = LogProbs(batch).argmax(1);
   for (int v = 0; v < 4; ++v) {
     const Batch masked = ApplyView(batch, views[v], CalibrationConfig::REAL_UTTERANCES);

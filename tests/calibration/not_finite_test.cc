@@ -101,7 +101,7 @@ std::string Says(StubBackbone& backbone, const Batch& batch,
                  const std::vector<WeightedLoss>& losses, const TrainingConfig& training = {}) {
   const Tensor before = backbone.gain.detach().clone();
   torch::optim::SGD optimizer(backbone.parameters(), torch::optim::SGDOptions(1));
-  const auto report = TrainStep(backbone, backbone, optimizer, losses, batch, {}, training);
+  const auto report = TrainStep({backbone, backbone, optimizer, losses, {}, training}, batch);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kOutOfRange) << report.status();
   EXPECT_TRUE(torch::allclose(backbone.gain, before, 0, 0, /*equal_nan=*/true));
   EXPECT_FALSE(backbone.gain.grad().defined());
@@ -157,7 +157,7 @@ TEST(BadStepTest, AGradientWhoseSquareOverflows) {
   EXPECT_THAT(Says(backbone, batch, steep, Clip(1e20)), HasSubstr("the norm of the gradients is "));
   // Clipped it is as good as any.
   torch::optim::SGD optimizer(backbone.parameters(), torch::optim::SGDOptions(1));
-  ASSERT_TRUE(TrainStep(backbone, backbone, optimizer, steep, batch, {}, Clip(0.25)).ok());
+  ASSERT_TRUE(TrainStep({backbone, backbone, optimizer, steep, {}, Clip(0.25)}, batch).ok());
   EXPECT_NEAR(std::abs(backbone.gain.item<double>() - 0.5), 0.25, 1e-6);
 }
 
@@ -168,7 +168,7 @@ TEST(BadStepTest, StatisticsThatOverflow) {
   BufferCopy copy(backbone);
   torch::optim::SGD optimizer(backbone.parameters(), torch::optim::SGDOptions(1));
   const auto step = [&](const Batch& on) {
-    return TrainStep(backbone, backbone, optimizer, One(Mean), on, {}).status();
+    return TrainStep({backbone, backbone, optimizer, One(Mean)}, on).status();
   };
   const absl::Status status = step(batch);
   EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
@@ -195,10 +195,9 @@ TEST(BadStepTest, AdamGoesOnAsIfTheStepHadNotBeen) {
     Adam optimizer(backbone.parameters(), torch::optim::AdamOptions(0.1).weight_decay(0.01));
     for (uint64_t seed = 1; seed < 5; ++seed) {
       if (disturbed) {
-        EXPECT_FALSE(
-            TrainStep(backbone, backbone, optimizer, bad, RandomBatch({3}, seed), {}).ok());
+        EXPECT_FALSE(TrainStep({backbone, backbone, optimizer, bad}, RandomBatch({3}, seed)).ok());
       }
-      EXPECT_TRUE(TrainStep(backbone, backbone, optimizer, good, RandomBatch({3}, seed), {}).ok());
+      EXPECT_TRUE(TrainStep({backbone, backbone, optimizer, good}, RandomBatch({3}, seed)).ok());
     }
     gains.push_back(backbone.gain.item<float>());
   }
@@ -211,7 +210,7 @@ TEST(ClippedStepTest, IsAsLongAsTheNorm) {
   for (const double norm : {0.0, 1e6, 0.01}) {
     StubBackbone backbone(0.5);
     torch::optim::SGD optimizer(backbone.parameters(), torch::optim::SGDOptions(1));
-    ASSERT_TRUE(TrainStep(backbone, backbone, optimizer, One(Mean), batch, {}, Clip(norm)).ok());
+    ASSERT_TRUE(TrainStep({backbone, backbone, optimizer, One(Mean), {}, Clip(norm)}, batch).ok());
     steps.push_back(backbone.gain.item<double>() - 0.5);
   }
   ASSERT_GT(std::abs(steps[0]), 0.1);

@@ -1,4 +1,4 @@
-// Expected numbers: tests/metrics/data/generate_calibration.py, by SciPy's optimisers.
+// Expected numbers: tests/metrics/data/generate_calibration.py, by SciPy's optimizers.
 #include "calibration/post_hoc.h"
 
 #include <gmock/gmock.h>

@@ -275,7 +275,7 @@ TEST(PredictorTest, NeverSaysNan) {
 // Checkpoints of little models of registered backbones.
 class LoadTest : public testing::Test {
  protected:
-  // Of a model for three speakers, text of width 4 and audio of width 2, and two classes.
+  // A model for three speakers, text of width 4, audio of width 2, and two classes.
   void Write(const std::string& backbone) {
     const std::string text = absl::StrCat(
         "data { dataset { [type.googleapis.com/cmerc.SyntheticOptions] {} } } ", backbone,

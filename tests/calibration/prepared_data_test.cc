@@ -214,7 +214,7 @@ TEST(PreparedDataTest, StandardisesByTheTrainingSplit) {
       EXPECT_LE(rows.mean(0).abs().max().item<double>(), 1e-6);
       EXPECT_LE((rows.var(0, /*unbiased=*/false) - 1).abs().max().item<double>(), 2e-6);
     }
-    // The same shift and scale elsewhere.
+    // Other splits are shifted and scaled alike.
     const auto& stream = data.standardization->modalities(1).streams(0);
     const float x = dataset.conversations[4].features[1][0][0][2].item<float>();
     EXPECT_NEAR(data.conversations[4].features[1][0][0][2].item<float>(),

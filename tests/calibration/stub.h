@@ -28,7 +28,8 @@ class StubBackbone final : public Backbone {
   Prediction ForwardImpl(const Batch& batch) override;
 };
 
-// Of n utterances with random features, speakers and labels, drawn from LibTorch's generator.
+// A conversation of `length` utterances with random features, speakers and labels, drawn from
+// LibTorch's generator.
 Conversation RandomConversation(const std::string& id, int64_t length);
 
 // Random conversations of these lengths. The speakers of the first are 0, 1, 0, 0, 1, ... .

@@ -33,15 +33,15 @@ constexpr char kToyNet[] = R"(backbone ToyNet  (tests/config/toy_net.proto)
 
   [type.googleapis.com/cmerc_test.ToyNetOptions] {
     # Width of every hidden layer.
-    hidden_width: 512                        # int32, >= 1
+    hidden_width: 512                       # int32, >= 1
 
     # Share of units that are dropped.
     dropout: 0.5                            # double, in [0, 1)
 
     slope: 0.01                             # float, in (0, 1]
 
-    # Which normalisation.
-    #   NONE: No normalisation.
+    # Which normalization.
+    #   NONE: No normalization.
     #   BATCH: Over the batch { of any size }.
     #   LAYER
     norm: BATCH                             # one of the above

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "core/status.h"
 #include "tests/conformance/backbone_suite.h"
 
 namespace cmerc::conformance {
@@ -103,12 +104,12 @@ void ExpectNear(const Prediction& a, const Prediction& b, double tolerance) {
 
 std::shared_ptr<Backbone> BackboneFixture::Make(const DatasetInfo& info, uint64_t seed,
                                                 Dropout dropout) const {
-  const auto create = [&](const absl::StatusOr<google::protobuf::Any>& options)
+  const auto create = [&](const absl::StatusOr<google::protobuf::Any>& exact_or_small)
       -> absl::StatusOr<std::unique_ptr<Backbone>> {
-    if (!options.ok()) return options.status();
+    ASSIGN_OR_RETURN(const google::protobuf::Any options, exact_or_small);
     torch::manual_seed(seed);
     return Backbones().Create(
-        dropout == Dropout::kNone ? WithoutDropout(Backbones(), *options) : *options, info);
+        dropout == Dropout::kNone ? WithoutDropout(Backbones(), options) : options, info);
   };
   auto model = create(SmallOptions(GetParam()));
   // Sizes may depend on each other in ways that only the plugin knows.

@@ -36,9 +36,9 @@ Batch CopyOf(const Batch& batch);
 // max |a - b|; infinite for tensors of different shapes.
 double MaxDifference(const torch::Tensor& a, const torch::Tensor& b);
 
-// The same bits in both.
+// Expects the same bits in both.
 void ExpectSameBits(const Prediction& a, const Prediction& b);
-// max |a - b| <= tolerance * max(1, max |b|), for both tensors.
+// Expects max |a - b| <= tolerance * max(1, max |b|), for both tensors.
 void ExpectNear(const Prediction& a, const Prediction& b, double tolerance);
 
 class BackboneFixture : public testing::TestWithParam<PluginCase> {

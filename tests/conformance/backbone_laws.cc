@@ -325,7 +325,7 @@ TEST_P(BackboneLaws, ContextIsUsedAsDeclared) {
                                 .index_select(0, PackedRows(batch.lengths, batch.max_length()));
   const Tensor even_rows = packed_odd.logical_not().nonzero().squeeze(1);
   const Prediction moved = Predict(*model, changed);
-  // The same products of the same rows; only their neighbours differ.
+  // These are the same products of the same rows; only their neighbors differ.
   EXPECT_LE(MaxDifference(moved.log_probs.index_select(0, even_rows),
                           cut.log_probs.index_select(0, even_rows)),
             1e-6)
@@ -390,7 +390,8 @@ TEST_P(BatchMateLaws, PaddingDoesNotMatter) {
   ExpectNear(Predict(*model, Padded(batch)), Predict(*model, batch), kReordered);
 }
 
-// Neither for what training keeps: the running statistics of batch normalisation.
+// Padding does not matter either for what training keeps: the running statistics of batch
+// normalization.
 TEST_P(BatchMateLaws, PaddingDoesNotMatterInTraining) {
   const auto model = Make(info_, 1, Dropout::kNone);
   const auto other = Make(info_, 1, Dropout::kNone);

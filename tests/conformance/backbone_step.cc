@@ -40,8 +40,7 @@ BackboneStepFixture::Outcome BackboneStepFixture::Step(const torch::Device& devi
   training.set_precision(precision);
   const Batch batch = ToDevice(RandomBatch({3, 1, 6}, info_, 2), device);
   BeforeStep();
-  Outcome outcome{
-      TrainStep(*model, *snapshot, descent, *losses, batch, CalibrationConfig(), training), {}};
+  Outcome outcome{TrainStep({*model, *snapshot, descent, *losses, {}, training}, batch), {}};
   AfterStep();
   if (outcome.report.ok()) {
     Prediction& full = outcome.report->input.full;

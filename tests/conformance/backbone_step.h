@@ -22,14 +22,15 @@ class BackboneStepFixture : public BackboneFixture {
   Outcome Step(const torch::Device& device, TrainingConfig::Precision precision,
                double weight_with_views = 0.1) const;
 
-  // Both steps were taken, and differ by at most `tolerance`, relative to what is above 1.
+  // Expects that both steps were taken, and differ by at most `tolerance`, relative to what is
+  // above 1.
   static void ExpectNear(const Outcome& got, const Outcome& expected, double tolerance);
 
-  // Of that step.
+  // The config of that step.
   RunConfig AllLosses(double weight_with_views) const;
 
  private:
-  // Around the step alone.
+  // Called right before and after the step.
   virtual void BeforeStep() const {}
   virtual void AfterStep() const {}
 };

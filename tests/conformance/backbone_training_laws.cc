@@ -63,8 +63,8 @@ class BackboneTrainingLaws : public BackboneFixture {
     CopyState(*model, *snapshot);
     torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
     for (uint64_t step = 0; step < 3; ++step) {
-      const auto report = TrainStep(*model, *snapshot, adam, *losses,
-                                    RandomBatch({3, 5}, info_, 2 + step), config.calibration());
+      const auto report = TrainStep({*model, *snapshot, adam, *losses, config.calibration()},
+                                    RandomBatch({3, 5}, info_, 2 + step));
       EXPECT_TRUE(report.ok()) << report.status();
     }
     return StateOf(*model);
@@ -111,7 +111,7 @@ TEST_P(BackboneTrainingLaws, TakesAStepWithEveryLossAndEveryView) {
       torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
       Backbone& for_views = weights == CalibrationConfig::EPOCH_SNAPSHOT ? *snapshot : *model;
       const auto report =
-          TrainStep(*model, for_views, adam, losses, RandomBatch({4, 1, 6}, info_, 2), config);
+          TrainStep({*model, for_views, adam, losses, config}, RandomBatch({4, 1, 6}, info_, 2));
       ASSERT_TRUE(report.ok()) << report.status();
       EXPECT_EQ(report->input.views.size(), losses[0].loss->views().size());
       for (const auto& parameter : model->named_parameters()) {
@@ -121,7 +121,7 @@ TEST_P(BackboneTrainingLaws, TakesAStepWithEveryLossAndEveryView) {
   }
 }
 
-// Nothing to normalise over, nothing to contrast.
+// One utterance leaves nothing to normalize over and nothing to contrast.
 TEST_P(BackboneTrainingLaws, TakesAStepOnOneUtterance) {
   const auto model = Make(info_);
   ASSERT_NE(model, nullptr);
@@ -131,7 +131,8 @@ TEST_P(BackboneTrainingLaws, TakesAStepOnOneUtterance) {
   CalibrationConfig config;
   config.set_view_weights(CalibrationConfig::LIVE_WITH_GRADIENT);
   const StateDict before = StateOf(*model);
-  const auto report = TrainStep(*model, *model, adam, *losses, RandomBatch({1}, info_, 2), config);
+  const auto report =
+      TrainStep({*model, *model, adam, *losses, config}, RandomBatch({1}, info_, 2));
   ASSERT_TRUE(report.ok()) << report.status();
   bool moved = false;
   for (const auto& [name, value] : StateOf(*model)) {
@@ -156,7 +157,7 @@ TEST_P(BackboneTrainingLaws, FeaturesThatOverflowInsideSpoilNothing) {
     }
     torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
     const StateDict before = StateOf(*model);
-    const auto report = TrainStep(*model, *model, adam, *losses, batch, CalibrationConfig());
+    const auto report = TrainStep({*model, *model, adam, *losses}, batch);
     if (report.ok()) {
       for (const auto& [name, value] : StateOf(*model)) {
         EXPECT_TRUE(value.isfinite().all().item<bool>()) << name;

@@ -37,17 +37,14 @@ class BackboneOnGpuTest : public BackboneStepFixture {
     model->to(torch::kCUDA);
     snapshot->to(torch::kCUDA);
     torch::optim::SGD descent(model->parameters(), torch::optim::SGDOptions(0.1));
-    const CalibrationConfig calibration;
-    const TrainingConfig training;
     const Batch batch = ToDevice(RandomBatch({3, 1, 6}, info_, 2), torch::kCUDA);
-    RecordedSteps steps(*model, *snapshot, descent, *losses, calibration, training);
+    const StepContext context = {*model, *snapshot, descent, *losses};
+    RecordedSteps steps(context);
     for (int i = 0; i < 3; ++i) {
-      const auto computed =
-          recorded ? steps.Compute({0}, batch)
-                   : ComputeStep(*model, *snapshot, descent, *losses, batch, calibration, training);
+      const auto computed = recorded ? steps.Compute({0}, batch) : ComputeStep(context, batch);
       EXPECT_TRUE(computed.ok()) << computed.status();
       if (!computed.ok()) return {};
-      const auto report = FinishStep(*computed, *model, descent, *losses, training);
+      const auto report = FinishStep(context, *computed);
       EXPECT_TRUE(report.ok()) << report.status();
     }
     model->to(torch::kCPU);

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "registry/range.pb.h"
+#include "registry/range_check.h"
 
 namespace cmerc::conformance {
 namespace {
@@ -22,13 +23,6 @@ constexpr int kSmall = 8;
 std::vector<PluginCase>& ExtraCases() {
   static auto* cases = new std::vector<PluginCase>;
   return *cases;
-}
-
-bool Allows(const FieldDescriptor& field, double value) {
-  const Range& range = field.options().GetExtension(cmerc::range);
-  return (!range.has_min() || value >= range.min()) && (!range.has_max() || value <= range.max()) &&
-         (!range.has_above() || value > range.above()) &&
-         (!range.has_below() || value < range.below());
 }
 
 // Calls `change` with the message and every singular field of the options in `any`, and of the
@@ -52,7 +46,7 @@ void Shrink(Message& message, const FieldDescriptor& field) {
   const bool is_size = absl::EndsWith(field.name(), "_width") ||
                        absl::EndsWith(field.name(), "_size") ||
                        absl::EndsWith(field.name(), "_dim");
-  if (!is_size || !Allows(field, kSmall)) return;
+  if (!is_size || !InRange(kSmall, field.options().GetExtension(cmerc::range))) return;
   const auto* reflection = message.GetReflection();
   if (reflection->HasField(message, &field)) return;
   if (field.cpp_type() == FieldDescriptor::CPPTYPE_INT32) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "core/status.h"
 #include "registry/registry.h"
 
 namespace cmerc::conformance {
@@ -41,11 +42,12 @@ class ExtraCase {
   ExtraCase(const std::string& type, const std::string& options);
 };
 
-// InvalidArgument: options that do not parse, or of a type that is not linked in.
+// The options of the case. InvalidArgument: they do not parse, or their type is not linked in.
 absl::StatusOr<google::protobuf::Any> ExactOptions(const PluginCase& plugin);
 
-// The same with every unset int32 or int64 field called ..._width, ..._size or ..._dim set to 8, so
-// that models are small; a field whose (cmerc.range) excludes 8 stays as it is.
+// ExactOptions() with every unset int32 or int64 field called ..._width, ..._size or ..._dim set to
+// 8, so that models are small; a field whose (cmerc.range) excludes 8 stays as it is. Errors as
+// there.
 absl::StatusOr<google::protobuf::Any> SmallOptions(const PluginCase& plugin);
 
 // `options` with every float or double field whose name has "dropout" in it set to 0.
@@ -60,13 +62,12 @@ bool IsOfficial(const PluginCase& plugin);
 // type: a suite that runs over nothing must not pass.
 void ExpectSomethingToTest(const RegistryBase& registry);
 
-// What registry.Create() says of the exact options.
+// registry.Create() of the exact options; its errors and those of ExactOptions().
 template <typename Product, typename... Args>
 absl::StatusOr<std::unique_ptr<Product>> Create(const Registry<Product, Args...>& registry,
                                                 const PluginCase& plugin, Args... args) {
-  const absl::StatusOr<google::protobuf::Any> options = ExactOptions(plugin);
-  if (!options.ok()) return options.status();
-  return registry.Create(*options, std::forward<Args>(args)...);
+  ASSIGN_OR_RETURN(const google::protobuf::Any options, ExactOptions(plugin));
+  return registry.Create(options, std::forward<Args>(args)...);
 }
 
 }  // namespace cmerc::conformance

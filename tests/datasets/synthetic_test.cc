@@ -292,23 +292,27 @@ TEST(SyntheticTest, SmallestOptionsWork) {
 TEST(SyntheticTest, AllBadOptionsAreNamedAtOnce) {
   SyntheticOptions options;
   options.set_train_conversations(0);
-  options.set_mean_length(30);
   options.set_num_classes(1);
-  options.set_persistence(0.9);
   options.set_noise(std::nan(""));
   options.add_modalities()->set_width(0);
+  EXPECT_EQ(Create(options).status(),
+            absl::InvalidArgumentError(
+                "cmerc.SyntheticOptions: train_conversations = 0, must be in [1, 1e+06]; "
+                "cmerc.SyntheticOptions: num_classes = 1, must be in [2, 1000]; "
+                "cmerc.SyntheticOptions: modalities[0].width = 0, must be in [1, 65536]; "
+                "cmerc.SyntheticOptions: noise = nan, must be finite and in [0, 1000]"));
+  options.Clear();
+  options.set_mean_length(30);
+  options.set_persistence(0.9);
+  options.add_modalities();
   options.add_modalities()->set_name("text");
   options.add_modalities()->set_name("text");
-  const absl::Status status = Create(options).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(status.message(),
-            "cmerc.SyntheticOptions: train_conversations = 0, must be >= 1; "
-            "num_classes = 1, must be >= 2; noise = nan, must be >= 0; "
-            "persistence + contagion = 1.15, must be <= 1; "
-            "min_length, mean_length, max_length = 6, 30, 20, must not decrease; "
-            "modalities[0].name is not set, must be \"text\", \"audio\", ...; "
-            "modalities[0].width = 0, must be >= 1; "
-            "modalities[2].name = \"text\" is used twice, must be unique");
+  EXPECT_EQ(Create(options).status(),
+            absl::InvalidArgumentError(
+                "cmerc.SyntheticOptions: persistence + contagion = 1.15, must be <= 1; "
+                "min_length, mean_length, max_length = 6, 30, 20, must not decrease; "
+                "modalities[0].name is not set, must be \"text\", \"audio\", ...; "
+                "modalities[2].name = \"text\" is used twice, must be unique"));
 }
 
 }  // namespace

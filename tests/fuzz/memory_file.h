@@ -18,7 +18,7 @@ class MemoryFile {
 
   // Replaces the file.
   void Write(absl::string_view bytes);
-  // Of this process alone.
+  // A path of this process alone.
   const std::string& path() const { return path_; }
 
  private:

@@ -25,7 +25,7 @@ using pickle::Document;
 using pickle::Kind;
 using pickle::Value;
 
-// Of one input: conversions are linear in the file each.
+// Limits for one input: each conversion is linear in the file.
 constexpr int kMostConversions = 16;
 constexpr int64_t kMostNumbers = int64_t{1} << 16;
 constexpr int kMostWritten = 2000;

@@ -205,9 +205,9 @@ TEST(ContrastiveTest, RefusesBadInputAndOptions) {
   EXPECT_EQ((*loss)->Compute(input).status().code(), absl::StatusCode::kInvalidArgument);
 
   EXPECT_EQ(LossFromText("cmerc.MsclOptions", "temperature: 0", Info()).status().message(),
-            "cmerc.MsclOptions: temperature = 0, must be above 0");
+            "cmerc.MsclOptions: temperature = 0, must be > 0");
   EXPECT_EQ(LossFromText("cmerc.CsclOptions", "temperature: inf", Info()).status().message(),
-            "cmerc.CsclOptions: temperature = inf, must be above 0");
+            "cmerc.CsclOptions: temperature = inf, must be finite and > 0");
   EXPECT_EQ(
       LossFromText("cmerc.CsclOptions", "temperature: 0.01 semantics: OFFICIAL", Info())
           .status()

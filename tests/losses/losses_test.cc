@@ -67,9 +67,15 @@ TEST(NllTest, RefusesBadOptions) {
   EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: GIVEN weight: [1, 2]"),
             "cmerc.NllOptions: 2 values of weight, must be 3, one for each class of test");
   EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: GIVEN weight: [1, 0, 2]"),
-            "cmerc.NllOptions: weight[1] = 0, must be above 0 and finite");
+            "cmerc.NllOptions: weight[1] = 0, must be > 0");
   EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: GIVEN weight: [1, 2, nan]"),
-            "cmerc.NllOptions: weight[2] = nan, must be above 0 and finite");
+            "cmerc.NllOptions: weight[2] = nan, must be finite and > 0");
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: CLASS_BALANCED beta: 1"),
+            "cmerc.NllOptions: beta = 1, must be in [0, 1)");
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: CLASS_BALANCED beta: -0.5"),
+            "cmerc.NllOptions: beta = -0.5, must be in [0, 1)");
+  EXPECT_EQ(Refusal("cmerc.NllOptions", "class_weights: CLASS_BALANCED beta: nan"),
+            "cmerc.NllOptions: beta = nan, must be finite and in [0, 1)");
   EXPECT_EQ(Refusal("cmerc.NllOptions", "weight: [1, 2, 3]"),
             "cmerc.NllOptions: 3 values of weight with class_weights = NONE, which ignores them; "
             "set class_weights: GIVEN or remove them");
@@ -120,16 +126,16 @@ TEST(LabelSmoothingTest, IsLeastAtTheSmoothedLabels) {
   const auto loss = LossFromText("cmerc.LabelSmoothingOptions", "epsilon: 0.3", LossTestInfo(3));
   ASSERT_TRUE(loss.ok()) << loss.status();
   (*loss)->Compute(input)->backward();
-  // Of a sum of t_c -log p_c, the gradient by log p is -t; float32 rounds 1 - 0.3 + 0.1.
+  // The gradient of the sum of t_c -log p_c by log p is -t; float32 rounds 1 - 0.3 + 0.1.
   EXPECT_TRUE(torch::allclose(input.full.log_probs.grad(), torch::tensor({{-0.1F, -0.8F, -0.1F}}),
                               0, 1e-7));
 }
 
 TEST(LabelSmoothingTest, RefusesBadOptions) {
   EXPECT_EQ(Refusal("cmerc.LabelSmoothingOptions", "epsilon: 1"),
-            "cmerc.LabelSmoothingOptions: epsilon = 1, must be >= 0 and below 1");
+            "cmerc.LabelSmoothingOptions: epsilon = 1, must be in [0, 1)");
   EXPECT_EQ(Refusal("cmerc.LabelSmoothingOptions", "epsilon: nan"),
-            "cmerc.LabelSmoothingOptions: epsilon = nan, must be >= 0 and below 1");
+            "cmerc.LabelSmoothingOptions: epsilon = nan, must be finite and in [0, 1)");
   EXPECT_EQ(Refusal("cmerc.LabelSmoothingOptions", "weight: [1, 2, 3]"),
             "cmerc.LabelSmoothingOptions: 3 values of weight with class_weights = NONE, which "
             "ignores them; set class_weights: GIVEN or remove them");

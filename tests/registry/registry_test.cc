@@ -71,6 +71,15 @@ TEST(RegistryTest, PassesOnTheFactorysError) {
   EXPECT_EQ(Shapes().Create(Pack(AlphaOptions()), -1).status(), absl::OutOfRangeError("count"));
 }
 
+TEST(RegistryTest, CreatesNothingFromOptionsOutOfRange) {
+  AlphaOptions options;
+  options.set_size(100);
+  // The factory would fail too, but is not called.
+  EXPECT_EQ(Shapes().Create(Pack(options), -1).status(),
+            absl::InvalidArgumentError("cmerc_test.AlphaOptions: size = 100, must be <= 99"));
+  EXPECT_TRUE(Shapes().Unpack(Pack(options)).ok());
+}
+
 TEST(RegistryTest, KnowsWhereAPluginIsRegistered) {
   ASSERT_EQ(Shapes().plugins().size(), 2u);
   const RegistryBase::Plugin& alpha = Shapes().plugins().at("cmerc_test.AlphaOptions");

@@ -57,12 +57,11 @@ TEST(BabyStepTest, RefusesBadOptions) {
   const auto refusal = [](const std::string& options) {
     return std::string(SchedulerFromText("cmerc.BabyStepOptions", options).status().message());
   };
-  EXPECT_EQ(refusal("epoch_ratio: 0"),
-            "cmerc.BabyStepOptions: epoch_ratio = 0, must be above 0 and <= 1");
+  EXPECT_EQ(refusal("epoch_ratio: 0"), "cmerc.BabyStepOptions: epoch_ratio = 0, must be in (0, 1]");
   EXPECT_EQ(refusal("epoch_ratio: 1.5"),
-            "cmerc.BabyStepOptions: epoch_ratio = 1.5, must be above 0 and <= 1");
+            "cmerc.BabyStepOptions: epoch_ratio = 1.5, must be in (0, 1]");
   EXPECT_EQ(refusal("epoch_ratio: nan"),
-            "cmerc.BabyStepOptions: epoch_ratio = nan, must be above 0 and <= 1");
+            "cmerc.BabyStepOptions: epoch_ratio = nan, must be finite and in (0, 1]");
   EXPECT_EQ(refusal("scheduler_steps: 0"),
             "cmerc.BabyStepOptions: scheduler_steps = 0, must be >= 1");
 }

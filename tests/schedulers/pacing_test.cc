@@ -76,7 +76,7 @@ TEST(AntiTest, TakesAsManyAsLinearButTheHardest) {
   const std::string options = "initial_share: 0.5 epochs_to_full: 4";
   EXPECT_EQ(Counts("cmerc.AntiOptions", options, 100, 6),
             Counts("cmerc.LinearOptions", options, 100, 6));
-  // Of the three at 0.3 the first two are taken, whichever end is taken first.
+  // The first two of the three at 0.3 are taken, whichever end is taken first.
   const std::vector<float> difficulty = {0.9F, 0.3F, 0.1F, 0.3F, 0.3F, 0.2F};
   EXPECT_EQ(Make("cmerc.AntiOptions", options)->Select(0, difficulty),
             (std::vector<int64_t>{0, 1, 3}));
@@ -176,16 +176,15 @@ TEST(PacingOptionsTest, AreRefusedOutsideTheirRange) {
   };
   for (const std::string plugin : {"Linear", "Root", "Geometric", "Anti"}) {
     const std::string type = "cmerc." + plugin + "Options";
-    EXPECT_EQ(refusal(type, "initial_share: 0"),
-              type + ": initial_share = 0, must be above 0 and <= 1");
+    EXPECT_EQ(refusal(type, "initial_share: 0"), type + ": initial_share = 0, must be in (0, 1]");
     EXPECT_EQ(refusal(type, "initial_share: 1.5"),
-              type + ": initial_share = 1.5, must be above 0 and <= 1");
+              type + ": initial_share = 1.5, must be in (0, 1]");
     EXPECT_EQ(refusal(type, "initial_share: nan"),
-              type + ": initial_share = nan, must be above 0 and <= 1");
+              type + ": initial_share = nan, must be finite and in (0, 1]");
     EXPECT_EQ(refusal(type, "epochs_to_full: 0"), type + ": epochs_to_full = 0, must be >= 1");
   }
   EXPECT_EQ(refusal("cmerc.RootOptions", "power: 0.5"),
-            "cmerc.RootOptions: power = 0.5, must be finite and >= 1");
+            "cmerc.RootOptions: power = 0.5, must be >= 1");
   EXPECT_EQ(refusal("cmerc.RootOptions", "power: inf"),
             "cmerc.RootOptions: power = inf, must be finite and >= 1");
 }

@@ -1,4 +1,4 @@
-// The optimiser against LibTorch's.
+// The optimizer against LibTorch's.
 #include "training/adam.h"
 
 #include <gtest/gtest.h>

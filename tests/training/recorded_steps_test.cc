@@ -50,7 +50,7 @@ class RecordedStepsTest : public testing::Test {
     std::vector<std::string>* const did_;
   };
 
-  // Models, optimiser and losses of a run on the device.
+  // Models, optimizer and losses of a run on the device.
   struct Run {
     explicit Run(const RecordedStepsTest& test)
         : live(*MakeBackbone(test.config, test.data.info)),
@@ -59,6 +59,10 @@ class RecordedStepsTest : public testing::Test {
           losses(*MakeLosses(test.config, test.data.info)) {
       snapshot->to(HostDevice());
       live->train();
+    }
+
+    StepContext Context(const RunConfig& config) {
+      return {*live, *snapshot, optimizer, losses, config.calibration(), config.training()};
     }
 
     std::shared_ptr<Backbone> live, snapshot;
@@ -72,8 +76,7 @@ class RecordedStepsTest : public testing::Test {
   }
 
   RecordedSteps Recorded(Run& run) {
-    return RecordedSteps(*run.live, *run.snapshot, run.optimizer, run.losses, config.calibration(),
-                         config.training(),
+    return RecordedSteps(run.Context(config),
                          [&](const torch::Device& device, const std::function<void()>& work) {
                            EXPECT_EQ(device, HostDevice());
                            did.emplace_back("record");
@@ -97,12 +100,9 @@ TEST_F(RecordedStepsTest, AreTheSameSteps) {
       for (const std::vector<int64_t>& chosen : batches) {
         const Batch batch = run == &plain || epoch == 0 ? data.MakeBatch(chosen) : Batch();
         const absl::StatusOr<ComputedStep> computed =
-            run == &plain ? ComputeStep(*run->live, *run->snapshot, run->optimizer, run->losses,
-                                        batch, config.calibration(), config.training())
-                          : steps.Compute(chosen, batch);
+            run == &plain ? ComputeStep(run->Context(config), batch) : steps.Compute(chosen, batch);
         ASSERT_TRUE(computed.ok()) << computed.status();
-        const auto report =
-            FinishStep(*computed, *run->live, run->optimizer, run->losses, config.training());
+        const auto report = FinishStep(run->Context(config), *computed);
         ASSERT_TRUE(report.ok()) << report.status();
       }
     }
@@ -131,7 +131,7 @@ TEST_F(RecordedStepsTest, ForgetsWhatDoesNotComeAgain) {
 TEST_F(RecordedStepsTest, SaysWhatToDoWhereNothingCanBeRecorded) {
   Run run(*this);
   RecordedSteps steps(
-      *run.live, *run.snapshot, run.optimizer, run.losses, config.calibration(), config.training(),
+      run.Context(config),
       [](const torch::Device&, const std::function<void()>&) -> std::unique_ptr<WorkGraph> {
         TORCH_CHECK(false, "something waits");
       });

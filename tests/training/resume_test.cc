@@ -1,4 +1,4 @@
-// Runs that are interrupted at every possible place and gone on with, against one that was not.
+// Runs that are interrupted at every possible place and then continued, against one that was not.
 #include "training/resume.h"
 
 #include <gmock/gmock.h>

@@ -15,6 +15,7 @@
 #include "core/confidence.h"
 #include "storage/module_state.h"
 #include "tests/calibration/stub.h"
+#include "training/step_numbers.h"
 
 namespace cmerc {
 namespace {
@@ -180,7 +181,7 @@ TEST(TrainStepTest, ReportsTheLossesAndStepsDownTheGradient) {
   const std::vector<WeightedLoss> losses =
       Make(std::string(kNll) +
            "losses { weight: 3 loss { [type.googleapis.com/cmerc.FocalOptions] { gamma: 0 } } }");
-  const auto report = TrainStep(backbone, backbone, optimizer, losses, batch, {});
+  const auto report = TrainStep({backbone, backbone, optimizer, losses}, batch);
   ASSERT_TRUE(report.ok()) << report.status();
   // With gamma 0 the focal loss is the negative log-likelihood; one float32 mean of six each.
   const double nll = -TrueClassLogProbs(log_probs, batch.labels).mean().item<double>();
@@ -212,7 +213,7 @@ TEST(TrainStepTest, ALossOfWeightZeroLeavesTheSameBits) {
     torch::optim::SGD optimizer = Sgd(backbone);
     const std::vector<WeightedLoss> losses = Make(text);
     for (int step = 0; step < 3; ++step) {
-      ASSERT_TRUE(TrainStep(backbone, backbone, optimizer, losses, batch, {}).ok());
+      ASSERT_TRUE(TrainStep({backbone, backbone, optimizer, losses}, batch).ok());
     }
     states.push_back(StateOf(backbone));
     passes.push_back(backbone.passes);
@@ -253,7 +254,7 @@ TEST(TrainStepTest, ViewsHaveAGradientOnlyWithLiveWithGradient) {
     StubBackbone backbone(0.5);
     torch::optim::SGD optimizer = Sgd(backbone);
     const auto report =
-        TrainStep(backbone, backbone, optimizer, losses, batch, ViewWeights(weights));
+        TrainStep({backbone, backbone, optimizer, losses, ViewWeights(weights)}, batch);
     ASSERT_TRUE(report.ok()) << report.status();
     // Float32 sums of some 24 terms around 1, doubled.
     EXPECT_NEAR(0.5 - backbone.gain.item<double>(), slope, 1e-4);
@@ -272,8 +273,8 @@ TEST(TrainStepTest, TheSnapshotPredictsTheViewsAndStaysAsItIs) {
   StubBackbone live(0.5);
   StubBackbone snapshot(0.25);
   torch::optim::SGD optimizer = Sgd(live);
-  const auto report = TrainStep(live, snapshot, optimizer, losses, batch,
-                                ViewWeights(CalibrationConfig::EPOCH_SNAPSHOT));
+  const auto report = TrainStep(
+      {live, snapshot, optimizer, losses, ViewWeights(CalibrationConfig::EPOCH_SNAPSHOT)}, batch);
   ASSERT_TRUE(report.ok()) << report.status();
   const torch::Tensor gain = torch::tensor(0.5F).set_requires_grad(true);
   EXPECT_NEAR(0.5 - live.gain.item<double>(), Slope(batch, gain, torch::tensor(0.25F)), 1e-4);
@@ -299,7 +300,7 @@ TEST(TrainStepTest, MaskedMeanIsTheConfigs) {
     config.set_masked_mean(masked_mean);
     StubBackbone backbone(1);
     torch::optim::SGD optimizer = Sgd(backbone);
-    const auto report = TrainStep(backbone, backbone, optimizer, losses, batch, config);
+    const auto report = TrainStep({backbone, backbone, optimizer, losses, config}, batch);
     ASSERT_TRUE(report.ok()) << report.status();
     totals.push_back(report->total);
   }
@@ -310,26 +311,27 @@ TEST(TrainStepTest, SaysWhichClassesWerePredicted) {
   const Batch batch = RandomBatch({4, 2});
   StubBackbone backbone(0.5);
   torch::optim::SGD optimizer = Sgd(backbone);
-  const auto report = TrainStep(backbone, backbone, optimizer, Make(kNll), batch, {});
+  const auto report = TrainStep({backbone, backbone, optimizer, Make(kNll)}, batch);
   ASSERT_TRUE(report.ok()) << report.status();
   const torch::Tensor classes = report->input.full.log_probs.argmax(1);
   EXPECT_THAT(report->predicted,
               testing::ElementsAreArray(classes.data_ptr<int64_t>(), classes.numel()));
 }
 
-// With what is done between the halves.
 TEST(TrainStepTest, TheFirstHalfMovesNoWeightAndTheSecondDoes) {
   const Batch batch = RandomBatch({4, 2});
   StubBackbone backbone(0.5);
   torch::optim::SGD optimizer = Sgd(backbone);
   const std::vector<WeightedLoss> losses = Make(kNll);
-  const auto computed = ComputeStep(backbone, backbone, optimizer, losses, batch, {}, {});
+  const StepContext context = {backbone, backbone, optimizer, losses};
+  const auto computed = ComputeStep(context, batch);
   ASSERT_TRUE(computed.ok()) << computed.status();
   EXPECT_EQ(backbone.gain.item<float>(), 0.5F);
   ASSERT_EQ(computed->gradients.size(), 1U);
   const auto gradient = computed->gradients[0].item<float>();
-  EXPECT_EQ(computed->squares.item<double>(), static_cast<double>(gradient) * gradient);
-  const auto report = FinishStep(*computed, backbone, optimizer, losses, {});
+  EXPECT_EQ(Decode(computed->numbers, 1).squares_of_gradients,
+            static_cast<double>(gradient) * gradient);
+  const auto report = FinishStep(context, *computed);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(backbone.gain.item<float>(), 0.5F - gradient);
 }
@@ -342,7 +344,7 @@ TEST(TrainStepTest, ALossThatIsNotFiniteIsNamedAndMovesNoWeight) {
     std::vector<WeightedLoss> losses = Make(kNll);
     losses.push_back(std::move(
         One([&](const LossInput& input) { return input.full.log_probs.sum() * bad; })[0]));
-    const auto report = TrainStep(backbone, backbone, optimizer, losses, batch, {});
+    const auto report = TrainStep({backbone, backbone, optimizer, losses}, batch);
     EXPECT_EQ(report.status().code(), absl::StatusCode::kOutOfRange);
     EXPECT_THAT(std::string(report.status().message()),
                 testing::AllOf(HasSubstr("the loss test.Loss is "), HasSubstr("learning_rate")));
@@ -354,9 +356,10 @@ TEST(TrainStepTest, ASumThatOverflowsMovesNoWeight) {
   const Batch batch = RandomBatch({4, 2});
   StubBackbone backbone(0.5);
   torch::optim::SGD optimizer = Sgd(backbone);
-  const auto report = TrainStep(
-      backbone, backbone, optimizer,
-      One([](const LossInput& input) { return -input.full.log_probs.sum(); }, 1e38), batch, {});
+  const auto report =
+      TrainStep({backbone, backbone, optimizer,
+                 One([](const LossInput& input) { return -input.full.log_probs.sum(); }, 1e38)},
+                batch);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kOutOfRange);
   EXPECT_THAT(std::string(report.status().message()),
               testing::AllOf(HasSubstr("= 1e+38 * test.Loss "), HasSubstr("losses.weight")));
@@ -372,7 +375,7 @@ TEST(TrainStepTest, WhatALossOrTheGradientThrowsIsAStatus) {
   for (const auto& [function, says] : bad) {
     StubBackbone backbone(0.5);
     torch::optim::SGD optimizer = Sgd(backbone);
-    const auto report = TrainStep(backbone, backbone, optimizer, One(function), batch, {});
+    const auto report = TrainStep({backbone, backbone, optimizer, One(function)}, batch);
     EXPECT_FALSE(report.ok());
     EXPECT_THAT(std::string(report.status().message()), HasSubstr(says));
     EXPECT_EQ(backbone.gain.item<float>(), 0.5F);
@@ -384,7 +387,7 @@ TEST(TrainStepTest, ABatchThatDoesNotFit) {
   batch.modalities.pop_back();
   StubBackbone backbone;
   torch::optim::SGD optimizer = Sgd(backbone);
-  EXPECT_EQ(TrainStep(backbone, backbone, optimizer, Make(kNll), batch, {}).status().code(),
+  EXPECT_EQ(TrainStep({backbone, backbone, optimizer, Make(kNll)}, batch).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

@@ -441,8 +441,8 @@ TEST(DialogueGcnTest, InvalidOptionsAreQuoted) {
   expect("window_future: -2", "window_future = -2, must be >= -1");
   expect("num_bases: 0", "num_bases = 0, must be >= 1");
   expect("max_length: 0", "max_length = 0, must be >= 1");
-  expect("dropout: 1", "dropout = 1, must be >= 0 and < 1");
-  expect("dropout: nan", "dropout = nan");
+  expect("dropout: 1", "dropout = 1, must be in [0, 1)");
+  expect("dropout: nan", "dropout = nan, must be finite and in [0, 1)");
   // All at once.
   expect("num_bases: 0 dropout: 2", "dropout = 2");
   expect("num_bases: 0 dropout: 2", "num_bases = 0");

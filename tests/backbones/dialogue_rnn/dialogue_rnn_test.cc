@@ -444,8 +444,7 @@ TEST(DialogueRnnTest, InvalidOptionsAreQuotedAllAtOnce) {
   const absl::Status status = Create(
                                   "global_width: 0 party_width: -1 emotion_width: 0 linear_width: "
                                   "0 recurrent_dropout: -0.5 "
-                                  "emotion_dropout: nan dropout: 1",
-                                  SmallInfo({}))
+                                  "emotion_dropout: nan dropout: 1")
                                   .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
@@ -453,9 +452,10 @@ TEST(DialogueRnnTest, InvalidOptionsAreQuotedAllAtOnce) {
             "cmerc.DialogueRnnOptions: party_width = -1, must be >= 1; "
             "cmerc.DialogueRnnOptions: emotion_width = 0, must be >= 1; "
             "cmerc.DialogueRnnOptions: linear_width = 0, must be >= 1; "
-            "cmerc.DialogueRnnOptions: recurrent_dropout = -0.5, must be >= 0 and < 1; "
-            "cmerc.DialogueRnnOptions: emotion_dropout = nan, must be >= 0 and < 1; "
-            "cmerc.DialogueRnnOptions: dropout = 1, must be >= 0 and < 1; "
+            "cmerc.DialogueRnnOptions: recurrent_dropout = -0.5, must be in [0, 1); "
+            "cmerc.DialogueRnnOptions: emotion_dropout = nan, must be finite and in [0, 1); "
+            "cmerc.DialogueRnnOptions: dropout = 1, must be in [0, 1)");
+  EXPECT_EQ(Create("", SmallInfo({})).status().message(),
             "cmerc.DialogueRnnOptions: the data has no modality");
 }
 

@@ -124,13 +124,13 @@ TEST(GruTest, OfficialModeSeesPadding) {
 }
 
 TEST(GruTest, InvalidOptionsAreQuotedAllAtOnce) {
-  const absl::Status status =
-      Create("hidden_width: 0 linear_width: -2 dropout: 1", SmallInfo({})).status();
+  const absl::Status status = Create("hidden_width: 0 linear_width: -2 dropout: 1").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
             "cmerc.GruOptions: hidden_width = 0, must be >= 1; "
             "cmerc.GruOptions: linear_width = -2, must be >= 1; "
-            "cmerc.GruOptions: dropout = 1, must be >= 0 and < 1; "
+            "cmerc.GruOptions: dropout = 1, must be in [0, 1)");
+  EXPECT_EQ(Create("", SmallInfo({})).status().message(),
             "cmerc.GruOptions: the data has no modality");
   EXPECT_FALSE(Create("dropout: nan").ok());
 }

@@ -508,10 +508,10 @@ TEST(M3NetTest, InvalidOptionsAreQuoted) {
   expect("input_width: 6 text_encoder: TRANSFORMER",
          "cmerc.M3NetOptions: input_width = 6, must be a multiple of 4");
   expect("graph_width: -3", "cmerc.M3NetOptions: graph_width = -3, must be >= 1");
-  expect("hypergraph_layers: -1", "cmerc.M3NetOptions: hypergraph_layers = -1, must be >= 0");
-  expect("high_frequency_layers: -1", "high_frequency_layers = -1, must be >= 0");
-  expect("dropout: 1", "cmerc.M3NetOptions: dropout = 1, must be >= 0 and < 1");
-  expect("dropout: nan", "dropout = nan");
+  expect("hypergraph_layers: -1", "cmerc.M3NetOptions: hypergraph_layers = -1, must be in [0, 64]");
+  expect("high_frequency_layers: -1", "high_frequency_layers = -1, must be in [0, 64]");
+  expect("dropout: 1", "cmerc.M3NetOptions: dropout = 1, must be in [0, 1)");
+  expect("dropout: nan", "dropout = nan, must be finite and in [0, 1)");
   expect("encoded_modality: 'tekst'",
          "encoded_modality = \"tekst\", must be a modality of the data: text, audio, visual");
   expect("text_linear: false",

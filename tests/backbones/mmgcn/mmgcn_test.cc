@@ -381,18 +381,19 @@ TEST(MmgcnTest, NodesThatAreZeroAreFinite) {
 
 TEST(MmgcnTest, InvalidOptionsAreQuotedAllAtOnce) {
   const absl::Status status = Create(
-                                  "graph_width: 0 graph_layers: 0 input_width: 7 alpha: 1.5 "
-                                  "lambda: 0 dropout: 1 encoded_modality: 'voice'")
+                                  "graph_width: 0 graph_layers: 0 alpha: 1.5 lambda: 0 "
+                                  "dropout: 1")
                                   .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
-            "cmerc.MmgcnOptions: input_width = 7, must be even (half of it for each direction of "
-            "the encoder); "
             "cmerc.MmgcnOptions: graph_width = 0, must be >= 1; "
             "cmerc.MmgcnOptions: graph_layers = 0, must be >= 1; "
-            "cmerc.MmgcnOptions: alpha = 1.5, must be >= 0 and <= 1; "
-            "cmerc.MmgcnOptions: lambda = 0, must be > 0 and finite; "
-            "cmerc.MmgcnOptions: dropout = 1, must be >= 0 and < 1; "
+            "cmerc.MmgcnOptions: alpha = 1.5, must be in [0, 1]; "
+            "cmerc.MmgcnOptions: lambda = 0, must be > 0; "
+            "cmerc.MmgcnOptions: dropout = 1, must be in [0, 1)");
+  EXPECT_EQ(Create("input_width: 7 encoded_modality: 'voice'").status().message(),
+            "cmerc.MmgcnOptions: input_width = 7, must be even (half of it for each direction of "
+            "the encoder); "
             "cmerc.MmgcnOptions: encoded_modality = \"voice\", must be a modality of the data: "
             "text, audio");
   for (const char* text : {"alpha: nan", "lambda: nan", "lambda: inf", "dropout: nan",

@@ -338,8 +338,7 @@ TEST(TransformerTest, DropoutActsInTrainingOnly) {
 
 TEST(TransformerTest, InvalidOptionsAreQuotedAllAtOnce) {
   const absl::Status status =
-      Create("hidden_width: 0 num_layers: 0 num_heads: -1 feed_forward_width: 0 dropout: 1",
-             SmallInfo({}))
+      Create("hidden_width: 0 num_layers: 0 num_heads: -1 feed_forward_width: 0 dropout: 1")
           .status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(status.message(),
@@ -347,7 +346,8 @@ TEST(TransformerTest, InvalidOptionsAreQuotedAllAtOnce) {
             "cmerc.TransformerOptions: num_layers = 0, must be >= 1; "
             "cmerc.TransformerOptions: num_heads = -1, must be >= 1; "
             "cmerc.TransformerOptions: feed_forward_width = 0, must be >= 1; "
-            "cmerc.TransformerOptions: dropout = 1, must be >= 0 and < 1; "
+            "cmerc.TransformerOptions: dropout = 1, must be in [0, 1)");
+  EXPECT_EQ(Create("", SmallInfo({})).status().message(),
             "cmerc.TransformerOptions: the data has no modality");
   EXPECT_EQ(Create("hidden_width: 10 num_heads: 4").status().message(),
             "cmerc.TransformerOptions: hidden_width = 10, must be a multiple of num_heads = 4");

@@ -4,7 +4,9 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "datasets/formats/conversation.h"
 
 namespace cmerc {
@@ -291,6 +294,42 @@ TEST(ConversationFromJsonTest, SmallNumbers) {
   EXPECT_THAT(record->modalities(0).streams(0).values(),
               ElementsAre(0, 0, std::numeric_limits<float>::denorm_min(), 0, 0, 16777216));
   EXPECT_TRUE(std::signbit(record->modalities(0).streams(0).values(4)));
+}
+
+// The reader has a fast way for short numbers. Rounding to double and then to float would give
+// another float for 1.00000005960464477, which is just above the middle of two.
+TEST(ConversationFromJsonTest, NumbersOfAnyLengthAreRoundedOnce) {
+  std::vector<std::string> numbers = {"1.00000005960464477",
+                                      "1.00000005960464478",
+                                      "16777217",
+                                      "16777217.0",
+                                      "16777219",
+                                      "-16777217.000000",
+                                      "0.5",
+                                      "123456789012345",
+                                      "1234567890123456",
+                                      "0.100000001490116",
+                                      "0.000000000000001",
+                                      "9007199254740993",
+                                      "-0.0",
+                                      "-0"};
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 50000; ++i) {
+    std::string digits = absl::StrCat(random() % 10);
+    if (i % 5 > 0) absl::StrAppend(&digits, ".", random());
+    digits.resize(std::min<size_t>(digits.size(), 3 + i % 19));
+    numbers.push_back(absl::StrCat(i % 2 == 0 ? "-" : "", digits));
+  }
+  const auto record = ConversationFromJson(
+      WithFeatures(absl::StrCat("{\"t\":[", absl::StrJoin(numbers, ","), "]}")));
+  ASSERT_TRUE(record.ok()) << record.status();
+  const auto& values = record->modalities(0).streams(0).values();
+  ASSERT_EQ(values.size(), static_cast<int>(numbers.size()));
+  for (int i = 0; i < values.size(); ++i) {
+    const float want = std::strtof(numbers[i].c_str(), nullptr);
+    EXPECT_EQ(values[i], want) << numbers[i];
+    EXPECT_EQ(std::signbit(values[i]), std::signbit(want)) << numbers[i];
+  }
 }
 
 TEST(JsonLinesReaderTest, GoesOnBehindBadLines) {

@@ -131,7 +131,7 @@ class OfficialPicklesErrorsTest : public testing::Test {
     options_.clear_roberta_file();
     return ErrorOf(Create(options_).status());
   }
-  // Of a features file of these bytes.
+  // Returns the error that a features file of these bytes gives.
   std::string FeaturesError(const std::string& bytes) {
     options_.set_features_file(WriteFile("features.pkl", bytes));
     options_.clear_roberta_file();
@@ -405,12 +405,14 @@ TEST_F(OfficialPicklesErrorsTest, SharedObjectsCannotFillTheMemory) {
 
 TEST_F(OfficialPicklesErrorsTest, Options) {
   options_.set_valid_fraction(1);
+  EXPECT_EQ(ErrorOf(Create(options_).status()),
+            "cmerc.OfficialPicklesOptions: valid_fraction = 1, must be in [0, 1)");
+  options_.clear_valid_fraction();
   options_.add_class_names("a");
   options_.add_class_names("a");
   EXPECT_EQ(ErrorOf(Create(options_).status()),
             "cmerc.OfficialPicklesOptions: features_file and roberta_file are both not set, give "
-            "at least one; valid_fraction = 1, must be >= 0 and < 1; class_names = [a, a], must be "
-            "unique and not empty");
+            "at least one; class_names = [a, a], must be unique and not empty");
 }
 
 }  // namespace

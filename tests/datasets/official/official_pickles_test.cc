@@ -65,7 +65,7 @@ std::vector<int64_t> ToVector(const torch::Tensor& tensor) {
   return {tensor.data_ptr<int64_t>(), tensor.data_ptr<int64_t>() + tensor.numel()};
 }
 
-// The same four conversations in every file: features bit for bit, labels, sentences.
+// Every file holds four conversations that are alike: features bit for bit, labels, sentences.
 void ExpectContent(const Dataset& dataset, const std::vector<std::string>& ids, bool numeric,
                    const std::vector<std::vector<int64_t>>& modalities, int64_t num_classes) {
   const std::vector<int64_t> widths = {0, 5, 5, 5, 5, 3, 2};

@@ -134,7 +134,7 @@ class Trajectory {
     TrainingConfig training;
     training.set_precision(precision);
     absl::StatusOr<StepReport> report =
-        TrainStep(*live, *snapshot_, optimizer_, losses_, batch, config_.calibration(), training);
+        TrainStep({*live, *snapshot_, optimizer_, losses_, config_.calibration(), training}, batch);
     TORCH_CHECK(report.ok(), report.status().ToString());
     return *std::move(report);
   }

@@ -1,0 +1,83 @@
+// Conversations of official feature files, one after the other, checked and as tensors.
+#ifndef CMERC_DATASETS_OFFICIAL_CONVERSATION_READER_H_
+#define CMERC_DATASETS_OFFICIAL_CONVERSATION_READER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/dataset.h"
+#include "core/problems.h"
+#include "datasets/official/official_file.h"
+#include "datasets/official/official_pickles.pb.h"
+#include "datasets/official/official_splits.h"
+#include "datasets/official/speaker_table.h"
+#include "torch/types.h"
+
+namespace cmerc::datasets {
+
+class ConversationReader {
+ public:
+  // All arguments must outlive this. What is wrong with the files is added to `problems`.
+  ConversationReader(const OfficialFiles& files, const OfficialPicklesOptions& options,
+                     Problems* problems);
+
+  // Reads a conversation of any split, as the next of the data set.
+  void Read(const ConversationId& id);
+
+  // Returns the data set's description, and moves its conversations to `conversations`, in the
+  // order in which they were read. At least one was read, and without a problem.
+  DatasetInfo Finish(std::vector<Conversation>* conversations);
+
+ private:
+  // Where the features of one modality are.
+  struct Source {
+    const OfficialFile* file;
+    std::string modality;
+    std::vector<int> fields;  // one per stream
+    std::string width_from;   // the conversation that set the width
+  };
+
+  // A field of a conversation, for messages.
+  struct Place {
+    const OfficialFile& file;
+    const ConversationId& id;
+    std::string name;  // "labels", "text"
+    int field;
+  };
+
+  // Adds "FILE: conversation 275: labels (field 3) has no utterances, want >= 1".
+  void AddProblem(const Place& place, absl::string_view problem);
+
+  // Returns what one of the Read functions makes of a field, or nullopt with a problem.
+  template <typename T>
+  std::optional<T> ReadField(const Place& place,
+                             absl::StatusOr<T> (OfficialFile::*read)(const pickle::Value&) const);
+
+  // Whether a field has an entry for each of the `want` labels; a problem if not.
+  bool CheckLength(const Place& place, int64_t length, int64_t want);
+  // Whether the width is that of the modality's first conversation; a problem if not.
+  bool CheckWidth(const Place& place, size_t modality, int64_t width);
+  void CheckFinite(const Place& place, const torch::Tensor& features);
+  void CheckLabels(const Place& place, const std::vector<int64_t>& labels);
+
+  // Returns the streams of a modality; fewer, with a problem, where one is wrong. `length` is the
+  // number of utterances, if that is known.
+  std::vector<torch::Tensor> ReadStreams(const ConversationId& id, size_t modality,
+                                         std::optional<int64_t> length);
+
+  const OfficialFiles& files_;
+  const OfficialPicklesOptions& options_;
+  Problems& problems_;
+  std::vector<Source> sources_;  // per modality
+  DatasetInfo info_;
+  int64_t num_classes_ = 0;
+  SpeakerTable speakers_;
+  std::vector<Conversation> conversations_;
+};
+
+}  // namespace cmerc::datasets
+
+#endif  // CMERC_DATASETS_OFFICIAL_CONVERSATION_READER_H_

@@ -1,0 +1,41 @@
+// Which conversations of official feature files train, validate and test.
+#ifndef CMERC_DATASETS_OFFICIAL_OFFICIAL_SPLITS_H_
+#define CMERC_DATASETS_OFFICIAL_OFFICIAL_SPLITS_H_
+
+#include <memory>
+#include <vector>
+
+#include "core/problems.h"
+#include "datasets/official/official_file.h"
+#include "datasets/official/official_pickles.pb.h"
+
+namespace cmerc::datasets {
+
+// The files of one data set; at least one is there.
+struct OfficialFiles {
+  std::unique_ptr<OfficialFile> features;
+  std::unique_ptr<OfficialFile> roberta;
+
+  // The file that speakers, labels and sentences are taken from.
+  const OfficialFile& main() const { return features != nullptr ? *features : *roberta; }
+};
+
+struct OfficialSplits {
+  using Ids = std::vector<ConversationId>;
+
+  Ids train;
+  Ids valid;
+  Ids train_and_valid;
+  Ids test;
+};
+
+// Returns the splits of `files`: those of roberta, with train_and_valid in the order of features;
+// or those of features alone, of whose training list options.valid_fraction is held out. Adds to
+// `problems` what is wrong with them: a list that cannot be read or names a conversation twice,
+// lists that share a conversation, files that disagree, nothing to train or to test on.
+OfficialSplits ReadSplits(const OfficialFiles& files, const OfficialPicklesOptions& options,
+                          Problems* problems);
+
+}  // namespace cmerc::datasets
+
+#endif  // CMERC_DATASETS_OFFICIAL_OFFICIAL_SPLITS_H_

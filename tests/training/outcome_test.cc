@@ -1,0 +1,155 @@
+// What a run selects, measures and writes once it is trained.
+#include "training/outcome.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "calibration/evaluation.h"
+#include "calibration/weighted_losses.h"
+#include "storage/checkpoint.h"
+#include "storage/module_state.h"
+#include "storage/trained_backbone.h"
+#include "tests/training/tiny_run.h"
+#include "tests/training/trained_run.h"
+
+namespace cmerc {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using testing::AllOf;
+using testing::SizeIs;
+
+int FirstBest(const std::vector<double>& scores) {
+  return static_cast<int>(std::max_element(scores.begin(), scores.end()) - scores.begin());
+}
+
+TEST(OutcomeTest, SelectsTheFirstBestEpochOfTheValidationSplit) {
+  RunConfig config = Calibrated();
+  config.mutable_training()->set_epochs(8);
+  std::vector<int> selected;
+  for (const int seed : {1, 2, 3, 4}) {
+    config.mutable_training()->set_seed(seed);
+    const TrainedRun run = MustTrain(config, "select");
+    std::vector<double> scores;
+    for (const EpochReport& epoch : Epochs(run.folder)) {
+      scores.push_back(epoch.valid().weighted_f1());
+    }
+    EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores));
+    EXPECT_EQ(run.summary.valid().weighted_f1(), scores[FirstBest(scores)]);
+    selected.push_back(run.summary.selected_epoch());
+  }
+  // Not only the first or the last epoch was ever chosen.
+  EXPECT_THAT(selected, testing::Contains(AllOf(testing::Gt(0), testing::Lt(7))));
+}
+
+TEST(OutcomeTest, TheSelectedCheckpointGivesTheSummarysScores) {
+  RunConfig config = Calibrated();
+  config.mutable_data()->clear_modalities();
+  config.mutable_data()->add_modalities("text");
+  config.mutable_data()->add_modalities("visual");
+  const TrainedRun run = MustTrain(config, "reproduce");
+  const auto checkpoint = ReadCheckpoint(run.folder + "/selected.pth");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const RunConfig& stored = checkpoint->metadata->config();
+  const auto dataset = Datasets().Create(stored.data().dataset());
+  const auto data = PrepareData(**dataset, stored.data(), &checkpoint->metadata->standardization());
+  ASSERT_TRUE(data.ok()) << data.status();
+  const auto backbone = MakeBackbone(stored, data->info);
+  ASSERT_TRUE(LoadState(checkpoint->state, **backbone, "selected.pth").ok());
+  const auto losses = MakeLosses(stored, data->info);
+  ASSERT_TRUE(losses.ok()) << losses.status();
+  const auto test = Evaluate(**backbone, *data, data->test, *losses, stored, AllViews(data->info));
+  const auto valid = Evaluate(**backbone, *data, data->valid, *losses, stored);
+  const auto train = Evaluate(**backbone, *data, data->train, *losses, stored);
+  ASSERT_TRUE(test.ok() && valid.ok() && train.ok());
+  SplitReport expected = run.summary.test();
+  expected.clear_post_hoc();
+  EXPECT_EQ(test->SerializeAsString(), expected.SerializeAsString());
+  EXPECT_EQ(valid->SerializeAsString(), run.summary.valid().SerializeAsString());
+  EXPECT_EQ(train->SerializeAsString(), run.summary.train().SerializeAsString());
+  EXPECT_EQ(run.summary.test().views_size(), 4);
+}
+
+TEST(OutcomeTest, RemediesAreFittedOnTheValidationSplit) {
+  const TrainedRun run = MustTrain(Calibrated(), "remedies");
+  const auto checkpoint = ReadCheckpoint(run.folder + "/selected.pth");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto backbone = MakeBackbone(Calibrated(), run.data.info);
+  ASSERT_TRUE(LoadState(checkpoint->state, **backbone, "selected.pth").ok());
+  const auto losses = MakeLosses(Calibrated(), run.data.info);
+  const auto valid = PredictSplit(**backbone, run.data, run.data.valid, *losses, Calibrated());
+  const auto test = PredictSplit(**backbone, run.data, run.data.test, *losses, Calibrated(),
+                                 AllViews(run.data.info));
+  ASSERT_TRUE(valid.ok() && test.ok());
+  const auto remedies = FitRemedies(valid->log_probs, valid->labels, 3);
+  ASSERT_TRUE(remedies.ok()) << remedies.status();
+  ASSERT_EQ(run.summary.test().post_hoc_size(), 3);
+  for (int r = 0; r < 3; ++r) {
+    const auto expected = ScoreRemedy((*remedies)[r], *test, run.data.info);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    EXPECT_TRUE(MessageDifferencer::Equals(run.summary.test().post_hoc(r), *expected));
+    EXPECT_EQ(expected->share_surer_without_size(), 5);
+  }
+  EXPECT_EQ(run.summary.valid().post_hoc_size(), 0);
+  EXPECT_EQ(checkpoint->metadata->temperature(), (*remedies)[0].parameters[0]);
+  EXPECT_FALSE(ReadCheckpoint(run.folder + "/last.pth")->metadata->has_temperature());
+}
+
+TEST(OutcomeTest, PredictionsOfTheTestSplitAreThoseOfTheSummary) {
+  const TrainedRun run = MustTrain(Calibrated(), "predictions");
+  const std::vector<std::string> lines = Lines(run.folder + "/test_predictions.jsonl");
+  ASSERT_EQ(lines.size(), run.data.test.size());
+  int right = 0, utterances = 0;
+  double log_likelihood = 0;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const auto line = FromJson<ConversationPredictions>(lines[i]);
+    const Conversation& conversation = run.data.conversations[run.data.test[i]];
+    EXPECT_EQ(line.id(), conversation.id);
+    ASSERT_EQ(line.labels_size(), conversation.length());
+    ASSERT_EQ(line.predicted_size(), conversation.length());
+    ASSERT_EQ(line.probabilities_size(), conversation.length());
+    for (int u = 0; u < line.labels_size(); ++u) {
+      EXPECT_EQ(line.labels(u), conversation.labels[u].item<int64_t>());
+      std::vector<double> p;
+      for (const auto& value : line.probabilities(u).values()) p.push_back(value.number_value());
+      ASSERT_THAT(p, SizeIs(3));
+      EXPECT_NEAR(p[0] + p[1] + p[2], 1, 1e-6);  // float32's
+      EXPECT_EQ(line.predicted(u), FirstBest(p));
+      right += line.predicted(u) == line.labels(u) ? 1 : 0;
+      log_likelihood += std::log(p[line.labels(u)]);
+      ++utterances;
+    }
+  }
+  EXPECT_EQ(static_cast<double>(right) / utterances, run.summary.test().accuracy());
+  // exp and log, a rounding each.
+  EXPECT_NEAR(-log_likelihood / utterances, run.summary.test().calibration().nll(), 1e-12);
+}
+
+TEST(OutcomeTest, OfficialProtocolSelectsOnTheTestSplit) {
+  RunConfig config = Calibrated();
+  config.mutable_data()->set_protocol(DataConfig::OFFICIAL);
+  const TrainedRun run = MustTrain(config, "official");
+  std::vector<double> scores;
+  for (const EpochReport& epoch : Epochs(run.folder)) {
+    EXPECT_EQ(epoch.conversations(), 9);
+    EXPECT_FALSE(epoch.has_valid());
+    ASSERT_TRUE(epoch.has_test());
+    scores.push_back(epoch.test().weighted_f1());
+  }
+  EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores));
+  EXPECT_EQ(run.summary.test().weighted_f1(), scores[FirstBest(scores)]);
+  EXPECT_FALSE(run.summary.has_valid());
+  EXPECT_EQ(run.summary.test().post_hoc_size(), 0);
+  EXPECT_TRUE(run.summary.test().has_calibration());
+  EXPECT_FALSE(ReadCheckpoint(run.folder + "/selected.pth")->metadata->has_temperature());
+  EXPECT_EQ(run.summary.train().conversations(), 9);
+  EXPECT_EQ(run.summary.protocol(),
+            "OFFICIAL (trains on train + valid; the test set selects the epoch)");
+}
+
+}  // namespace
+}  // namespace cmerc

@@ -1,0 +1,74 @@
+// One epoch of a stage, or what is left of it.
+#ifndef CMERC_TRAINING_EPOCH_H_
+#define CMERC_TRAINING_EPOCH_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/batch.h"
+#include "metrics/report.pb.h"
+#include "profile/progress.h"
+#include "training/buffer_copy.h"
+#include "training/recorded_steps.h"
+#include "training/resume.h"
+#include "training/stage_plan.h"
+#include "training/step_context.h"
+#include "training/step_profile.h"
+#include "training/train_step.h"
+
+namespace cmerc {
+
+class Epoch {
+ public:
+  // The epoch after state.progress.epochs() others. Where state.epoch is empty it begins: its
+  // conversations are put in order, and the snapshot, where there is one, becomes a copy of
+  // state.live. `recorded` (training.cuda_graphs) and `profile` may be null; all arguments outlive
+  // the epoch.
+  Epoch(const StagePlan& plan, const StepContext& context, RecordedSteps* recorded,
+        StepProfile* profile, TrainingState& state);
+
+  // Takes the steps that state.epoch has not taken, shows progress, and keeps state.epoch up to
+  // date: it can be saved between any two steps. Returns the epoch's report, without scores of
+  // other splits than the training split.
+  //
+  // Cancelled: it was asked to stop, and has done so between two steps. OutOfRange: a step was
+  // refused (see TrainStep()) and training.on_non_finite does not skip it, or every step was
+  // skipped. Other codes: those of TrainStep(). The message names epoch, step and conversations.
+  absl::StatusOr<EpochReport> Train();
+
+  // The slowest of the steps that Train() has taken; nullopt where it took none.
+  const std::optional<StepTiming>& slowest_step() const { return slowest_step_; }
+
+ private:
+  absl::Span<const int64_t> ConversationsOf(int64_t step) const;
+  Batch MakeBatch(int64_t step) const;
+  // The batch of `step`, or an empty one where what was recorded of it makes it unnecessary.
+  Batch NextBatch(int64_t step);
+  absl::StatusOr<StepReport> TakeStep(int64_t step);
+  // OK: the step is skipped.
+  absl::Status HandleRefusedStep(int64_t step, const absl::Status& refused);
+  void WarnOfSkippedStep(const std::string& why);
+  void Accumulate(int64_t step, const StepReport& report, double seconds);
+  absl::StatusOr<EpochReport> Report() const;
+
+  const StagePlan& plan_;
+  const StepContext& context_;
+  RecordedSteps* const recorded_;
+  StepProfile* const profile_;
+  TrainingState& state_;
+  EpochProgress& done_;  // state_.epoch
+  const int number_;     // the epoch's, from 1
+  int64_t steps_ = 0;
+  std::optional<BufferCopy> buffers_;  // where steps may be skipped
+  std::optional<Batch> next_;          // on its way to a GPU while that is busy with a step
+  std::optional<Progress> progress_;   // while it trains
+  std::optional<StepTiming> slowest_step_;
+  double slowest_seconds_ = -1;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_EPOCH_H_

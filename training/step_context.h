@@ -1,0 +1,28 @@
+// What a training step works with beside its batch.
+#ifndef CMERC_TRAINING_STEP_CONTEXT_H_
+#define CMERC_TRAINING_STEP_CONTEXT_H_
+
+#include <torch/optim/optimizer.h>
+
+#include <vector>
+
+#include "calibration/weighted_losses.h"
+#include "config/run.pb.h"
+#include "core/backbone.h"
+
+namespace cmerc {
+
+// The same for every step of a stage. It owns nothing: all members outlive it.
+struct StepContext {
+  Backbone& live;                      // the model that is trained, in training mode
+  Backbone& for_views;                 // predicts the views: an epoch's snapshot, or `live` itself
+  torch::optim::Optimizer& optimizer;  // of the parameters of `live`
+  const std::vector<WeightedLoss>& losses;
+  const CalibrationConfig& calibration = CalibrationConfig::default_instance();
+  // gradient_clip_norm and precision are used.
+  const TrainingConfig& training = TrainingConfig::default_instance();
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_STEP_CONTEXT_H_

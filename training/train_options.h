@@ -1,0 +1,27 @@
+// How a run is trained, beside what its config says.
+#ifndef CMERC_TRAINING_TRAIN_OPTIONS_H_
+#define CMERC_TRAINING_TRAIN_OPTIONS_H_
+
+#include <functional>
+
+namespace cmerc {
+
+struct TrainOptions {
+  // Records steps 2 to 9 of the first epoch of the calibrated model: prints where their time went,
+  // and writes trace.json for chrome://tracing.
+  bool profile = false;
+  // Writes events.out.tfevents.* for TensorBoard.
+  bool tensorboard = false;
+  // Goes on with the run that `output` holds, where it was interrupted, and ends with the same bits
+  // as one that was not (but for times). Where nothing was saved yet it begins.
+  bool resume = false;
+  // Asked between steps: true ends training with Cancelled, once all is saved that `resume` needs.
+  std::function<bool()> should_stop;
+
+  // Whether training is to end now.
+  bool StopRequested() const { return should_stop != nullptr && should_stop(); }
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_TRAINING_TRAIN_OPTIONS_H_
