@@ -4,6 +4,7 @@ Labels are spelled Label("//..."), so that a workspace which depends on this one
 """
 
 load("//third_party:abseil.bzl", "system_abseil")
+load("//third_party:clang.bzl", "clang_tools_configure")
 load("//third_party/cuda:cuda.bzl", "cuda_configure")
 load("//third_party/libtorch:libtorch.bzl", "libtorch_configure")
 
@@ -43,3 +44,4 @@ def third_party_repositories():
     )
     libtorch_configure(name = "libtorch")
     cuda_configure(name = "cuda_toolkit")
+    clang_tools_configure(name = "clang_tools")

@@ -16,8 +16,11 @@ import ast
 import glob
 import os
 import re
-import subprocess
 import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+from source_files import source_files  # After the path is set.
 
 LISTS = ("data", "deps", "hdrs", "plugins", "proto_deps", "srcs", "textual_hdrs", "visibility")
 # Rules that are compiled from our own C++ and so have includes to compare with.
@@ -82,10 +85,9 @@ class Target:
 
 
 def packages():
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "BUILD",
-                             "*/BUILD"], capture_output=True, text=True, check=True).stdout.split()
-    return sorted({os.path.dirname(path) for path in listed if os.path.exists(path)
-                   if not path.startswith(("third_party/", "examples/out_of_tree/"))})
+    return sorted({os.path.dirname(path) for path in source_files()
+                   if os.path.basename(path) == "BUILD" and
+                   not path.startswith(("third_party/", "examples/out_of_tree/"))})
 
 
 def calls(text):

@@ -1,7 +1,9 @@
 #!/bin/bash
-# Checks the form of the C++ sources; changes nothing. Needs tools/setup.sh --lint.
-# Usage: tools/lint.sh                     format and forbidden marks of all files, in seconds
-#        tools/lint.sh --tidy [TARGET...]  also clang-tidy on these Bazel targets (default: //...)
+# Checks the form of the sources; changes nothing. Needs tools/setup.sh --test.
+# Usage: tools/lint.sh                     tools/lint.py, in seconds; `bazel test //tests/tools/...`
+#                                          does this, and clang-tidy without its slowest checks
+#        tools/lint.sh --tidy [TARGET...]  also all of clang-tidy on these Bazel targets (default:
+#                                          //..., tests and benchmarks included)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,22 +18,14 @@ if (($# > 0)); then
   targets=("${@:2}")
 fi
 ((${#targets[@]} > 0)) || targets=(//...)
-for tool in clang-format clang-tidy; do
-  if ! command -v "$tool" > /dev/null; then
-    echo "tools/lint.sh: $tool is not installed; run tools/setup.sh --lint" >&2
-    exit 1
-  fi
-done
-
 failed=0
-mapfile -t sources < <(git ls-files --cached --others --exclude-standard -- '*.h' '*.cc' '*.cu')
-clang-format --dry-run --Werror "${sources[@]}" || failed=1
-if grep --line-number --extended-regexp '\b(TODO|FIXME|XXX|NOLINT)\b' "${sources[@]}"; then
-  echo "tools/lint.sh: finish these, or write down in docs/ what is left" >&2
-  failed=1
-fi
+tools/lint.py || failed=1
 
 if ((tidy)); then
+  if ! command -v clang-tidy > /dev/null; then
+    echo "tools/lint.sh: clang-tidy is not installed; run tools/setup.sh --test" >&2
+    exit 1
+  fi
   # For the generated headers.
   bazel build --noshow_progress "${targets[@]}"
   tools/compile_commands.py "${targets[@]}"

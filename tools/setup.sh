@@ -1,50 +1,77 @@
 #!/bin/bash
-# Installs what the build needs from Debian 12's own packages, as root or through sudo.
+# Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
-# Usage: tools/setup.sh [--lint] [--fuzz]
-#   --lint: also what tools/lint.sh needs; --fuzz: also what tests/fuzz/run.sh needs
+# Usage: tools/setup.sh [--test] [--fuzz]
+#   --test: also what //tests/tools:lint_test and tools/lint.sh need
+#   --fuzz: also what tests/fuzz/run.sh needs
 set -euo pipefail
 
-# Each with the upstream version that this project is tested with: another one is a warning. No
-# apt-get install NAME=VERSION: a Debian release keeps no revision that a security update replaced
-# (docs/dependencies.md).
+# Each with the upstream versions of Debian 12 and of Debian 13 that this project is tested with:
+# another one is a warning. No apt-get install NAME=VERSION: a Debian release keeps no revision that
+# a security update replaced (docs/dependencies.md).
 packages=(
-  bazel-bootstrap=4.2.3  # the command bazel
-  "g++=12.2.0"
-  pkgconf=1.8.1
-  libtorch-dev=1.13.1
-  libopenblas0-openmp=0.3.21  # by name: LibTorch would take any BLAS, also a slow one
-  libabsl-dev=20220623.1
-  libprotobuf-dev=3.21.12
-  protobuf-compiler=3.21.12
-  zlib1g-dev=1.2.13  # comes with libprotobuf-dev
-  libgtest-dev=1.12.1
-  libgmock-dev=1.12.1
-  libbenchmark-dev=1.7.1
+  "bazel-bootstrap      4.2.3       4.2.3"  # the command bazel
+  "g++                  12.2.0      14.2.0"
+  "pkgconf              1.8.1       1.8.1"
+  "libtorch-dev         1.13.1      2.6.0"
+  "libopenblas0-openmp  0.3.21      0.3.29"  # by name: LibTorch would take any BLAS, also a slow one
+  "libabsl-dev          20220623.1  20240722.0"
+  "libprotobuf-dev      3.21.12     3.21.12"
+  "protobuf-compiler    3.21.12     3.21.12"
+  "zlib1g-dev           1.2.13      1.3"  # comes with libprotobuf-dev
+  "libgtest-dev         1.12.1      1.16.0"
+  "libgmock-dev         1.12.1      1.16.0"
+  "libbenchmark-dev     1.7.1       1.9.1"
 )
+
+# Processor seconds of the first build of //bin:cmerc, measured on one machine: only for the hint
+# that is printed below.
+readonly FIRST_BUILD_SECONDS=4500
 
 fail() {
   echo "tools/setup.sh: $1" >&2
   exit 1
 }
 
+distribution="an unknown system"
+codename=
+if [[ -r ${CMERC_OS_RELEASE:=/etc/os-release} ]]; then
+  distribution=$(. "$CMERC_OS_RELEASE" && echo "${PRETTY_NAME:-$ID}")
+  codename=$(. "$CMERC_OS_RELEASE" && echo "${VERSION_CODENAME:-}")
+fi
+
+# Elsewhere the versions of Debian 12 are those that are compared with.
+column=2
+[[ $codename != trixie ]] || column=3
+
 for argument in "$@"; do
   case "$argument" in
-    --lint) packages+=(clang-format=14.0 clang-tidy=14.0) ;;
-    --fuzz) packages+=(clang=14.0 libclang-rt-14-dev=14.0.6) ;;
-    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--lint] [--fuzz]" ;;
+    --test)
+      # The sources keep the form that clang-format 14 gives them; of another version, the lint test
+      # skips what needs it.
+      packages+=("python3 3.11.2 3.13.5")
+      [[ $codename == trixie ]] || packages+=("clang-format 14.0 -" "clang-tidy 14.0 -")
+      ;;
+    --fuzz)
+      packages+=("clang 14.0 19.0")
+      if [[ $codename == trixie ]]; then
+        packages+=("libclang-rt-19-dev - 19.1.7")
+      else
+        packages+=("libclang-rt-14-dev 14.0.6 -")
+      fi
+      ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz]" ;;
   esac
 done
 
-distribution="an unknown system"
-codename=
-if [[ -r /etc/os-release ]]; then
-  distribution=$(. /etc/os-release && echo "${PRETTY_NAME:-$ID}")
-  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-fi
+# From here on NAME=TESTED_VERSION.
+for ((i = 0; i < ${#packages[@]}; ++i)); do
+  packages[i]=$(awk -v column="$column" '{ print $1 "=" $column }' <<< "${packages[i]}")
+done
+
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
-  fail "this is $distribution, but the packages come from Debian 12 with apt. Work in a Debian 12 \
-container (docker run -it debian:12), or install Bazel 4.2, a C++17 compiler, pkg-config and the \
+  fail "this is $distribution, but the packages come from Debian 12 or 13 with apt. Work in a \
+Debian container (docker run -it debian:12), or install Bazel 4.2, a C++17 compiler, pkg-config and the \
 development files of LibTorch, OpenBLAS, Abseil, Protobuf, GoogleTest and Google Benchmark yourself \
 and leave out tools/setup.sh."
 fi
@@ -70,10 +97,10 @@ for package in "${packages[@]%%=*}"; do
 done
 
 if ((${#missing[@]} > 0)); then
-  if [[ "$codename" != bookworm ]]; then
-    fail "this is $distribution, but only Debian 12 (bookworm) is known to work. Work in a Debian 12 \
-container (docker run -it debian:12), or install these packages or their like yourself and leave out \
-tools/setup.sh: ${missing[*]}"
+  if [[ $codename != bookworm && $codename != trixie ]]; then
+    fail "this is $distribution, but only Debian 12 (bookworm) and 13 (trixie) are known to work. Work \
+in a Debian container (docker run -it debian:12), or install these packages or their like yourself \
+and leave out tools/setup.sh: ${missing[*]}"
   fi
   as_root=(env DEBIAN_FRONTEND=noninteractive)
   if ((EUID != 0)); then
@@ -109,4 +136,12 @@ fi
 if [[ "$(command -v bazel)" != /usr/bin/bazel ]]; then
   echo "tools/setup.sh: warning: 'bazel' is $(command -v bazel || echo 'not on the PATH'), not \
 Debian's Bazel 4.2.3; if the build fails, write /usr/bin/bazel" >&2
+fi
+
+# Where objects go is in .bazelrc; that folder is made by the first build.
+if [[ ! -d ~/.cache/cmerc-bazel ]]; then
+  processors=$(nproc)
+  minutes=$(((FIRST_BUILD_SECONDS / processors + 59) / 60))
+  echo "tools/setup.sh: the first build of //bin:cmerc takes about $minutes minutes on" \
+    "$processors processors, later ones seconds"
 fi

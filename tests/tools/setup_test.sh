@@ -24,6 +24,15 @@ END
 done
 chmod +x "$system"/*
 
+# A machine on which something was built before, so that no remark on the first build is made.
+export HOME=$TEST_TMPDIR/home
+mkdir -p "$HOME/.cache/cmerc-bazel"
+export CMERC_OS_RELEASE=$TEST_TMPDIR/os-release
+cat > "$CMERC_OS_RELEASE" << 'END'
+PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
+VERSION_CODENAME=bookworm
+END
+
 # The packages of Debian 12, with other revisions than those that were tested.
 cat > "$TEST_TMPDIR/debian12" << 'END'
 installed bazel-bootstrap 4.2.3+ds-9
@@ -40,6 +49,7 @@ installed libgmock-dev 1.12.1-0.2
 installed libbenchmark-dev 1.7.1-1
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
+installed python3 3.11.2-1+b1
 END
 
 # What setup.sh says on a system with the packages of standard input, but for a remark on which
@@ -48,7 +58,7 @@ said() {
   cat > "$system/packages"
   : > "$system/calls"
   status=0
-  PATH=$system:$PATH bash "$setup" --lint > "$TEST_TMPDIR/said" 2>&1 || status=$?
+  PATH=$system:$PATH bash "$setup" --test > "$TEST_TMPDIR/said" 2>&1 || status=$?
   sed --in-place "/warning: 'bazel' is /d" "$TEST_TMPDIR/said"
 }
 
@@ -70,4 +80,47 @@ said < <(sed '/zlib1g-dev/d; s/^installed pkgconf/config-files pkgconf/' "$TEST_
 ((status == 1)) || fail "exit status $status although packages are missing"
 grep --quiet 'pkgconf zlib1g-dev' "$TEST_TMPDIR/said" ||
   fail "does not name what is missing: $(< "$TEST_TMPDIR/said")"
+
+# Before the first build it says how long that takes.
+rm -r "$HOME/.cache"
+said < "$TEST_TMPDIR/debian12"
+((status == 0)) || fail "failed before the first build: $(< "$TEST_TMPDIR/said")"
+grep --quiet '^tools/setup.sh: the first build .* about [0-9]* minutes on [0-9]* processors' \
+  "$TEST_TMPDIR/said" || fail "does not say how long a build takes: $(< "$TEST_TMPDIR/said")"
+mkdir -p "$HOME/.cache/cmerc-bazel"
+
+# Debian 13 has other versions.
+cat > "$CMERC_OS_RELEASE" << 'END'
+PRETTY_NAME="Debian GNU/Linux 13 (trixie)"
+VERSION_CODENAME=trixie
+END
+cat > "$TEST_TMPDIR/debian13" << 'END'
+installed bazel-bootstrap 4.2.3+ds-11
+installed g++ 4:14.2.0-1
+installed pkgconf 1.8.1-4
+installed libtorch-dev 2.6.0+dfsg-7
+installed libopenblas0-openmp 0.3.29+ds-3
+installed libabsl-dev 20240722.0-4
+installed libprotobuf-dev 3.21.12-11+deb13u1
+installed protobuf-compiler 3.21.12-11+deb13u1
+installed zlib1g-dev 1:1.3.dfsg+really1.3.1-1+b1
+installed libgtest-dev 1.16.0-1
+installed libgmock-dev 1.16.0-1
+installed libbenchmark-dev 1.9.1-1
+installed python3 3.13.5-1
+END
+said < "$TEST_TMPDIR/debian13"
+((status == 0)) || fail "failed on Debian 13: $(< "$TEST_TMPDIR/said")"
+[[ ! -s $TEST_TMPDIR/said ]] || fail "complains of Debian 13's versions: $(< "$TEST_TMPDIR/said")"
+said < <(sed '/libtorch-dev/d' "$TEST_TMPDIR/debian13")
+grep --quiet 'installing libtorch-dev' "$TEST_TMPDIR/said" ||
+  fail "does not install on Debian 13: $(< "$TEST_TMPDIR/said")"
+
+# On other systems nothing is installed.
+printf 'PRETTY_NAME="Some Linux 1"\nVERSION_CODENAME=one\n' > "$CMERC_OS_RELEASE"
+said < /dev/null
+((status == 1)) || fail "exit status $status on another system"
+[[ ! -s $system/calls ]] || fail "on another system it called $(< "$system/calls")"
+grep --quiet 'this is Some Linux 1, but only Debian 12 (bookworm) and 13 (trixie)' \
+  "$TEST_TMPDIR/said" || fail "does not say which systems are known: $(< "$TEST_TMPDIR/said")"
 echo "PASSED"

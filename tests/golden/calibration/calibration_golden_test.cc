@@ -148,6 +148,22 @@ class Trajectory {
   Adam optimizer_;
 };
 
+// How far a trajectory is from the official one: the loss of the task relative to it, at worst over
+// the steps; log_probs of the true classes, at worst over the steps; all log_probs after them.
+struct Distance {
+  double loss = 0, log_probs = 0, final_log_probs = 0;
+};
+
+Distance Max(const Distance& a, const Distance& b) {
+  return {std::max(a.loss, b.loss), std::max(a.log_probs, b.log_probs),
+          std::max(a.final_log_probs, b.final_log_probs)};
+}
+
+// The tensor with every number off by a random share of at most `share`.
+torch::Tensor Disturbed(const torch::Tensor& tensor, double share) {
+  return tensor * (1 + share * (2 * torch::rand_like(tensor) - 1));
+}
+
 class CalibrationGoldenTest : public testing::TestWithParam<std::string> {
  protected:
   CalibrationGoldenTest()
@@ -170,6 +186,33 @@ class CalibrationGoldenTest : public testing::TestWithParam<std::string> {
                                             want.at(absl::StrCat(prefix, ".b", b, ".log_prob"))));
     }
     return largest;
+  }
+
+  // Of six calibrated steps for which every weight is off by a random share of at most `share` from
+  // the beginning, and every feature in each step.
+  Distance DistanceOf(TrainingConfig::Precision precision, double share) const {
+    const golden::Tensors want = golden::Load(GetParam() + "_traj.pt");
+    Trajectory run(GetParam(), OfficialConfig(set_, true), set_.info);
+    {
+      const torch::NoGradGuard no_grad;
+      for (torch::Tensor& weight : run.live->parameters()) weight.copy_(Disturbed(weight, share));
+    }
+    Distance distance;
+    for (int step = 0; step < 6; ++step) {
+      Batch batch = BatchOf(step);
+      for (Modality& modality : batch.modalities) {
+        for (torch::Tensor& stream : modality.streams) stream = Disturbed(stream, share);
+      }
+      const StepReport report = run.Step(step, batch, precision);
+      const double official = want.at("components")[step][1].item<double>();
+      distance.loss = std::max(distance.loss, std::abs(report.losses[0] / official - 1));
+      distance.log_probs =
+          std::max(distance.log_probs,
+                   golden::Difference(TrueClassLogProbs(report.input.full.log_probs, batch.labels),
+                                      want.at(absl::StrCat("step", step, ".lp_true"))[0]));
+    }
+    distance.final_log_probs = LargestDifference(*run.live, want, "final_eval");
+    return distance;
   }
 
   const golden::Config set_;
@@ -237,28 +280,29 @@ TEST_P(CalibrationGoldenTest, SixStepsOverTwoEpochs) {
 
 // What training { precision: BF16 } does to the official numbers (docs/cuda.md has them). Losses
 // with views are not compared: rounding can turn over which prediction is surer.
+//
+// A number that bfloat16 rounds is off by a share of at most 2^-8, its unit roundoff. How far such
+// errors carry six steps of Adam depends on weights and features: where gradients are small Adam
+// divides by their size, and an error can turn a step over. So the test measures that: it takes
+// the same steps in float32 with every weight and every feature off by a random share of at most
+// 2^-8, three times. BF16 rounds weights and what is multiplied with them, in each layer, so it may
+// be off by that much more than once: `kFactor` times the worst of the three is its bound.
+// (With 36 other sets of random weights and features BF16 was off by 0.1 to 3.6 times that worst.)
 TEST_P(CalibrationGoldenTest, SixStepsInBf16StayNear) {
-  const golden::Tensors want = golden::Load(GetParam() + "_traj.pt");
-  Trajectory run(GetParam(), OfficialConfig(set_, true), set_.info);
-  double of_loss = 0, of_log_probs = 0;
-  for (int step = 0; step < 6; ++step) {
-    const Batch batch = BatchOf(step);
-    const StepReport report = run.Step(step, batch, TrainingConfig::BF16);
-    const double official = want.at("components")[step][1].item<double>();
-    of_loss = std::max(of_loss, std::abs(report.losses[0] / official - 1));
-    of_log_probs =
-        std::max(of_log_probs,
-                 golden::Difference(TrueClassLogProbs(report.input.full.log_probs, batch.labels),
-                                    want.at(absl::StrCat("step", step, ".lp_true"))[0]));
+  constexpr double kFactor = 8;
+  const Distance bf16 = DistanceOf(TrainingConfig::BF16, 0);
+  Distance rounded;
+  torch::manual_seed(0);
+  for (int i = 0; i < 3; ++i) {
+    rounded = Max(rounded, DistanceOf(TrainingConfig::FLOAT32, std::ldexp(1, -8)));
   }
-  const double of_final = LargestDifference(*run.live, want, "final_eval");
-  RecordProperty("loss", absl::StrCat(of_loss));
-  RecordProperty("log_probs", absl::StrCat(of_log_probs));
-  RecordProperty("final_log_probs", absl::StrCat(of_final));
-  // Twice what was measured on a processor for the set that is farthest off.
-  EXPECT_LE(of_loss, 0.016);
-  EXPECT_LE(of_log_probs, 0.07);
-  EXPECT_LE(of_final, 0.22);
+  RecordProperty("loss", absl::StrCat(bf16.loss, " ", rounded.loss));
+  RecordProperty("log_probs", absl::StrCat(bf16.log_probs, " ", rounded.log_probs));
+  RecordProperty("final_log_probs",
+                 absl::StrCat(bf16.final_log_probs, " ", rounded.final_log_probs));
+  EXPECT_LE(bf16.loss, kFactor * rounded.loss);
+  EXPECT_LE(bf16.log_probs, kFactor * rounded.log_probs);
+  EXPECT_LE(bf16.final_log_probs, kFactor * rounded.final_log_probs);
 }
 
 TEST_P(CalibrationGoldenTest, SixStepsWithoutCalibration) {
