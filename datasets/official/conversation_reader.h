@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/dataset.h"
 #include "core/problems.h"
 #include "datasets/official/official_file.h"

@@ -1,5 +1,5 @@
-// The JSON Lines reader (datasets/json_lines, json_cursor, conversation), which `cmerc predict`
-// reads its input with as well.
+// The JSON Lines reader (datasets/formats/json_lines, json_cursor, conversation), which `cmerc
+// predict` reads its input with as well.
 //
 //   tests/fuzz/run.sh json_lines -max_total_time=300
 //

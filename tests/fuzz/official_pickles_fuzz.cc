@@ -1,5 +1,4 @@
-// The official feature files (datasets/official_file, official_layout, official_pickles), with
-// LibTorch.
+// The official feature files (datasets/official), with LibTorch.
 //
 //   tests/fuzz/run.sh official_pickles -max_total_time=300
 //
