@@ -31,8 +31,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "backbones/dialogue_gcn/dialogue_gcn.pb.h"
 #include "backbones/dialogue_gcn/relational_graph.h"
 #include "backbones/layers/dropout.h"
@@ -42,7 +40,6 @@
 #include "backbones/layers/packing.h"
 #include "backbones/layers/recurrent.h"
 #include "core/backbone.h"
-#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -51,37 +48,6 @@ namespace {
 using torch::Tensor;
 
 constexpr int64_t kRecurrentLayers = 2;
-
-// Adds to `errors` the fields that are outside the ranges that dialogue_gcn.proto states.
-void CheckRanges(const DialogueGcnOptions& options, std::vector<std::string>& errors) {
-  const auto field = [&](const char* name, const auto& value, const std::string& rule) {
-    errors.push_back(
-        absl::StrCat("cmerc.DialogueGcnOptions: ", name, " = ", value, ", must be ", rule));
-  };
-  const auto at_least = [&](const char* name, int64_t value, int64_t least) {
-    if (value < least) field(name, value, absl::StrCat(">= ", least));
-  };
-  at_least("hidden_width", options.hidden_width(), 1);
-  at_least("graph_width", options.graph_width(), 1);
-  at_least("window_past", options.window_past(), -1);
-  at_least("window_future", options.window_future(), -1);
-  at_least("num_bases", options.num_bases(), 1);
-  at_least("max_length", options.max_length(), 1);
-  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    field("dropout", options.dropout(), ">= 0 and < 1");
-  }
-}
-
-// InvalidArgument names every reason why no model can be made with these options for this data.
-absl::Status CheckOptions(const DialogueGcnOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  CheckRanges(options, errors);
-  if (info.modalities.empty()) {
-    errors.push_back("cmerc.DialogueGcnOptions: the data has no modality");
-  }
-  if (errors.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
-}
 
 // torch_geometric's initial weights: uniform in +-1 / sqrt(size).
 Tensor Uniform(torch::IntArrayRef shape, int64_t size) {
@@ -93,7 +59,9 @@ class DialogueGcn final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueGcnOptions& options,
                                                           const DatasetInfo& info) {
-    RETURN_IF_ERROR(CheckOptions(options, info));
+    if (info.modalities.empty()) {
+      return absl::InvalidArgumentError("cmerc.DialogueGcnOptions: the data has no modality");
+    }
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueGcn(options, info)); });
   }
 

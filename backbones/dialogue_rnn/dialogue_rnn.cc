@@ -25,8 +25,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "backbones/dialogue_rnn/dialogue_recurrence.h"
 #include "backbones/dialogue_rnn/dialogue_rnn.pb.h"
 #include "backbones/layers/dropout.h"
@@ -34,45 +32,12 @@
 #include "backbones/layers/memo.h"
 #include "backbones/layers/packing.h"
 #include "core/backbone.h"
-#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
 namespace {
 
 using torch::Tensor;
-
-// Adds a message for every option that is outside the range that dialogue_rnn.proto gives it.
-void CheckRanges(const DialogueRnnOptions& options, std::vector<std::string>& errors) {
-  const auto field = [&](const std::string& name, const auto& value, const std::string& rule) {
-    errors.push_back(
-        absl::StrCat("cmerc.DialogueRnnOptions: ", name, " = ", value, ", must be ", rule));
-  };
-  const auto width = [&](const std::string& name, int64_t value) {
-    if (value < 1) field(name, value, ">= 1");
-  };
-  const auto probability = [&](const std::string& name, double value) {
-    if (!(value >= 0 && value < 1)) field(name, value, ">= 0 and < 1");
-  };
-  width("global_width", options.global_width());
-  width("party_width", options.party_width());
-  width("emotion_width", options.emotion_width());
-  width("linear_width", options.linear_width());
-  probability("recurrent_dropout", options.recurrent_dropout());
-  probability("emotion_dropout", options.emotion_dropout());
-  probability("dropout", options.dropout());
-}
-
-// InvalidArgument with every reason why these options cannot be built for this data.
-absl::Status Validate(const DialogueRnnOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  CheckRanges(options, errors);
-  if (info.modalities.empty()) {
-    errors.push_back("cmerc.DialogueRnnOptions: the data has no modality");
-  }
-  if (errors.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
-}
 
 // One direction's cells; the official DialogueRNNCell.
 class Cells : public torch::nn::Module {
@@ -163,7 +128,9 @@ class DialogueRnn final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const DialogueRnnOptions& options,
                                                           const DatasetInfo& info) {
-    RETURN_IF_ERROR(Validate(options, info));
+    if (info.modalities.empty()) {
+      return absl::InvalidArgumentError("cmerc.DialogueRnnOptions: the data has no modality");
+    }
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueRnn(options, info)); });
   }
 

@@ -20,8 +20,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "backbones/gru/gru.pb.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
@@ -30,7 +28,6 @@
 #include "backbones/layers/packing.h"
 #include "backbones/layers/recurrent.h"
 #include "core/backbone.h"
-#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -40,32 +37,13 @@ using torch::Tensor;
 
 constexpr int64_t kLayers = 2;
 
-// Adds to `errors` the fields that are outside the ranges that gru.proto states.
-void CheckRanges(const GruOptions& options, std::vector<std::string>& errors) {
-  const auto field = [&](const char* name, const auto& value, const char* rule) {
-    errors.push_back(absl::StrCat("cmerc.GruOptions: ", name, " = ", value, ", must be ", rule));
-  };
-  if (options.hidden_width() < 1) field("hidden_width", options.hidden_width(), ">= 1");
-  if (options.linear_width() < 1) field("linear_width", options.linear_width(), ">= 1");
-  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    field("dropout", options.dropout(), ">= 0 and < 1");
-  }
-}
-
-// InvalidArgument names every reason why no model can be made with these options for this data.
-absl::Status CheckOptions(const GruOptions& options, const DatasetInfo& info) {
-  std::vector<std::string> errors;
-  CheckRanges(options, errors);
-  if (info.modalities.empty()) errors.push_back("cmerc.GruOptions: the data has no modality");
-  if (errors.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
-}
-
 class Gru final : public Backbone {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const GruOptions& options,
                                                           const DatasetInfo& info) {
-    RETURN_IF_ERROR(CheckOptions(options, info));
+    if (info.modalities.empty()) {
+      return absl::InvalidArgumentError("cmerc.GruOptions: the data has no modality");
+    }
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new Gru(options, info)); });
   }
 

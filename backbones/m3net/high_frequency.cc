@@ -27,9 +27,9 @@ HighFrequencyGraph MakeHighFrequencyGraph(const Tensor& context, int64_t num_mod
   const Tensor others = torch::eye(context.size(1), context.options()).logical_not();  // [T, T]
   const Tensor& valid = packing.valid();
   const Tensor neighbors = context.logical_and(others)
-                                .logical_and(valid.unsqueeze(1))
-                                .logical_and(valid.unsqueeze(2))
-                                .to(torch::kFloat32);  // [B, T, T]
+                               .logical_and(valid.unsqueeze(1))
+                               .logical_and(valid.unsqueeze(2))
+                               .to(torch::kFloat32);  // [B, T, T]
   // A node without neighbors sends nothing that its degree could scale, unless contexts are
   // one-sided; then it counts as having one.
   const Tensor degree = (neighbors.sum(2) + (num_modalities - 1)).clamp_min(1);  // [B, T]

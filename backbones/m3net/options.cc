@@ -28,20 +28,6 @@ class Errors {
   std::vector<std::string> errors_;
 };
 
-// The ranges of single fields, which m3net.proto states too.
-void CheckRanges(const M3NetOptions& options, Errors& errors) {
-  const auto at_least = [&](const char* name, int64_t value, int64_t least) {
-    if (value < least) errors.AddField(name, value, absl::StrCat("must be >= ", least));
-  };
-  at_least("input_width", options.input_width(), 2);
-  at_least("graph_width", options.graph_width(), 1);
-  at_least("hypergraph_layers", options.hypergraph_layers(), 0);
-  at_least("high_frequency_layers", options.high_frequency_layers(), 0);
-  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    errors.AddField("dropout", options.dropout(), "must be >= 0 and < 1");
-  }
-}
-
 void CheckInputWidth(const M3NetOptions& options, Errors& errors) {
   if (options.input_width() % 2 != 0) {
     errors.AddField("input_width", options.input_width(),
@@ -74,7 +60,6 @@ void CheckModalities(const M3NetOptions& options, const DatasetInfo& info, Error
 
 absl::Status CheckM3NetOptions(const M3NetOptions& options, const DatasetInfo& info) {
   Errors errors;
-  CheckRanges(options, errors);
   CheckInputWidth(options, errors);
   CheckModalities(options, info, errors);
   return errors.ToStatus();

@@ -76,25 +76,6 @@ void AddError(const char* name, const T& value, const std::string& rule,
   errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", name, " = ", value, ", must be ", rule));
 }
 
-// Adds to `errors` the fields that are outside the ranges that mmgcn.proto states.
-void CheckRanges(const MmgcnOptions& options, std::vector<std::string>& errors) {
-  const auto at_least = [&](const char* name, int64_t value, int64_t least) {
-    if (value < least) AddError(name, value, absl::StrCat(">= ", least), errors);
-  };
-  at_least("input_width", options.input_width(), 2);
-  at_least("graph_width", options.graph_width(), 1);
-  at_least("graph_layers", options.graph_layers(), 1);
-  if (!(options.alpha() >= 0 && options.alpha() <= 1)) {
-    AddError("alpha", options.alpha(), ">= 0 and <= 1", errors);
-  }
-  if (!(options.lambda() > 0 && std::isfinite(options.lambda()))) {
-    AddError("lambda", options.lambda(), "> 0 and finite", errors);
-  }
-  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    AddError("dropout", options.dropout(), ">= 0 and < 1", errors);
-  }
-}
-
 // Adds an error where a width within its range does not suit the encoder.
 void CheckInputWidth(const MmgcnOptions& options, std::vector<std::string>& errors) {
   if (options.input_width() < 2) return;
@@ -111,7 +92,6 @@ void CheckInputWidth(const MmgcnOptions& options, std::vector<std::string>& erro
 absl::Status CheckOptions(const MmgcnOptions& options, const DatasetInfo& info) {
   std::vector<std::string> errors;
   CheckInputWidth(options, errors);
-  CheckRanges(options, errors);
   for (const std::string& error : ModalityNameErrors(info)) {
     errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", error));
   }

@@ -60,26 +60,10 @@ void AddError(const char* name, const T& value, const std::string& rule,
       absl::StrCat("cmerc.TransformerOptions: ", name, " = ", value, ", must be ", rule));
 }
 
-// Adds to `errors` the fields that are outside the ranges that transformer.proto states.
-void CheckRanges(const TransformerOptions& options, std::vector<std::string>& errors) {
-  const auto at_least_one = [&](const char* name, int64_t value) {
-    if (value < 1) AddError(name, value, ">= 1", errors);
-  };
-  at_least_one("hidden_width", options.hidden_width());
-  at_least_one("num_layers", options.num_layers());
-  at_least_one("num_heads", options.num_heads());
-  at_least_one("feed_forward_width", options.feed_forward_width());
-  if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-    AddError("dropout", options.dropout(), ">= 0 and < 1", errors);
-  }
-}
-
 // InvalidArgument names every reason why no model can be made with these options for this data.
 absl::Status CheckOptions(const TransformerOptions& options, const DatasetInfo& info) {
   std::vector<std::string> errors;
-  CheckRanges(options, errors);
-  if (options.hidden_width() >= 1 && options.num_heads() >= 1 &&
-      options.hidden_width() % options.num_heads() != 0) {
+  if (options.hidden_width() % options.num_heads() != 0) {
     AddError("hidden_width", options.hidden_width(),
              absl::StrCat("a multiple of num_heads = ", options.num_heads()), errors);
   }
