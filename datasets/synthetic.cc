@@ -69,11 +69,6 @@ std::vector<SyntheticOptions::Modality> ModalitiesOf(const SyntheticOptions& opt
 // What is wrong with the options.
 using Errors = std::vector<std::string>;
 
-void CheckAtLeast(const std::string& field, double value, double min, Errors* errors) {
-  if (value >= min) return;
-  errors->push_back(absl::StrCat(field, " = ", value, ", must be >= ", min));
-}
-
 void CheckModalities(const SyntheticOptions& options, Errors* errors) {
   std::set<std::string> names;
   for (int m = 0; m < options.modalities_size(); ++m) {
@@ -85,31 +80,11 @@ void CheckModalities(const SyntheticOptions& options, Errors* errors) {
       errors->push_back(
           absl::StrCat(field, ".name = \"", modality.name(), "\" is used twice, must be unique"));
     }
-    CheckAtLeast(field + ".width", modality.width(), 1, errors);
-    CheckAtLeast(field + ".streams", modality.streams(), 1, errors);
   }
 }
 
 absl::Status Validate(const SyntheticOptions& options) {
   Errors errors;
-  const auto at_least = [&](const char* field, double value, double min) {
-    CheckAtLeast(field, value, min, &errors);
-  };
-  const auto probability = [&](const char* field, double value) {
-    if (!(value >= 0 && value <= 1)) {
-      errors.push_back(absl::StrCat(field, " = ", value, ", must be in 0 to 1"));
-    }
-  };
-  at_least("train_conversations", options.train_conversations(), 1);
-  at_least("valid_conversations", options.valid_conversations(), 0);
-  at_least("test_conversations", options.test_conversations(), 1);
-  at_least("min_length", options.min_length(), 1);
-  at_least("num_classes", options.num_classes(), 2);
-  at_least("num_speakers", options.num_speakers(), 1);
-  at_least("noise", options.noise(), 0);
-  probability("persistence", options.persistence());
-  probability("contagion", options.contagion());
-  probability("disagreement", options.disagreement());
   if (options.persistence() + options.contagion() > 1) {
     errors.push_back(absl::StrCat("persistence + contagion = ",
                                   options.persistence() + options.contagion(), ", must be <= 1"));

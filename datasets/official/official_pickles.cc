@@ -47,10 +47,6 @@ absl::Status Validate(const OfficialPicklesOptions& options) {
   if (options.features_file().empty() && options.roberta_file().empty()) {
     errors.push_back("features_file and roberta_file are both not set, give at least one");
   }
-  if (!(options.valid_fraction() >= 0 && options.valid_fraction() < 1)) {
-    errors.push_back(
-        absl::StrCat("valid_fraction = ", options.valid_fraction(), ", must be >= 0 and < 1"));
-  }
   const std::set<std::string> names(options.class_names().begin(), options.class_names().end());
   if (static_cast<int>(names.size()) != options.class_names_size() || names.count("") > 0) {
     errors.push_back(absl::StrCat("class_names = [", absl::StrJoin(options.class_names(), ", "),
