@@ -14,10 +14,54 @@ def _settings(torch, copts, deps):
         deps + (_TORCH_DEPS if torch else []),
     )
 
-def cmerc_cc_library(name, torch = False, copts = [], deps = [], **kwargs):
-    """A cc_library of this project; torch = True gives it LibTorch, parsed once for all."""
+# How many sources are compiled as one: more would leave a second processor idle at the end.
+_TOGETHER = 5
+
+def _compiled_together(name, srcs):
+    """Sources that include those of `srcs`, a few each."""
+    sources = [src for src in srcs if src.endswith(".cc")]
+    units = []
+    for first in range(0, len(sources), _TOGETHER):
+        unit = "%s_together_%d.cc" % (name, first // _TOGETHER)
+        lines = [
+            "#include \"%s/%s\"" % (native.package_name(), src)
+            for src in sources[first:first + _TOGETHER]
+        ]
+        native.genrule(
+            name = unit[:-len(".cc")],
+            outs = [unit],
+            cmd = "printf '%s\\n' " + " ".join(["'%s'" % line for line in lines]) + " > $@",
+        )
+        units.append(unit)
+    return units, sources
+
+def cmerc_cc_library(
+        name,
+        torch = False,
+        together = False,
+        srcs = [],
+        textual_hdrs = [],
+        copts = [],
+        deps = [],
+        **kwargs):
+    """A cc_library of this project; torch = True gives it LibTorch, parsed once for all.
+
+    together = True compiles sources five at a time, so that what LibTorch costs every one of them, 2 s
+    and more, is paid once. Names in their unnamed namespaces must differ.
+    """
     copts, deps = _settings(torch, copts, deps)
-    native.cc_library(name = name, copts = copts, deps = deps, **kwargs)
+    if together:
+        units, sources = _compiled_together(name, srcs)
+        srcs = units + [src for src in srcs if src not in sources]
+        textual_hdrs = textual_hdrs + sources
+    native.cc_library(
+        name = name,
+        srcs = srcs,
+        textual_hdrs = textual_hdrs,
+        copts = copts,
+        deps = deps,
+        **kwargs
+    )
 
 def cmerc_cuda_switch(name, cuda_src, other_src, deps = [], **kwargs):
     """A cmerc_cc_library with LibTorch: cuda_src with --config=cuda, other_src without."""

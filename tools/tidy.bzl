@@ -87,8 +87,14 @@ def _tidy_aspect_impl(target, ctx):
     if CcInfo in target and not ctx.label.workspace_name:
         context = target[CcInfo].compilation_context
         torch = "torch_pch.h" in getattr(ctx.rule.attr, "copts", [])
-        sources = getattr(ctx.rule.files, "srcs", [])
         headers = getattr(ctx.rule.files, "hdrs", []) + getattr(ctx.rule.files, "textual_hdrs", [])
+
+        # Sources that are compiled together are textual headers of what includes them.
+        sources = getattr(ctx.rule.files, "srcs", []) + [
+            file
+            for file in headers
+            if file.extension == "cc"
+        ]
         for source in sources:
             # Not what is generated, as the texts of plugins' .proto files.
             if source.extension != "cc" or not source.is_source:
