@@ -274,9 +274,21 @@ def visibility_of(room, allowed):
                    for user in users | {room}}, key=sort_key)
 
 
+def circles(allowed):
+    """The rooms that use one another, directly or through others, a finding for each."""
+    def below(room, seen):
+        for used in allowed.get(room, []):
+            if used not in seen:
+                seen.add(used)
+                below(used, seen)
+        return seen
+    return [f"{TABLE}: {room}/ uses itself through others" for room in allowed
+            if room in below(room, set())]
+
+
 def check_rooms(files, fix):
-    findings = []
     allowed = rooms()
+    findings = circles(allowed)
     for package in files.texts:
         if package.split("/")[0] in EVERYWHERE + ("tools", "docs"):
             continue
