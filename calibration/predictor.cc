@@ -9,6 +9,7 @@
 #include "calibration/post_hoc.h"
 #include "calibration/predict_views.h"
 #include "config/loader.h"
+#include "core/shape.h"
 #include "core/status.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
@@ -32,16 +33,12 @@ absl::Status CheckDescription(const DatasetInfo& info, const std::string& path) 
                    "speakers): it is damaged; take another, or train it again"));
 }
 
-std::string Shape(const torch::Tensor& tensor) {
-  return absl::StrCat("[", absl::StrJoin(tensor.sizes(), ", "), "]");
-}
-
 absl::Status CheckStream(const torch::Tensor& stream, const ModalityInfo& modality,
                          int64_t length) {
   if (!stream.defined() || stream.sizes() != torch::IntArrayRef({length, modality.width})) {
     return absl::InvalidArgumentError(absl::StrCat(
-        modality.name, " has shape ", stream.defined() ? Shape(stream) : "[]", ", want [", length,
-        ", ", modality.width, "] (utterances, features), as in training"));
+        modality.name, " has shape ", stream.defined() ? ShapeString(stream.sizes()) : "[]",
+        ", want [", length, ", ", modality.width, "] (utterances, features), as in training"));
   }
   if (stream.scalar_type() != torch::kFloat32) {
     return absl::InvalidArgumentError(absl::StrCat(

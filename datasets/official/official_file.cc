@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/shape.h"
 #include "core/status.h"
 
 namespace cmerc::datasets {
@@ -26,10 +27,6 @@ bool IsText(const Value& value) {
 bool IsSequence(const Value& value) {
   return value.kind() == Kind::kList || value.kind() == Kind::kTuple ||
          (value.kind() == Kind::kArray && value.dtype().kind == 'O');
-}
-
-std::string ShapeString(absl::Span<const int64_t> shape) {
-  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
 }
 
 absl::Status WrongWidth(int64_t width, size_t want) {

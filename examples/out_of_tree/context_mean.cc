@@ -13,7 +13,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "context_mean.pb.h"
 #include "core/backbone.h"
 #include "core/torch_status.h"
@@ -25,16 +24,12 @@ using torch::Tensor;
 
 class ContextMean final : public cmerc::Backbone {
  public:
-  // The loader has checked the (cmerc.range) of a config's fields; programs may call Create too.
+  // The registry has checked the (cmerc.range) of every option; what the data must have is checked
+  // here.
   static absl::StatusOr<std::unique_ptr<cmerc::Backbone>> Create(const ContextMeanOptions& options,
                                                                  const cmerc::DatasetInfo& info) {
-    if (options.hidden_width() < 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "example.ContextMeanOptions: hidden_width = ", options.hidden_width(), ", must be >= 1"));
-    }
-    if (!(options.dropout() >= 0 && options.dropout() < 1)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "example.ContextMeanOptions: dropout = ", options.dropout(), ", must be >= 0 and < 1"));
+    if (info.modalities.empty()) {
+      return absl::InvalidArgumentError("example.ContextMeanOptions: the data has no modality");
     }
     return cmerc::CatchTorch(
         [&] { return std::unique_ptr<cmerc::Backbone>(new ContextMean(options, info)); });
