@@ -60,17 +60,6 @@ std::string LibTorchInstructions() {
   return config.substr(value, config.find('\n', value) - value);
 }
 
-std::string KernelInstructions() {
-  switch (BestInstructionSet()) {
-    case InstructionSet::kAvx512:
-      return "AVX-512";
-    case InstructionSet::kAvx2:
-      return "AVX2";
-    default:
-      return "baseline";
-  }
-}
-
 }  // namespace
 
 std::map<std::string, std::string> Versions() {
@@ -87,7 +76,7 @@ std::map<std::string, std::string> Versions() {
       {"glibc", gnu_get_libc_version()},
       {"libstdc++", LibraryOf("_ZSt9terminatev")},
       {"compiler", __VERSION__},
-      {"kernels", absl::StrCat(KernelInstructions(), ", LibTorch's ", LibTorchInstructions())},
+      {"kernels", absl::StrCat(InstructionSetName(), ", LibTorch's ", LibTorchInstructions())},
   };
 }
 

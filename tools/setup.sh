@@ -15,6 +15,7 @@ packages=(
   libtorch-dev=1.13.1
   libopenblas0-openmp=0.3.21  # by name: LibTorch would take any BLAS, also a slow one
   libabsl-dev=20220623.1
+  libhwy-dev=1.0.3
   libprotobuf-dev=3.21.12
   protobuf-compiler=3.21.12
   zlib1g-dev=1.2.13  # comes with libprotobuf-dev
@@ -45,8 +46,8 @@ fi
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   fail "this is $distribution, but the packages come from Debian 12 with apt. Work in a Debian 12 \
 container (docker run -it debian:12), or install Bazel 4.2, a C++17 compiler, pkg-config and the \
-development files of LibTorch, OpenBLAS, Abseil, Protobuf, GoogleTest and Google Benchmark yourself \
-and leave out tools/setup.sh."
+development files of LibTorch, OpenBLAS, Abseil, Protobuf, Highway, GoogleTest and Google Benchmark \
+yourself and leave out tools/setup.sh."
 fi
 
 # NAME VERSION, a line for each that is installed.

@@ -11,8 +11,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "kernels/cpu/adam_kernels.h"
 #include "profile/scope.h"
-#include "training/avx2.h"
 
 namespace cmerc {
 namespace {
@@ -23,47 +23,12 @@ using torch::optim::AdamParamState;
 
 constexpr int64_t kNumbersPerThread = 1 << 15;
 
-// What a step has for all numbers of a parameter.
-struct Factors {
-  float decay, keep1, add1, keep2, add2, rate, correction, epsilon;
-};
-
-// `gradient` may be null, for 0.
-struct Numbers {
-  const float* gradient;
-  float* parameter;
-  float* first_moment;
-  float* second_moment;
-};
-
-[[gnu::always_inline]] inline void UpdateNumbers(const Factors f, const Numbers numbers,
-                                                 int64_t begin, int64_t end) {
-  const auto [gradient, parameter, first_moment, second_moment] = numbers;
-  for (int64_t i = begin; i < end; ++i) {
-    const float g = (gradient != nullptr ? gradient[i] : 0) + f.decay * parameter[i];
-    const float m = f.keep1 * first_moment[i] + f.add1 * g;
-    const float v = f.keep2 * second_moment[i] + f.add2 * g * g;
-    first_moment[i] = m;
-    second_moment[i] = v;
-    parameter[i] -= f.rate * m / (std::sqrt(v) * f.correction + f.epsilon);
-  }
-}
-
-void UpdateBaseline(const Factors& factors, const Numbers& numbers, int64_t begin, int64_t end) {
-  UpdateNumbers(factors, numbers, begin, end);
-}
-
-CMERC_AVX2 void UpdateAvx2(const Factors& factors, const Numbers& numbers, int64_t begin,
-                           int64_t end) {
-  UpdateNumbers(factors, numbers, begin, end);
-}
-
 // Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient).
-void Update(const AdamOptions& options, int64_t step, const Numbers& numbers, int64_t size) {
+void Update(const AdamOptions& options, int64_t step, const AdamNumbers& numbers, int64_t size) {
   // Reads four numbers and writes three.
   CountWork(12.0 * static_cast<double>(size), 7.0 * sizeof(float) * static_cast<double>(size));
   const auto [beta1, beta2] = options.betas();
-  const Factors factors{
+  const AdamFactors factors{
       static_cast<float>(options.weight_decay()),
       static_cast<float>(beta1),
       static_cast<float>(1 - beta1),
@@ -72,9 +37,8 @@ void Update(const AdamOptions& options, int64_t step, const Numbers& numbers, in
       static_cast<float>(options.lr() / (1 - std::pow(beta1, static_cast<double>(step)))),
       static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step)))),
       static_cast<float>(options.eps())};
-  const auto update = HasAvx2() ? UpdateAvx2 : UpdateBaseline;
   at::parallel_for(0, size, kNumbersPerThread,
-                   [&](int64_t begin, int64_t end) { update(factors, numbers, begin, end); });
+                   [&](int64_t begin, int64_t end) { UpdateAdam(factors, numbers, begin, end); });
 }
 
 // Parameters that are not float32 on the CPU, which have been stepped as often.

@@ -3,11 +3,10 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
+#include "kernels/cpu/row_kernels.h"
 #include "profile/scope.h"
-#include "training/avx2.h"
 
 namespace cmerc {
 namespace {
@@ -16,7 +15,6 @@ using torch::Tensor;
 
 constexpr int64_t kNumbersPerChunk = 1 << 15;
 constexpr int64_t kChunksPerThread = 4;
-constexpr int64_t kLanes = 8;
 
 // Numbers that are summed by themselves, so that the order of additions does not depend on threads.
 struct Chunk {
@@ -24,27 +22,6 @@ struct Chunk {
   int64_t size;
   double sum = 0;
 };
-
-[[gnu::always_inline]] inline double SumOf(const float* numbers, int64_t size) {
-  std::array<double, kLanes> lanes{};
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      const double value = numbers[i + lane];
-      lanes[lane] += value * value;
-    }
-  }
-  double sum = 0;
-  for (; i < size; ++i) sum += static_cast<double>(numbers[i]) * numbers[i];
-  for (const double lane : lanes) sum += lane;
-  return sum;
-}
-
-double SumOfSquaresBaseline(const float* numbers, int64_t size) { return SumOf(numbers, size); }
-
-CMERC_AVX2 double SumOfSquaresAvx2(const float* numbers, int64_t size) {
-  return SumOf(numbers, size);
-}
 
 }  // namespace
 
@@ -73,11 +50,10 @@ Tensor SumOfSquares(const std::vector<Tensor>& tensors) {
     total += tensor.numel();
   }
   CountWork(2.0 * static_cast<double>(total), sizeof(float) * static_cast<double>(total));
-  const auto sum_of_squares = HasAvx2() ? SumOfSquaresAvx2 : SumOfSquaresBaseline;
   at::parallel_for(0, static_cast<int64_t>(chunks.size()), kChunksPerThread,
                    [&](int64_t begin, int64_t end) {
                      for (int64_t c = begin; c < end; ++c) {
-                       chunks[c].sum = sum_of_squares(chunks[c].numbers, chunks[c].size);
+                       chunks[c].sum = SumOfSquares(chunks[c].numbers, chunks[c].size);
                      }
                    });
   for (const Chunk& chunk : chunks) sum += chunk.sum;

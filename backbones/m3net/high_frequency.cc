@@ -11,8 +11,6 @@ namespace {
 using torch::Tensor;
 using Conversation = ConversationBlocks::Conversation;
 
-const HighFrequencyKernels& Kernels() { return *FindHighFrequencyKernels(BestInstructionSet()); }
-
 // What layer l + 1 reads of a conversation.
 GraphRows<float> NodesAfter(const Tensor& nodes, const Conversation& c, int64_t l) {
   const int64_t width = nodes.size(3);
@@ -57,7 +55,7 @@ void HighFrequencyLayers::Forward(const ConversationBlocks& blocks,
                                   const GraphRows<float>& result) const {
   CountPasses(blocks, /*products=*/1,
               /*tensors=*/kept == nullptr ? 2 : 1 + static_cast<double>(num_layers()));
-  const HighFrequencyKernels& kernels = Kernels();
+  const HighFrequencyKernels& kernels = BestHighFrequencyKernels();
   blocks.ForEachConversation([&](const Conversation& c) {
     const int64_t rows = num_modalities_ * c.length;
     const Scratch scratch(kept != nullptr ? 0 : 2 * rows * (width_ + 1));
@@ -92,7 +90,7 @@ Tensor HighFrequencyLayers::Backward(const ConversationBlocks& blocks,
                                      const GraphRows<const float>& d_result,
                                      const GraphRows<float>& d_nodes) const {
   CountPasses(blocks, /*products=*/2, /*tensors=*/2 + static_cast<double>(num_layers()));
-  const HighFrequencyKernels& kernels = Kernels();
+  const HighFrequencyKernels& kernels = BestHighFrequencyKernels();
   const int64_t gate_size = 2 * width_ + 1;
   const Tensor d_gates = torch::zeros({num_layers(), blocks.num_blocks(), gate_size});
   auto* const all_d_gates = d_gates.data_ptr<float>();

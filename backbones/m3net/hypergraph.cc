@@ -12,8 +12,6 @@ namespace {
 using torch::Tensor;
 using Conversation = ConversationBlocks::Conversation;
 
-const HypergraphKernels& Kernels() { return *FindHypergraphKernels(BestInstructionSet()); }
-
 // 1 / x, and 0 (with a gradient of 0, not NaN) where x is 0.
 Tensor ReciprocalOrZero(const Tensor& x) {
   const Tensor zero = x == 0;
@@ -114,7 +112,7 @@ void HypergraphLayers::Forward(const ConversationBlocks& blocks,
                                const GraphRows<float>& result) const {
   CountPasses(blocks, /*arithmetic=*/6 * static_cast<double>(num_layers()),
               /*tensors=*/kept == nullptr ? 2 : 1 + static_cast<double>(num_layers()));
-  const HypergraphKernels& kernels = Kernels();
+  const HypergraphKernels& kernels = BestHypergraphKernels();
   blocks.ForEachConversation([&](const Conversation& c) {
     const int64_t row_size = num_modalities_ * width_;
     const Scratch scratch((1 + c.num_blocks) * row_size +
@@ -149,7 +147,7 @@ HypergraphLayers::Gradients HypergraphLayers::Backward(const ConversationBlocks&
                                                        const GraphRows<float>& d_nodes) const {
   CountPasses(blocks, /*arithmetic=*/16 * static_cast<double>(num_layers()),
               /*tensors=*/3 + static_cast<double>(num_layers()));
-  const HypergraphKernels& kernels = Kernels();
+  const HypergraphKernels& kernels = BestHypergraphKernels();
   const HypergraphNorms d_norms{torch::zeros_like(norms_.modality),
                                 torch::zeros_like(norms_.utterance),
                                 torch::zeros_like(norms_.node)};
@@ -223,7 +221,7 @@ void HypergraphLayers::Sum(const Conversation& c, const HypergraphPass& pass, fl
                            float* sums) const {
   const int64_t row_size = num_modalities_ * width_;
   ConversationBlocks::ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
-    Kernels().sum_nodes(pass, first, last, parts + block * row_size);
+    BestHypergraphKernels().sum_nodes(pass, first, last, parts + block * row_size);
   });
   std::fill_n(sums, row_size, 0.0F);
   AddUp(parts, c.num_blocks, row_size, sums);

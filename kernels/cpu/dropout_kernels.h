@@ -1,4 +1,4 @@
-// The loops of dropout.h, vectorised for what the processor offers. No LibTorch here.
+// The loops of dropout.h, vectorized for what the processor offers. No LibTorch here.
 #ifndef CMERC_KERNELS_CPU_DROPOUT_KERNELS_H_
 #define CMERC_KERNELS_CPU_DROPOUT_KERNELS_H_
 
@@ -23,7 +23,8 @@ void DrawBernoulli(MersenneTwister& twister, double probability, int64_t count, 
 // y[i] = x[i] * (kept[i] * scale), where kept[i] is 0 or 1.
 void ScaleKept(const float* x, const uint8_t* kept, float scale, int64_t count, float* y);
 
-// The same, then 0 instead of anything below; kept[i] becomes 0 where x[i] is not above 0.
+// y becomes what ScaleKept() writes, with 0 instead of anything below; kept[i] becomes 0 where x[i]
+// is not above 0.
 void ScaleKeptPositive(const float* x, float scale, int64_t count, uint8_t* kept, float* y);
 
 }  // namespace cmerc

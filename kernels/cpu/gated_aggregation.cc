@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "kernels/cpu/high_frequency_kernels.h"
-#include "kernels/cpu/instruction_set.h"
 #include "kernels/cpu/scratch.h"
 
 namespace cmerc {
 namespace {
-
-const HighFrequencyKernels& Kernels() { return *FindHighFrequencyKernels(BestInstructionSet()); }
 
 template <typename T>
 GraphRows<T> RowsFrom(const ModalityRows<T>& rows, int64_t k, int64_t first) {
@@ -59,7 +56,7 @@ void ForEachPass(const GatedAggregation& arguments, const F& f) {
 void RunGatedAggregation(const GatedAggregation& arguments) {
   ForEachPass(arguments, [&](HighFrequencyPass& pass, int64_t k, int64_t first) {
     pass.result = RowsFrom(arguments.result, k, first);
-    Kernels().within_modality(pass, 0, 0, pass.length);
+    BestHighFrequencyKernels().within_modality(pass, 0, 0, pass.length);
   });
 }
 
@@ -69,7 +66,8 @@ void RunGatedAggregationBackward(const GatedAggregation& arguments) {
     pass.d_result = RowsFrom(arguments.d_result, k, first);
     pass.d_nodes = RowsFrom(arguments.d_x, k, first);
     pass.d_send = arguments.d_send + at;
-    Kernels().within_modality_backward(pass, 0, 0, pass.length, arguments.d_receive + at);
+    BestHighFrequencyKernels().within_modality_backward(pass, 0, 0, pass.length,
+                                                        arguments.d_receive + at);
   });
 }
 

@@ -4,15 +4,10 @@
 #include <cmath>
 #include <vector>
 
+#include "kernels/cpu/row_kernels.h"
+
 namespace cmerc {
 namespace {
-
-float Dot(const float* a, const float* b, int64_t width) {
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t h = 0; h < width; ++h) sum += a[h] * b[h];
-  return sum;
-}
 
 // log_sums[i, :] from the similarities of utterance i, [N], which become exponentials.
 void SumRow(const GroupSums& arguments, int64_t i, float* similarities) {
@@ -51,7 +46,7 @@ void RunGroupSums(const GroupSums& arguments) {
   float* const similarities = arguments.workspace;  // [N]
   for (int64_t i = 0; i < num; ++i) {
     for (int64_t j = 0; j < num; ++j) {
-      similarities[j] = Dot(arguments.unit + i * width, arguments.unit + j * width, width) /
+      similarities[j] = DotOfRows(arguments.unit + i * width, arguments.unit + j * width, width) /
                         arguments.temperature;
     }
     SumRow(arguments, i, similarities);
@@ -67,10 +62,10 @@ void RunGroupSumsBackward(const GroupSums& arguments) {
     for (int64_t j = 0; j < num; ++j) {
       if (j == i) continue;
       const float* const other = arguments.unit + j * width;
-      const float similarity = Dot(unit, other, width) / arguments.temperature;
+      const float similarity = DotOfRows(unit, other, width) / arguments.temperature;
       const float d_cosine =
           PairGradient(arguments, i, j, similarity) + PairGradient(arguments, j, i, similarity);
-      for (int64_t h = 0; h < width; ++h) d_unit[h] += d_cosine * other[h];
+      AddRow(d_cosine, other, d_unit, width);
     }
   }
 }

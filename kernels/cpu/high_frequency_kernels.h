@@ -1,4 +1,4 @@
-// The loops of high_frequency.h, vectorised for what the processor offers. No LibTorch here:
+// The loops of high_frequency.h, vectorized for what the processor offers. No LibTorch here:
 // pointers to float32 in memory.
 //
 // Letters: M modalities, n utterances of the conversation, H width of a node. The gate of an edge
@@ -10,7 +10,6 @@
 #include <cstdint>
 
 #include "kernels/cpu/graph_rows.h"
-#include "kernels/cpu/instruction_set.h"
 
 namespace cmerc {
 
@@ -56,8 +55,8 @@ struct HighFrequencyKernels {
                                       float* d_weights);
 };
 
-// Null when this processor lacks the instructions.
-const HighFrequencyKernels* FindHighFrequencyKernels(InstructionSet instructions);
+// Those for the best instruction set that this processor has.
+const HighFrequencyKernels& BestHighFrequencyKernels();
 
 }  // namespace cmerc
 

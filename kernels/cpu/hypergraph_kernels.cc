@@ -1,21 +1,24 @@
 #include "kernels/cpu/hypergraph_kernels.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
+#include "kernels/cpu/highway_targets.h"
 #include "kernels/cpu/scratch.h"
+
+// Includes the file once for each instruction set, and defines HWY_NAMESPACE.
+#define HWY_TARGET_INCLUDE "kernels/cpu/hypergraph_kernels-inl.h"
+#include "hwy/foreach_target.h"
+#include "kernels/cpu/hypergraph_kernels-inl.h"
 
 namespace cmerc {
 namespace {
 
-#define CMERC_KERNEL_FILE "kernels/cpu/hypergraph_kernels.inc"
-#include "kernels/cpu/kernel_instances.inc"
-#undef CMERC_KERNEL_FILE
+HWY_EXPORT(Kernels);
 
 }  // namespace
 
-const HypergraphKernels* FindHypergraphKernels(InstructionSet instructions) {
-  return InstanceFor(instructions, avx512::kKernels, avx2::kKernels, baseline::kKernels);
-}
+const HypergraphKernels& BestHypergraphKernels() { return *HWY_DYNAMIC_DISPATCH(Kernels)(); }
 
 }  // namespace cmerc

@@ -1,4 +1,4 @@
-// The loops of hypergraph.h, vectorised for what the processor offers. No LibTorch here: pointers
+// The loops of hypergraph.h, vectorized for what the processor offers. No LibTorch here: pointers
 // to float32 in memory.
 //
 // Letters: M modalities, n utterances of the conversation, H width of a node.
@@ -8,7 +8,6 @@
 #include <cstdint>
 
 #include "kernels/cpu/graph_rows.h"
-#include "kernels/cpu/instruction_set.h"
 
 namespace cmerc {
 
@@ -49,8 +48,8 @@ struct HypergraphKernels {
                           const float* d_means, bool add);
 };
 
-// Null when this processor lacks the instructions.
-const HypergraphKernels* FindHypergraphKernels(InstructionSet instructions);
+// Those for the best instruction set that this processor has.
+const HypergraphKernels& BestHypergraphKernels();
 
 }  // namespace cmerc
 

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "kernels/cpu/hypergraph_kernels.h"
-#include "kernels/cpu/instruction_set.h"
 #include "kernels/cpu/scratch.h"
 
 namespace cmerc {
 namespace {
-
-const HypergraphKernels& Kernels() { return *FindHypergraphKernels(BestInstructionSet()); }
 
 template <typename T>
 GraphRows<T> RowsFrom(const ModalityRows<T>& rows, int64_t num_modalities, int64_t first) {
@@ -43,7 +40,7 @@ void ForEachPass(const HypergraphMean& arguments, const F& f) {
     pass.node = RowsFrom(NumbersIn(arguments.node, sequences), num_modalities, first);
     pass.bias = arguments.bias;
     pass.nodes = RowsFrom(arguments.nodes, num_modalities, first);
-    Kernels().sum_nodes(pass, 0, length, sums.get());
+    BestHypergraphKernels().sum_nodes(pass, 0, length, sums.get());
     pass.sums = sums.get();
     f(pass, s, first, length);
   }
@@ -54,7 +51,7 @@ void ForEachPass(const HypergraphMean& arguments, const F& f) {
 void RunHypergraphMean(const HypergraphMean& arguments) {
   ForEachPass(arguments, [&](HypergraphPass& pass, int64_t, int64_t first, int64_t length) {
     pass.result = RowsFrom(arguments.result, pass.num_modalities, first);
-    Kernels().forward(pass, 0, length);
+    BestHypergraphKernels().forward(pass, 0, length);
   });
 }
 
@@ -74,14 +71,14 @@ void RunHypergraphMeanBackward(const HypergraphMean& arguments) {
     pass.d_sums = d_sums.get();
     pass.d_nodes = RowsFrom(arguments.d_nodes, num_modalities, first);
     std::fill_n(d_means.get(), num_modalities * width, 0.0F);
-    Kernels().backward(pass, 0, length, d_means.get(), arguments.d_bias);
+    BestHypergraphKernels().backward(pass, 0, length, d_means.get(), arguments.d_bias);
     for (int64_t k = 0; k < num_modalities; ++k) {
       double along = 0;
       for (int64_t h = k * width; h < (k + 1) * width; ++h)
         along += d_means.get()[h] * pass.sums[h];
       arguments.d_modality[k * sequences.count + s] = static_cast<float>(along);
     }
-    Kernels().finish_backward(pass, 0, length, d_means.get(), /*add=*/false);
+    BestHypergraphKernels().finish_backward(pass, 0, length, d_means.get(), /*add=*/false);
   });
 }
 

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/highway_targets.h"
 #include "kernels/cpu/scratch.h"
 
 namespace cmerc {
@@ -81,23 +81,25 @@ void ForEachStep(const ConversationRows& conversations, bool descending, const B
   }
 }
 
-#define CMERC_KERNEL_FILE "kernels/cpu/recurrent_kernels.inc"
-#include "kernels/cpu/kernel_instances.inc"
-#undef CMERC_KERNEL_FILE
+}  // namespace
+}  // namespace cmerc
+
+// Includes the file once for each instruction set, and defines HWY_NAMESPACE.
+#define HWY_TARGET_INCLUDE "kernels/cpu/recurrent_kernels-inl.h"
+#include "hwy/foreach_target.h"
+#include "kernels/cpu/recurrent_kernels-inl.h"
+
+namespace cmerc {
+namespace {
+
+HWY_EXPORT(GruKernels);
+HWY_EXPORT(LstmKernels);
 
 }  // namespace
 
-const RecurrentKernels* FindRecurrentKernels(RecurrentCell cell, InstructionSet instructions) {
-  if (cell == RecurrentCell::kGru) {
-    return InstanceFor(instructions, avx512::kKernels<avx512::Gru>, avx2::kKernels<avx2::Gru>,
-                       baseline::kKernels<baseline::Gru>);
-  }
-  return InstanceFor(instructions, avx512::kKernels<avx512::Lstm>, avx2::kKernels<avx2::Lstm>,
-                     baseline::kKernels<baseline::Lstm>);
-}
-
 const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell) {
-  return *FindRecurrentKernels(cell, BestInstructionSet());
+  return cell == RecurrentCell::kGru ? *HWY_DYNAMIC_DISPATCH(GruKernels)()
+                                     : *HWY_DYNAMIC_DISPATCH(LstmKernels)();
 }
 
 }  // namespace cmerc

@@ -1,4 +1,4 @@
-// The sequential part of recurrent layers on the CPU, vectorised for what the processor offers.
+// The sequential part of recurrent layers on the CPU, vectorized for what the processor offers.
 // No LibTorch here: pointers to float32 in memory.
 //
 // Letters: H hidden size, G gates of a cell (GRU 3: reset, update, new; LSTM 4: input, forget,
@@ -7,8 +7,6 @@
 #define CMERC_KERNELS_CPU_RECURRENT_KERNELS_H_
 
 #include <cstdint>
-
-#include "kernels/cpu/instruction_set.h"
 
 namespace cmerc {
 
@@ -98,10 +96,7 @@ struct RecurrentKernels {
   void (*backward)(const RecurrentBackward& pass, const ConversationRows& conversations);
 };
 
-// Null when this processor lacks the instructions.
-const RecurrentKernels* FindRecurrentKernels(RecurrentCell cell, InstructionSet instructions);
-
-// The best that this processor runs.
+// Those for the best instruction set that this processor has.
 const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell);
 
 }  // namespace cmerc

@@ -11,8 +11,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 #include "backbones/layers/packing.h"
+#include "kernels/cpu/instruction_set.h"
 #include "kernels/cpu/recurrent_kernels.h"
 
 namespace cmerc {
@@ -484,43 +486,42 @@ variable_list RunKernels(const RecurrentKernels& kernels, int64_t gates, bool re
   return {output, gate_gradient, new_gradient, previous};
 }
 
-struct CellOnInstructions {
-  RecurrentCell cell;
-  InstructionSet instructions;
-};
-
-class RecurrentKernelsTest : public testing::TestWithParam<CellOnInstructions> {
+// The kernels of one kind of cell on every instruction set of this processor.
+class RecurrentKernelsTest
+    : public testing::TestWithParam<std::tuple<RecurrentCell, int64_t /*instruction set*/>> {
  protected:
-  int64_t gates() const { return GetParam().cell == RecurrentCell::kGru ? 3 : 4; }
-  const RecurrentKernels* Find() const {
-    return FindRecurrentKernels(GetParam().cell, GetParam().instructions);
+  ~RecurrentKernelsTest() override { UseInstructionSet(0); }
+  int64_t gates() const { return std::get<0>(GetParam()) == RecurrentCell::kGru ? 3 : 4; }
+  const RecurrentKernels& Find() const { return FindOn(std::get<1>(GetParam())); }
+  // On the least of all instruction sets.
+  const RecurrentKernels& FindBaseline() const { return FindOn(InstructionSets().back()); }
+
+ private:
+  static const RecurrentKernels& FindOn(int64_t instruction_set) {
+    UseInstructionSet(instruction_set);
+    return BestRecurrentKernels(std::get<0>(GetParam()));
   }
 };
 
 TEST_P(RecurrentKernelsTest, TheSameBitsHoweverConversationsAreDivided) {
-  if (Find() == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
   for (const bool reverse : {false, true}) {
-    const variable_list whole = RunKernels(*Find(), gates(), reverse, {0, 13});
-    const variable_list parts = RunKernels(*Find(), gates(), reverse, {0, 1, 3, 6, 13});
+    const variable_list whole = RunKernels(Find(), gates(), reverse, {0, 13});
+    const variable_list parts = RunKernels(Find(), gates(), reverse, {0, 1, 3, 6, 13});
     for (size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(torch::equal(whole[i], parts[i])) << i;
   }
 }
 
 TEST_P(RecurrentKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  if (Find() == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
-  const RecurrentKernels* baseline =
-      FindRecurrentKernels(GetParam().cell, InstructionSet::kBaseline);
-  ASSERT_NE(baseline, nullptr);
+  const RecurrentKernels& baseline = FindBaseline();
   for (const bool reverse : {false, true}) {
-    const variable_list got = RunKernels(*Find(), gates(), reverse, {0, 13});
-    const variable_list want = RunKernels(*baseline, gates(), reverse, {0, 13});
+    const variable_list got = RunKernels(Find(), gates(), reverse, {0, 13});
+    const variable_list want = RunKernels(baseline, gates(), reverse, {0, 13});
     for (size_t i = 0; i < got.size(); ++i) ExpectClose(got[i], want[i], std::to_string(i));
   }
 }
 
 // Sizes below, at and above those of tiles and of blocks, as they lie and transposed.
 TEST_P(RecurrentKernelsTest, MatrixProductsAreExactToRounding) {
-  if (Find() == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
   torch::manual_seed(3);
   for (const int64_t rows : {1, 12, 101}) {
     for (const int64_t columns : {1, 32, 403}) {
@@ -546,8 +547,8 @@ TEST_P(RecurrentKernelsTest, MatrixProductsAreExactToRounding) {
                                       columns,
                                       /*accumulate=*/true};
           const int64_t middle = columns / 64 * 32;
-          Find()->multiply(product, 0, middle);
-          Find()->multiply(product, middle, columns);
+          Find().multiply(product, 0, middle);
+          Find().multiply(product, middle, columns);
           // `depth` roundings by 6e-8 of what was added up add up like noise.
           const Tensor bound = 6e-8 * std::sqrt(depth) * (a.abs().mm(b.abs().t()) + c.abs());
           EXPECT_TRUE(((c - want).abs() <= bound).all().item<bool>())
@@ -558,14 +559,10 @@ TEST_P(RecurrentKernelsTest, MatrixProductsAreExactToRounding) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, RecurrentKernelsTest,
-    testing::Values(CellOnInstructions{RecurrentCell::kGru, InstructionSet::kAvx512},
-                    CellOnInstructions{RecurrentCell::kGru, InstructionSet::kAvx2},
-                    CellOnInstructions{RecurrentCell::kGru, InstructionSet::kBaseline},
-                    CellOnInstructions{RecurrentCell::kLstm, InstructionSet::kAvx512},
-                    CellOnInstructions{RecurrentCell::kLstm, InstructionSet::kAvx2},
-                    CellOnInstructions{RecurrentCell::kLstm, InstructionSet::kBaseline}));
+INSTANTIATE_TEST_SUITE_P(All, RecurrentKernelsTest,
+                         testing::Combine(testing::Values(RecurrentCell::kGru,
+                                                          RecurrentCell::kLstm),
+                                          testing::ValuesIn(InstructionSets())));
 
 // One step of one unit is tanh(x) by construction: update gate 0, no hidden state.
 TEST(RecurrentTest, TanhIsWithinTwoUnitsInTheLastPlace) {

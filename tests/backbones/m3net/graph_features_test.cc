@@ -13,6 +13,9 @@
 #include <vector>
 
 #include "backbones/m3net/device_graph_features.h"
+#include "kernels/cpu/high_frequency_kernels.h"
+#include "kernels/cpu/hypergraph_kernels.h"
+#include "kernels/cpu/instruction_set.h"
 
 namespace cmerc {
 namespace {
@@ -316,7 +319,14 @@ void ExpectTheSameResults(const KernelRun& run, const KernelRun& baseline) {
   }
 }
 
-class HighFrequencyKernelsTest : public testing::TestWithParam<InstructionSet> {};
+class HighFrequencyKernelsTest : public testing::TestWithParam<int64_t /*instruction set*/> {
+ protected:
+  ~HighFrequencyKernelsTest() override { UseInstructionSet(0); }
+  static const HighFrequencyKernels& FindOn(int64_t instruction_set) {
+    UseInstructionSet(instruction_set);
+    return BestHighFrequencyKernels();
+  }
+};
 
 // One layer forward and backward on given kernels, its utterances divided.
 variable_list RunKernels(const HighFrequencyKernels& kernels, int64_t width,
@@ -367,29 +377,32 @@ variable_list RunKernels(const HighFrequencyKernels& kernels, int64_t width,
 }
 
 TEST_P(HighFrequencyKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  const HighFrequencyKernels* kernels = FindHighFrequencyKernels(GetParam());
-  if (kernels == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
+  const HighFrequencyKernels& kernels = FindOn(GetParam());
   const auto run = [](const HighFrequencyKernels& instance) {
     return [&](int64_t width, const std::vector<int64_t>& divisions) {
       return RunKernels(instance, width, divisions);
     };
   };
-  ExpectTheSameResults(run(*kernels), run(*FindHighFrequencyKernels(InstructionSet::kBaseline)));
+  ExpectTheSameResults(run(kernels), run(FindOn(InstructionSets().back())));
 }
 
 TEST_P(HighFrequencyKernelsTest, TheForwardBitsHoweverUtterancesAreDivided) {
-  const HighFrequencyKernels* kernels = FindHighFrequencyKernels(GetParam());
-  if (kernels == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
-  const variable_list whole = RunKernels(*kernels, 100, {0, 37});
-  const variable_list parts = RunKernels(*kernels, 100, {0, 1, 17, 33, 37});
+  const HighFrequencyKernels& kernels = FindOn(GetParam());
+  const variable_list whole = RunKernels(kernels, 100, {0, 37});
+  const variable_list parts = RunKernels(kernels, 100, {0, 1, 17, 33, 37});
   for (const size_t i : {0, 1}) EXPECT_TRUE(torch::equal(whole[i], parts[i])) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, HighFrequencyKernelsTest,
-                         testing::Values(InstructionSet::kAvx512, InstructionSet::kAvx2,
-                                         InstructionSet::kBaseline));
+INSTANTIATE_TEST_SUITE_P(All, HighFrequencyKernelsTest, testing::ValuesIn(InstructionSets()));
 
-class HypergraphKernelsTest : public testing::TestWithParam<InstructionSet> {};
+class HypergraphKernelsTest : public testing::TestWithParam<int64_t /*instruction set*/> {
+ protected:
+  ~HypergraphKernelsTest() override { UseInstructionSet(0); }
+  static const HypergraphKernels& FindOn(int64_t instruction_set) {
+    UseInstructionSet(instruction_set);
+    return BestHypergraphKernels();
+  }
+};
 
 // One layer forward and backward on given kernels, its utterances divided.
 variable_list RunKernels(const HypergraphKernels& kernels, int64_t width,
@@ -439,19 +452,16 @@ variable_list RunKernels(const HypergraphKernels& kernels, int64_t width,
 }
 
 TEST_P(HypergraphKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  const HypergraphKernels* kernels = FindHypergraphKernels(GetParam());
-  if (kernels == nullptr) GTEST_SKIP() << "this processor lacks the instructions";
+  const HypergraphKernels& kernels = FindOn(GetParam());
   const auto run = [](const HypergraphKernels& instance) {
     return [&](int64_t width, const std::vector<int64_t>& divisions) {
       return RunKernels(instance, width, divisions);
     };
   };
-  ExpectTheSameResults(run(*kernels), run(*FindHypergraphKernels(InstructionSet::kBaseline)));
+  ExpectTheSameResults(run(kernels), run(FindOn(InstructionSets().back())));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, HypergraphKernelsTest,
-                         testing::Values(InstructionSet::kAvx512, InstructionSet::kAvx2,
-                                         InstructionSet::kBaseline));
+INSTANTIATE_TEST_SUITE_P(All, HypergraphKernelsTest, testing::ValuesIn(InstructionSets()));
 
 }  // namespace
 }  // namespace cmerc

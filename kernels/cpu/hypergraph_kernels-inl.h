@@ -1,26 +1,30 @@
-// The kernels for vectors of CMERC_LANES floats and the instructions CMERC_TARGET; included by
+// The kernels for the vectors of one instruction set, Highway's HWY_NAMESPACE; included by
 // hypergraph_kernels.cc once for each.
+#include "kernels/cpu/vectors-inl.h"
 
-#include "kernels/cpu/vectors.inc"
+HWY_BEFORE_NAMESPACE();
+namespace cmerc {
+namespace {
+namespace HWY_NAMESPACE {
 
 // Below, `count` is kLanes, known to the compiler, but for the last vector of a row.
 
 constexpr float kNegativeSlope = 0.01F;
 
 // to = from
-CMERC_INLINE void Copy(const float* from, float* to, int64_t width) {
+HWY_INLINE void Copy(const float* from, float* to, int64_t width) {
   __builtin_memcpy(to, from, static_cast<size_t>(width) * sizeof(float));
 }
 
 // sum [H] of an utterance's nodes.
-CMERC_INLINE void SumOfUtterance(const HypergraphPass& pass, int64_t i, float* sum) {
+HWY_INLINE void SumOfUtterance(const HypergraphPass& pass, int64_t i, float* sum) {
   Copy(pass.nodes.Row(0, i), sum, pass.width);
   for (int64_t k = 1; k < pass.num_modalities; ++k) {
     Add(1, pass.nodes.Row(k, i), sum, pass.width);
   }
 }
 
-CMERC_TARGET void SumNodes(const HypergraphPass& pass, int64_t first, int64_t last, float* sums) {
+void SumNodes(const HypergraphPass& pass, int64_t first, int64_t last, float* sums) {
   for (int64_t k = 0; k < pass.num_modalities; ++k) {
     float* sum = sums + k * pass.width;
     std::fill_n(sum, pass.width, 0.0F);
@@ -28,15 +32,23 @@ CMERC_TARGET void SumNodes(const HypergraphPass& pass, int64_t first, int64_t la
   }
 }
 
-// One vector of a node's result.
-CMERC_INLINE void Activate(const float* mean, float mean_norm, const float* sum, float sum_norm,
-                           float norm, const float* bias, float* out, int64_t h, int64_t count) {
-  const Vec value = (Load(mean + h, count) * mean_norm + Load(sum + h, count) * sum_norm) * norm +
-                    Load(bias + h, count);
-  Store(out + h, value > 0.0F ? value : value * kNegativeSlope, count);
+// One vector of mean + sum, each times its norm.
+HWY_INLINE Vec Both(const float* mean, float mean_norm, const float* sum, float sum_norm, int64_t h,
+                    int64_t count) {
+  return hn::MulAdd(Load(mean + h, count), All(mean_norm),
+                    hn::Mul(Load(sum + h, count), All(sum_norm)));
 }
 
-CMERC_TARGET void Forward(const HypergraphPass& pass, int64_t first, int64_t last) {
+// One vector of a node's result.
+HWY_INLINE void Activate(const float* mean, float mean_norm, const float* sum, float sum_norm,
+                         float norm, const float* bias, float* out, int64_t h, int64_t count) {
+  const Vec value =
+      hn::MulAdd(Both(mean, mean_norm, sum, sum_norm, h, count), All(norm), Load(bias + h, count));
+  Store(out + h, hn::IfThenElse(hn::Gt(value, Zero()), value, hn::Mul(value, All(kNegativeSlope))),
+        count);
+}
+
+void Forward(const HypergraphPass& pass, int64_t first, int64_t last) {
   const int64_t width = pass.width;
   const Scratch sum(width);
   for (int64_t i = first; i < last; ++i) {
@@ -66,19 +78,20 @@ struct NodeGradients {
 };
 
 // One vector of a node. `along` gets d * (mean + sum), each with its norm.
-CMERC_INLINE void NodeBackward(const float* out, const float* d_out, const float* mean,
-                               float mean_norm, const float* sum, float sum_norm, float norm,
-                               const NodeGradients& to, int64_t h, int64_t count, Vec& along) {
+HWY_INLINE void NodeBackward(const float* out, const float* d_out, const float* mean,
+                             float mean_norm, const float* sum, float sum_norm, float norm,
+                             const NodeGradients& to, int64_t h, int64_t count, Vec& along) {
   const Vec d_whole = Load(d_out + h, count);
-  const Vec d = Load(out + h, count) > 0.0F ? d_whole : d_whole * kNegativeSlope;
-  along += d * (Load(mean + h, count) * mean_norm + Load(sum + h, count) * sum_norm);
-  Store(to.d_bias + h, Load(to.d_bias + h, count) + d, count);
-  Store(to.d_mean + h, Load(to.d_mean + h, count) + d * norm, count);
-  Store(to.d_sum + h, Load(to.d_sum + h, count) + d * norm, count);
+  const Vec d = hn::IfThenElse(hn::Gt(Load(out + h, count), Zero()), d_whole,
+                               hn::Mul(d_whole, All(kNegativeSlope)));
+  along = hn::MulAdd(d, Both(mean, mean_norm, sum, sum_norm, h, count), along);
+  Store(to.d_bias + h, hn::Add(Load(to.d_bias + h, count), d), count);
+  Store(to.d_mean + h, hn::MulAdd(d, All(norm), Load(to.d_mean + h, count)), count);
+  Store(to.d_sum + h, hn::MulAdd(d, All(norm), Load(to.d_sum + h, count)), count);
 }
 
-CMERC_TARGET void Backward(const HypergraphPass& pass, int64_t first, int64_t last, float* d_means,
-                           float* d_bias) {
+void Backward(const HypergraphPass& pass, int64_t first, int64_t last, float* d_means,
+              float* d_bias) {
   const int64_t width = pass.width;
   const Scratch sum(width);
   for (int64_t i = first; i < last; ++i) {
@@ -91,7 +104,7 @@ CMERC_TARGET void Backward(const HypergraphPass& pass, int64_t first, int64_t la
       const float* out = pass.activated.Row(k, i);
       const float* d_out = pass.d_result.Row(k, i);
       const NodeGradients to{d_bias, d_means + k * width, d_sum};
-      Vec along = {};
+      Vec along = Zero();
       int64_t h = 0;
       for (; h + kLanes <= width; h += kLanes) {
         NodeBackward(out, d_out, mean, pass.modality[k], sum.get(), pass.utterance[i], norm, to, h,
@@ -107,8 +120,8 @@ CMERC_TARGET void Backward(const HypergraphPass& pass, int64_t first, int64_t la
   }
 }
 
-CMERC_TARGET void FinishBackward(const HypergraphPass& pass, int64_t first, int64_t last,
-                                 const float* d_means, bool add) {
+void FinishBackward(const HypergraphPass& pass, int64_t first, int64_t last, const float* d_means,
+                    bool add) {
   const int64_t width = pass.width;
   for (int64_t i = first; i < last; ++i) {
     for (int64_t k = 0; k < pass.num_modalities; ++k) {
@@ -122,4 +135,9 @@ CMERC_TARGET void FinishBackward(const HypergraphPass& pass, int64_t first, int6
 
 constexpr HypergraphKernels kKernels = {SumNodes, Forward, Backward, FinishBackward};
 
-#undef CMERC_INLINE
+const HypergraphKernels* Kernels() { return &kKernels; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace
+}  // namespace cmerc
+HWY_AFTER_NAMESPACE();

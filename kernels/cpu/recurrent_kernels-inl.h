@@ -1,7 +1,11 @@
-// The kernels for vectors of CMERC_LANES floats and the instructions CMERC_TARGET; included by
+// The kernels for the vectors of one instruction set, Highway's HWY_NAMESPACE; included by
 // recurrent_kernels.cc once for each.
+#include "kernels/cpu/vectors-inl.h"
 
-#include "kernels/cpu/vectors.inc"
+HWY_BEFORE_NAMESPACE();
+namespace cmerc {
+namespace {
+namespace HWY_NAMESPACE {
 
 // A matrix product goes through memory in blocks: of b, kDepthBlock x kTileVectors vectors stay in
 // the first-level cache and kDepthBlock x kColumnBlock in the second-level one, beside kDepthBlock
@@ -10,21 +14,21 @@ constexpr int64_t kDepthBlock = 256;
 constexpr int64_t kColumnBlock = 384;
 constexpr int64_t kRowBlock = 8 * kTileRows;
 
-CMERC_TARGET void MultiplyTile(const float* a, const float* b, int64_t depth, bool accumulate,
-                               int64_t rows, int64_t columns, float* c, int64_t c_stride) {
-  Vec tile[kTileRows][kTileVectors] = {};
+void MultiplyTile(const float* a, const float* b, int64_t depth, bool accumulate, int64_t rows,
+                  int64_t columns, float* c, int64_t c_stride) {
+  Vec tile[kTileRows][kTileVectors];
+  Clear(tile);
   Multiply(a, /*row_stride=*/1, /*depth_stride=*/kTileRows, depth, b, tile);
   for (int i = 0; i < kTileRows && i < rows; ++i) {
     for (int v = 0; v < kTileVectors && v * kLanes < columns; ++v) {
       float* target = c + i * c_stride + v * kLanes;
       const int64_t count = columns - v * kLanes;
-      Store(target, accumulate ? tile[i][v] + Load(target, count) : tile[i][v], count);
+      Store(target, accumulate ? hn::Add(tile[i][v], Load(target, count)) : tile[i][v], count);
     }
   }
 }
 
-CMERC_TARGET void MultiplyMatrices(const MatrixProduct& product, int64_t first_column,
-                                   int64_t last_column) {
+void MultiplyMatrices(const MatrixProduct& product, int64_t first_column, int64_t last_column) {
   const Scratch scratch(kDepthBlock * (kRowBlock + kColumnBlock));
   float* a = scratch.get();
   float* b = a + kDepthBlock * kRowBlock;
@@ -64,34 +68,39 @@ struct Gru {
   }
 
   // `sums` are hidden * weight_hh^T. Returns the new hidden units.
-  CMERC_INLINE static Vec Forward(const Vec (&sums)[kGates], const float* biases, int64_t h,
-                                  int64_t count, float* gates, float* kept, Vec hidden, Vec&) {
-    const Vec reset = Sigmoid(Load(gates, count) + sums[0] + Load(biases));
-    const Vec update = Sigmoid(Load(gates + h, count) + sums[1] + Load(biases + kLanes));
-    const Vec gated = sums[2] + Load(biases + 3 * kLanes);
-    const Vec fresh = Tanh(Load(gates + 2 * h, count) + Load(biases + 2 * kLanes) + reset * gated);
+  static HWY_INLINE Vec Forward(const Vec (&sums)[kGates], const float* biases, int64_t h,
+                                int64_t count, float* gates, float* kept, Vec hidden, Vec&) {
+    const Vec reset = Sigmoid(hn::Add(hn::Add(Load(gates, count), sums[0]), Load(biases)));
+    const Vec update =
+        Sigmoid(hn::Add(hn::Add(Load(gates + h, count), sums[1]), Load(biases + kLanes)));
+    const Vec gated = hn::Add(sums[2], Load(biases + 3 * kLanes));
+    const Vec fresh = Tanh(
+        hn::MulAdd(reset, gated, hn::Add(Load(gates + 2 * h, count), Load(biases + 2 * kLanes))));
     if (kept != nullptr) {
       Store(gates, reset, count);
       Store(gates + h, update, count);
       Store(gates + 2 * h, fresh, count);
       Store(kept, gated, count);
     }
-    return (hidden - fresh) * update + fresh;
+    return hn::MulAdd(hn::Sub(hidden, fresh), update, fresh);
   }
 
   // From the gradient of the new hidden units to those of the gates, written to `gate_gradient`
   // and, as factors of weight_hh, to `sum_gradient`. Returns what goes to the old hidden units
   // directly.
-  CMERC_INLINE static Vec Backward(Vec gradient, int64_t h, int64_t count, const float* gates,
-                                   const float* kept, const float*, Vec hidden, Vec&,
-                                   float* gate_gradient, float* new_gradient, float* sum_gradient) {
+  static HWY_INLINE Vec Backward(Vec gradient, int64_t h, int64_t count, const float* gates,
+                                 const float* kept, const float*, Vec hidden, Vec&,
+                                 float* gate_gradient, float* new_gradient, float* sum_gradient) {
     const Vec reset = Load(gates, count);
     const Vec update = Load(gates + h, count);
     const Vec fresh = Load(gates + 2 * h, count);
-    const Vec d_update = gradient * (hidden - fresh) * update * (1.0F - update);
-    const Vec d_fresh = gradient * (1.0F - update) * (1.0F - fresh * fresh);
-    const Vec d_reset = d_fresh * Load(kept, count) * reset * (1.0F - reset);
-    const Vec d_gated = d_fresh * reset;
+    const Vec d_update = hn::Mul(hn::Mul(hn::Mul(gradient, hn::Sub(hidden, fresh)), update),
+                                 hn::Sub(All(1.0F), update));
+    const Vec d_fresh = hn::Mul(hn::Mul(gradient, hn::Sub(All(1.0F), update)),
+                                hn::NegMulAdd(fresh, fresh, All(1.0F)));
+    const Vec d_reset =
+        hn::Mul(hn::Mul(hn::Mul(d_fresh, Load(kept, count)), reset), hn::Sub(All(1.0F), reset));
+    const Vec d_gated = hn::Mul(d_fresh, reset);
     Store(gate_gradient, d_reset, count);
     Store(gate_gradient + h, d_update, count);
     Store(gate_gradient + 2 * h, d_fresh, count);
@@ -99,7 +108,7 @@ struct Gru {
     Store(sum_gradient, d_reset, count);
     Store(sum_gradient + h, d_update, count);
     Store(sum_gradient + 2 * h, d_gated, count);
-    return gradient * update;
+    return hn::Mul(gradient, update);
   }
 };
 
@@ -111,13 +120,16 @@ struct Lstm {
     for (int g = 0; g < kGates; ++g) packed[g * kLanes] = ih[g * h + unit] + hh[g * h + unit];
   }
 
-  CMERC_INLINE static Vec Forward(const Vec (&sums)[kGates], const float* biases, int64_t h,
-                                  int64_t count, float* gates, float* kept, Vec, Vec& cell) {
-    const Vec input = Sigmoid(Load(gates, count) + sums[0] + Load(biases));
-    const Vec forget = Sigmoid(Load(gates + h, count) + sums[1] + Load(biases + kLanes));
-    const Vec fresh = Tanh(Load(gates + 2 * h, count) + sums[2] + Load(biases + 2 * kLanes));
-    const Vec output = Sigmoid(Load(gates + 3 * h, count) + sums[3] + Load(biases + 3 * kLanes));
-    cell = forget * cell + input * fresh;
+  static HWY_INLINE Vec Forward(const Vec (&sums)[kGates], const float* biases, int64_t h,
+                                int64_t count, float* gates, float* kept, Vec, Vec& cell) {
+    const Vec input = Sigmoid(hn::Add(hn::Add(Load(gates, count), sums[0]), Load(biases)));
+    const Vec forget =
+        Sigmoid(hn::Add(hn::Add(Load(gates + h, count), sums[1]), Load(biases + kLanes)));
+    const Vec fresh =
+        Tanh(hn::Add(hn::Add(Load(gates + 2 * h, count), sums[2]), Load(biases + 2 * kLanes)));
+    const Vec output =
+        Sigmoid(hn::Add(hn::Add(Load(gates + 3 * h, count), sums[3]), Load(biases + 3 * kLanes)));
+    cell = hn::MulAdd(forget, cell, hn::Mul(input, fresh));
     if (kept != nullptr) {
       Store(gates, input, count);
       Store(gates + h, forget, count);
@@ -125,33 +137,36 @@ struct Lstm {
       Store(gates + 3 * h, output, count);
       Store(kept, cell, count);
     }
-    return output * Tanh(cell);
+    return hn::Mul(output, Tanh(cell));
   }
 
   // `kept_before` is null at the first step. `d_cell` comes in as the new cell's gradient and goes
   // out as the old one's.
-  CMERC_INLINE static Vec Backward(Vec gradient, int64_t h, int64_t count, const float* gates,
-                                   const float* kept, const float* kept_before, Vec, Vec& d_cell,
-                                   float* gate_gradient, float*, float* sum_gradient) {
+  static HWY_INLINE Vec Backward(Vec gradient, int64_t h, int64_t count, const float* gates,
+                                 const float* kept, const float* kept_before, Vec, Vec& d_cell,
+                                 float* gate_gradient, float*, float* sum_gradient) {
     const Vec input = Load(gates, count);
     const Vec forget = Load(gates + h, count);
     const Vec fresh = Load(gates + 2 * h, count);
     const Vec output = Load(gates + 3 * h, count);
     const Vec squashed = Tanh(Load(kept, count));
-    const Vec before = kept_before == nullptr ? Vec{} : Load(kept_before, count);
-    d_cell += gradient * output * (1.0F - squashed * squashed);
-    const Vec d_input = d_cell * fresh * input * (1.0F - input);
-    const Vec d_forget = d_cell * before * forget * (1.0F - forget);
-    const Vec d_fresh = d_cell * input * (1.0F - fresh * fresh);
-    const Vec d_output = gradient * squashed * output * (1.0F - output);
+    const Vec before = kept_before == nullptr ? Zero() : Load(kept_before, count);
+    d_cell =
+        hn::MulAdd(hn::Mul(gradient, output), hn::NegMulAdd(squashed, squashed, All(1.0F)), d_cell);
+    const Vec d_input = hn::Mul(hn::Mul(hn::Mul(d_cell, fresh), input), hn::Sub(All(1.0F), input));
+    const Vec d_forget =
+        hn::Mul(hn::Mul(hn::Mul(d_cell, before), forget), hn::Sub(All(1.0F), forget));
+    const Vec d_fresh = hn::Mul(hn::Mul(d_cell, input), hn::NegMulAdd(fresh, fresh, All(1.0F)));
+    const Vec d_output =
+        hn::Mul(hn::Mul(hn::Mul(gradient, squashed), output), hn::Sub(All(1.0F), output));
     for (float* target : {gate_gradient, sum_gradient}) {
       Store(target, d_input, count);
       Store(target + h, d_forget, count);
       Store(target + 2 * h, d_fresh, count);
       Store(target + 3 * h, d_output, count);
     }
-    d_cell *= forget;
-    return Vec{};
+    d_cell = hn::Mul(d_cell, forget);
+    return Zero();
   }
 };
 
@@ -207,10 +222,11 @@ struct ForwardBlock {
   float* cell;
 
   template <int kRows>
-  CMERC_TARGET void Run(int64_t first) const {
+  void Run(int64_t first) const {
     const int64_t h = pass.hidden_size;
     const int64_t count = h - first_unit;
-    Vec sums[kRows][Cell::kGates] = {};
+    Vec sums[kRows][Cell::kGates];
+    Clear(sums);
     Multiply(hidden + first * stride, stride, /*depth_stride=*/1, depth,
              panel + Cell::kBiases * kLanes, sums);
     for (int i = 0; i < kRows; ++i) {
@@ -229,7 +245,7 @@ struct ForwardBlock {
 };
 
 template <typename Cell>
-CMERC_TARGET void Forward(const RecurrentForward& pass, const ConversationRows& conversations) {
+void Forward(const RecurrentForward& pass, const ConversationRows& conversations) {
   const int64_t panels = DivideUp(pass.hidden_size, kLanes);
   const int64_t panel_size = ForwardWeightsSize<Cell>(pass.hidden_size) / panels;
   const int64_t stride = panels * kLanes;
@@ -275,7 +291,7 @@ struct BackwardBlock {
   int64_t stride;
 
   template <int kRows>
-  CMERC_TARGET void Run(int64_t first) const {
+  void Run(int64_t first) const {
     Vec tile[kRows][kTileVectors];
     float* target = gradient + first * stride;
     for (int i = 0; i < kRows; ++i) {
@@ -290,8 +306,8 @@ struct BackwardBlock {
 
 // Gradients at one row; `before` is the row before it in the pass, or -1.
 template <typename Cell>
-CMERC_TARGET void BackwardRow(const RecurrentBackward& pass, int64_t row, int64_t before,
-                              float* gradient, float* cell_gradient, float* sum_gradient) {
+void BackwardRow(const RecurrentBackward& pass, int64_t row, int64_t before, float* gradient,
+                 float* cell_gradient, float* sum_gradient) {
   const int64_t h = pass.hidden_size;
   float* previous = pass.previous[row];
   if (before < 0) {
@@ -302,7 +318,7 @@ CMERC_TARGET void BackwardRow(const RecurrentBackward& pass, int64_t row, int64_
   for (int64_t unit = 0; unit < h; unit += kLanes) {
     const int64_t count = h - unit;
     Vec d_cell = Load(cell_gradient + unit);
-    const Vec total = Load(gradient + unit) + Load(pass.output_gradient[row] + unit, count);
+    const Vec total = hn::Add(Load(gradient + unit), Load(pass.output_gradient[row] + unit, count));
     const Vec direct =
         Cell::Backward(total, h, count, pass.gates[row] + unit, pass.kept[row] + unit,
                        before < 0 ? nullptr : pass.kept[before] + unit,
@@ -315,7 +331,7 @@ CMERC_TARGET void BackwardRow(const RecurrentBackward& pass, int64_t row, int64_
 }
 
 template <typename Cell>
-CMERC_TARGET void Backward(const RecurrentBackward& pass, const ConversationRows& conversations) {
+void Backward(const RecurrentBackward& pass, const ConversationRows& conversations) {
   const int64_t depth = Cell::kGates * pass.hidden_size;
   const int64_t panels = DivideUp(pass.hidden_size, kTileColumns);
   const int64_t stride = panels * kTileColumns;
@@ -352,4 +368,11 @@ constexpr RecurrentKernels kKernels = {ForwardWeightsSize<Cell>,
                                        Forward<Cell>,
                                        Backward<Cell>};
 
-#undef CMERC_INLINE
+const RecurrentKernels* GruKernels() { return &kKernels<Gru>; }
+
+const RecurrentKernels* LstmKernels() { return &kKernels<Lstm>; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace
+}  // namespace cmerc
+HWY_AFTER_NAMESPACE();

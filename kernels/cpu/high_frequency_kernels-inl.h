@@ -1,7 +1,11 @@
-// The kernels for vectors of CMERC_LANES floats and the instructions CMERC_TARGET; included by
+// The kernels for the vectors of one instruction set, Highway's HWY_NAMESPACE; included by
 // high_frequency_kernels.cc once for each.
+#include "kernels/cpu/vectors-inl.h"
 
-#include "kernels/cpu/vectors.inc"
+HWY_BEFORE_NAMESPACE();
+namespace cmerc {
+namespace {
+namespace HWY_NAMESPACE {
 
 // Below, `count` is kLanes, known to the compiler, but for the last vector of a row.
 
@@ -11,7 +15,7 @@ int64_t GatesSize(const HighFrequencyPass& pass) {
 }
 
 // gates[to * M + from] = tanh(receive[to] + send[from]) for utterance i.
-CMERC_INLINE void GatesBetween(const HighFrequencyPass& pass, int64_t i, float* gates) {
+HWY_INLINE void GatesBetween(const HighFrequencyPass& pass, int64_t i, float* gates) {
   const int64_t num_modalities = pass.num_modalities;
   for (int64_t to = 0; to < num_modalities; ++to) {
     for (int64_t from = 0; from < num_modalities; ++from) {
@@ -24,7 +28,7 @@ CMERC_INLINE void GatesBetween(const HighFrequencyPass& pass, int64_t i, float* 
   }
 }
 
-CMERC_TARGET void BetweenModalities(const HighFrequencyPass& pass, int64_t first, int64_t last) {
+void BetweenModalities(const HighFrequencyPass& pass, int64_t first, int64_t last) {
   const int64_t num_modalities = pass.num_modalities, width = pass.width;
   std::vector<float> gates(GatesSize(pass));
   for (int64_t i = first; i < last; ++i) {
@@ -65,8 +69,9 @@ struct ProductBlock {
   int64_t column;
 
   template <int kRows>
-  CMERC_TARGET void Run(int64_t first) const {
-    Vec tile[kRows][kTileVectors] = {};
+  void Run(int64_t first) const {
+    Vec tile[kRows][kTileVectors];
+    Clear(tile);
     Multiply(product.a + first * product.a_row_stride, product.a_row_stride, product.a_depth_stride,
              product.depth, panel, tile);
     for (int i = 0; i < kRows; ++i) {
@@ -74,13 +79,14 @@ struct ProductBlock {
       for (int v = 0; v < kTileVectors && column + v * kLanes < product.columns; ++v) {
         const int64_t count = product.columns - column - v * kLanes;
         float* target = c + v * kLanes;
-        Store(target, product.accumulate ? tile[i][v] + Load(target, count) : tile[i][v], count);
+        Store(target, product.accumulate ? hn::Add(tile[i][v], Load(target, count)) : tile[i][v],
+              count);
       }
     }
   }
 };
 
-CMERC_TARGET void RunProduct(const Product& product) {
+void RunProduct(const Product& product) {
   const Scratch panel(product.depth * kTileColumns);
   for (int64_t column = 0; column < product.columns; column += kTileColumns) {
     const int64_t count = product.columns - column;
@@ -89,7 +95,7 @@ CMERC_TARGET void RunProduct(const Product& product) {
       for (int64_t v = 0; v < kTileVectors; ++v) {
         const bool any = v * kLanes < count;
         Store(panel.get() + (k * kTileVectors + v) * kLanes,
-              any ? Load(b + v * kLanes, count - v * kLanes) : Vec{});
+              any ? Load(b + v * kLanes, count - v * kLanes) : Zero());
       }
     }
     ForEachBlock<kTileRows>(product.rows, ProductBlock{product, panel.get(), column});
@@ -97,15 +103,14 @@ CMERC_TARGET void RunProduct(const Product& product) {
 }
 
 // weights[0..count) of the edges of modality k from j to i.
-CMERC_INLINE void Weigh(const HighFrequencyPass& pass, int64_t k, int64_t i, int64_t j,
-                        int64_t count, float* weights) {
+HWY_INLINE void Weigh(const HighFrequencyPass& pass, int64_t k, int64_t i, int64_t j, int64_t count,
+                      float* weights) {
   const float* send = pass.send + k * pass.length;
-  const Vec gate = Tanh(Load(send + j, count) + pass.receive[k * pass.length + i]);
-  Store(weights, gate * Load(pass.within + i * pass.length + j, count), count);
+  const Vec gate = Tanh(hn::Add(Load(send + j, count), All(pass.receive[k * pass.length + i])));
+  Store(weights, hn::Mul(gate, Load(pass.within + i * pass.length + j, count)), count);
 }
 
-CMERC_TARGET void WithinModality(const HighFrequencyPass& pass, int64_t k, int64_t first,
-                                 int64_t last) {
+void WithinModality(const HighFrequencyPass& pass, int64_t k, int64_t first, int64_t last) {
   const int64_t n = pass.length, width = pass.width;
   const Scratch weights((last - first) * n);
   for (int64_t i = first; i < last; ++i) {
@@ -120,36 +125,49 @@ CMERC_TARGET void WithinModality(const HighFrequencyPass& pass, int64_t k, int64
 
 // products[i * stride + j] = a[i] . b[j] for `rows` rows of a and `columns` of b, all `width` wide.
 // Tiles of kDotRows x kDotColumns sums; those beyond the end are computed and dropped.
-constexpr int kDotRows = CMERC_LANES == 16 ? 4 : 3;
+constexpr int kDotRows = kLanes == 16 ? 4 : 3;
 constexpr int kDotColumns = kAccumulators / kDotRows;
 
-CMERC_INLINE void AddProducts(const float* const (&left)[kDotRows],
-                              const float* const (&right)[kDotColumns], int64_t h, int64_t count,
-                              Vec (&sums)[kDotRows][kDotColumns]) {
+// Unrolled as a whole, since registers have no index; gcc does it by itself only when it is too late
+// to keep `sums` out of memory.
+HWY_INLINE void AddProducts(const float* const (&left)[kDotRows],
+                            const float* const (&right)[kDotColumns], int64_t h, int64_t count,
+                            Vec (&sums)[kDotRows][kDotColumns]) {
   Vec x[kDotRows];
+#pragma GCC unroll 8
   for (int u = 0; u < kDotRows; ++u) x[u] = Load(left[u] + h, count);
+#pragma GCC unroll 8
   for (int v = 0; v < kDotColumns; ++v) {
     const Vec y = Load(right[v] + h, count);
-    for (int u = 0; u < kDotRows; ++u) sums[u][v] += x[u] * y;
+#pragma GCC unroll 8
+    for (int u = 0; u < kDotRows; ++u) sums[u][v] = hn::MulAdd(x[u], y, sums[u][v]);
   }
 }
 
-CMERC_TARGET void DotProducts(const float* a, int64_t a_stride, int64_t rows, const float* b,
-                              int64_t b_stride, int64_t columns, int64_t width, float* products,
-                              int64_t stride) {
+void DotProducts(const float* a, int64_t a_stride, int64_t rows, const float* b, int64_t b_stride,
+                 int64_t columns, int64_t width, float* products, int64_t stride) {
   for (int64_t j = 0; j < columns; j += kDotColumns) {
     const float* right[kDotColumns];
     for (int v = 0; v < kDotColumns; ++v) right[v] = b + std::min(j + v, columns - 1) * b_stride;
     for (int64_t i = 0; i < rows; i += kDotRows) {
       const float* left[kDotRows];
       for (int u = 0; u < kDotRows; ++u) left[u] = a + std::min(i + u, rows - 1) * a_stride;
-      Vec sums[kDotRows][kDotColumns] = {};
+      Vec sums[kDotRows][kDotColumns];
+      Clear(sums);
       int64_t h = 0;
       for (; h + kLanes <= width; h += kLanes) AddProducts(left, right, h, kLanes, sums);
       if (h < width) AddProducts(left, right, h, width - h, sums);
+      // All of them by way of memory: an index that the compiler does not know would keep the sums
+      // out of registers.
+      float lanes[kDotRows][kDotColumns][kLanes];
+#pragma GCC unroll 8
+      for (int u = 0; u < kDotRows; ++u) {
+#pragma GCC unroll 8
+        for (int v = 0; v < kDotColumns; ++v) Store(lanes[u][v], sums[u][v]);
+      }
       for (int u = 0; u < kDotRows && i + u < rows; ++u) {
         for (int v = 0; v < kDotColumns && j + v < columns; ++v) {
-          products[(i + u) * stride + j + v] = Sum(sums[u][v]);
+          products[(i + u) * stride + j + v] = Sum(Load(lanes[u][v]));
         }
       }
     }
@@ -158,19 +176,20 @@ CMERC_TARGET void DotProducts(const float* a, int64_t a_stride, int64_t rows, co
 
 // From the gradients of the weights of the edges from j to i to the weights themselves, in place.
 // Adds the gradients of the gates' arguments to d_send[0..count) and `sum`.
-CMERC_INLINE void WeighBackward(const HighFrequencyPass& pass, int64_t k, int64_t i, int64_t j,
-                                int64_t count, float* weights, float* d_send, Vec& sum) {
+HWY_INLINE void WeighBackward(const HighFrequencyPass& pass, int64_t k, int64_t i, int64_t j,
+                              int64_t count, float* weights, float* d_send, Vec& sum) {
   const float* send = pass.send + k * pass.length;
-  const Vec gate = Tanh(Load(send + j, count) + pass.receive[k * pass.length + i]);
+  const Vec gate = Tanh(hn::Add(Load(send + j, count), All(pass.receive[k * pass.length + i])));
   const Vec norm = Load(pass.within + i * pass.length + j, count);
-  const Vec d_argument = Load(weights, count) * norm * (1.0F - gate * gate);
-  sum += d_argument;
-  Store(d_send, Load(d_send, count) + d_argument, count);
-  Store(weights, gate * norm, count);
+  const Vec d_argument =
+      hn::Mul(hn::Mul(Load(weights, count), norm), hn::NegMulAdd(gate, gate, All(1.0F)));
+  sum = hn::Add(sum, d_argument);
+  Store(d_send, hn::Add(Load(d_send, count), d_argument), count);
+  Store(weights, hn::Mul(gate, norm), count);
 }
 
-CMERC_TARGET void WithinModalityBackward(const HighFrequencyPass& pass, int64_t k, int64_t first,
-                                         int64_t last, float* d_receive) {
+void WithinModalityBackward(const HighFrequencyPass& pass, int64_t k, int64_t first, int64_t last,
+                            float* d_receive) {
   const int64_t n = pass.length, width = pass.width;
   const int64_t columns = last - first;
   float* d_send = pass.d_send + k * n;
@@ -180,7 +199,7 @@ CMERC_TARGET void WithinModalityBackward(const HighFrequencyPass& pass, int64_t 
   std::fill(d_send + first, d_send + last, 0.0F);
   for (int64_t i = 0; i < n; ++i) {
     float* row = weights.get() + i * columns;
-    Vec sum = {};
+    Vec sum = Zero();
     int64_t j = 0;
     for (; j + kLanes <= columns; j += kLanes) {
       WeighBackward(pass, k, i, first + j, kLanes, row + j, d_send + first + j, sum);
@@ -195,8 +214,8 @@ CMERC_TARGET void WithinModalityBackward(const HighFrequencyPass& pass, int64_t 
               /*accumulate=*/false});
 }
 
-CMERC_TARGET void BetweenModalitiesBackward(const HighFrequencyPass& pass, int64_t first,
-                                            int64_t last, float* d_weights) {
+void BetweenModalitiesBackward(const HighFrequencyPass& pass, int64_t first, int64_t last,
+                               float* d_weights) {
   const int64_t num_modalities = pass.num_modalities, n = pass.length, width = pass.width;
   std::vector<float> gates(GatesSize(pass));
   for (int64_t i = first; i < last; ++i) {
@@ -233,4 +252,9 @@ CMERC_TARGET void BetweenModalitiesBackward(const HighFrequencyPass& pass, int64
 constexpr HighFrequencyKernels kKernels = {BetweenModalities, WithinModality,
                                            WithinModalityBackward, BetweenModalitiesBackward};
 
-#undef CMERC_INLINE
+const HighFrequencyKernels* Kernels() { return &kKernels; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace
+}  // namespace cmerc
+HWY_AFTER_NAMESPACE();
