@@ -53,6 +53,17 @@ absl::Status CheckOmpNumThreads() {
   return absl::OkStatus();
 }
 
+// How often libgomp's threads look for each other before they sleep. Its own choice, for
+// milliseconds or for ever, makes a step several times slower on a machine that is busy with other
+// work.
+constexpr char kSpinCount[] = "1000";
+
+// Where the user has not said how threads wait. The children of the engine inherit it.
+void ChooseHowThreadsWait() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("GOMP_SPINCOUNT", kSpinCount, /*overwrite=*/0);
+}
+
 // Replaces this program by the engine; returns only where that fails. InvalidArgument:
 // OMP_NUM_THREADS is no number of threads. NotFound: the engine cannot be started.
 absl::Status BecomeEngine(char** argv) {
@@ -60,6 +71,7 @@ absl::Status BecomeEngine(char** argv) {
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   const std::string engine = absl::StrCat(program, "_engine");
   OccupyStandardStreams();
+  ChooseHowThreadsWait();
   execv(engine.c_str(), argv);
   return absl::NotFoundError(absl::StrCat(
       "cannot start ", engine, ": ", std::strerror(errno),

@@ -175,7 +175,7 @@ class BuildFiles:
         included = set()
         for path in target.files():
             with open(path, encoding="utf-8") as file:
-                included |= set(re.findall(r'^#include ["<]([\w/.]+)[">]', file.read(), re.MULTILINE))
+                included |= set(re.findall(r'^#include ["<]([\w/.\-]+)[">]', file.read(), re.MULTILINE))
         needed = {self.owners[header] for header in included if header in self.owners}
         needed -= {own, own + "_cc_proto" if target.rule == "cmerc_plugin" else own}
         with_headers = set(self.owners.values())

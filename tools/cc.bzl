@@ -109,7 +109,10 @@ def cmerc_benchmark(name, torch = False, copts = [], deps = [], smoke_args = [],
         torch = torch,
         testonly = True,
         copts = copts,
-        deps = deps + [Label("@com_github_google_benchmark//:benchmark_main")],
+        deps = deps + [
+            Label("//benchmarks:waiting"),
+            Label("@com_github_google_benchmark//:benchmark_main"),
+        ],
         **kwargs
     )
     native.sh_test(

@@ -88,6 +88,26 @@ TEST(StartingTest, TheEngineKnowsEveryCommandButHelp) {
   }
 }
 
+// An engine that says how its threads would wait, beside `cmerc`.
+std::string HowThreadsWait(const Surroundings& surroundings) {
+  const std::string folder = FolderWithoutEngine(), engine = folder + "/cmerc_engine";
+  WriteFile(engine, "#!/bin/sh\necho ${OMP_WAIT_POLICY-none} ${GOMP_SPINCOUNT-none}\n");
+  std::filesystem::permissions(engine, std::filesystem::perms::owner_all);
+  return RunProgram(folder + "/cmerc", {"plugins"}, folder, surroundings).out;
+}
+
+TEST(StartingTest, ThreadsSleepSoonUnlessTheUserSaysHowTheyWait) {
+  Surroundings surroundings;
+  surroundings.unset = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"};
+  EXPECT_EQ(HowThreadsWait(surroundings), "none 1000\n");
+  surroundings.unset = {"OMP_WAIT_POLICY"};
+  surroundings.environment = {{"GOMP_SPINCOUNT", "7"}};
+  EXPECT_EQ(HowThreadsWait(surroundings), "none 7\n");
+  surroundings.unset = {"GOMP_SPINCOUNT"};
+  surroundings.environment = {{"OMP_WAIT_POLICY", "active"}};
+  EXPECT_EQ(HowThreadsWait(surroundings), "active none\n");
+}
+
 std::string FolderWithConfig() {
   const std::string folder = NewFolder();
   WriteFile(folder + "/tiny.textproto", TinyConfig());
