@@ -3,120 +3,89 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
+
+#include "kernels/cpu/highway_targets.h"
 
 namespace cmerc::dialogue_rnn {
 namespace {
 
+// The functions of the header for one instruction set.
 template <typename T>
-T Dot(const T* a, const T* b, int64_t size) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < size; ++i) sum += a[i] * b[i];
-  return sum;
+struct Kernels {
+  void (*add_scaled)(T factor, const T* from, int64_t width, T* to);
+  void (*start_gru_gates)(const GruInputs<T>& row, int64_t width, T* gates, T* gated);
+  void (*start_gru_fresh)(const GruInputs<T>& row, const T* reset, const T* gated, int64_t width,
+                          T* fresh);
+  void (*finish_gru_state)(const T* update, const T* fresh, const T* before, int64_t width,
+                           T* state);
+  void (*gru_row_backward)(const GruRow<T>& row, int64_t width, T* d_state, T* d_input, T* d_sums);
+  void (*attend)(const AttentionQuery<T>& query, const T* states, T* alpha, T* gathered);
+  void (*attend_backward)(const AttentionQuery<T>& query, const T* states, const T* alpha,
+                          const T* d_gathered, T* scratch, T* d_states, T* d_query);
+};
+
+}  // namespace
+}  // namespace cmerc::dialogue_rnn
+
+// Includes the file once for each instruction set, and defines HWY_NAMESPACE.
+#define HWY_TARGET_INCLUDE "kernels/cpu/dialogue_rnn_kernels-inl.h"
+#include "hwy/foreach_target.h"
+#include "kernels/cpu/dialogue_rnn_kernels-inl.h"
+
+namespace cmerc::dialogue_rnn {
+namespace {
+
+HWY_EXPORT(FloatKernels);
+HWY_EXPORT(DoubleKernels);
+
+// Those for the best instruction set that this processor has.
+template <typename T>
+const Kernels<T>& Best() {
+  if constexpr (std::is_same_v<T, float>) {
+    return *HWY_DYNAMIC_DISPATCH(FloatKernels)();
+  } else {
+    return *HWY_DYNAMIC_DISPATCH(DoubleKernels)();
+  }
 }
 
 }  // namespace
 
 template <typename T>
 void AddScaled(T factor, const T* from, int64_t width, T* to) {
-#pragma omp simd
-  for (int64_t i = 0; i < width; ++i) to[i] += factor * from[i];
+  Best<T>().add_scaled(factor, from, width, to);
 }
 
 template <typename T>
 void StartGruGates(const GruInputs<T>& row, int64_t width, T* gates, T* gated) {
-  const T* const x = row.input;
-  const T* const y = row.more;
-  const T* const sums = row.sums;
-  const T* const bias = row.bias;
-#pragma omp simd
-  for (int64_t j = 0; j < 2 * width; ++j) gates[j] = x[j] + y[j] + sums[j] + bias[j];
-  const T* const new_sums = sums + 2 * width;
-  const T* const new_bias = bias + 2 * width;
-#pragma omp simd
-  for (int64_t j = 0; j < width; ++j) gated[j] = new_sums[j] + new_bias[j];
+  Best<T>().start_gru_gates(row, width, gates, gated);
 }
 
 template <typename T>
 void StartGruFresh(const GruInputs<T>& row, const T* reset, const T* gated, int64_t width,
                    T* fresh) {
-  const T* const x = row.input + 2 * width;
-  const T* const y = row.more + 2 * width;
-#pragma omp simd
-  for (int64_t j = 0; j < width; ++j) fresh[j] = x[j] + y[j] + reset[j] * gated[j];
+  Best<T>().start_gru_fresh(row, reset, gated, width, fresh);
 }
 
 template <typename T>
 void FinishGruState(const T* update, const T* fresh, const T* before, int64_t width, T* state) {
-#pragma omp simd
-  for (int64_t j = 0; j < width; ++j) state[j] = (before[j] - fresh[j]) * update[j] + fresh[j];
+  Best<T>().finish_gru_state(update, fresh, before, width, state);
 }
 
 template <typename T>
 void GruRowBackward(const GruRow<T>& row, int64_t width, T* d_state, T* d_input, T* d_sums) {
-  const T* const reset = row.gates;
-  const T* const update = row.gates + width;
-  const T* const fresh = row.fresh;
-  const T* const gated = row.gated;
-  const T* const before = row.before;
-#pragma omp simd
-  for (int64_t j = 0; j < width; ++j) {
-    const T gradient = d_state[j];
-    const T d_fresh = gradient * (1 - update[j]) * (1 - fresh[j] * fresh[j]);
-    const T d_reset = d_fresh * gated[j] * reset[j] * (1 - reset[j]);
-    const T d_update = gradient * (before[j] - fresh[j]) * update[j] * (1 - update[j]);
-    d_input[j] = d_reset;
-    d_input[width + j] = d_update;
-    d_input[2 * width + j] = d_fresh;
-    d_sums[j] = d_reset;
-    d_sums[width + j] = d_update;
-    d_sums[2 * width + j] = d_fresh * reset[j];
-    d_state[j] = gradient * update[j];
-  }
+  Best<T>().gru_row_backward(row, width, d_state, d_input, d_sums);
 }
 
 template <typename T>
 void Attend(const AttentionQuery<T>& query, const T* states, T* alpha, T* gathered) {
-  constexpr T kNone = -std::numeric_limits<T>::infinity();
-  const int64_t width = query.width;
-  const auto state = [&](int64_t k) { return states + query.state[k] * width; };
-  T highest = kNone;
-  for (int64_t k = 0; k < query.count; ++k) {
-    alpha[k] = query.state[k] < 0 ? kNone : Dot(query.vector, state(k), width);
-    highest = std::max(highest, alpha[k]);
-  }
-  T sum = 0;
-  for (int64_t k = 0; k < query.count; ++k) {
-    alpha[k] = alpha[k] == kNone ? 0 : std::exp(alpha[k] - highest);
-    sum += alpha[k];
-  }
-  std::fill_n(gathered, width, T(0));
-  for (int64_t k = 0; k < query.count; ++k) {
-    if (alpha[k] == 0) continue;
-    alpha[k] /= sum;
-    AddScaled(alpha[k], state(k), width, gathered);
-  }
+  Best<T>().attend(query, states, alpha, gathered);
 }
 
 template <typename T>
 void AttendBackward(const AttentionQuery<T>& query, const T* states, const T* alpha,
                     const T* d_gathered, T* scratch, T* d_states, T* d_query) {
-  const int64_t width = query.width;
-  std::fill_n(d_query, width, T(0));
-  T mean = 0;
-  for (int64_t k = 0; k < query.count; ++k) {
-    if (alpha[k] == 0) continue;
-    scratch[k] = Dot(d_gathered, states + query.state[k] * width, width);
-    mean += alpha[k] * scratch[k];
-  }
-  for (int64_t k = 0; k < query.count; ++k) {
-    if (alpha[k] == 0) continue;
-    const T d_score = alpha[k] * (scratch[k] - mean);
-    T* const d_state = d_states + query.state[k] * width;
-    AddScaled(alpha[k], d_gathered, width, d_state);
-    AddScaled(d_score, query.vector, width, d_state);
-    AddScaled(d_score, states + query.state[k] * width, width, d_query);
-  }
+  Best<T>().attend_backward(query, states, alpha, d_gathered, scratch, d_states, d_query);
 }
 
 #define CMERC_INSTANCES(T)                                                                        \

@@ -1,7 +1,9 @@
-// The loops of DialogueRNN's recurrence on the CPU over rows of features. No LibTorch here.
+// The loops of DialogueRNN's recurrence on the CPU over rows of features, vectorized for what the
+// processor offers. No LibTorch here.
 //
 // All functions exist for float and for double. A row is `width` values that are neighbors in
-// memory. A row that a function writes overlaps none that it reads.
+// memory. A row that a function writes overlaps none that it reads. Every operation is rounded by
+// itself, and sums are in one order: the same bits on every processor.
 #ifndef CMERC_KERNELS_CPU_DIALOGUE_RNN_KERNELS_H_
 #define CMERC_KERNELS_CPU_DIALOGUE_RNN_KERNELS_H_
 

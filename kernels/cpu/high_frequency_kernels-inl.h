@@ -128,8 +128,8 @@ void WithinModality(const HighFrequencyPass& pass, int64_t k, int64_t first, int
 constexpr int kDotRows = kLanes == 16 ? 4 : 3;
 constexpr int kDotColumns = kAccumulators / kDotRows;
 
-// Unrolled as a whole, since registers have no index; gcc does it by itself only when it is too late
-// to keep `sums` out of memory.
+// Unrolled as a whole, since registers have no index; gcc does it by itself only when it is too
+// late to keep `sums` out of memory.
 HWY_INLINE void AddProducts(const float* const (&left)[kDotRows],
                             const float* const (&right)[kDotColumns], int64_t h, int64_t count,
                             Vec (&sums)[kDotRows][kDotColumns]) {

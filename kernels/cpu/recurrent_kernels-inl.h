@@ -1,5 +1,6 @@
 // The kernels for the vectors of one instruction set, Highway's HWY_NAMESPACE; included by
 // recurrent_kernels.cc once for each.
+#include "kernels/cpu/panels-inl.h"
 #include "kernels/cpu/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
