@@ -110,8 +110,9 @@ absl::StatusOr<Adam::Moments> ReadMomentsOf(const Tensors& tensors, const std::s
   moments.steps = steps;
   if (steps < 0) return tensors.Error(absl::StrCat(kSteps, " holds ", steps));
   if (steps == 0) return moments;
-  for (const auto& [which, moment] :
-       {std::make_pair("first", &moments.first), std::make_pair("second", &moments.second)}) {
+  const std::pair<const char*, Tensor*> both[] = {{"first", &moments.first},
+                                                  {"second", &moments.second}};
+  for (const auto& [which, moment] : both) {
     const std::string name = MomentName(parameter, which);
     ASSIGN_OR_RETURN(*moment, tensors.Get(name, value.scalar_type()));
     if (moment->sizes() != value.sizes()) {
