@@ -6,15 +6,13 @@
 #include <iostream>
 
 #include "calibration/evaluation.h"
-#include "calibration/weighted_losses.h"
 #include "metrics/text_report.h"
 #include "training/train_step.h"
 
 struct Net : torch::nn::Module {  // features [B, T, 8], context [B, T, T] -> logits [B, T, 3]
   torch::Tensor forward(const torch::Tensor& features, const torch::Tensor& context) {
     const torch::Tensor weights = context / context.sum(2, /*keepdim=*/true).clamp_min(1);
-    const torch::Tensor both = torch::cat({features, weights.bmm(features)}, 2);
-    return last->forward(torch::relu(first->forward(both)));
+    return last->forward(first->forward(torch::cat({features, weights.bmm(features)}, 2)).relu());
   }
   torch::nn::Linear first = register_module("first", torch::nn::Linear(16, 32));
   torch::nn::Linear last = register_module("last", torch::nn::Linear(32, 3));
