@@ -20,7 +20,7 @@ DatasetInfo SmallInfo(std::vector<ModalityInfo> modalities = {{"text", 4, 2}, {"
 std::vector<Conversation> SmallConversations(const std::vector<int64_t>& lengths,
                                              const DatasetInfo& info);
 
-// The same as a batch.
+// A batch of SmallConversations().
 Batch SmallBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info);
 
 // The backbone of these options, with random weights, always the same.
@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<Backbone>> CreateBackbone(const google::protobuf:
 
 Prediction Predict(Backbone& model, const Batch& batch);
 
-// Of tensors of the same shape.
+// The largest absolute difference of two tensors, which must have the same shape.
 double MaxDifference(const torch::Tensor& a, const torch::Tensor& b);
 
 }  // namespace cmerc

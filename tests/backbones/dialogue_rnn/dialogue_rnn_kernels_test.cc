@@ -1,4 +1,4 @@
-// The loops of DialogueRNN's recurrence by themselves; dialogue_rnn_test.cc has the whole.
+// The loops of DialogueRNN's recurrence by themselves; dialogue_recurrence_test.cc has the whole.
 #include "kernels/cpu/dialogue_rnn_kernels.h"
 
 #include <gtest/gtest.h>

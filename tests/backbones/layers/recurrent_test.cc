@@ -1,22 +1,18 @@
-// The fast recurrent layers against LibTorch's, and the laws that LibTorch's do not give: the same
-// bits however conversations are divided, and the same results on every instruction set.
+// The fast recurrent layers against LibTorch's, and what LibTorch's do not promise: the same bits
+// for any number of threads. Padding and rows that are read more than once: recurrent_rows_test.cc;
+// the kernels by themselves: recurrent_kernels_test.cc.
 #include "backbones/layers/recurrent.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/nn/modules/rnn.h>
-#include <torch/nn/utils/rnn.h>
 
-#include <algorithm>
-#include <cmath>
-#include <initializer_list>
 #include <limits>
-#include <tuple>
+#include <string>
+#include <vector>
 
-#include "backbones/layers/packing.h"
-#include "kernels/cpu/instruction_set.h"
-#include "kernels/cpu/recurrent_kernels.h"
+#include "tests/backbones/layers/recurrent_testing.h"
 
 namespace cmerc {
 namespace {
@@ -25,53 +21,6 @@ using torch::Tensor;
 using torch::autograd::variable_list;
 using torch::nn::GRU;
 using torch::nn::LSTM;
-using torch::nn::utils::rnn::PackedSequence;
-
-// Relative to the largest value. float32 rounds by 6e-8, and a value passes a few tens of
-// roundings.
-constexpr double kTolerance = 2e-6;
-
-const std::vector<int64_t> kLengths = {3, 1, 7, 7, 2};
-
-void ExpectClose(const Tensor& got, const Tensor& want, const std::string& what) {
-  ASSERT_EQ(got.sizes(), want.sizes()) << what;
-  const Tensor difference = (got.to(torch::kFloat64) - want.to(torch::kFloat64)).abs().max();
-  EXPECT_LE(difference.item<double>(), kTolerance * (1 + want.abs().max().item<double>())) << what;
-}
-
-int64_t Sum(const std::vector<int64_t>& lengths) {
-  return torch::tensor(lengths).sum().item<int64_t>();
-}
-
-// The module's own forward pass on conversation-major rows.
-template <typename Module>
-Tensor LibTorch(Module& module, const Tensor& rows, const std::vector<int64_t>& lengths) {
-  const Packing::TimeMajor order =
-      Packing(torch::tensor(lengths), torch::tensor(lengths).max().item<int64_t>(), torch::kCPU)
-          .MakeTimeMajor();
-  const PackedSequence sequence(SelectRows(rows, order.order), order.batch_sizes);
-  const auto result = module->forward_with_packed_input(sequence);
-  return PlaceRows(std::get<0>(result).data(), order.order, rows.size(0));
-}
-
-// Copies parameter values; the types may differ.
-void CopyParameters(const torch::nn::Module& from, torch::nn::Module& to) {
-  const torch::NoGradGuard no_grad;
-  for (const auto& parameter : from.named_parameters()) {
-    to.named_parameters()[parameter.key()].copy_(parameter.value());
-  }
-}
-
-// Output, then the gradient of the input and of every parameter, for the loss sum(output * factor).
-template <typename Module>
-variable_list Gradients(Module& module, const Tensor& rows, const Tensor& output,
-                        const Tensor& factor) {
-  variable_list of = module->parameters();
-  of.insert(of.begin(), rows);
-  variable_list result = torch::autograd::grad({(output * factor).sum()}, of);
-  result.insert(result.begin(), output.detach());
-  return result;
-}
 
 template <typename Module, typename Options>
 void ExpectLikeLibTorch(const Options& options, const std::vector<int64_t>& lengths) {
@@ -138,157 +87,6 @@ TEST(RecurrentTest, PaddingOfWholeLengthIsTheTensorForm) {
   const Tensor want = std::get<0>(gru->forward(padded.transpose(0, 1))).transpose(0, 1);
   const Tensor got = RunRecurrent(gru, padded.flatten(0, 1), torch::full({3}, 4L));
   ExpectClose(got.view({3, 4, 10}), want, "output");
-}
-
-// rows of positions [B * T, ...] in the order of RecurrentRows.
-Tensor UtterancesFirst(const Tensor& positions, const std::vector<int64_t>& lengths,
-                       int64_t padded_length) {
-  const Tensor valid =
-      (torch::arange(padded_length) < torch::tensor(lengths).unsqueeze(1)).flatten();
-  return torch::cat({positions.index_select(0, valid.nonzero().squeeze(1)),
-                     positions.index_select(0, valid.logical_not().nonzero().squeeze(1))});
-}
-
-// What padding reads.
-enum class Padding { kRowsOfItsOwn, kOneRow, kLastUtterance };
-
-// Frees memory full of NaNs for the next tensors of as many numbers, which must not be read before
-// they are written.
-void LeaveNans(std::initializer_list<int64_t> sizes) {
-  for (const int64_t size : sizes) {
-    torch::full({size}, std::numeric_limits<float>::quiet_NaN());
-  }
-}
-
-// Padding that is encoded, against LibTorch in float64 on whole conversations of T rows.
-template <typename Module, typename Options>
-void ExpectPaddingLikeLibTorch(const Options& options, Padding padding) {
-  constexpr int64_t kLength = 8;
-  const auto num_conversations = static_cast<int64_t>(kLengths.size());
-  torch::manual_seed(3);
-  Module module(options);
-  Module exact(options);
-  exact->to(torch::kFloat64);
-  CopyParameters(*module, *exact);
-  const int64_t num_rows = num_conversations * kLength, num_utterances = Sum(kLengths);
-  const int64_t num_inputs = padding == Padding::kRowsOfItsOwn ? num_rows
-                             : padding == Padding::kOneRow     ? num_utterances + 1
-                                                               : num_utterances;
-  const Tensor inputs = torch::randn({num_inputs, options.input_size()}).requires_grad_();
-  const Tensor exact_inputs = inputs.detach().to(torch::kFloat64).requires_grad_();
-  const Tensor input_of = torch::arange(num_rows).clamp_max(num_inputs - 1);
-  const RecurrentRows rows{inputs, torch::tensor(kLengths), kLength,
-                           padding == Padding::kRowsOfItsOwn ? Tensor() : input_of};
-  const Tensor output = RunRecurrent(module, rows);
-  // From the order of RecurrentRows to positions: the inverse of UtterancesFirst.
-  const Tensor row_at = UtterancesFirst(torch::arange(num_rows), kLengths, kLength).argsort();
-  const std::vector<int64_t> whole(kLengths.size(), kLength);
-  const Tensor exact_output =
-      UtterancesFirst(
-          LibTorch(exact, exact_inputs.index_select(0, input_of).index_select(0, row_at), whole),
-          kLengths, kLength)
-          .narrow(0, 0, num_utterances);
-  const Tensor factor = torch::randn(output.sizes());
-  LeaveNans({num_rows * 27, num_rows * 36, num_rows * 54, num_rows * 72});  // gates
-  const variable_list got = Gradients(module, inputs, output, factor);
-  const variable_list want =
-      Gradients(exact, exact_inputs, exact_output, factor.to(torch::kFloat64));
-  for (size_t i = 0; i < got.size(); ++i) ExpectClose(got[i], want[i], std::to_string(i));
-  // Without gradients, and by LibTorch.
-  const torch::NoGradGuard no_grad;
-  EXPECT_TRUE(torch::equal(RunRecurrent(module, rows), output));
-  ExpectClose(RunRecurrent(exact, {exact_inputs, rows.lengths, kLength, rows.input_of}),
-              exact_output, "float64");
-}
-
-TEST(RecurrentTest, PaddingIsEncodedAtTheEndOfEveryConversation) {
-  for (const Padding padding :
-       {Padding::kRowsOfItsOwn, Padding::kOneRow, Padding::kLastUtterance}) {
-    for (const int64_t layers : {1, 2, 3}) {
-      for (const bool bidirectional : {false, true}) {
-        SCOPED_TRACE(testing::Message()
-                     << layers << " layers, padding " << static_cast<int>(padding)
-                     << ", bidirectional " << bidirectional);
-        ExpectPaddingLikeLibTorch<GRU>(
-            torch::nn::GRUOptions(6, 9).num_layers(layers).bidirectional(bidirectional), padding);
-        ExpectPaddingLikeLibTorch<LSTM>(
-            torch::nn::LSTMOptions(6, 9).num_layers(layers).bidirectional(bidirectional), padding);
-      }
-    }
-  }
-}
-
-TEST(RecurrentTest, PaddingHasTheMasksOfTheTensorForm) {
-  constexpr int64_t kLength = 8;
-  const auto num_conversations = static_cast<int64_t>(kLengths.size());
-  GRU gru(torch::nn::GRUOptions(6, 9).num_layers(3).bidirectional(true).dropout(0.4));
-  const Tensor padded = torch::randn({num_conversations, kLength, 6});
-  torch::manual_seed(5);
-  const Tensor want = std::get<0>(gru->forward(padded.transpose(0, 1))).transpose(0, 1);
-  torch::manual_seed(5);
-  const Tensor got = RunRecurrent(gru, {UtterancesFirst(padded.flatten(0, 1), kLengths, kLength),
-                                        torch::tensor(kLengths), kLength});
-  ExpectClose(got,
-              UtterancesFirst(want.flatten(0, 1), kLengths, kLength).narrow(0, 0, Sum(kLengths)),
-              "output");
-}
-
-TEST(RecurrentTest, ConversationsOfOneRowAreReadOnce) {
-  GRU gru(torch::nn::GRUOptions(6, 9).num_layers(2).bidirectional(true));
-  const Tensor lengths = torch::tensor(kLengths);
-  const Tensor inputs = torch::randn({lengths.size(0), 6}).requires_grad_();
-  const Tensor input_of = torch::arange(lengths.size(0)).repeat_interleave(lengths);
-  const Tensor want = RunRecurrent(gru, inputs.index_select(0, input_of), lengths);
-  const Tensor got = RunRecurrent(gru, {inputs, lengths, 0, input_of});
-  const Tensor factor = torch::randn(want.sizes());
-  const variable_list want_gradients = Gradients(gru, inputs, want, factor);
-  const variable_list got_gradients = Gradients(gru, inputs, got, factor);
-  for (size_t i = 0; i < want_gradients.size(); ++i) {
-    EXPECT_TRUE(torch::equal(got_gradients[i], want_gradients[i])) << i;
-  }
-  const torch::NoGradGuard no_grad;
-  EXPECT_TRUE(torch::equal(RunRecurrent(gru, {inputs, lengths, 0, input_of}), want));
-}
-
-// Conversations with rows of their own and conversations of one row, with the same padding.
-template <typename Module, typename Options>
-void ExpectJoinedLikeApart(const Options& options, int64_t padded_length) {
-  torch::manual_seed(4);
-  Module module(options);
-  const torch::NoGradGuard no_grad;
-  const Tensor lengths = torch::tensor(kLengths);
-  const int64_t num_utterances = Sum(kLengths);
-  const Tensor conversations = torch::arange(lengths.size(0));
-  Tensor constant = conversations.repeat_interleave(lengths);
-  Tensor ordinary = torch::arange(num_utterances);
-  if (padded_length > 0) {
-    const Tensor padding = padded_length - lengths;
-    constant = torch::cat({constant, conversations.repeat_interleave(padding)});
-    ordinary = torch::cat({ordinary, torch::full({padding.sum().item<int64_t>()}, num_utterances)});
-  }
-  const auto inputs = [&](int64_t count) { return torch::randn({count, options.input_size()}); };
-  std::vector<RecurrentRows> parts = {
-      {inputs(ordinary.max().item<int64_t>() + 1), lengths, padded_length, ordinary},
-      {inputs(lengths.size(0)), lengths, padded_length, constant},
-      {inputs(ordinary.size(0)), lengths, padded_length}};
-  for (int order = 0; order < 2; ++order) {
-    std::vector<Tensor> want;
-    for (const RecurrentRows& part : parts) want.push_back(RunRecurrent(module, part));
-    EXPECT_TRUE(torch::equal(RunRecurrent(module, Join(parts)), torch::cat(want))) << order;
-    std::reverse(parts.begin(), parts.end());
-  }
-}
-
-TEST(RecurrentTest, JoinedRowsGiveTheSameBitsAsApart) {
-  for (const int64_t padded_length : {0, 9}) {
-    for (const bool bidirectional : {false, true}) {
-      SCOPED_TRACE(testing::Message() << padded_length << bidirectional);
-      ExpectJoinedLikeApart<GRU>(
-          torch::nn::GRUOptions(6, 9).num_layers(2).bidirectional(bidirectional), padded_length);
-      ExpectJoinedLikeApart<LSTM>(
-          torch::nn::LSTMOptions(6, 9).num_layers(2).bidirectional(bidirectional), padded_length);
-    }
-  }
 }
 
 template <typename Module, typename Options>
@@ -451,134 +249,6 @@ TEST(RecurrentTest, ShapesAreChecked) {
   EXPECT_THROW(one_row_of({0, 2, 2, 3, 4}), c10::Error);
   EXPECT_THROW(one_row_of({0, 1, 2, 3, -1}), c10::Error);
 }
-
-// One direction of one layer on given kernels: output, then the three gradients.
-variable_list RunKernels(const RecurrentKernels& kernels, int64_t gates, bool reverse,
-                         const std::vector<int64_t>& divisions) {
-  constexpr int64_t kHidden = 19;
-  const std::vector<int64_t> lengths = {9, 9, 8, 6, 6, 6, 5, 4, 3, 3, 3, 2, 1};  // longest first
-  const int64_t n = Sum(lengths);
-  torch::manual_seed(2);
-  const Tensor length = torch::tensor(lengths);
-  const Tensor start = length.cumsum(0) - length;
-  const Tensor weight = torch::randn({gates * kHidden, kHidden}) / 4;
-  const Tensor bias = torch::randn({2, gates * kHidden});
-  const Tensor values = torch::randn({n, gates * kHidden});
-  const Tensor output_gradient = torch::randn({n, kHidden});
-  const Tensor kept = torch::empty({n, kHidden});
-  const Tensor output = torch::empty({n, kHidden});
-  const Tensor gate_gradient = torch::empty_like(values);
-  const Tensor new_gradient = torch::zeros({n, kHidden});
-  const Tensor previous = torch::empty({n, kHidden});
-  const Tensor packed = torch::empty({kernels.forward_weights_size(kHidden)});
-  const Tensor packed_backward = torch::empty({kernels.backward_weights_size(kHidden)});
-  const auto data = [](const Tensor& x) { return x.data_ptr<float>(); };
-  kernels.pack_forward(kHidden, data(weight), data(bias), data(bias) + gates * kHidden,
-                       data(packed));
-  kernels.pack_backward(kHidden, data(weight), data(packed_backward));
-  const RecurrentForward forward{kHidden,
-                                 reverse,
-                                 data(packed),
-                                 {data(values), gates * kHidden},
-                                 {data(kept), kHidden},
-                                 {data(output), kHidden}};
-  const RecurrentBackward backward{kHidden,
-                                   reverse,
-                                   data(packed_backward),
-                                   {data(values), gates * kHidden},
-                                   {data(kept), kHidden},
-                                   {data(output), kHidden},
-                                   {data(output_gradient), kHidden},
-                                   {data(gate_gradient), gates * kHidden},
-                                   {data(new_gradient), kHidden},
-                                   {data(previous), kHidden}};
-  for (size_t i = 0; i + 1 < divisions.size(); ++i) {
-    const ConversationRows part{start.data_ptr<int64_t>() + divisions[i],
-                                length.data_ptr<int64_t>() + divisions[i],
-                                divisions[i + 1] - divisions[i]};
-    kernels.forward(forward, part);
-    kernels.backward(backward, part);
-  }
-  return {output, gate_gradient, new_gradient, previous};
-}
-
-// The kernels of one kind of cell on every instruction set of this processor.
-class RecurrentKernelsTest
-    : public testing::TestWithParam<std::tuple<RecurrentCell, int64_t /*instruction set*/>> {
- protected:
-  ~RecurrentKernelsTest() override { UseInstructionSet(0); }
-  int64_t gates() const { return std::get<0>(GetParam()) == RecurrentCell::kGru ? 3 : 4; }
-  const RecurrentKernels& Find() const { return FindOn(std::get<1>(GetParam())); }
-  // On the least of all instruction sets.
-  const RecurrentKernels& FindBaseline() const { return FindOn(InstructionSets().back()); }
-
- private:
-  static const RecurrentKernels& FindOn(int64_t instruction_set) {
-    UseInstructionSet(instruction_set);
-    return BestRecurrentKernels(std::get<0>(GetParam()));
-  }
-};
-
-TEST_P(RecurrentKernelsTest, TheSameBitsHoweverConversationsAreDivided) {
-  for (const bool reverse : {false, true}) {
-    const variable_list whole = RunKernels(Find(), gates(), reverse, {0, 13});
-    const variable_list parts = RunKernels(Find(), gates(), reverse, {0, 1, 3, 6, 13});
-    for (size_t i = 0; i < whole.size(); ++i) EXPECT_TRUE(torch::equal(whole[i], parts[i])) << i;
-  }
-}
-
-TEST_P(RecurrentKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  const RecurrentKernels& baseline = FindBaseline();
-  for (const bool reverse : {false, true}) {
-    const variable_list got = RunKernels(Find(), gates(), reverse, {0, 13});
-    const variable_list want = RunKernels(baseline, gates(), reverse, {0, 13});
-    for (size_t i = 0; i < got.size(); ++i) ExpectClose(got[i], want[i], std::to_string(i));
-  }
-}
-
-// Sizes below, at and above those of tiles and of blocks, as they lie and transposed.
-TEST_P(RecurrentKernelsTest, MatrixProductsAreExactToRounding) {
-  torch::manual_seed(3);
-  for (const int64_t rows : {1, 12, 101}) {
-    for (const int64_t columns : {1, 32, 403}) {
-      for (const int64_t depth : {1, 256, 261}) {
-        for (const bool transposed : {false, true}) {
-          const Tensor a = torch::randn({rows, depth});
-          const Tensor b = torch::randn({columns, depth});
-          const Tensor c = torch::randn({rows, columns});
-          const Tensor want =
-              c.to(torch::kFloat64) + a.to(torch::kFloat64).mm(b.to(torch::kFloat64).t());
-          const Tensor left = transposed ? a.t().contiguous().t() : a;
-          const Tensor right = transposed ? b.t().contiguous() : b.t();
-          const MatrixProduct product{rows,
-                                      columns,
-                                      depth,
-                                      left.data_ptr<float>(),
-                                      left.stride(0),
-                                      left.stride(1),
-                                      right.data_ptr<float>(),
-                                      right.stride(0),
-                                      right.stride(1),
-                                      c.data_ptr<float>(),
-                                      columns,
-                                      /*accumulate=*/true};
-          const int64_t middle = columns / 64 * 32;
-          Find().multiply(product, 0, middle);
-          Find().multiply(product, middle, columns);
-          // `depth` roundings by 6e-8 of what was added up add up like noise.
-          const Tensor bound = 6e-8 * std::sqrt(depth) * (a.abs().mm(b.abs().t()) + c.abs());
-          EXPECT_TRUE(((c - want).abs() <= bound).all().item<bool>())
-              << rows << " x " << depth << " x " << columns << ": " << (c - want).abs().max();
-        }
-      }
-    }
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(All, RecurrentKernelsTest,
-                         testing::Combine(testing::Values(RecurrentCell::kGru,
-                                                          RecurrentCell::kLstm),
-                                          testing::ValuesIn(InstructionSets())));
 
 // One step of one unit is tanh(x) by construction: update gate 0, no hidden state.
 TEST(RecurrentTest, TanhIsWithinTwoUnitsInTheLastPlace) {

@@ -1,15 +1,16 @@
-// The laws of M3Net: what must hold whatever the weights. Its numbers: //tests/golden/m3net.
-#include <google/protobuf/text_format.h>
+// The laws of M3Net: what must hold whatever the weights. Several batches at once:
+// m3net_forward_all_test.cc; the official numbers: //tests/golden/m3net.
 #include <gtest/gtest.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "backbones/m3net/m3net.pb.h"
 #include "core/backbone.h"
+#include "tests/backbones/m3net/m3net_testing.h"
 #include "tests/backbones/small_data.h"
 
 namespace cmerc {
@@ -17,35 +18,9 @@ namespace {
 
 using torch::Tensor;
 
-// Float32 sums of the same numbers in another order (a matrix product of another height, a
-// conversation at another place) differ by some 1e-6 here.
-constexpr double kTolerance = 1e-5;
-
-DatasetInfo Info() { return SmallInfo({{"text", 6, 4}, {"audio", 5, 1}, {"visual", 3, 1}}); }
-
-// Small, and without dropout, unless `text` says otherwise.
-M3NetOptions Options(const std::string& text = "") {
-  M3NetOptions options;
-  options.set_input_width(8);
-  options.set_graph_width(4);
-  options.set_dropout(0);
-  TORCH_CHECK(google::protobuf::TextFormat::MergeFromString(text, &options), text);
-  return options;
-}
-
-std::unique_ptr<Backbone> Model(const M3NetOptions& options, const DatasetInfo& info = Info()) {
-  auto model = CreateBackbone(options, info);
-  TORCH_CHECK(model.ok(), model.status().ToString());
-  return *std::move(model);
-}
-
 std::vector<Conversation> Conversations(const std::vector<int64_t>& lengths,
                                         const DatasetInfo& info = Info()) {
   return SmallConversations(lengths, info);
-}
-
-Batch RandomBatch(const std::vector<int64_t>& lengths, const DatasetInfo& info = Info()) {
-  return SmallBatch(lengths, info);
 }
 
 std::set<std::string> ParameterNames(const Backbone& model) {
@@ -53,9 +28,6 @@ std::set<std::string> ParameterNames(const Backbone& model) {
   for (const auto& parameter : model.named_parameters()) names.insert(parameter.key());
   return names;
 }
-
-const char* const kNorms[] = {"BN", "LN", "LN2", "NO_NORM"};
-const char* const kEncoders[] = {"GRU", "LSTM", "TRANSFORMER", "NO_ENCODER"};
 
 TEST(M3NetTest, DefaultsNameTheOfficialParameters) {
   const auto model =
@@ -199,140 +171,6 @@ TEST(M3NetTest, BothSemanticsAgreeWithoutPadding) {
           MaxDifference(Predict(*corrected, batch).log_probs, Predict(*official, batch).log_probs),
           kTolerance)
           << text;
-    }
-  }
-}
-
-// Batches as views make them: some tensors replaced, the rest the same.
-std::vector<Batch> Views(const Batch& batch) {
-  std::vector<Batch> views = {batch};
-  for (size_t m = 0; m < batch.modalities.size(); ++m) {
-    Batch view = batch;
-    for (Tensor& stream : view.modalities[m].streams) {
-      stream = stream.mean(1, /*keepdim=*/true).expand_as(stream);
-    }
-    views.push_back(view);
-  }
-  Batch cut = batch;
-  cut.context =
-      batch.context.logical_and(torch::eye(batch.max_length(), torch::kBool).unsqueeze(0));
-  views.push_back(cut);
-  return views;
-}
-
-TEST(M3NetTest, ForwardAllIsForwardOfEachBitwise) {
-  for (const char* norm : kNorms) {
-    for (const char* encoder : kEncoders) {
-      for (int flags = 0; flags < 4; ++flags) {
-        const std::string text =
-            absl::StrCat("norm: ", norm, " text_encoder: ", encoder, " dropout: 0.5",
-                         " use_modality_embedding: true use_residue: true",
-                         " encode_other_modalities: ", flags & 1 ? "true" : "false",
-                         " semantics: ", flags & 2 ? "OFFICIAL" : "CORRECTED");
-        SCOPED_TRACE(text);
-        const auto model = Model(Options(text));
-        model->eval();
-        std::vector<Batch> batches = Views(RandomBatch({3, 1, 4}));
-        // Another batch, which has nothing in common with them, and some of its own streams twice.
-        batches.push_back(RandomBatch({2, 5}));
-        std::vector<Tensor>& streams = batches.back().modalities[0].streams;
-        streams[2] = streams[1];
-        for (const bool gradient : {true, false}) {
-          const torch::AutoGradMode mode(gradient);
-          const auto all = model->ForwardAll(batches);
-          ASSERT_TRUE(all.ok()) << all.status();
-          ASSERT_EQ(all->size(), batches.size());
-          for (size_t i = 0; i < batches.size(); ++i) {
-            const Prediction one = Predict(*model, batches[i]);
-            EXPECT_TRUE(torch::equal((*all)[i].log_probs, one.log_probs)) << gradient << i;
-            EXPECT_TRUE(torch::equal((*all)[i].features, one.features)) << gradient << i;
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST(M3NetTest, ForwardAllOfNothing) {
-  const auto model = Model(Options());
-  model->eval();
-  const torch::NoGradGuard no_grad;
-  const auto all = model->ForwardAll({});
-  ASSERT_TRUE(all.ok()) << all.status();
-  EXPECT_TRUE(all->empty());
-}
-
-TEST(M3NetTest, ForwardAllHasTheGradientOfEachPass) {
-  const auto model = Model(Options());
-  model->eval();
-  const std::vector<Batch> batches = Views(RandomBatch({3, 1, 4}));
-  const auto all = model->ForwardAll(batches);
-  ASSERT_TRUE(all.ok()) << all.status();
-  Tensor together = torch::zeros({});
-  Tensor one_by_one = torch::zeros({});
-  for (size_t i = 0; i < batches.size(); ++i) {
-    together = together + (*all)[i].log_probs.select(1, 0).square().sum();
-    one_by_one = one_by_one + Predict(*model, batches[i]).log_probs.select(1, 0).square().sum();
-  }
-  const std::vector<Tensor> parameters = model->parameters();
-  const auto got = torch::autograd::grad({together}, parameters);
-  const auto want = torch::autograd::grad({one_by_one}, parameters);
-  for (size_t p = 0; p < parameters.size(); ++p) {
-    EXPECT_LE(MaxDifference(got[p], want[p]),
-              kTolerance * std::max(1.0, want[p].abs().max().item<double>()))
-        << p;
-  }
-}
-
-TEST(M3NetTest, ForwardAllTrainsOnEachBatchByItself) {
-  const std::vector<Batch> batches = Views(RandomBatch({3, 1, 4}));
-  const auto model = Model(Options("dropout: 0.5 semantics: OFFICIAL"));
-  const auto other = Model(Options("dropout: 0.5 semantics: OFFICIAL"));
-  torch::manual_seed(7);
-  const auto all = model->ForwardAll(batches);
-  ASSERT_TRUE(all.ok()) << all.status();
-  torch::manual_seed(7);
-  for (size_t i = 0; i < batches.size(); ++i) {
-    EXPECT_TRUE(torch::equal((*all)[i].log_probs, Predict(*other, batches[i]).log_probs)) << i;
-  }
-  const auto buffers = other->named_buffers();
-  for (const auto& buffer : model->named_buffers()) {
-    EXPECT_TRUE(torch::equal(buffer.value(), buffers[buffer.key()])) << buffer.key();
-  }
-}
-
-// Streams that are one tensor are normalized at once; the numbers are those of equal copies.
-TEST(M3NetTest, StreamsThatAreOneTensorAreLikeEqualOnes) {
-  for (const char* norm : kNorms) {
-    for (const bool training : {true, false}) {
-      const std::string text = absl::StrCat("norm: ", norm, " semantics: OFFICIAL");
-      const auto model = Model(Options(text));
-      const auto other = Model(Options(text));
-      Batch one = RandomBatch({3, 1, 4});
-      Batch copies = one;
-      for (size_t s = 1; s < 4; ++s) {
-        one.modalities[0].streams[s] = one.modalities[0].streams[0];
-        copies.modalities[0].streams[s] = one.modalities[0].streams[0].clone();
-      }
-      const torch::NoGradGuard no_grad;
-      for (Backbone* backbone : {model.get(), other.get()}) {
-        torch::manual_seed(8);
-        // Only the normalizations: the weights of hyperedges divide.
-        for (auto& parameter : backbone->named_parameters()) {
-          if (absl::StartsWith(parameter.key(), "norm")) parameter.value().normal_(0, 0.5);
-        }
-        for (auto& buffer : backbone->named_buffers()) {
-          if (buffer.value().is_floating_point()) buffer.value().uniform_(0.5, 1.5);
-        }
-        backbone->train(training);
-      }
-      EXPECT_LE(MaxDifference(Predict(*model, one).log_probs, Predict(*other, copies).log_probs),
-                kTolerance)
-          << norm;
-      const auto buffers = other->named_buffers();
-      for (const auto& buffer : model->named_buffers()) {
-        EXPECT_LE(MaxDifference(buffer.value(), buffers[buffer.key()]), 1e-6) << buffer.key();
-      }
     }
   }
 }
