@@ -2,7 +2,7 @@
 
 namespace cmerc::report {
 
-// Series colors: Okabe and Ito's, which the colour-blind tell apart, lighter on dark ground;
+// Series colors: Okabe and Ito's, which the color-blind tell apart, lighter on dark ground;
 // dashes tell them apart in black and white.
 const char kStyleSheet[] = R"css(
 :root {

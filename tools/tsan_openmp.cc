@@ -3,7 +3,7 @@
 // Preloaded by tsan_run.sh, under which `#pragma omp parallel` is a call of this GOMP_parallel.
 #include <dlfcn.h>
 
-// Of libtsan; null where this is built without --config=tsan.
+// Functions of libtsan; null where this is built without --config=tsan.
 extern "C" [[gnu::weak]] void __tsan_acquire(void* address);
 extern "C" [[gnu::weak]] void __tsan_release(void* address);
 

@@ -46,7 +46,8 @@ struct Together {
   std::vector<Tensor> gradients, parameters, first_moments, second_moments;
 };
 
-// The same by LibTorch's operators for lists, of which a GPU runs one for many tensors.
+// The step of all these parameters by LibTorch's operators for lists, of which a GPU runs one for
+// many tensors.
 void UpdateTogether(const AdamOptions& options, int64_t step, const Together& all) {
   const auto [beta1, beta2] = options.betas();
   const std::vector<Tensor> g =

@@ -1,4 +1,4 @@
-// The optimiser of the trainer.
+// The optimizer of the trainer.
 #ifndef CMERC_TRAINING_ADAM_H_
 #define CMERC_TRAINING_ADAM_H_
 
@@ -27,7 +27,8 @@ class Adam final : public torch::optim::Adam {
     torch::Tensor first;   // of the parameter's shape
     torch::Tensor second;  // the same
   };
-  // Of every parameter, in their order; the optimiser's own tensors.
+  // The moments of every parameter, in the order of the parameters. They share the optimizer's
+  // tensors.
   std::vector<Moments> GetMoments() const;
   // Takes over copies.
   void SetMoments(const std::vector<Moments>& moments);

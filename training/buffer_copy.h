@@ -8,7 +8,7 @@
 
 namespace cmerc {
 
-// A copy of a model's buffers, such as the running statistics of batch normalisation.
+// A copy of a model's buffers, such as the running statistics of batch normalization.
 class BufferCopy {
  public:
   explicit BufferCopy(const torch::nn::Module& module) : buffers_(module.buffers()) {

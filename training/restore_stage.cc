@@ -23,7 +23,8 @@ std::string Place(const TrainingState& state) {
   return absl::StrCat("in epoch ", epochs + 1, ", after step ", state.epoch.steps);
 }
 
-// The same bits can be promised for the same threads and versions alone.
+// Warns where the number of threads or a version is not the one that the run was begun with: a
+// resumed run is sure to give the same bits as one without interruption only where they are equal.
 void WarnOfOtherMachine(const StagePlan& plan, const TrainingState& state,
                         const CheckpointMetadata& begun) {
   std::vector<std::string> differences;

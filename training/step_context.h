@@ -12,7 +12,7 @@
 
 namespace cmerc {
 
-// The same for every step of a stage. It owns nothing: all members outlive it.
+// What all steps of a stage share. It owns nothing: all members outlive it.
 struct StepContext {
   Backbone& live;                      // the model that is trained, in training mode
   Backbone& for_views;                 // predicts the views: an epoch's snapshot, or `live` itself

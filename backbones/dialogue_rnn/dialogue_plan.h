@@ -13,7 +13,7 @@ namespace cmerc {
 
 // A position is an utterance: first come all conversations' first utterances in a direction, then
 // all second ones, ..., the longest conversations first. So at each step the conversations that are
-// still running, or some neighbours among them, are a block of rows.
+// still running, or some neighbors among them, are a block of rows.
 struct DialoguePlan {
   struct Conversation {
     int64_t first_row;   // of its utterances, in time order

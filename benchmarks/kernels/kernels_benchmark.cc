@@ -23,7 +23,7 @@ namespace {
 
 constexpr int64_t kModalities = 3;
 constexpr int64_t kWidth = 512;
-// Of a graph's features, which the contrastive losses compare.
+// The width of a graph's features, which the contrastive losses compare.
 constexpr int64_t kFeatures = 2 * kModalities * kWidth;
 
 struct Size {

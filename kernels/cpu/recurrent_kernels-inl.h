@@ -58,7 +58,8 @@ void MultiplyMatrices(const MatrixProduct& product, int64_t first_column, int64_
 // One row and one vector of hidden units, forward and backward.
 struct Gru {
   static constexpr int kGates = 3;
-  // Of the reset, update and new gate, and of what the reset gate multiplies.
+  // One bias for each of the reset, update and new gate, and one for what the reset gate
+  // multiplies.
   static constexpr int kBiases = 4;
 
   static void PackBiases(int64_t h, int64_t unit, const float* ih, const float* hh, float* packed) {

@@ -45,7 +45,7 @@ struct MatrixProduct {
   int64_t b_depth_stride;
   int64_t b_column_stride;
   float* c;
-  int64_t c_row_stride;  // neighbours in a row are neighbours in memory
+  int64_t c_row_stride;  // neighbors in a row are neighbors in memory
   bool accumulate;
 };
 

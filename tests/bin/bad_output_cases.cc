@@ -39,7 +39,7 @@ void AddCheckpoints(std::vector<BadInput>* cases) {
            {"--set=backbone { [type.googleapis.com/cmerc.M3NetOptions] { graph_width: 16 } }"}),
        {"run/selected.pth: these are not the weights of this model",
         "smax_fc.weight has shape [3, 48], want [3, 96]"}},
-      {"StandardisationOfAnotherDataset",
+      {"StandardizationOfAnotherDataset",
        Evaluate({"--set=data { modalities: 'text' }"}),
        {"run/selected.pth", "standardisation", "use the dataset the model was trained on"}},
       {"EvaluateWithBadSet",

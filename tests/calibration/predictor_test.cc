@@ -170,7 +170,7 @@ TEST(PredictorTest, CalibratesWithTheTemperature) {
   }
 }
 
-TEST(PredictorTest, Standardises) {
+TEST(PredictorTest, Standardizes) {
   Standardization standardization;
   const std::vector<int> streams = {2, 1};
   for (const int num_streams : streams) {
@@ -374,7 +374,7 @@ TEST_F(LoadTest, MoreSpeakersThanInTrainingWhereNoWeightDependsOnThem) {
                         "for 3 speakers"));
 }
 
-TEST_F(LoadTest, BringsStandardisationAndTemperature) {
+TEST_F(LoadTest, BringsStandardizationAndTemperature) {
   Write(kGru);
   for (const int width : {4, 2}) {
     Standardization::Stream* stream =

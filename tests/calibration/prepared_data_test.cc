@@ -200,7 +200,7 @@ TEST(PreparedDataTest, AModalityThatTheDatasetDoesNotHave) {
             "data.modalities[1] = \"smell\", must be one of: text, audio");
 }
 
-TEST(PreparedDataTest, StandardisesByTheTrainingSplit) {
+TEST(PreparedDataTest, StandardizesByTheTrainingSplit) {
   FakeDataset dataset;
   for (Conversation& conversation : dataset.conversations) {
     conversation.features[1][0] = conversation.features[1][0] * 1000 + 500;
@@ -250,7 +250,7 @@ TEST(PreparedDataTest, OneUtteranceToTrainOnKeepsItsScale) {
 }
 
 // Their squares are beyond float32.
-TEST(PreparedDataTest, HugeFeaturesAreStandardisedAsOthersAre) {
+TEST(PreparedDataTest, HugeFeaturesAreStandardizedAsOthersAre) {
   FakeDataset dataset;
   const PreparedData small = Prepare(dataset, Config(DataConfig::HELD_OUT, true));
   for (Conversation& conversation : dataset.conversations) {
@@ -277,7 +277,7 @@ TEST(PreparedDataTest, StreamsThatAreOneTensorStayOne) {
   EXPECT_LE(TrainingRows(apart, 0, 1).mean(0).abs().max().item<double>(), 1e-6);
 }
 
-TEST(PreparedDataTest, AGivenStandardisationIsUsedWhateverTheConfigSays) {
+TEST(PreparedDataTest, AGivenStandardizationIsUsedWhateverTheConfigSays) {
   const FakeDataset dataset;
   Standardization given;
   for (const auto& modality : StubInfo().modalities) {

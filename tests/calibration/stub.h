@@ -36,7 +36,7 @@ Conversation RandomConversation(const std::string& id, int64_t length);
 Batch RandomBatch(const std::vector<int64_t>& lengths, uint64_t seed = 1);
 
 // train: c0 to c3, valid: c4, test: c5 and c6, of 3, 1, 4, 2, 5, 2 and 3 utterances. Not
-// standardised.
+// standardized.
 PreparedData StubData();
 
 }  // namespace cmerc

@@ -50,7 +50,7 @@ std::string CopyOfData() {
   return folder;
 }
 
-// The same text, but for what another processor changes in the last digits of numbers.
+// The texts are equal, but for what another processor changes in the last digits of numbers.
 void ExpectSameUpToRounding(const std::string& text, const std::string& expected,
                             double tolerance) {
   const char* got = text.c_str();

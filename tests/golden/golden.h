@@ -19,7 +19,7 @@ std::string Path(const std::string& file);
 // key -> tensor of one fixture file. Fails the test program when the file cannot be read.
 using Tensors = std::map<std::string, torch::Tensor>;
 Tensors Load(const std::string& file);
-// The same of any file of that form: "tests/golden/mmgcn/data/s2_l4.pt".
+// Loads any file of that form, given its whole path: "tests/golden/mmgcn/data/s2_l4.pt".
 Tensors LoadFile(const std::string& path);
 
 // The names of the sets in index.json (iemocap, meld, meldnolin), each with its own files:

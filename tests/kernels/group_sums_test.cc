@@ -83,7 +83,8 @@ std::vector<float> ToFloat(const std::vector<double>& numbers) {
   return {numbers.begin(), numbers.end()};
 }
 
-// Of a similarity, for cosines are up to 1 and so is the sum of the absolute values of their terms.
+// The error of a similarity: cosines are up to 1, and so is the sum of the absolute values of their
+// terms.
 // It is the absolute error of a log_sum and the relative one of a gradient of a pair.
 double SimilarityError(int64_t width) { return RelativeTolerance(width) / kTemperature; }
 

@@ -47,7 +47,8 @@ struct Reference {
   }
   double Modality(int64_t k, int64_t s) const { return modality[k * lengths.count() + s]; }
 
-  // Of the sums, before their norms: [M, H] of rows [begin, end), and [H] of a row.
+  // The sums before they are multiplied by norms: [M, H] over rows [begin, end), and [H] of one row
+  // over its modalities.
   std::vector<Exact> OverRows(int64_t begin, int64_t end) const {
     std::vector<Exact> sums(kModalities * width);
     for (int64_t k = 0; k < kModalities; ++k) {

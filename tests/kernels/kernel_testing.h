@@ -118,7 +118,7 @@ class KernelTest : public testing::TestWithParam<KernelParam> {
   }
 };
 
-// Of a test that runs where there is a GPU.
+// Skips the test where there is no GPU.
 inline void SkipWithoutGpu() {
   const std::string missing = WhyNoGpu();
   if (!missing.empty()) GTEST_SKIP() << missing;

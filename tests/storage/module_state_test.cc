@@ -14,7 +14,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// Parameters and buffers, nested: a linear layer and batch normalisation.
+// Parameters and buffers, nested: a linear layer and batch normalization.
 class SmallModule : public torch::nn::Module {
  public:
   SmallModule() {

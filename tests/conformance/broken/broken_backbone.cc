@@ -52,7 +52,7 @@ class BrokenBackbone final : public Backbone {
     if (Has(Options::HUNDRED_UTTERANCES)) {
       positions_ = register_module("positions", torch::nn::Embedding(100, width));
     }
-    if (Has(Options::NORMALISES_PADDING)) {
+    if (Has(Options::NORMALIZES_PADDING)) {
       norm_ = register_module("norm", torch::nn::BatchNorm1d(width));
     }
     if (Has(Options::OWN_SEED)) {

@@ -117,7 +117,7 @@ const std::vector<Expectation>& Expectations() {
        "PaddingDoesNotMatter",
        "log_probs",
        {"BatchMatesAndTheirOrderDoNotMatter", "PaddingDoesNotMatterInTraining"}},
-      {"backbone", "NORMALISES_PADDING", "PaddingDoesNotMatterInTraining", "norm.running_mean"},
+      {"backbone", "NORMALIZES_PADDING", "PaddingDoesNotMatterInTraining", "norm.running_mean"},
       {"backbone", "SEES_BATCH_MATES", "BatchMatesAndTheirOrderDoNotMatter", "a conversation of 3"},
       {"backbone", "READS_LABELS", "LabelsAreNotEvidence", "log_probs differ by"},
       {"backbone", "IGNORES_CONTEXT", "ContextIsUsedAsDeclared", "cutting context changes nothing"},

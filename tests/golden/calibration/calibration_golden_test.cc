@@ -172,7 +172,8 @@ class CalibrationGoldenTest : public testing::TestWithParam<std::string> {
   // The batch of a step of a trajectory.
   Batch BatchOf(int step) const { return golden::ReadBatch(inputs_, absl::StrCat("b", step % 3)); }
 
-  // Of what `model` predicts for each of the batches, and numbers of such names.
+  // The largest difference between what `model` predicts for a batch and the tensor of `want` that
+  // is named PREFIX.bBATCH.log_prob, over all three batches.
   double LargestDifference(Backbone& model, const golden::Tensors& want,
                            const std::string& prefix) const {
     model.eval();
@@ -188,8 +189,8 @@ class CalibrationGoldenTest : public testing::TestWithParam<std::string> {
     return largest;
   }
 
-  // Of six calibrated steps for which every weight is off by a random share of at most `share` from
-  // the beginning, and every feature in each step.
+  // How far six calibrated steps are from the official ones when every weight is off by a random
+  // share of at most `share` from the beginning, and every feature in each step.
   Distance DistanceOf(TrainingConfig::Precision precision, double share) const {
     const golden::Tensors want = golden::Load(GetParam() + "_traj.pt");
     Trajectory run(GetParam(), OfficialConfig(set_, true), set_.info);

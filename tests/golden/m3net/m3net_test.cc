@@ -207,7 +207,7 @@ TEST_P(GoldenM3NetTest, TrainingPassOverConversationsOfOneAndTwoUtterances) {
   ExpectPrediction(Predict(golden::ReadBatch(fixtures, "in")), fixtures, "train.");
 }
 
-TEST_P(GoldenM3NetTest, OptimisersSeeNoTensorThatTheOfficialCodeNeverTrains) {
+TEST_P(GoldenM3NetTest, OptimizersSeeNoTensorThatTheOfficialCodeNeverTrains) {
   const Tensors want = Read("train");
   std::set<std::string> trained;
   for (const auto& [name, value] : want) {

@@ -274,7 +274,7 @@ inline const std::vector<CalibrationGolden> kCalibrationGolden = {
      0.31712554055424469},
 };
 
-// Of the first set.
+// What is fitted to the first set.
 inline const double kTemperature = 1.6958805964524308;
 inline const std::vector<double> kVector = {
         0.87552596236802605, 0.58009022347138883, 1.211062728254527, 0.83710248739016502, 0.74205696349337824, 0.47649037314353176,

@@ -3,7 +3,7 @@
 
 Needs NumPy, SciPy, scikit-learn 1.7 or later, PyTorch, torchmetrics and netcal; run as
 `python3 generate_calibration.py`. The golden numbers come from straightforward NumPy by the
-definitions in metrics/calibration.h, and from SciPy's optimisers (temperatures, vector scaling);
+definitions in metrics/calibration.h, and from SciPy's optimizers (temperatures, vector scaling);
 the other tools only go into the table.
 """
 
@@ -289,7 +289,7 @@ def main():
     temperature = fit_temperature(log_probs.astype(np.float64), labels)
     vector = fit_vector(log_probs.astype(np.float64), labels)
     classwise = fit_classwise(log_probs.astype(np.float64), labels)
-    lines += ["", "// Of the first set.", "inline const double kTemperature = %.17g;" % temperature,
+    lines += ["", "// What is fitted to the first set.", "inline const double kTemperature = %.17g;" % temperature,
               "inline const std::vector<double> kVector = " + array(list(map(float, vector))) + ";",
               "inline const std::vector<double> kClasswise = " + array(list(map(float, classwise))) + ";"]
     for name, remedy in (("Temperature", log_probs.astype(np.float64) / temperature),
