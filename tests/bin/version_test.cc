@@ -31,13 +31,14 @@ TEST(VersionTest, TheCommandPrintsIt) {
 // stand above it.
 TEST(VersionTest, TheChangelogBeginsWithIt) {
   if (!std::filesystem::exists("CHANGELOG.md")) GTEST_SKIP() << "there is no CHANGELOG.md";
+  const std::string changelog = ReadFile("CHANGELOG.md");
   std::string newest;
-  for (const std::string line : absl::StrSplit(ReadFile("CHANGELOG.md"), '\n')) {
+  for (const absl::string_view line : absl::StrSplit(changelog, '\n')) {
     if (!absl::StartsWith(line, "## ") || absl::StartsWithIgnoreCase(line, "## [unreleased]") ||
         absl::StartsWithIgnoreCase(line, "## unreleased")) {
       continue;
     }
-    newest = line;
+    newest = std::string(line);
     break;
   }
   EXPECT_THAT(newest, HasSubstr(kVersion));
