@@ -102,13 +102,23 @@ void Step(benchmark::State& state, const std::string& type, int64_t Sizes::*grow
   state.counters["peak_MB"] = PeakMegabytes() - before;
 }
 
+// Whether a run had no result. Google Benchmark 1.8 renamed the field.
+template <typename Run>
+auto Failed(const Run& run, int /*best*/) -> decltype(run.error_occurred) {
+  return run.error_occurred;
+}
+template <typename Run>
+bool Failed(const Run& run, long /*otherwise*/) {
+  return run.skipped != 0;
+}
+
 // Prints the fitted exponents below the usual table.
 class GrowthReporter : public benchmark::ConsoleReporter {
  public:
   void ReportRuns(const std::vector<Run>& runs) override {
     benchmark::ConsoleReporter::ReportRuns(runs);
     for (const Run& run : runs) {
-      if (run.error_occurred) continue;
+      if (Failed(run, 0)) continue;
       // "M3Net/length:200/real_time"
       const std::vector<std::string> parts = absl::StrSplit(run.benchmark_name(), '/');
       const std::vector<std::string> size = absl::StrSplit(parts[1], ':');

@@ -35,8 +35,10 @@ const torch::Device kHostDevice(torch::kMTIA, 0);
 class Hooks final : public at::MTIAHooksInterface {
  public:
   bool hasMTIA() const override { return true; }
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 7  // which asks for these too
   bool isBuilt() const override { return true; }
   bool isAvailable() const override { return true; }
+#endif
   c10::DeviceIndex deviceCount() const override { return 1; }
   // Which torch::manual_seed() wants to seed.
   const at::Generator& getDefaultGenerator(c10::DeviceIndex) const override {
