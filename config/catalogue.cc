@@ -93,7 +93,7 @@ class CommentReader {
 
   // The full name of what `statement` declares, or "". Enters its scope if it `opens` one.
   std::string Declare(const std::vector<std::string>& statement, bool opens) {
-    const std::string kind = statement[0];
+    const std::string& kind = statement[0];
     const std::string prefix = scopes_.empty() ? package_ : scopes_.back().prefix;
     if (opens) {
       const std::string name = statement.size() > 1 ? prefix + statement[1] : "";
