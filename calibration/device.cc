@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "core/streams.h"
 #include "core/to_device.h"
 
 namespace cmerc {
@@ -67,14 +68,9 @@ void PrepareDevice(const torch::Device& device) {
 Batch ToDevice(const Batch& batch, const torch::Device& device) {
   if (device.is_cpu()) return batch;
   Batch result = batch;
-  for (size_t m = 0; m < batch.modalities.size(); ++m) {
-    const std::vector<torch::Tensor>& streams = batch.modalities[m].streams;
-    for (size_t s = 0; s < streams.size(); ++s) {
-      // Streams that are one tensor are copied once, and stay one tensor.
-      const bool same_as_previous = s > 0 && streams[s].is_same(streams[s - 1]);
-      result.modalities[m].streams[s] =
-          same_as_previous ? result.modalities[m].streams[s - 1] : ToDevice(streams[s], device);
-    }
+  for (Modality& modality : result.modalities) {
+    modality.streams = MapStreams(
+        modality.streams, [&](const torch::Tensor& stream) { return ToDevice(stream, device); });
   }
   result.speakers = ToDevice(batch.speakers, device);
   result.context = ToDevice(batch.context, device);

@@ -11,6 +11,7 @@
 #include "config/loader.h"
 #include "core/shape.h"
 #include "core/status.h"
+#include "core/streams.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
@@ -187,7 +188,7 @@ absl::Status Predictor::Check(const Conversation& conversation) const {
                                                      ", as in training"));
     }
     for (size_t s = 0; s < streams.size(); ++s) {
-      if (s > 0 && streams[s].is_same(streams[s - 1])) continue;
+      if (IsSameAsPrevious(streams, s)) continue;
       RETURN_IF_ERROR(CheckStream(streams[s], modalities[m], speakers.size(0)));
     }
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "calibration/device.h"
 #include "core/status.h"
+#include "core/streams.h"
 
 namespace cmerc {
 namespace {
@@ -165,7 +166,7 @@ Standardization MeasureAll(const PreparedData& data) {
     Standardization::Modality* modality = result.add_modalities();
     for (int64_t s = 0; s < data.info.modalities[m].num_streams; ++s) {
       const auto same_as_previous = [&](const Conversation& conversation) {
-        return conversation.features[m][s].is_same(conversation.features[m][s - 1]);
+        return IsSameAsPrevious(conversation.features[m], s);
       };
       const bool all_same = s > 0 && std::all_of(data.conversations.begin(),
                                                  data.conversations.end(), same_as_previous);
@@ -233,8 +234,7 @@ void Standardizer::Apply(Conversation& conversation) const {
     const std::vector<torch::Tensor> original = conversation.features[m];
     for (size_t s = 0; s < original.size(); ++s) {
       const Stream& stream = modalities_[m][s];
-      const bool same_as_previous =
-          s > 0 && stream.same_as_previous && original[s].is_same(original[s - 1]);
+      const bool same_as_previous = stream.same_as_previous && IsSameAsPrevious(original, s);
       conversation.features[m][s] = same_as_previous
                                         ? conversation.features[m][s - 1]
                                         : (original[s] - stream.mean) / stream.deviation;

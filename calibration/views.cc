@@ -1,5 +1,6 @@
 #include "calibration/views.h"
 
+#include "core/streams.h"
 #include "core/to_device.h"
 
 namespace cmerc {
@@ -29,14 +30,9 @@ Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedM
   if (view.kind == View::Kind::kModality) {
     for (size_t m = 0; m < batch.modalities.size(); ++m) {
       if (batch.modalities[m].name != view.modality) continue;
-      const std::vector<torch::Tensor>& streams = batch.modalities[m].streams;
-      for (size_t s = 0; s < streams.size(); ++s) {
-        // Streams that are one tensor stay one tensor.
-        const bool same_as_previous = s > 0 && streams[s].is_same(streams[s - 1]);
-        result.modalities[m].streams[s] = same_as_previous
-                                              ? result.modalities[m].streams[s - 1]
-                                              : MeanInEveryRow(streams[s], batch, masked_mean);
-      }
+      result.modalities[m].streams = MapStreams(
+          batch.modalities[m].streams,
+          [&](const torch::Tensor& stream) { return MeanInEveryRow(stream, batch, masked_mean); });
     }
     return result;
   }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "core/shape.h"
 #include "core/status.h"
+#include "core/streams.h"
 
 namespace cmerc {
 namespace {
@@ -58,9 +59,8 @@ Modality PadModality(absl::Span<const Conversation> conversations, size_t m,
   for (int64_t s = 0; s < info.num_streams; ++s) {
     // Files often hold one object four times; one padded copy serves all such streams.
     const bool same_as_previous =
-        s > 0 && std::all_of(conversations.begin(), conversations.end(), [&](const auto& c) {
-          return c.features[m][s].is_same(c.features[m][s - 1]);
-        });
+        s > 0 && std::all_of(conversations.begin(), conversations.end(),
+                             [&](const auto& c) { return IsSameAsPrevious(c.features[m], s); });
     modality.streams.push_back(same_as_previous
                                    ? modality.streams.back()
                                    : PadStream(conversations, m, s, longest, info.width));

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "core/streams.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/json_lines.h"
 #include "datasets/formats/npz.h"
@@ -142,7 +143,7 @@ ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo&
     const std::vector<torch::Tensor>& streams = conversation.features[m];
     for (size_t s = 0; s < streams.size(); ++s) {
       ConversationRecord::Stream* stream = modality->add_streams();
-      if (s > 0 && streams[s].is_same(streams[s - 1])) {
+      if (IsSameAsPrevious(streams, s)) {
         stream->set_same_as_previous(true);
         continue;
       }

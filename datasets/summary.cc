@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/types/span.h"
 #include "core/status.h"
+#include "core/streams.h"
 #include "torch/types.h"
 
 namespace cmerc {
@@ -164,7 +165,7 @@ class Summarizer {
       for (size_t s = 0; s < streams.size(); ++s) {
         const torch::Tensor values = streams[s].contiguous();
         const int64_t width = values.size(1);
-        const bool is_copy = s > 0 && streams[s].is_same(streams[s - 1]);
+        const bool is_copy = IsSameAsPrevious(streams, s);
         for (int64_t i = 0; i < length; ++i) {
           const absl::Span<const float> row(values.data_ptr<float>() + i * width, width);
           counters_[m].Add(static_cast<int64_t>(s), row, CurrentSplit() == 0);

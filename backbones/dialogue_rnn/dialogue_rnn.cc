@@ -29,6 +29,7 @@
 #include "backbones/dialogue_rnn/dialogue_rnn.pb.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
+#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/memo.h"
 #include "backbones/layers/packing.h"
 #include "core/backbone.h"
@@ -137,8 +138,7 @@ class DialogueRnn final : public Backbone {
  private:
   DialogueRnn(const DialogueRnnOptions& options, const DatasetInfo& data)
       : Backbone(data), options_(options) {
-    int64_t width = 0;
-    for (const ModalityInfo& modality : info().modalities) width += modality.width;
+    const int64_t width = WidthSideBySide(info());
     const char* const names[] = {"dialog_rnn_f", "dialog_rnn_r"};
     for (size_t d = 0; d < cells_.size(); ++d) {
       auto direction = register_module(names[d], std::make_shared<torch::nn::Module>());
@@ -171,16 +171,13 @@ class DialogueRnn final : public Backbone {
   // it side by side, and what multiplies the same features is computed once.
   std::vector<Prediction> ForwardTogether(absl::Span<const Batch> batches) {
     if (batches.empty()) return {};
-    Memo<Packing> packings;
-    Memo<Tensor> products;
+    BatchMemo<Packing> packings;
+    BatchMemo<Tensor> products;
     const Cells::InputLayer layer = InputLayer();
     std::vector<const Packing*> packing_of;
     std::vector<Tensor> inputs, lengths, speakers, contexts;
     for (const Batch& batch : batches) {
-      // Both together say where the utterances are: the padded length is that of the speakers.
-      const Packing& packing = packings.Get({batch.lengths, batch.speakers}, [&] {
-        return Packing(batch.lengths, batch.max_length(), batch.speakers.device());
-      });
+      const Packing& packing = packings.OfUtterances(batch, [&] { return Packing(batch); });
       packing_of.push_back(&packing);
       inputs.push_back(Inputs(batch, packing, layer, products));
       lengths.push_back(batch.lengths);
@@ -214,24 +211,16 @@ class DialogueRnn final : public Backbone {
 
   // Returns what the input layer makes of the utterances, [N, columns of both directions].
   static Tensor Inputs(const Batch& batch, const Packing& packing, const Cells::InputLayer& layer,
-                       Memo<Tensor>& products) {
+                       BatchMemo<Tensor>& products) {
     Tensor sum;
     int64_t start = 0;
     for (size_t m = 0; m < batch.modalities.size(); ++m) {
       const std::vector<Tensor>& streams = batch.modalities[m].streams;
       const int64_t width = streams[0].size(2);
-      std::vector<Tensor> key = {batch.lengths, batch.speakers};
-      key.insert(key.end(), streams.begin(), streams.end());
-      const Tensor& product = products.Get(
-          key,
-          [&] {
-            Tensor features = streams[0];
-            for (size_t s = 1; s < streams.size(); ++s) features = features + streams[s];
-            return torch::linear(packing.Pack(features / static_cast<double>(streams.size())),
-                                 layer.weight.narrow(1, start, width),
-                                 m == 0 ? layer.bias : Tensor());
-          },
-          static_cast<int64_t>(m));
+      const Tensor& product = products.OfModality(batch, static_cast<int64_t>(m), [&] {
+        return torch::linear(packing.Pack(MeanOfStreams(streams)),
+                             layer.weight.narrow(1, start, width), m == 0 ? layer.bias : Tensor());
+      });
       sum = m == 0 ? product : sum + product;
       start += width;
     }
