@@ -76,9 +76,8 @@ void AddError(const char* name, const T& value, const std::string& rule,
   errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", name, " = ", value, ", must be ", rule));
 }
 
-// Adds an error where a width within its range does not suit the encoder.
+// Adds an error where the width does not suit the encoder.
 void CheckInputWidth(const MmgcnOptions& options, std::vector<std::string>& errors) {
-  if (options.input_width() < 2) return;
   if (options.input_width() % 2 != 0) {
     AddError("input_width", options.input_width(),
              "even (half of it for each direction of the encoder)", errors);

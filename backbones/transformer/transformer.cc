@@ -53,19 +53,13 @@ namespace {
 using torch::Tensor;
 using LayerOptions = torch::nn::TransformerEncoderLayerOptions;
 
-template <typename T>
-void AddError(const char* name, const T& value, const std::string& rule,
-              std::vector<std::string>& errors) {
-  errors.push_back(
-      absl::StrCat("cmerc.TransformerOptions: ", name, " = ", value, ", must be ", rule));
-}
-
 // InvalidArgument names every reason why no model can be made with these options for this data.
 absl::Status CheckOptions(const TransformerOptions& options, const DatasetInfo& info) {
   std::vector<std::string> errors;
   if (options.hidden_width() % options.num_heads() != 0) {
-    AddError("hidden_width", options.hidden_width(),
-             absl::StrCat("a multiple of num_heads = ", options.num_heads()), errors);
+    errors.push_back(
+        absl::StrCat("cmerc.TransformerOptions: hidden_width = ", options.hidden_width(),
+                     ", must be a multiple of num_heads = ", options.num_heads()));
   }
   if (info.modalities.empty()) {
     errors.push_back("cmerc.TransformerOptions: the data has no modality");
