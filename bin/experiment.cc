@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
+#include "bin/session.h"
 #include "bin/this_program.h"
 #include "bin/version.h"
 #include "core/status.h"
@@ -58,16 +59,19 @@ absl::Status Publish(const ExperimentResults& results, const std::string& output
 
 absl::Status ExperimentCommand(const Flags& flags) {
   RETURN_IF_ERROR(CheckFlags(flags));
-  ASSIGN_OR_RETURN(const ExperimentPlan plan, LoadPlan(flags.Get("config")));
-  ASSIGN_OR_RETURN(const std::vector<PlannedRun> runs, RunsOf(plan, kVersion));
+  std::vector<std::string> warnings;
+  const absl::StatusOr<ExperimentPlan> plan = LoadPlan(flags.Get("config"), &warnings);
+  PrintWarnings(warnings);
+  RETURN_IF_ERROR(plan.status());
+  ASSIGN_OR_RETURN(const std::vector<PlannedRun> runs, RunsOf(*plan, kVersion));
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   const std::string output = flags.Get("output");
   RETURN_IF_ERROR(MakeOutput(output));
 
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
-  LocalLauncher launcher(program, plan.parallel_runs());
+  LocalLauncher launcher(program, plan->parallel_runs());
   ASSIGN_OR_RETURN(const std::vector<std::string> failures, DoRuns(runs, output, launcher));
-  ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(plan, runs, output));
+  ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(*plan, runs, output));
   for (const std::string& failure : failures) results.add_failed_runs(failure);
   RETURN_IF_ERROR(Publish(results, output));
   if (failures.empty()) return absl::OkStatus();

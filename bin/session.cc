@@ -69,10 +69,6 @@ void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo&
             << ", and this dataset has others; scores mean something only if they match in order\n";
 }
 
-void PrintWarnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
-}
-
 // The config of a trained model: --config, or else what the checkpoint carries. `source` names
 // either in messages.
 absl::StatusOr<RunConfig> ConfigOf(const Flags& flags, const std::string& source,
@@ -105,6 +101,10 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
   absl::StatusOr<RunConfig> config = LoadConfig(path, overrides, &warnings);
   PrintWarnings(warnings);
   return config;
+}
+
+void PrintWarnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
 }
 
 void SetUpThreads(const RunConfig& config) {

@@ -26,6 +26,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config);
 absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
                                             const std::vector<std::string>& overrides);
 
+// Prints what LoadConfig() and its like found odd, a line each, to the standard error.
+void PrintWarnings(const std::vector<std::string>& warnings);
+
 // Sets the threads that `config` asks for, and warns of a slow BLAS.
 void SetUpThreads(const RunConfig& config);
 

@@ -150,9 +150,10 @@ std::string PlannedRun::path() const {
                       "seed-", seed);
 }
 
-absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path) {
+absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
+                                        std::vector<std::string>* warnings) {
   ExperimentPlan plan;
-  RETURN_IF_ERROR(ReadTextFile(path, &plan));
+  RETURN_IF_ERROR(ReadTextFile(path, &plan, warnings));
   std::vector<std::string> problems;
   CheckNames(plan.datasets(), "datasets", &problems);
   CheckNames(plan.variants(), "variants", &problems);

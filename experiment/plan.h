@@ -25,7 +25,9 @@ struct PlannedRun {
 
 // Reads the text-format ExperimentPlan in the file `path`. InvalidArgument names everything that is
 // wrong with the plan itself at once; what is wrong with the file is said as by LoadConfig().
-absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path);
+// Former names of fields are named in `warnings`, where given.
+absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
+                                        std::vector<std::string>* warnings = nullptr);
 
 // Every run of the plan, all of the first seed first, so that an early look at the results shows
 // every variant. A run's identity: `version`, the config with every default, and for each string of

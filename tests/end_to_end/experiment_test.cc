@@ -62,6 +62,24 @@ Ran RunPlan(const std::string& folder, const std::string& plan) {
   return ran;
 }
 
+TEST(ExperimentTest, WarnsOfAFormerNameInAPlan) {
+  const Ran ran = RunPlan(NewFolder(), Plan(R"pb(
+                            variants {
+                              name: "small"
+                              set {
+                                training { epochs: 1 }
+                                backbone {
+                                  [type.googleapis.com/cmerc.GruOptions] { hidden_size: 4 }
+                                }
+                              }
+                            }
+                          )pb"));
+  EXPECT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
+  EXPECT_THAT(ran.outcome.err, AllOf(HasSubstr("warning: plan.textproto:"),
+                                     HasSubstr("hidden_size"), HasSubstr("hidden_width")));
+  EXPECT_EQ(ran.results.rows_size(), 1);
+}
+
 TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
   const Ran ran = RunPlan(NewFolder(), FourRuns());
   ASSERT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
