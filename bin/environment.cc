@@ -65,7 +65,7 @@ std::map<std::string, std::string> Versions() {
   return {
       {"cmerc", kVersion},
       {"libtorch", TORCH_VERSION},
-      {"cuda", CudaBuild()},
+      {"cuda", kernels::CudaBuild()},
       {"blas", BlasDescription()},
       {"onednn", at::get_mkldnn_version()},
       {"openmp", absl::StrCat(LibraryOf("omp_get_max_threads"), ", ", at::get_openmp_version())},
@@ -75,7 +75,8 @@ std::map<std::string, std::string> Versions() {
       {"glibc", gnu_get_libc_version()},
       {"libstdc++", LibraryOf("_ZSt9terminatev")},
       {"compiler", __VERSION__},
-      {"kernels", absl::StrCat(InstructionSetName(), ", LibTorch's ", LibTorchInstructions())},
+      {"kernels",
+       absl::StrCat(kernels::InstructionSetName(), ", LibTorch's ", LibTorchInstructions())},
   };
 }
 

@@ -4,12 +4,12 @@
 
 #include <string>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // The CUDA Toolkit and the architectures that kernels were compiled for, "13.0, sm_80 sm_90 and PTX
 // for later ones"; "none" without --config=cuda.
 std::string CudaBuild();
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CUDA_BUILD_H_

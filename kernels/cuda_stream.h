@@ -5,10 +5,10 @@
 
 struct CUstream_st;
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 using CudaStream = CUstream_st*;
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CUDA_STREAM_H_

@@ -18,7 +18,7 @@
 #include "kernels/cuda_stream.h"
 #include "kernels/sequences.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 struct GatedAggregation {
   Sequences sequences;
@@ -52,6 +52,6 @@ absl::Status LaunchGatedAggregation(const GatedAggregation& arguments, CudaStrea
 absl::Status LaunchGatedAggregationBackward(const GatedAggregation& arguments, CudaStream stream);
 int64_t GatedAggregationWorkspace(const Sequences& sequences, int64_t num_modalities);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_GATED_AGGREGATION_H_

@@ -18,7 +18,7 @@
 #include "absl/status/status.h"
 #include "kernels/cuda_stream.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 struct GroupSums {
   int64_t num;            // N utterances
@@ -53,6 +53,6 @@ void RunGroupSumsBackward(const GroupSums& arguments);
 absl::Status LaunchGroupSums(const GroupSums& arguments, CudaStream stream);
 absl::Status LaunchGroupSumsBackward(const GroupSums& arguments, CudaStream stream);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_GROUP_SUMS_H_

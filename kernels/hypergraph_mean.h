@@ -15,7 +15,7 @@
 #include "kernels/cuda_stream.h"
 #include "kernels/sequences.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 struct HypergraphMean {
   Sequences sequences;
@@ -55,6 +55,6 @@ absl::Status LaunchHypergraphMean(const HypergraphMean& arguments, CudaStream st
 absl::Status LaunchHypergraphMeanBackward(const HypergraphMean& arguments, CudaStream stream);
 int64_t HypergraphMeanWorkspace(const Sequences& sequences, int64_t num_modalities, int64_t width);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_HYPERGRAPH_MEAN_H_

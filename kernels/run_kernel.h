@@ -10,7 +10,7 @@
 #include "kernels/cuda_stream.h"
 #include "torch/types.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // The stream that LibTorch's operators use now on that GPU. Throws without --config=cuda.
 CudaStream CudaStreamOf(const torch::Device& device);
@@ -30,6 +30,6 @@ void RunKernel(const torch::Tensor& place, void (*run)(const Arguments&),
   TORCH_CHECK(status.ok(), std::string(status.message()));
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_RUN_KERNEL_H_

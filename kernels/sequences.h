@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 struct Sequences {
   int64_t count;             // S
@@ -31,6 +31,6 @@ struct ModalityRows {
   }
 };
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_SEQUENCES_H_

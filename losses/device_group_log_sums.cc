@@ -15,9 +15,10 @@ using torch::autograd::variable_list;
 
 // unit [N, H] float32, groups [N] int32, both contiguous -> [N, G].
 struct GroupSumsFunction : torch::autograd::Function<GroupSumsFunction> {
-  static GroupSums Arguments(const Tensor& unit, const Tensor& groups, const Tensor& log_sums,
-                             double temperature, const Tensor& workspace) {
-    GroupSums arguments{};
+  static kernels::GroupSums Arguments(const Tensor& unit, const Tensor& groups,
+                                      const Tensor& log_sums, double temperature,
+                                      const Tensor& workspace) {
+    kernels::GroupSums arguments{};
     arguments.num = unit.size(0);
     arguments.width = unit.size(1);
     arguments.num_groups = log_sums.size(1);
@@ -30,15 +31,15 @@ struct GroupSumsFunction : torch::autograd::Function<GroupSumsFunction> {
   }
 
   static Tensor Workspace(const Tensor& unit) {
-    return torch::empty({GroupSumsWorkspace(unit.size(0))}, unit.options());
+    return torch::empty({kernels::GroupSumsWorkspace(unit.size(0))}, unit.options());
   }
 
   static Tensor forward(AutogradContext* context, const Tensor& unit, const Tensor& groups,
                         int64_t num_groups, double temperature) {
     Tensor log_sums = torch::empty({unit.size(0), num_groups}, unit.options());
     const Tensor workspace = Workspace(unit);
-    RunKernel(unit, RunGroupSums, LaunchGroupSums,
-              Arguments(unit, groups, log_sums, temperature, workspace));
+    kernels::RunKernel(unit, kernels::RunGroupSums, kernels::LaunchGroupSums,
+                       Arguments(unit, groups, log_sums, temperature, workspace));
     context->save_for_backward({unit, groups, log_sums});
     context->saved_data["temperature"] = temperature;
     return log_sums;
@@ -50,11 +51,12 @@ struct GroupSumsFunction : torch::autograd::Function<GroupSumsFunction> {
     const Tensor workspace = Workspace(unit);
     const Tensor d_log_sums = gradients[0].contiguous();
     const Tensor d_unit = torch::empty_like(unit);
-    GroupSums arguments = Arguments(unit, saved[1], saved[2],
-                                    context->saved_data["temperature"].toDouble(), workspace);
+    kernels::GroupSums arguments = Arguments(
+        unit, saved[1], saved[2], context->saved_data["temperature"].toDouble(), workspace);
     arguments.d_log_sums = d_log_sums.data_ptr<float>();
     arguments.d_unit = d_unit.data_ptr<float>();
-    RunKernel(unit, RunGroupSumsBackward, LaunchGroupSumsBackward, arguments);
+    kernels::RunKernel(unit, kernels::RunGroupSumsBackward, kernels::LaunchGroupSumsBackward,
+                       arguments);
     return {d_unit, Tensor(), Tensor(), Tensor()};
   }
 };

@@ -24,11 +24,12 @@ using torch::optim::AdamParamState;
 constexpr int64_t kNumbersPerThread = 1 << 15;
 
 // Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient).
-void Update(const AdamOptions& options, int64_t step, const AdamNumbers& numbers, int64_t size) {
+void Update(const AdamOptions& options, int64_t step, const kernels::AdamNumbers& numbers,
+            int64_t size) {
   // Reads four numbers and writes three.
   CountWork(12.0 * static_cast<double>(size), 7.0 * sizeof(float) * static_cast<double>(size));
   const auto [beta1, beta2] = options.betas();
-  const AdamFactors factors{
+  const kernels::AdamFactors factors{
       static_cast<float>(options.weight_decay()),
       static_cast<float>(beta1),
       static_cast<float>(1 - beta1),
@@ -37,8 +38,9 @@ void Update(const AdamOptions& options, int64_t step, const AdamNumbers& numbers
       static_cast<float>(options.lr() / (1 - std::pow(beta1, static_cast<double>(step)))),
       static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, static_cast<double>(step)))),
       static_cast<float>(options.eps())};
-  at::parallel_for(0, size, kNumbersPerThread,
-                   [&](int64_t begin, int64_t end) { UpdateAdam(factors, numbers, begin, end); });
+  at::parallel_for(0, size, kNumbersPerThread, [&](int64_t begin, int64_t end) {
+    kernels::UpdateAdam(factors, numbers, begin, end);
+  });
 }
 
 // Parameters that are not float32 on the CPU, which have been stepped as often.

@@ -53,7 +53,7 @@ Tensor SumOfSquares(const std::vector<Tensor>& tensors) {
   at::parallel_for(0, static_cast<int64_t>(chunks.size()), kChunksPerThread,
                    [&](int64_t begin, int64_t end) {
                      for (int64_t c = begin; c < end; ++c) {
-                       chunks[c].sum = SumOfSquares(chunks[c].numbers, chunks[c].size);
+                       chunks[c].sum = kernels::SumOfSquares(chunks[c].numbers, chunks[c].size);
                      }
                    });
   for (const Chunk& chunk : chunks) sum += chunk.sum;

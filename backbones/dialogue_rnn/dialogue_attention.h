@@ -35,10 +35,10 @@ void ForEachQuery(const Direction& direction, const Step& step, const torch::Ten
   for (int64_t i = 0; i < step.block.count; ++i) {
     const int64_t position = step.block.first + i;
     FindEarlierStates(direction, step, step.part.first + i, position, state);
-    attend(
-        i, position,
-        AttentionQuery<T>{direction.Columns<T>(inputs, position) + direction.widths.query_column(),
-                          state.data(), step.number, direction.widths.global});
+    attend(i, position,
+           kernels::AttentionQuery<T>{
+               direction.Columns<T>(inputs, position) + direction.widths.query_column(),
+               state.data(), step.number, direction.widths.global});
   }
 }
 
@@ -54,9 +54,9 @@ void AttentionForward(const Direction& direction, const Step& step, const torch:
                       DirectionStates& states) {
   const T* const global = states.global.states().data_ptr<T>();
   ForEachQuery<T>(direction, step, inputs,
-                  [&](int64_t, int64_t position, const AttentionQuery<T>& query) {
-                    Attend(query, global, AlphaOf<T>(direction, states, position),
-                           RowOf<T>(states.gathered, position));
+                  [&](int64_t, int64_t position, const kernels::AttentionQuery<T>& query) {
+                    kernels::Attend(query, global, AlphaOf<T>(direction, states, position),
+                                    RowOf<T>(states.gathered, position));
                   });
 }
 
@@ -70,11 +70,12 @@ void AttentionBackward(const Direction& direction, const Step& step, const torch
   T* const d_global = gradients.global.data_ptr<T>();
   std::vector<T> d_alpha(step.number);
   ForEachQuery<T>(direction, step, inputs,
-                  [&](int64_t i, int64_t position, const AttentionQuery<T>& query) {
+                  [&](int64_t i, int64_t position, const kernels::AttentionQuery<T>& query) {
                     T* const d_query =
                         direction.Columns<T>(d_inputs, position) + direction.widths.query_column();
-                    AttendBackward<T>(query, global, AlphaOf<T>(direction, states, position),
-                                      RowOf<T>(d_gathered, i), d_alpha.data(), d_global, d_query);
+                    kernels::AttendBackward<T>(
+                        query, global, AlphaOf<T>(direction, states, position),
+                        RowOf<T>(d_gathered, i), d_alpha.data(), d_global, d_query);
                   });
 }
 

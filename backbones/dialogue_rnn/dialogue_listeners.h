@@ -66,12 +66,13 @@ void ListenersBackward(const Direction& direction, const Block& block,
       Rows(listeners, gradients.listener_sums).mm(weights.listener_hidden);
   for (int64_t i = 0; i < listeners.count; ++i) {
     const int64_t position = order.listener_position[listeners.first + i];
-    AddScaled<T>(1, RowOf<T>(d_each, i), 3 * party, RowOf<T>(gradients.listener_inputs, position));
+    kernels::AddScaled<T>(1, RowOf<T>(d_each, i), 3 * party,
+                          RowOf<T>(gradients.listener_inputs, position));
     const int64_t source = order.listener_source[listeners.first + i];
     if (source < 0) continue;
     T* const d_source = RowOf<T>(gradients.party, source);
-    AddScaled<T>(1, RowOf<T>(d_before, i), party, d_source);
-    AddScaled<T>(1, RowOf<T>(gradients.party, rows.first + i), party, d_source);
+    kernels::AddScaled<T>(1, RowOf<T>(d_before, i), party, d_source);
+    kernels::AddScaled<T>(1, RowOf<T>(gradients.party, rows.first + i), party, d_source);
   }
   Rows(block, gradients.party)
       .addmm_(Rows(block, gradients.listener_inputs), weights.listener_speaker);

@@ -66,8 +66,8 @@ void AddToSpeakersBefore(const Direction& direction, const Block& block,
     const int64_t source = direction.order().source[position];
     if (source < 0) continue;
     T* const d_source = RowOf<T>(gradients.party, source);
-    AddScaled<T>(1, RowOf<T>(d_before, i), party, d_source);
-    AddScaled<T>(1, RowOf<T>(gradients.party, position), party, d_source);
+    kernels::AddScaled<T>(1, RowOf<T>(d_before, i), party, d_source);
+    kernels::AddScaled<T>(1, RowOf<T>(gradients.party, position), party, d_source);
   }
 }
 

@@ -73,20 +73,21 @@ void GruRows::Forward(const DialoguePlan::Block& rows, const torch::Tensor& bias
   const int64_t first = rows.first;
   const int64_t count = rows.count;
   const auto inputs_of = [&](int64_t i) {
-    return GruInputs<T>{input(i), more(i), RowOf<T>(sums, i), bias.data_ptr<T>()};
+    return kernels::GruInputs<T>{input(i), more(i), RowOf<T>(sums, i), bias.data_ptr<T>()};
   };
   for (int64_t i = 0; i < count; ++i) {
-    StartGruGates(inputs_of(i), width_, RowOf<T>(gates_, first + i), RowOf<T>(gated_, first + i));
+    kernels::StartGruGates(inputs_of(i), width_, RowOf<T>(gates_, first + i),
+                           RowOf<T>(gated_, first + i));
   }
   gates_.narrow(0, first, count).sigmoid_();
   for (int64_t i = 0; i < count; ++i) {
-    StartGruFresh(inputs_of(i), RowOf<T>(gates_, first + i), RowOf<T>(gated_, first + i), width_,
-                  RowOf<T>(fresh_, first + i));
+    kernels::StartGruFresh(inputs_of(i), RowOf<T>(gates_, first + i), RowOf<T>(gated_, first + i),
+                           width_, RowOf<T>(fresh_, first + i));
   }
   fresh_.narrow(0, first, count).tanh_();
   for (int64_t i = 0; i < count; ++i) {
-    FinishGruState(RowOf<T>(gates_, first + i) + width_, RowOf<T>(fresh_, first + i),
-                   RowOf<T>(before, i), width_, RowOf<T>(states_, first + i));
+    kernels::FinishGruState(RowOf<T>(gates_, first + i) + width_, RowOf<T>(fresh_, first + i),
+                            RowOf<T>(before, i), width_, RowOf<T>(states_, first + i));
   }
   if (mask_.defined()) {
     states_.narrow(0, first, count).mul_(mask_.narrow(0, first, count));
@@ -102,9 +103,9 @@ void GruRows::Backward(const DialoguePlan::Block& rows, const torch::Tensor& bef
   }
   for (int64_t i = 0; i < rows.count; ++i) {
     const int64_t row = rows.first + i;
-    const GruRow<T> left = {RowOf<T>(gates_, row), RowOf<T>(fresh_, row), RowOf<T>(gated_, row),
-                            RowOf<T>(before, i)};
-    GruRowBackward(left, width_, RowOf<T>(d_states, row), d_input(i), d_sums(i));
+    const kernels::GruRow<T> left = {RowOf<T>(gates_, row), RowOf<T>(fresh_, row),
+                                     RowOf<T>(gated_, row), RowOf<T>(before, i)};
+    kernels::GruRowBackward(left, width_, RowOf<T>(d_states, row), d_input(i), d_sums(i));
   }
 }
 

@@ -28,8 +28,8 @@ Tensor DrawKept(torch::IntArrayRef shape, double keep) {
   auto* const state = at::check_generator<at::CPUGeneratorImpl>(generator);
   at::mt19937 engine = state->engine();
   at::mt19937_data_pod data = engine.data();
-  MersenneTwister twister{data.state_.data(), data.next_, data.left_};
-  DrawBernoulli(twister, keep, kept.numel(), kept.data_ptr<uint8_t>());
+  kernels::MersenneTwister twister{data.state_.data(), data.next_, data.left_};
+  kernels::DrawBernoulli(twister, keep, kept.numel(), kept.data_ptr<uint8_t>());
   data.next_ = twister.next;
   data.left_ = twister.left;
   engine.set_data(data);
@@ -57,7 +57,7 @@ Tensor Scaled(const Tensor& x, const Tensor& kept, const Tensor& order, double k
   auto* const to = result.data_ptr<float>();
   if (!order.defined()) {
     ForEachPart(rows, [&](int64_t first, int64_t count) {
-      ScaleKept(from + first, factors + first, scale, count, to + first);
+      kernels::ScaleKept(from + first, factors + first, scale, count, to + first);
     });
     return result;
   }
@@ -68,7 +68,7 @@ Tensor Scaled(const Tensor& x, const Tensor& kept, const Tensor& order, double k
                    [&](int64_t begin, int64_t end) {
                      for (int64_t k = begin; k < end; ++k) {
                        const int64_t at = row_of[k] * width;
-                       ScaleKept(from + at, factors + k * width, scale, width, to + at);
+                       kernels::ScaleKept(from + at, factors + k * width, scale, width, to + at);
                      }
                    });
   return result;
@@ -100,7 +100,7 @@ struct ScaleReluFunction : torch::autograd::Function<ScaleReluFunction> {
     auto* const factors = kept.data_ptr<uint8_t>();
     auto* const to = result.data_ptr<float>();
     ForEachPart(x, [&](int64_t first, int64_t count) {
-      ScaleKeptPositive(from + first, scale, count, factors + first, to + first);
+      kernels::ScaleKeptPositive(from + first, scale, count, factors + first, to + first);
     });
     context->save_for_backward({kept});
     context->saved_data["keep"] = keep;

@@ -142,7 +142,7 @@ Tensor RunLibTorch(Module& module, const Tensor& inputs, const RowOrder& order) 
 }
 
 template <typename Module>
-Tensor Run(Module& module, RecurrentCell cell, RecurrentRows rows) {
+Tensor Run(Module& module, kernels::RecurrentCell cell, RecurrentRows rows) {
   const WithoutAutocast float32;
   rows.inputs = Float32(rows.inputs);
   const auto& options = module->options_base;
@@ -220,11 +220,11 @@ RecurrentRows Join(const std::vector<RecurrentRows>& parts) {
 }
 
 Tensor RunRecurrent(torch::nn::GRU& gru, const RecurrentRows& rows) {
-  return Run(gru, RecurrentCell::kGru, rows);
+  return Run(gru, kernels::RecurrentCell::kGru, rows);
 }
 
 Tensor RunRecurrent(torch::nn::LSTM& lstm, const RecurrentRows& rows) {
-  return Run(lstm, RecurrentCell::kLstm, rows);
+  return Run(lstm, kernels::RecurrentCell::kLstm, rows);
 }
 
 Tensor RunRecurrent(torch::nn::GRU& gru, const Tensor& inputs, const Tensor& lengths) {

@@ -20,7 +20,7 @@ using torch::autograd::variable_list;
 // Calls run(direction, some conversations) for the conversations of each direction, in parallel.
 // The result does not depend on how they are divided.
 template <typename Run>
-void ForEachPart(const std::vector<ConversationRows>& of_directions, const Run& run) {
+void ForEachPart(const std::vector<kernels::ConversationRows>& of_directions, const Run& run) {
   const auto directions = static_cast<int64_t>(of_directions.size());
   // Below this, a step's product waits for weights more than it computes.
   constexpr int64_t kConversations = 8;
@@ -28,14 +28,14 @@ void ForEachPart(const std::vector<ConversationRows>& of_directions, const Run& 
   const int64_t most = directions * ((count + kConversations - 1) / kConversations);
   const int64_t parts = std::clamp<int64_t>(at::get_num_threads(), 1, most);
   int64_t num_rows = 0;
-  for (const ConversationRows& all : of_directions) {
+  for (const kernels::ConversationRows& all : of_directions) {
     num_rows = std::accumulate(all.lengths, all.lengths + count, num_rows);
   }
   // The rows of all directions one after the other are cut into equal parts, at conversations.
-  std::vector<std::vector<std::pair<int64_t, ConversationRows>>> of_part(parts);
+  std::vector<std::vector<std::pair<int64_t, kernels::ConversationRows>>> of_part(parts);
   int64_t row = 0;
   for (int64_t d = 0; d < directions; ++d) {
-    const ConversationRows& all = of_directions[d];
+    const kernels::ConversationRows& all = of_directions[d];
     for (int64_t j = 0, previous = -1; j < count; row += all.lengths[j++]) {
       const int64_t part = (2 * row + all.lengths[j]) * parts / (2 * num_rows);
       if (part != previous) {
@@ -54,8 +54,8 @@ void ForEachPart(const std::vector<ConversationRows>& of_directions, const Run& 
 
 // The product x * y of dense 2-D tensors or their transposes, into the 2-D `result`, whose rows are
 // dense.
-MatrixProduct Product(const Tensor& x, const Tensor& y, const Tensor& result,
-                      bool accumulate = false) {
+kernels::MatrixProduct Product(const Tensor& x, const Tensor& y, const Tensor& result,
+                               bool accumulate = false) {
   return {x.size(0),           y.size(1),
           x.size(1),           x.data_ptr<float>(),
           x.stride(0),         x.stride(1),
@@ -65,28 +65,29 @@ MatrixProduct Product(const Tensor& x, const Tensor& y, const Tensor& result,
 }
 
 // Computes these products in parallel; the result does not depend on how the columns are divided.
-void Multiply(const RecurrentKernels& kernels, const std::vector<MatrixProduct>& products) {
+void Multiply(const kernels::RecurrentKernels& best,
+              const std::vector<kernels::MatrixProduct>& products) {
   const int64_t count = static_cast<int64_t>(products.size());
   const int64_t parts = at::get_num_threads();
   // A thread takes a part of each product: all threads have about the same to do.
   at::parallel_for(0, count * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       constexpr int64_t kColumns = 32;  // a part has whole tiles
-      const MatrixProduct& product = products[i % count];
+      const kernels::MatrixProduct& product = products[i % count];
       const int64_t panels = (product.columns + kColumns - 1) / kColumns;
       const int64_t first = panels * (i / count) / parts * kColumns;
       const int64_t last = panels * (i / count + 1) / parts * kColumns;
-      kernels.multiply(product, first, std::min(last, product.columns));
+      best.multiply(product, first, std::min(last, product.columns));
     }
   });
 }
 
 // Direction d of rows [N, D, width].
-StridedRows<float> Direction(const Tensor& rows, int64_t d) {
+kernels::StridedRows<float> Direction(const Tensor& rows, int64_t d) {
   return {rows.data_ptr<float>() + d * rows.stride(1), rows.stride(0)};
 }
 
-StridedRows<const float> ConstDirection(const Tensor& rows, int64_t d) {
+kernels::StridedRows<const float> ConstDirection(const Tensor& rows, int64_t d) {
   return {rows.data_ptr<float>() + d * rows.stride(1), rows.stride(0)};
 }
 
@@ -200,41 +201,41 @@ void ForEachDirection(int64_t directions, const Run& run) {
 }
 
 // Writes the products of the inputs with weight_ih to the gates of all rows.
-void InputProducts(const RecurrentKernels& kernels, const SavedLayer& layer) {
-  std::vector<MatrixProduct> products;
+void InputProducts(const kernels::RecurrentKernels& best, const SavedLayer& layer) {
+  std::vector<kernels::MatrixProduct> products;
   for (int64_t d = 0; d < layer.directions(); ++d) {
     const int64_t inputs = NumInputs(layer, d);
     products.push_back(Product(layer.input.narrow(0, 0, inputs), layer.weights[d].ih.t(),
                                layer.gates.select(1, d).narrow(0, 0, inputs)));
   }
-  Multiply(kernels, products);
+  Multiply(best, products);
   if (layer.rows.input_of.defined()) CopyToRows(layer.rows.input_of, layer.gates.flatten(1));
 }
 
 // Steps through time: gates and kept become what the backward pass needs, and the output is
 // written. `weights` are those of RunRecurrentLayer(), contiguous.
-void ForwardThroughTime(const RecurrentKernels& kernels, const variable_list& weights,
+void ForwardThroughTime(const kernels::RecurrentKernels& best, const variable_list& weights,
                         const SavedLayer& layer) {
   const int64_t hidden_size = layer.hidden_size();
-  const Tensor packed = torch::empty(
-      {layer.directions(), kernels.forward_weights_size(hidden_size)}, layer.gates.options());
+  const Tensor packed = torch::empty({layer.directions(), best.forward_weights_size(hidden_size)},
+                                     layer.gates.options());
   const auto packed_of = [&](int64_t d) { return packed.data_ptr<float>() + d * packed.stride(0); };
   ForEachDirection(layer.directions(), [&](int64_t d) {
     const Tensor* const weight = &weights[d * kLayerWeights];
-    kernels.pack_forward(hidden_size, weight[1].data_ptr<float>(), weight[2].data_ptr<float>(),
-                         weight[3].data_ptr<float>(), packed_of(d));
+    best.pack_forward(hidden_size, weight[1].data_ptr<float>(), weight[2].data_ptr<float>(),
+                      weight[3].data_ptr<float>(), packed_of(d));
   });
   const Tensor output = layer.OutputOfDirections();
   ForEachPart(layer.rows.Conversations(layer.directions()),
-              [&](int64_t d, const ConversationRows& part) {
-                RecurrentForward pass;
+              [&](int64_t d, const kernels::ConversationRows& part) {
+                kernels::RecurrentForward pass;
                 pass.hidden_size = hidden_size;
                 pass.reverse = d == 1;
                 pass.packed_weights = packed_of(d);
                 pass.gates = Direction(layer.gates, d);
                 if (layer.kept.defined()) pass.kept = Direction(layer.kept, d);
                 pass.output = Direction(output, d);
-                kernels.forward(pass, part);
+                best.forward(pass, part);
               });
 }
 
@@ -246,24 +247,24 @@ struct TimeGradients {
 };
 
 // output_gradient: [R, D, H].
-TimeGradients BackwardThroughTime(RecurrentCell cell, const SavedLayer& layer,
+TimeGradients BackwardThroughTime(kernels::RecurrentCell cell, const SavedLayer& layer,
                                   const Tensor& output_gradient) {
-  const RecurrentKernels& kernels = BestRecurrentKernels(cell);
+  const kernels::RecurrentKernels& best = kernels::BestRecurrentKernels(cell);
   const int64_t hidden_size = layer.hidden_size();
   const Tensor output = layer.OutputOfDirections();
   TimeGradients result;
   result.gates = torch::empty_like(layer.gates);
-  if (cell == RecurrentCell::kGru) result.fresh = torch::empty_like(output);
+  if (cell == kernels::RecurrentCell::kGru) result.fresh = torch::empty_like(output);
   result.previous = torch::empty_like(output);
-  const Tensor packed = torch::empty(
-      {layer.directions(), kernels.backward_weights_size(hidden_size)}, output.options());
+  const Tensor packed =
+      torch::empty({layer.directions(), best.backward_weights_size(hidden_size)}, output.options());
   const auto packed_of = [&](int64_t d) { return packed.data_ptr<float>() + d * packed.stride(0); };
   ForEachDirection(layer.directions(), [&](int64_t d) {
-    kernels.pack_backward(hidden_size, layer.weights[d].hh.data_ptr<float>(), packed_of(d));
+    best.pack_backward(hidden_size, layer.weights[d].hh.data_ptr<float>(), packed_of(d));
   });
   ForEachPart(layer.rows.Conversations(layer.directions()),
-              [&](int64_t d, const ConversationRows& part) {
-                RecurrentBackward pass;
+              [&](int64_t d, const kernels::ConversationRows& part) {
+                kernels::RecurrentBackward pass;
                 pass.hidden_size = hidden_size;
                 pass.reverse = d == 1;
                 pass.packed_weights = packed_of(d);
@@ -274,7 +275,7 @@ TimeGradients BackwardThroughTime(RecurrentCell cell, const SavedLayer& layer,
                 pass.gate_gradient = Direction(result.gates, d);
                 if (result.fresh.defined()) pass.new_gradient = Direction(result.fresh, d);
                 pass.previous = Direction(result.previous, d);
-                kernels.backward(pass, part);
+                best.backward(pass, part);
               });
   return result;
 }
@@ -285,11 +286,11 @@ struct WeightGradients {
 };
 
 // Returns the gradients of all directions but those of weight_ih.
-std::vector<WeightGradients> HiddenWeightGradients(const RecurrentKernels& kernels,
+std::vector<WeightGradients> HiddenWeightGradients(const kernels::RecurrentKernels& best,
                                                    const SavedLayer& layer,
                                                    const TimeGradients& time) {
   std::vector<WeightGradients> result(layer.directions());
-  std::vector<MatrixProduct> products;
+  std::vector<kernels::MatrixProduct> products;
   for (int64_t d = 0; d < layer.directions(); ++d) {
     const int64_t rows = layer.rows.NumRows(d);
     const Tensor gate = time.gates.select(1, d).narrow(0, 0, rows);
@@ -311,33 +312,33 @@ std::vector<WeightGradients> HiddenWeightGradients(const RecurrentKernels& kerne
       products.push_back(Product(gate.t(), hidden, weight_hh));
     }
   }
-  Multiply(kernels, products);
+  Multiply(best, products);
   return result;
 }
 
 // Sets the gradients of weight_ih. gate_gradient: [R, D, G * H], summed over the rows of an input.
-void InputWeightGradients(const RecurrentKernels& kernels, const SavedLayer& layer,
+void InputWeightGradients(const kernels::RecurrentKernels& best, const SavedLayer& layer,
                           const Tensor& gate_gradient, std::vector<WeightGradients>& result) {
-  std::vector<MatrixProduct> products;
+  std::vector<kernels::MatrixProduct> products;
   for (int64_t d = 0; d < layer.directions(); ++d) {
     const int64_t inputs = NumInputs(layer, d);
     result[d].weight_ih = torch::empty_like(layer.weights[d].ih);
     products.push_back(Product(gate_gradient.select(1, d).narrow(0, 0, inputs).t(),
                                layer.input.narrow(0, 0, inputs), result[d].weight_ih));
   }
-  Multiply(kernels, products);
+  Multiply(best, products);
 }
 
 // Returns the gradient of the inputs [U, I], from the same gate_gradient.
-Tensor InputGradient(const RecurrentKernels& kernels, const SavedLayer& layer,
+Tensor InputGradient(const kernels::RecurrentKernels& best, const SavedLayer& layer,
                      const Tensor& gate_gradient) {
   Tensor result = torch::empty_like(layer.input);
   // Only the forward direction may leave some inputs out: it comes second.
   for (int64_t d = layer.directions(); d-- > 0;) {
     const int64_t inputs = NumInputs(layer, d);
-    Multiply(kernels, {Product(gate_gradient.select(1, d).narrow(0, 0, inputs), layer.weights[d].ih,
-                               result.narrow(0, 0, inputs),
-                               /*accumulate=*/d + 1 < layer.directions())});
+    Multiply(best, {Product(gate_gradient.select(1, d).narrow(0, 0, inputs), layer.weights[d].ih,
+                            result.narrow(0, 0, inputs),
+                            /*accumulate=*/d + 1 < layer.directions())});
     if (layer.directions() == 1) result.narrow(0, inputs, result.size(0) - inputs).zero_();
   }
   return result;
@@ -345,8 +346,8 @@ Tensor InputGradient(const RecurrentKernels& kernels, const SavedLayer& layer,
 
 struct LayerFunction : torch::autograd::Function<LayerFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& inputs, at::TensorList given,
-                        const LayerRows& rows, RecurrentCell cell, bool keep) {
-    const RecurrentKernels& kernels = BestRecurrentKernels(cell);
+                        const LayerRows& rows, kernels::RecurrentCell cell, bool keep) {
+    const kernels::RecurrentKernels& best = kernels::BestRecurrentKernels(cell);
     variable_list weights;
     for (const Tensor& weight : given) weights.push_back(weight.contiguous());
     SavedLayer layer;
@@ -365,8 +366,8 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     if (keep) layer.kept = torch::empty({num_rows, directions, hidden_size}, options);
     layer.output = torch::empty({num_rows, directions * hidden_size}, options);
     CountLayer(layer, /*passes=*/1);
-    InputProducts(kernels, layer);
-    ForwardThroughTime(kernels, weights, layer);
+    InputProducts(best, layer);
+    ForwardThroughTime(best, weights, layer);
     if (keep) {
       context->save_for_backward(layer.Pack());
       context->saved_data["cell"] = static_cast<int64_t>(cell);
@@ -378,13 +379,13 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     TORCH_CHECK(!torch::GradMode::is_enabled(),
                 "the gradient of a recurrent encoder cannot be differentiated again "
                 "(create_graph); use float64, which LibTorch's own implementation handles");
-    const auto cell = static_cast<RecurrentCell>(context->saved_data["cell"].toInt());
-    const RecurrentKernels& kernels = BestRecurrentKernels(cell);
+    const auto cell = static_cast<kernels::RecurrentCell>(context->saved_data["cell"].toInt());
+    const kernels::RecurrentKernels& best = kernels::BestRecurrentKernels(cell);
     const SavedLayer layer = SavedLayer::Unpack(context->get_saved_variables());
     CountLayer(layer, /*passes=*/2);
     TimeGradients time =
         BackwardThroughTime(cell, layer, gradients[0].contiguous().view(layer.kept.sizes()));
-    std::vector<WeightGradients> of_weights = HiddenWeightGradients(kernels, layer, time);
+    std::vector<WeightGradients> of_weights = HiddenWeightGradients(best, layer, time);
     // A step needs the most memory here: what is not needed any more goes first.
     time.fresh.reset();
     time.previous.reset();
@@ -395,9 +396,9 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
                     time.gates.select(1, d));
       }
     }
-    InputWeightGradients(kernels, layer, time.gates, of_weights);
+    InputWeightGradients(best, layer, time.gates, of_weights);
     variable_list result;
-    result.push_back(context->needs_input_grad(0) ? InputGradient(kernels, layer, time.gates)
+    result.push_back(context->needs_input_grad(0) ? InputGradient(best, layer, time.gates)
                                                   : Tensor());
     for (const WeightGradients& of_direction : of_weights) {
       result.insert(result.end(), {of_direction.weight_ih, of_direction.weight_hh,
@@ -410,9 +411,9 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
 
 }  // namespace
 
-std::vector<ConversationRows> LayerRows::Conversations(int64_t directions) const {
+std::vector<kernels::ConversationRows> LayerRows::Conversations(int64_t directions) const {
   const int64_t* row_of = row_at.defined() ? row_at.data_ptr<int64_t>() : nullptr;
-  std::vector<ConversationRows> result;
+  std::vector<kernels::ConversationRows> result;
   for (int64_t d = 0; d < directions; ++d) {
     const Tensor& conversations = d == 0 ? forward : backward;
     const int64_t count = conversations.size(1);
@@ -426,7 +427,7 @@ int64_t LayerRows::NumRows(int64_t direction) const {
   return (direction == 0 ? forward : backward)[1].sum().item<int64_t>();
 }
 
-Tensor RunRecurrentLayer(RecurrentCell cell, const Tensor& inputs, at::TensorList weights,
+Tensor RunRecurrentLayer(kernels::RecurrentCell cell, const Tensor& inputs, at::TensorList weights,
                          const LayerRows& rows, bool keep) {
   return LayerFunction::apply(inputs, weights, rows, cell, keep);
 }

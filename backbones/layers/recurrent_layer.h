@@ -16,7 +16,7 @@ constexpr int64_t kLayerWeights = 4;
 // What the directions of a layer run over.
 struct LayerRows {
   // The conversations of each direction, with pointers into these tensors.
-  std::vector<ConversationRows> Conversations(int64_t directions) const;
+  std::vector<kernels::ConversationRows> Conversations(int64_t directions) const;
 
   // How many rows a direction runs over; they are the first ones.
   int64_t NumRows(int64_t direction) const;
@@ -31,7 +31,7 @@ struct LayerRows {
 // kLayerWeights for each of the D directions. Rows that a direction does not run over are not
 // initialized. `keep`: a gradient may be asked for later; with input_of, the first U rows then have
 // an input of their own each. Throws c10::Error where a gradient is to be differentiated again.
-torch::Tensor RunRecurrentLayer(RecurrentCell cell, const torch::Tensor& inputs,
+torch::Tensor RunRecurrentLayer(kernels::RecurrentCell cell, const torch::Tensor& inputs,
                                 torch::TensorList weights, const LayerRows& rows, bool keep);
 
 }  // namespace cmerc

@@ -29,7 +29,7 @@ struct Tables {
   Tables(const Tensor& first_row, const Tensor& first_pair, int64_t longest)
       : first_row(first_row), first_pair(first_pair), longest(longest) {}
 
-  Sequences At(int64_t num_rows) const {
+  kernels::Sequences At(int64_t num_rows) const {
     return {first_row.size(0) - 1, num_rows, longest, first_row.data_ptr<int64_t>()};
   }
 
@@ -40,10 +40,10 @@ struct Tables {
 };
 
 // Dense [M, N, H].
-ModalityRows<const float> RowsOf(const Tensor& nodes) {
+kernels::ModalityRows<const float> RowsOf(const Tensor& nodes) {
   return {nodes.data_ptr<float>(), nodes.stride(0), nodes.stride(1)};
 }
-ModalityRows<float> WritableRowsOf(const Tensor& nodes) {
+kernels::ModalityRows<float> WritableRowsOf(const Tensor& nodes) {
   return {nodes.data_ptr<float>(), nodes.stride(0), nodes.stride(1)};
 }
 
@@ -58,9 +58,9 @@ struct AggregationInput {
 
 // -> [M, N, H]: kernels/gated_aggregation.h.
 struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunction> {
-  static GatedAggregation Arguments(const AggregationInput& input, const Tables& tables) {
+  static kernels::GatedAggregation Arguments(const AggregationInput& input, const Tables& tables) {
     const Tensor& nodes = input.nodes;
-    GatedAggregation arguments{};
+    kernels::GatedAggregation arguments{};
     arguments.sequences = tables.At(nodes.size(1));
     arguments.num_modalities = nodes.size(0);
     arguments.width = nodes.size(2);
@@ -77,10 +77,11 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
                         const Tensor& send, const Tensor& edges, const Tensor& scale,
                         const Tensor& first_row, const Tensor& first_pair, int64_t longest) {
     const Tables tables(first_row, first_pair, longest);
-    GatedAggregation arguments = Arguments({nodes, receive, send, edges, scale}, tables);
+    kernels::GatedAggregation arguments = Arguments({nodes, receive, send, edges, scale}, tables);
     Tensor result = torch::zeros_like(nodes);
     arguments.result = WritableRowsOf(result);
-    RunKernel(nodes, RunGatedAggregation, LaunchGatedAggregation, arguments);
+    kernels::RunKernel(nodes, kernels::RunGatedAggregation, kernels::LaunchGatedAggregation,
+                       arguments);
     context->save_for_backward({nodes, receive, send, edges, scale, first_row, first_pair});
     context->saved_data["longest"] = longest;
     return result;
@@ -91,20 +92,22 @@ struct GatedAggregationFunction : torch::autograd::Function<GatedAggregationFunc
     const AggregationInput input{saved[0], saved[1], saved[2], saved[3], saved[4]};
     const Tensor& nodes = input.nodes;
     const Tables tables(saved[5], saved[6], context->saved_data["longest"].toInt());
-    GatedAggregation arguments = Arguments(input, tables);
+    kernels::GatedAggregation arguments = Arguments(input, tables);
     const Tensor d_result = gradients[0].contiguous();
     const Tensor d_nodes = torch::empty_like(nodes);
     const Tensor d_receive = torch::empty_like(input.receive);
     const Tensor d_send = torch::empty_like(input.send);
     const Tensor workspace = torch::empty(
-        {nodes.is_cuda() ? GatedAggregationWorkspace(arguments.sequences, nodes.size(0)) : 0},
+        {nodes.is_cuda() ? kernels::GatedAggregationWorkspace(arguments.sequences, nodes.size(0))
+                         : 0},
         nodes.options());
     arguments.d_result = RowsOf(d_result);
     arguments.d_x = WritableRowsOf(d_nodes);
     arguments.d_receive = d_receive.data_ptr<float>();
     arguments.d_send = d_send.data_ptr<float>();
     arguments.workspace = workspace.data_ptr<float>();
-    RunKernel(nodes, RunGatedAggregationBackward, LaunchGatedAggregationBackward, arguments);
+    kernels::RunKernel(nodes, kernels::RunGatedAggregationBackward,
+                       kernels::LaunchGatedAggregationBackward, arguments);
     return {d_nodes, d_receive, d_send, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
@@ -120,9 +123,9 @@ struct MeanInput {
 
 // -> [M, N, H]: kernels/hypergraph_mean.h.
 struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction> {
-  static HypergraphMean Arguments(const MeanInput& input, const Tables& tables) {
+  static kernels::HypergraphMean Arguments(const MeanInput& input, const Tables& tables) {
     const Tensor& nodes = input.nodes;
-    HypergraphMean arguments{};
+    kernels::HypergraphMean arguments{};
     arguments.sequences = tables.At(nodes.size(1));
     arguments.num_modalities = nodes.size(0);
     arguments.width = nodes.size(2);
@@ -138,10 +141,10 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
                         const Tensor& utterance, const Tensor& node, const Tensor& bias,
                         const Tensor& first_row, int64_t longest) {
     const Tables tables(first_row, Tensor(), longest);
-    HypergraphMean arguments = Arguments({nodes, modality, utterance, node, bias}, tables);
+    kernels::HypergraphMean arguments = Arguments({nodes, modality, utterance, node, bias}, tables);
     Tensor result = torch::empty_like(nodes);
     arguments.result = WritableRowsOf(result);
-    RunKernel(nodes, RunHypergraphMean, LaunchHypergraphMean, arguments);
+    kernels::RunKernel(nodes, kernels::RunHypergraphMean, kernels::LaunchHypergraphMean, arguments);
     context->save_for_backward({nodes, modality, utterance, node, bias, first_row, result});
     context->saved_data["longest"] = longest;
     return result;
@@ -152,14 +155,14 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
     const MeanInput input{saved[0], saved[1], saved[2], saved[3], saved[4]};
     const Tensor &nodes = input.nodes, &activated = saved[6];
     const Tables tables(saved[5], Tensor(), context->saved_data["longest"].toInt());
-    HypergraphMean arguments = Arguments(input, tables);
+    kernels::HypergraphMean arguments = Arguments(input, tables);
     const Tensor d_result = gradients[0].contiguous();
     const MeanInput d{torch::empty_like(nodes), torch::empty_like(input.modality),
                       torch::empty_like(input.utterance), torch::empty_like(input.node),
                       torch::empty_like(input.bias)};
     const Tensor workspace = torch::empty(
         {nodes.is_cuda()
-             ? HypergraphMeanWorkspace(arguments.sequences, nodes.size(0), nodes.size(2))
+             ? kernels::HypergraphMeanWorkspace(arguments.sequences, nodes.size(0), nodes.size(2))
              : 0},
         nodes.options());
     arguments.activated = RowsOf(activated);
@@ -170,7 +173,8 @@ struct HypergraphMeanFunction : torch::autograd::Function<HypergraphMeanFunction
     arguments.d_node = d.node.data_ptr<float>();
     arguments.d_bias = d.bias.data_ptr<float>();
     arguments.workspace = workspace.data_ptr<float>();
-    RunKernel(nodes, RunHypergraphMeanBackward, LaunchHypergraphMeanBackward, arguments);
+    kernels::RunKernel(nodes, kernels::RunHypergraphMeanBackward,
+                       kernels::LaunchHypergraphMeanBackward, arguments);
     return {d.nodes, d.modality, d.utterance, d.node, d.bias, Tensor(), Tensor()};
   }
 };

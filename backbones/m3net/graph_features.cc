@@ -100,14 +100,14 @@ struct SavedGraph {
   }
 };
 
-GraphRows<const float> RowsOf(const std::vector<Tensor>& nodes) {
-  GraphRows<const float> rows{{}, nodes[0].size(1)};
+kernels::GraphRows<const float> RowsOf(const std::vector<Tensor>& nodes) {
+  kernels::GraphRows<const float> rows{{}, nodes[0].size(1)};
   for (const Tensor& of_modality : nodes) rows.first.push_back(of_modality.data_ptr<float>());
   return rows;
 }
 
-GraphRows<float> WritableRowsOf(const std::vector<Tensor>& nodes) {
-  GraphRows<float> rows{{}, nodes[0].size(1)};
+kernels::GraphRows<float> WritableRowsOf(const std::vector<Tensor>& nodes) {
+  kernels::GraphRows<float> rows{{}, nodes[0].size(1)};
   for (const Tensor& of_modality : nodes) rows.first.push_back(of_modality.data_ptr<float>());
   return rows;
 }
@@ -117,9 +117,9 @@ constexpr int64_t kHypergraph = 0;
 constexpr int64_t kHighFrequency = 1;
 
 // The columns of a graph, as memory.
-GraphRows<float> Columns(const Tensor& features, int64_t num_modalities, int64_t graph) {
+kernels::GraphRows<float> Columns(const Tensor& features, int64_t num_modalities, int64_t graph) {
   const int64_t width = features.size(1) / (2 * num_modalities);
-  GraphRows<float> rows{{}, features.size(1)};
+  kernels::GraphRows<float> rows{{}, features.size(1)};
   for (int64_t k = 0; k < num_modalities; ++k) {
     rows.first.push_back(features.data_ptr<float>() + (2 * k + graph) * width);
   }

@@ -12,9 +12,10 @@ using torch::Tensor;
 using Conversation = ConversationBlocks::Conversation;
 
 // What layer l + 1 reads of a conversation.
-GraphRows<float> NodesAfter(const Tensor& nodes, const Conversation& c, int64_t l) {
+kernels::GraphRows<float> NodesAfter(const Tensor& nodes, const Conversation& c, int64_t l) {
   const int64_t width = nodes.size(3);
-  return RowsIn(nodes.data_ptr<float>() + l * nodes.stride(0), nodes.size(1), nodes.size(2), width)
+  return kernels::RowsIn(nodes.data_ptr<float>() + l * nodes.stride(0), nodes.size(1),
+                         nodes.size(2), width)
       .From(c.first_row);
 }
 
@@ -51,19 +52,20 @@ HighFrequencyLayers::Kept HighFrequencyLayers::MakeKept(const ConversationBlocks
 }
 
 void HighFrequencyLayers::Forward(const ConversationBlocks& blocks,
-                                  const GraphRows<const float>& nodes, const Kept* kept,
-                                  const GraphRows<float>& result) const {
+                                  const kernels::GraphRows<const float>& nodes, const Kept* kept,
+                                  const kernels::GraphRows<float>& result) const {
   CountPasses(blocks, /*products=*/1,
               /*tensors=*/kept == nullptr ? 2 : 1 + static_cast<double>(num_layers()));
-  const HighFrequencyKernels& kernels = BestHighFrequencyKernels();
+  const kernels::HighFrequencyKernels& best = kernels::BestHighFrequencyKernels();
   blocks.ForEachConversation([&](const Conversation& c) {
     const int64_t rows = num_modalities_ * c.length;
-    const Scratch scratch(kept != nullptr ? 0 : 2 * rows * (width_ + 1));
+    const kernels::Scratch scratch(kept != nullptr ? 0 : 2 * rows * (width_ + 1));
     const auto buffer = [&](int64_t l) {
-      return RowsIn(scratch.get() + l % 2 * rows * width_, num_modalities_, c.length, width_);
+      return kernels::RowsIn(scratch.get() + l % 2 * rows * width_, num_modalities_, c.length,
+                             width_);
     };
     for (int64_t l = 0; l < num_layers(); ++l) {
-      HighFrequencyPass pass = Pass(c, l);
+      kernels::HighFrequencyPass pass = Pass(c, l);
       pass.nodes = nodes.From(c.first_row);
       if (kept != nullptr) {
         Use(*kept, blocks, c, l, pass);
@@ -76,37 +78,38 @@ void HighFrequencyLayers::Forward(const ConversationBlocks& blocks,
       }
       if (l + 1 == num_layers()) pass.result = result.From(c.first_row);
       blocks.ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
-        kernels.between_modalities(pass, first, last);
+        best.between_modalities(pass, first, last);
       });
       blocks.ForEachBlock(c, num_modalities_, [&](int64_t k, int64_t, int64_t first, int64_t last) {
-        kernels.within_modality(pass, k, first, last);
+        best.within_modality(pass, k, first, last);
       });
     }
   });
 }
 
 Tensor HighFrequencyLayers::Backward(const ConversationBlocks& blocks,
-                                     const GraphRows<const float>& nodes, const Kept& kept,
-                                     const GraphRows<const float>& d_result,
-                                     const GraphRows<float>& d_nodes) const {
+                                     const kernels::GraphRows<const float>& nodes, const Kept& kept,
+                                     const kernels::GraphRows<const float>& d_result,
+                                     const kernels::GraphRows<float>& d_nodes) const {
   CountPasses(blocks, /*products=*/2, /*tensors=*/2 + static_cast<double>(num_layers()));
-  const HighFrequencyKernels& kernels = BestHighFrequencyKernels();
+  const kernels::HighFrequencyKernels& best = kernels::BestHighFrequencyKernels();
   const int64_t gate_size = 2 * width_ + 1;
   const Tensor d_gates = torch::zeros({num_layers(), blocks.num_blocks(), gate_size});
   auto* const all_d_gates = d_gates.data_ptr<float>();
   blocks.ForEachConversation([&](const Conversation& c) {
     const int64_t rows = num_modalities_ * c.length;
-    const Scratch scratch(2 * rows * (width_ + 1) + rows * c.num_blocks);
+    const kernels::Scratch scratch(2 * rows * (width_ + 1) + rows * c.num_blocks);
     float* const d_arguments = scratch.get() + 2 * rows * width_;
     float* const d_receive_parts = d_arguments + 2 * rows;  // [M, blocks, n]
     const auto part_of = [&](int64_t k, int64_t block) {
       return d_receive_parts + (k * c.num_blocks + block) * c.length;
     };
     const auto buffer = [&](int64_t l) {
-      return RowsIn(scratch.get() + l % 2 * rows * width_, num_modalities_, c.length, width_);
+      return kernels::RowsIn(scratch.get() + l % 2 * rows * width_, num_modalities_, c.length,
+                             width_);
     };
     for (int64_t l = num_layers(); l-- > 0;) {
-      HighFrequencyPass pass = Pass(c, l);
+      kernels::HighFrequencyPass pass = Pass(c, l);
       pass.nodes = nodes.From(c.first_row);
       Use(kept, blocks, c, l, pass);
       pass.d_result = d_result.From(c.first_row);
@@ -114,10 +117,10 @@ Tensor HighFrequencyLayers::Backward(const ConversationBlocks& blocks,
       pass.d_nodes = l == 0 ? d_nodes.From(c.first_row) : buffer(l);
       pass.d_receive = d_arguments;
       pass.d_send = d_arguments + rows;
-      blocks.ForEachBlock(
-          c, num_modalities_, [&](int64_t k, int64_t block, int64_t first, int64_t last) {
-            kernels.within_modality_backward(pass, k, first, last, part_of(k, block));
-          });
+      blocks.ForEachBlock(c, num_modalities_,
+                          [&](int64_t k, int64_t block, int64_t first, int64_t last) {
+                            best.within_modality_backward(pass, k, first, last, part_of(k, block));
+                          });
       for (int64_t k = 0; k < num_modalities_; ++k) {
         float* sum = pass.d_receive + k * c.length;
         std::fill_n(sum, c.length, 0.0F);
@@ -128,15 +131,15 @@ Tensor HighFrequencyLayers::Backward(const ConversationBlocks& blocks,
       }
       float* const d_gate = all_d_gates + (l * blocks.num_blocks() + c.first_block) * gate_size;
       blocks.ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
-        kernels.between_modalities_backward(pass, first, last, d_gate + block * gate_size);
+        best.between_modalities_backward(pass, first, last, d_gate + block * gate_size);
       });
     }
   });
   return d_gates.sum(1);
 }
 
-HighFrequencyPass HighFrequencyLayers::Pass(const Conversation& c, int64_t l) const {
-  HighFrequencyPass pass{};
+kernels::HighFrequencyPass HighFrequencyLayers::Pass(const Conversation& c, int64_t l) const {
+  kernels::HighFrequencyPass pass{};
   pass.num_modalities = num_modalities_;
   pass.length = c.length;
   pass.width = width_;
@@ -149,7 +152,8 @@ HighFrequencyPass HighFrequencyLayers::Pass(const Conversation& c, int64_t l) co
 }
 
 void HighFrequencyLayers::Use(const Kept& kept, const ConversationBlocks& blocks,
-                              const Conversation& c, int64_t l, HighFrequencyPass& pass) const {
+                              const Conversation& c, int64_t l,
+                              kernels::HighFrequencyPass& pass) const {
   if (l > 0) pass.nodes = NodesAfter(kept.nodes, c, l - 1);
   const int64_t all_rows = num_modalities_ * blocks.num_rows();
   pass.receive =

@@ -48,22 +48,24 @@ class HighFrequencyLayers {
   Kept MakeKept(const ConversationBlocks& blocks) const;
 
   // Without `kept`, nothing is. Not for L = 0.
-  void Forward(const ConversationBlocks& blocks, const GraphRows<const float>& nodes,
-               const Kept* kept, const GraphRows<float>& result) const;
+  void Forward(const ConversationBlocks& blocks, const kernels::GraphRows<const float>& nodes,
+               const Kept* kept, const kernels::GraphRows<float>& result) const;
 
   // Writes d_nodes. Returns the gradients of the gates, [L, 2 H + 1], each [w1 | w2 | b].
-  torch::Tensor Backward(const ConversationBlocks& blocks, const GraphRows<const float>& nodes,
-                         const Kept& kept, const GraphRows<const float>& d_result,
-                         const GraphRows<float>& d_nodes) const;
+  torch::Tensor Backward(const ConversationBlocks& blocks,
+                         const kernels::GraphRows<const float>& nodes, const Kept& kept,
+                         const kernels::GraphRows<const float>& d_result,
+                         const kernels::GraphRows<float>& d_nodes) const;
 
   int64_t num_layers() const { return static_cast<int64_t>(gates_.size()) / 2; }  // L
 
  private:
   // A pass of layer l, without nodes and results.
-  HighFrequencyPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
+  kernels::HighFrequencyPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
   // Lets it read, and in the forward direction write, what is kept.
   void Use(const Kept& kept, const ConversationBlocks& blocks,
-           const ConversationBlocks::Conversation& c, int64_t l, HighFrequencyPass& pass) const;
+           const ConversationBlocks::Conversation& c, int64_t l,
+           kernels::HighFrequencyPass& pass) const;
   // Products of H numbers per layer and pair of nodes with an edge; tensors of the size of all
   // nodes that are read or written.
   void CountPasses(const ConversationBlocks& blocks, double products, double tensors) const;

@@ -19,16 +19,16 @@ Tensor ReciprocalOrZero(const Tensor& x) {
 }
 
 // What layer l leaves of a conversation.
-GraphRows<float> ResultOf(const Tensor& kept, const Conversation& c, int64_t l) {
-  return RowsIn(kept.data_ptr<float>() + l * kept.stride(0), kept.size(1), kept.size(2),
-                kept.size(3))
+kernels::GraphRows<float> ResultOf(const Tensor& kept, const Conversation& c, int64_t l) {
+  return kernels::RowsIn(kept.data_ptr<float>() + l * kept.stride(0), kept.size(1), kept.size(2),
+                         kept.size(3))
       .From(c.first_row);
 }
 
 // One number for each modality and utterance of a conversation, out of all [M, N].
 template <typename T>
-GraphRows<T> NumbersOf(const Tensor& all, const Conversation& c) {
-  GraphRows<T> rows{{}, 1};
+kernels::GraphRows<T> NumbersOf(const Tensor& all, const Conversation& c) {
+  kernels::GraphRows<T> rows{{}, 1};
   for (int64_t k = 0; k < all.size(0); ++k) {
     rows.first.push_back(all.data_ptr<float>() + k * all.size(1) + c.first_row);
   }
@@ -108,23 +108,23 @@ Tensor HypergraphLayers::MakeKept(const ConversationBlocks& blocks) const {
 }
 
 void HypergraphLayers::Forward(const ConversationBlocks& blocks,
-                               const GraphRows<const float>& nodes, const Tensor* kept,
-                               const GraphRows<float>& result) const {
+                               const kernels::GraphRows<const float>& nodes, const Tensor* kept,
+                               const kernels::GraphRows<float>& result) const {
   CountPasses(blocks, /*arithmetic=*/6 * static_cast<double>(num_layers()),
               /*tensors=*/kept == nullptr ? 2 : 1 + static_cast<double>(num_layers()));
-  const HypergraphKernels& kernels = BestHypergraphKernels();
+  const kernels::HypergraphKernels& best = kernels::BestHypergraphKernels();
   blocks.ForEachConversation([&](const Conversation& c) {
     const int64_t row_size = num_modalities_ * width_;
-    const Scratch scratch((1 + c.num_blocks) * row_size +
-                          (kept != nullptr ? 0 : 2 * c.length * row_size));
+    const kernels::Scratch scratch((1 + c.num_blocks) * row_size +
+                                   (kept != nullptr ? 0 : 2 * c.length * row_size));
     float* const sums = scratch.get();
     float* const parts = sums + row_size;
     const auto buffer = [&](int64_t l) {
-      return RowsIn(parts + c.num_blocks * row_size + l % 2 * c.length * row_size, num_modalities_,
-                    c.length, width_);
+      return kernels::RowsIn(parts + c.num_blocks * row_size + l % 2 * c.length * row_size,
+                             num_modalities_, c.length, width_);
     };
     for (int64_t l = 0; l < num_layers(); ++l) {
-      HypergraphPass pass = Pass(c, l);
+      kernels::HypergraphPass pass = Pass(c, l);
       pass.nodes = nodes.From(c.first_row);
       if (l > 0) pass.nodes = kept != nullptr ? ResultOf(*kept, c, l - 1) : buffer(l - 1);
       pass.result = l + 1 == num_layers() ? result.From(c.first_row)
@@ -133,21 +133,20 @@ void HypergraphLayers::Forward(const ConversationBlocks& blocks,
       Sum(c, pass, parts, sums);
       pass.sums = sums;
       blocks.ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
-        kernels.forward(pass, first, last);
+        best.forward(pass, first, last);
       });
     }
   });
 }
 
-HypergraphLayers::Gradients HypergraphLayers::Backward(const ConversationBlocks& blocks,
-                                                       const GraphRows<const float>& nodes,
-                                                       const Tensor& kept,
-                                                       const GraphRows<const float>& result,
-                                                       const GraphRows<const float>& d_result,
-                                                       const GraphRows<float>& d_nodes) const {
+HypergraphLayers::Gradients HypergraphLayers::Backward(
+    const ConversationBlocks& blocks, const kernels::GraphRows<const float>& nodes,
+    const Tensor& kept, const kernels::GraphRows<const float>& result,
+    const kernels::GraphRows<const float>& d_result,
+    const kernels::GraphRows<float>& d_nodes) const {
   CountPasses(blocks, /*arithmetic=*/16 * static_cast<double>(num_layers()),
               /*tensors=*/3 + static_cast<double>(num_layers()));
-  const HypergraphKernels& kernels = BestHypergraphKernels();
+  const kernels::HypergraphKernels& best = kernels::BestHypergraphKernels();
   const HypergraphNorms d_norms{torch::zeros_like(norms_.modality),
                                 torch::zeros_like(norms_.utterance),
                                 torch::zeros_like(norms_.node)};
@@ -156,23 +155,24 @@ HypergraphLayers::Gradients HypergraphLayers::Backward(const ConversationBlocks&
   const int64_t num_conversations = norms_.modality.size(1);
   blocks.ForEachConversation([&](const Conversation& c) {
     const int64_t row_size = num_modalities_ * width_;
-    const Scratch scratch((2 + c.num_blocks) * row_size + c.length * width_ +
-                          2 * c.length * row_size);
+    const kernels::Scratch scratch((2 + c.num_blocks) * row_size + c.length * width_ +
+                                   2 * c.length * row_size);
     float* const sums = scratch.get();
     float* const d_means = sums + row_size;
     float* const parts = d_means + row_size;
     float* const d_sums = parts + c.num_blocks * row_size;
     const auto buffer = [&](int64_t l) {
-      return RowsIn(d_sums + c.length * width_ + l % 2 * c.length * row_size, num_modalities_,
-                    c.length, width_);
+      return kernels::RowsIn(d_sums + c.length * width_ + l % 2 * c.length * row_size,
+                             num_modalities_, c.length, width_);
     };
     for (int64_t l = num_layers(); l-- > 0;) {
-      HypergraphPass pass = Pass(c, l);
+      kernels::HypergraphPass pass = Pass(c, l);
       pass.nodes = nodes.From(c.first_row);
       if (l > 0) pass.nodes = ResultOf(kept, c, l - 1);
       const bool last_layer = l + 1 == num_layers();
-      const GraphRows<const float> out =
-          last_layer ? result.From(c.first_row) : GraphRows<const float>(ResultOf(kept, c, l));
+      const kernels::GraphRows<const float> out =
+          last_layer ? result.From(c.first_row)
+                     : kernels::GraphRows<const float>(ResultOf(kept, c, l));
       pass.d_result = d_result.From(c.first_row);
       if (!last_layer) pass.d_result = buffer(l + 1);
       pass.d_nodes = l == 0 ? d_nodes.From(c.first_row) : buffer(l);
@@ -185,7 +185,7 @@ HypergraphLayers::Gradients HypergraphLayers::Backward(const ConversationBlocks&
       std::fill_n(parts, c.num_blocks * row_size, 0.0F);
       float* const d_bias = all_d_biases + (l * blocks.num_blocks() + c.first_block) * width_;
       blocks.ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
-        kernels.backward(pass, first, last, parts + block * row_size, d_bias + block * width_);
+        best.backward(pass, first, last, parts + block * row_size, d_bias + block * width_);
       });
       std::fill_n(d_means, row_size, 0.0F);
       AddUp(parts, c.num_blocks, row_size, d_means);
@@ -196,15 +196,15 @@ HypergraphLayers::Gradients HypergraphLayers::Backward(const ConversationBlocks&
             static_cast<float>(along);
       }
       blocks.ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
-        kernels.finish_backward(pass, first, last, d_means, /*add=*/l == 0);
+        best.finish_backward(pass, first, last, d_means, /*add=*/l == 0);
       });
     }
   });
   return {d_norms, d_biases.sum(1)};
 }
 
-HypergraphPass HypergraphLayers::Pass(const Conversation& c, int64_t l) const {
-  HypergraphPass pass{};
+kernels::HypergraphPass HypergraphLayers::Pass(const Conversation& c, int64_t l) const {
+  kernels::HypergraphPass pass{};
   pass.num_modalities = num_modalities_;
   pass.width = width_;
   for (int64_t k = 0; k < num_modalities_; ++k) {
@@ -217,11 +217,11 @@ HypergraphPass HypergraphLayers::Pass(const Conversation& c, int64_t l) const {
   return pass;
 }
 
-void HypergraphLayers::Sum(const Conversation& c, const HypergraphPass& pass, float* parts,
+void HypergraphLayers::Sum(const Conversation& c, const kernels::HypergraphPass& pass, float* parts,
                            float* sums) const {
   const int64_t row_size = num_modalities_ * width_;
   ConversationBlocks::ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
-    BestHypergraphKernels().sum_nodes(pass, first, last, parts + block * row_size);
+    kernels::BestHypergraphKernels().sum_nodes(pass, first, last, parts + block * row_size);
   });
   std::fill_n(sums, row_size, 0.0F);
   AddUp(parts, c.num_blocks, row_size, sums);

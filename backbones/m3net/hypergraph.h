@@ -51,26 +51,27 @@ class HypergraphLayers {
   torch::Tensor MakeKept(const ConversationBlocks& blocks) const;
 
   // Without `kept` (null), nothing is. Not for L = 0.
-  void Forward(const ConversationBlocks& blocks, const GraphRows<const float>& nodes,
-               const torch::Tensor* kept, const GraphRows<float>& result) const;
+  void Forward(const ConversationBlocks& blocks, const kernels::GraphRows<const float>& nodes,
+               const torch::Tensor* kept, const kernels::GraphRows<float>& result) const;
 
   struct Gradients {
     HypergraphNorms norms;
     torch::Tensor biases;  // [L, H]
   };
   // Adds to d_nodes.
-  Gradients Backward(const ConversationBlocks& blocks, const GraphRows<const float>& nodes,
-                     const torch::Tensor& kept, const GraphRows<const float>& result,
-                     const GraphRows<const float>& d_result, const GraphRows<float>& d_nodes) const;
+  Gradients Backward(const ConversationBlocks& blocks, const kernels::GraphRows<const float>& nodes,
+                     const torch::Tensor& kept, const kernels::GraphRows<const float>& result,
+                     const kernels::GraphRows<const float>& d_result,
+                     const kernels::GraphRows<float>& d_nodes) const;
 
   int64_t num_layers() const { return static_cast<int64_t>(biases_.size()); }  // L
 
  private:
   // A pass of layer l, without nodes and results.
-  HypergraphPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
+  kernels::HypergraphPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
   // [M, H] in `sums`: of pass.nodes. parts: [blocks, M, H].
-  void Sum(const ConversationBlocks::Conversation& c, const HypergraphPass& pass, float* parts,
-           float* sums) const;
+  void Sum(const ConversationBlocks::Conversation& c, const kernels::HypergraphPass& pass,
+           float* parts, float* sums) const;
   // Operations per number of all nodes; tensors of that size that are read or written.
   void CountPasses(const ConversationBlocks& blocks, double arithmetic, double tensors) const;
 

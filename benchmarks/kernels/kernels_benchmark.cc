@@ -70,19 +70,19 @@ void Measure(benchmark::State& state, Place place, const Kernel<Arguments>& kern
       benchmark::Counter(products, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-ModalityRows<float> Dense(float* data, const Lengths& lengths) {
+kernels::ModalityRows<float> Dense(float* data, const Lengths& lengths) {
   return {data, lengths.num_rows() * kWidth, kWidth};
 }
-ModalityRows<const float> DenseInput(const float* data, const Lengths& lengths) {
+kernels::ModalityRows<const float> DenseInput(const float* data, const Lengths& lengths) {
   return {data, lengths.num_rows() * kWidth, kWidth};
 }
 
 void Gated(benchmark::State& state, Place place, Size size,
-           const Kernel<GatedAggregation>& kernel) {
+           const Kernel<kernels::GatedAggregation>& kernel) {
   const Lengths lengths(std::vector<int64_t>(size.conversations, size.length));
   const int64_t numbers = kModalities * lengths.num_rows();
   Arena arena(place);
-  GatedAggregation arguments{};
+  kernels::GatedAggregation arguments{};
   arguments.sequences = lengths.At(arena.Keep(lengths.first_row));
   arguments.num_modalities = kModalities;
   arguments.width = kWidth;
@@ -105,11 +105,11 @@ void Gated(benchmark::State& state, Place place, Size size,
 }
 
 void Hypergraph(benchmark::State& state, Place place, Size size,
-                const Kernel<HypergraphMean>& kernel) {
+                const Kernel<kernels::HypergraphMean>& kernel) {
   const Lengths lengths(std::vector<int64_t>(size.conversations, size.length));
   const int64_t rows = lengths.num_rows(), numbers = kModalities * rows;
   Arena arena(place);
-  HypergraphMean arguments{};
+  kernels::HypergraphMean arguments{};
   arguments.sequences = lengths.At(arena.Keep(lengths.first_row));
   arguments.num_modalities = kModalities;
   arguments.width = kWidth;
@@ -132,11 +132,12 @@ void Hypergraph(benchmark::State& state, Place place, Size size,
   Measure(state, place, kernel, arguments, static_cast<double>(numbers * kWidth));
 }
 
-void Groups(benchmark::State& state, Place place, Size size, const Kernel<GroupSums>& kernel) {
+void Groups(benchmark::State& state, Place place, Size size,
+            const Kernel<kernels::GroupSums>& kernel) {
   const int64_t num = size.conversations * size.length;
   constexpr int64_t kGroups = 8;  // labels of three views
   Arena arena(place);
-  GroupSums arguments{};
+  kernels::GroupSums arguments{};
   arguments.num = num;
   arguments.width = kFeatures;
   arguments.num_groups = kGroups;
@@ -149,7 +150,7 @@ void Groups(benchmark::State& state, Place place, Size size, const Kernel<GroupS
   arguments.log_sums = arena.Numbers(num * kGroups);
   arguments.d_log_sums = arena.Numbers(num * kGroups);
   arguments.d_unit = arena.Numbers(num * kFeatures);
-  arguments.workspace = arena.Numbers(GroupSumsWorkspace(num));
+  arguments.workspace = arena.Numbers(kernels::GroupSumsWorkspace(num));
   Measure(state, place, kernel, arguments, static_cast<double>(num * num * kFeatures));
 }
 
@@ -183,15 +184,15 @@ void RegisterBoth(const std::string& name, const std::vector<Size>& sizes,
 
 const bool kRegistered = [] {
   const std::vector<Size> of_graph = {{1, 110}, {96, 50}, {1, 2000}, {1, 10000}};
-  RegisterBoth<GatedAggregation>("GatedAggregation", of_graph, Gated,
-                                 {RunGatedAggregation, &Gpu::gated_aggregation},
-                                 {RunGatedAggregationBackward, &Gpu::gated_aggregation_backward});
-  RegisterBoth<HypergraphMean>("HypergraphMean", of_graph, Hypergraph,
-                               {RunHypergraphMean, &Gpu::hypergraph_mean},
-                               {RunHypergraphMeanBackward, &Gpu::hypergraph_mean_backward});
-  RegisterBoth<GroupSums>("GroupSums", {{1, 110}, {16, 50}, {1, 10000}}, Groups,
-                          {RunGroupSums, &Gpu::group_sums},
-                          {RunGroupSumsBackward, &Gpu::group_sums_backward});
+  RegisterBoth<kernels::GatedAggregation>(
+      "GatedAggregation", of_graph, Gated, {kernels::RunGatedAggregation, &Gpu::gated_aggregation},
+      {kernels::RunGatedAggregationBackward, &Gpu::gated_aggregation_backward});
+  RegisterBoth<kernels::HypergraphMean>(
+      "HypergraphMean", of_graph, Hypergraph, {kernels::RunHypergraphMean, &Gpu::hypergraph_mean},
+      {kernels::RunHypergraphMeanBackward, &Gpu::hypergraph_mean_backward});
+  RegisterBoth<kernels::GroupSums>("GroupSums", {{1, 110}, {16, 50}, {1, 10000}}, Groups,
+                                   {kernels::RunGroupSums, &Gpu::group_sums},
+                                   {kernels::RunGroupSumsBackward, &Gpu::group_sums_backward});
   return true;
 }();
 

@@ -3,7 +3,7 @@
 #include "kernels/cpu/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 namespace HWY_NAMESPACE {
 
@@ -33,5 +33,5 @@ void Update(const AdamFactors& factors, const AdamNumbers& numbers, int64_t begi
 
 }  // namespace HWY_NAMESPACE
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 HWY_AFTER_NAMESPACE();

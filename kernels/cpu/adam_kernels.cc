@@ -7,7 +7,7 @@
 #include "hwy/foreach_target.h"
 #include "kernels/cpu/adam_kernels-inl.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 HWY_EXPORT(Update);
@@ -19,4 +19,4 @@ void UpdateAdam(const AdamFactors& factors, const AdamNumbers& numbers, int64_t 
   HWY_DYNAMIC_DISPATCH(Update)(factors, numbers, begin, end);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

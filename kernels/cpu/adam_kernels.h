@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // What a step has for all numbers of a parameter.
 struct AdamFactors {
@@ -35,6 +35,6 @@ struct AdamNumbers {
 // Every operation is rounded by itself, from left to right: the same bits on every processor.
 void UpdateAdam(const AdamFactors& factors, const AdamNumbers& numbers, int64_t begin, int64_t end);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_ADAM_KERNELS_H_

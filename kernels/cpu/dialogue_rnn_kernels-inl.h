@@ -3,7 +3,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace cmerc::dialogue_rnn {
+namespace cmerc::kernels {
 namespace {
 namespace HWY_NAMESPACE {
 
@@ -172,5 +172,5 @@ const Kernels<double>* DoubleKernels() { return &kKernels<double>; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace
-}  // namespace cmerc::dialogue_rnn
+}  // namespace cmerc::kernels
 HWY_AFTER_NAMESPACE();

@@ -7,7 +7,7 @@
 
 #include "kernels/cpu/highway_targets.h"
 
-namespace cmerc::dialogue_rnn {
+namespace cmerc::kernels {
 namespace {
 
 // The functions of the header for one instruction set.
@@ -26,14 +26,14 @@ struct Kernels {
 };
 
 }  // namespace
-}  // namespace cmerc::dialogue_rnn
+}  // namespace cmerc::kernels
 
 // Includes the file once for each instruction set, and defines HWY_NAMESPACE.
 #define HWY_TARGET_INCLUDE "kernels/cpu/dialogue_rnn_kernels-inl.h"
 #include "hwy/foreach_target.h"
 #include "kernels/cpu/dialogue_rnn_kernels-inl.h"
 
-namespace cmerc::dialogue_rnn {
+namespace cmerc::kernels {
 namespace {
 
 HWY_EXPORT(FloatKernels);
@@ -101,4 +101,4 @@ CMERC_INSTANCES(float);
 CMERC_INSTANCES(double);
 #undef CMERC_INSTANCES
 
-}  // namespace cmerc::dialogue_rnn
+}  // namespace cmerc::kernels

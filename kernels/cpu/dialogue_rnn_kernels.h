@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-namespace cmerc::dialogue_rnn {
+namespace cmerc::kernels {
 
 // to += factor * from
 template <typename T>
@@ -77,6 +77,6 @@ template <typename T>
 void AttendBackward(const AttentionQuery<T>& query, const T* states, const T* alpha,
                     const T* d_gathered, T* scratch, T* d_states, T* d_query);
 
-}  // namespace cmerc::dialogue_rnn
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_DIALOGUE_RNN_KERNELS_H_

@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/highway_targets.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 constexpr int kWords = MersenneTwister::kWords;
@@ -15,14 +15,14 @@ uint32_t Twist(uint32_t high, uint32_t low) {
 }
 
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 // Includes the file once for each instruction set, and defines HWY_NAMESPACE.
 #define HWY_TARGET_INCLUDE "kernels/cpu/dropout_kernels-inl.h"
 #include "hwy/foreach_target.h"
 #include "kernels/cpu/dropout_kernels-inl.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 HWY_EXPORT(Draw);
@@ -43,4 +43,4 @@ void ScaleKeptPositive(const float* x, float scale, int64_t count, uint8_t* kept
   HWY_DYNAMIC_DISPATCH(ScalePositive)(x, scale, count, kept, y);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // The state of a Mersenne Twister, MT19937 (Matsumoto and Nishimura, "Mersenne Twister", ACM
 // TOMACS 1998), as LibTorch's at::mt19937 keeps it.
@@ -27,6 +27,6 @@ void ScaleKept(const float* x, const uint8_t* kept, float scale, int64_t count, 
 // is not above 0.
 void ScaleKeptPositive(const float* x, float scale, int64_t count, uint8_t* kept, float* y);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_DROPOUT_KERNELS_H_

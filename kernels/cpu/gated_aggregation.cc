@@ -5,7 +5,7 @@
 #include "kernels/cpu/high_frequency_kernels.h"
 #include "kernels/cpu/scratch.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 template <typename T>
@@ -71,4 +71,4 @@ void RunGatedAggregationBackward(const GatedAggregation& arguments) {
   });
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // One dense row of numbers per modality and utterance.
 template <typename T>
@@ -36,6 +36,6 @@ inline GraphRows<float> RowsIn(float* memory, int64_t num_modalities, int64_t le
   return rows;
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_GRAPH_ROWS_H_

@@ -6,7 +6,7 @@
 
 #include "kernels/cpu/row_kernels.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 // log_sums[i, :] from the similarities of utterance i, [N], which become exponentials.
@@ -70,4 +70,4 @@ void RunGroupSumsBackward(const GroupSums& arguments) {
   }
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -3,7 +3,7 @@
 #include "kernels/cpu/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 namespace HWY_NAMESPACE {
 
@@ -256,5 +256,5 @@ const HighFrequencyKernels* Kernels() { return &kKernels; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 HWY_AFTER_NAMESPACE();

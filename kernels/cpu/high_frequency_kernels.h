@@ -11,7 +11,7 @@
 
 #include "kernels/cpu/graph_rows.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // One layer of one conversation.
 struct HighFrequencyPass {
@@ -58,6 +58,6 @@ struct HighFrequencyKernels {
 // Those for the best instruction set that this processor has.
 const HighFrequencyKernels& BestHighFrequencyKernels();
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_HIGH_FREQUENCY_KERNELS_H_

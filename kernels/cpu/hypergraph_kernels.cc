@@ -12,7 +12,7 @@
 #include "hwy/foreach_target.h"
 #include "kernels/cpu/hypergraph_kernels-inl.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 HWY_EXPORT(Kernels);
@@ -21,4 +21,4 @@ HWY_EXPORT(Kernels);
 
 const HypergraphKernels& BestHypergraphKernels() { return *HWY_DYNAMIC_DISPATCH(Kernels)(); }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

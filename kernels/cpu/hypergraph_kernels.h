@@ -9,7 +9,7 @@
 
 #include "kernels/cpu/graph_rows.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // One layer of one conversation. Rows have H numbers. The norms are those of HypergraphNorms.
 struct HypergraphPass {
@@ -51,6 +51,6 @@ struct HypergraphKernels {
 // Those for the best instruction set that this processor has.
 const HypergraphKernels& BestHypergraphKernels();
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_HYPERGRAPH_KERNELS_H_

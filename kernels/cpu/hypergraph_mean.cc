@@ -5,7 +5,7 @@
 #include "kernels/cpu/hypergraph_kernels.h"
 #include "kernels/cpu/scratch.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 template <typename T>
@@ -82,4 +82,4 @@ void RunHypergraphMeanBackward(const HypergraphMean& arguments) {
   });
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -2,7 +2,7 @@
 
 #include "kernels/cpu/highway_targets.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 std::string InstructionSetName() {
   const int64_t best = InstructionSets().front();
@@ -15,4 +15,4 @@ void UseInstructionSet(int64_t instruction_set) {
   hwy::SetSupportedTargetsForTest(instruction_set);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // The name of the one that the kernels use, the best that this processor has: "AVX-512", "AVX2",
 // "SSSE3", "NEON", or "SCALAR" for none.
@@ -19,6 +19,6 @@ std::vector<int64_t> InstructionSets();
 // for the best again. Not while other threads run kernels.
 void UseInstructionSet(int64_t instruction_set);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_INSTRUCTION_SET_H_

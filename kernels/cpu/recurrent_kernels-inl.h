@@ -4,7 +4,7 @@
 #include "kernels/cpu/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 namespace HWY_NAMESPACE {
 
@@ -376,5 +376,5 @@ const RecurrentKernels* LstmKernels() { return &kKernels<Lstm>; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 HWY_AFTER_NAMESPACE();

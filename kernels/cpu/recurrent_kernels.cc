@@ -8,7 +8,7 @@
 #include "kernels/cpu/highway_targets.h"
 #include "kernels/cpu/scratch.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -27,14 +27,14 @@ void ForEachStep(const ConversationRows& conversations, bool descending, const B
 }
 
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 // Includes the file once for each instruction set, and defines HWY_NAMESPACE.
 #define HWY_TARGET_INCLUDE "kernels/cpu/recurrent_kernels-inl.h"
 #include "hwy/foreach_target.h"
 #include "kernels/cpu/recurrent_kernels-inl.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 HWY_EXPORT(GruKernels);
@@ -47,4 +47,4 @@ const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell) {
                                      : *HWY_DYNAMIC_DISPATCH(LstmKernels)();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -8,7 +8,7 @@
 
 #include <cstdint>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 enum class RecurrentCell { kGru, kLstm };
 
@@ -99,6 +99,6 @@ struct RecurrentKernels {
 // Those for the best instruction set that this processor has.
 const RecurrentKernels& BestRecurrentKernels(RecurrentCell cell);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_RECURRENT_KERNELS_H_

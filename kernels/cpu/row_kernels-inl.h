@@ -3,7 +3,7 @@
 #include "kernels/cpu/vectors-inl.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 namespace HWY_NAMESPACE {
 
@@ -42,5 +42,5 @@ void AddInRow(float factor, const float* from, float* to, int64_t width) {
 
 }  // namespace HWY_NAMESPACE
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 HWY_AFTER_NAMESPACE();

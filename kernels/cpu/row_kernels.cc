@@ -7,7 +7,7 @@
 #include "hwy/foreach_target.h"
 #include "kernels/cpu/row_kernels-inl.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 HWY_EXPORT(SquaresInRow);
@@ -28,4 +28,4 @@ void AddRow(float factor, const float* from, float* to, int64_t width) {
   HWY_DYNAMIC_DISPATCH(AddInRow)(factor, from, to, width);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 // The sum of the squares of `size` numbers, in float64: eight sums beside each other, in the same
 // order on every processor.
@@ -16,6 +16,6 @@ float DotOfRows(const float* a, const float* b, int64_t width);
 // to += factor * from, for rows of `width` numbers.
 void AddRow(float factor, const float* from, float* to, int64_t width);
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_ROW_KERNELS_H_

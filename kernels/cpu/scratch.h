@@ -7,7 +7,7 @@
 #include <memory>
 #include <new>
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 class Scratch {
  public:
@@ -25,6 +25,6 @@ class Scratch {
   std::unique_ptr<float, Free> data_;
 };
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_CPU_SCRATCH_H_

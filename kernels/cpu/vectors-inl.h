@@ -16,7 +16,7 @@
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 namespace HWY_NAMESPACE {
 
@@ -203,7 +203,7 @@ void ForEachBlock(int64_t rows, const Block& block) {
 
 }  // namespace HWY_NAMESPACE
 }  // namespace
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 HWY_AFTER_NAMESPACE();
 
 #endif  // CMERC_KERNELS_CPU_VECTORS_INL_H_

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/cuda_build.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 std::string CudaBuild() {
   static constexpr int kArchitectures[] = {__CUDA_ARCH_LIST__};  // nvcc's: 800,900
@@ -12,4 +12,4 @@ std::string CudaBuild() {
   return absl::StrCat(result, " and PTX for later ones");
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

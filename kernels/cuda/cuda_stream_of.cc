@@ -2,10 +2,10 @@
 
 #include "kernels/run_kernel.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 CudaStream CudaStreamOf(const torch::Device& device) {
   return c10::cuda::getCurrentCUDAStream(device.index()).stream();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -7,7 +7,7 @@
 #include "kernels/cuda/tiles.cuh"
 #include "kernels/gated_aggregation.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 __host__ __device__ int64_t RowTiles(const Sequences& sequences) {
@@ -191,4 +191,4 @@ absl::Status LaunchGatedAggregationBackward(const GatedAggregation& arguments, C
                arguments.workspace);
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -7,7 +7,7 @@
 #include "kernels/cuda/tiles.cuh"
 #include "kernels/group_sums.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 // Utterances [begin, end) against all.
@@ -149,4 +149,4 @@ absl::Status LaunchGroupSumsBackward(const GroupSums& arguments, CudaStream stre
   });
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -4,7 +4,7 @@
 #include "kernels/cuda/launch.cuh"
 #include "kernels/hypergraph_mean.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 constexpr int kWarps = 16;
@@ -224,4 +224,4 @@ absl::Status LaunchHypergraphMeanBackward(const HypergraphMean& arguments, CudaS
   return absl::OkStatus();
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernels/cuda_stream.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 static_assert(std::is_same_v<CudaStream, cudaStream_t>, "kernels/cuda_stream.h");
 
@@ -57,6 +57,6 @@ __device__ inline float WarpMax(float x) {
   return x;
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_LAUNCH_CUH_

@@ -3,7 +3,7 @@
 #include "kernels/group_sums.h"
 #include "kernels/hypergraph_mean.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 namespace {
 
 absl::Status WithoutCuda() {
@@ -27,4 +27,4 @@ int64_t HypergraphMeanWorkspace(const Sequences&, int64_t, int64_t) { return 0; 
 absl::Status LaunchGroupSums(const GroupSums&, CudaStream) { return WithoutCuda(); }
 absl::Status LaunchGroupSumsBackward(const GroupSums&, CudaStream) { return WithoutCuda(); }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -1,7 +1,7 @@
 #include "kernels/cuda_build.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 std::string CudaBuild() { return "none"; }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -1,6 +1,6 @@
 #include "kernels/run_kernel.h"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 CudaStream CudaStreamOf(const torch::Device& device) {
   TORCH_CHECK_VALUE(false, "a tensor is on ", device,
@@ -8,4 +8,4 @@ CudaStream CudaStreamOf(const torch::Device& device) {
                     "--config=cuda (docs/cuda.md)");
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels

@@ -7,7 +7,7 @@
 
 #include "kernels/cuda/launch.cuh"
 
-namespace cmerc {
+namespace cmerc::kernels {
 
 constexpr int kThreads = 256;
 constexpr int kTileRows = 64;
@@ -121,6 +121,6 @@ __device__ void DotProducts(const Left& left, const Right& right, int64_t width,
   }
 }
 
-}  // namespace cmerc
+}  // namespace cmerc::kernels
 
 #endif  // CMERC_KERNELS_TILES_CUH_

@@ -30,6 +30,16 @@ using torch::Tensor;
 constexpr c10::DispatchKey kKey = c10::DispatchKey::MTIA;
 const torch::Device kHostDevice(torch::kMTIA, 0);
 
+// A tensor of the device. Its keys are named one by one: left to itself, LibTorch 2.6 records its
+// gradients under the key of all devices that have none of their own (AutogradOther), where
+// operators that others of these implement, such as expand_as, are refused as ambiguous.
+Tensor TensorOfDevice(Storage storage, caffe2::TypeMeta type) {
+  const c10::DispatchKeySet keys{kKey, c10::DispatchKey::ADInplaceOrView,
+                                 c10::DispatchKey::AutogradMTIA};
+  return at::detail::make_tensor<c10::TensorImpl>(c10::TensorImpl::VIEW, std::move(storage), keys,
+                                                  type);
+}
+
 // A backward pass asks the one "accelerator" of the process for a stream. This kind is looked for
 // before all that LibTorch is built for, so it may be there beside CUDA.
 class Hooks final : public at::MTIAHooksInterface {
@@ -56,6 +66,11 @@ class Hooks final : public at::MTIAHooksInterface {
 #else
 constexpr c10::DispatchKey kKey = c10::DispatchKey::HIP;
 const torch::Device kHostDevice(torch::kHIP, 0);
+
+Tensor TensorOfDevice(Storage storage, caffe2::TypeMeta type) {
+  return at::detail::make_tensor<c10::TensorImpl>(std::move(storage), c10::DispatchKeySet(kKey),
+                                                  type);
+}
 
 // LibTorch pins memory for CUDA alone: without it, not at all.
 Tensor PinMemory(const Tensor& tensor, c10::optional<torch::Device>) { return tensor.clone(); }
@@ -105,9 +120,13 @@ void SetShape(const Tensor& like, const Tensor& tensor) {
   tensor.unsafeGetTensorImpl()->set_storage_offset(like.storage_offset());
 }
 
-Tensor MakeTensor(Storage storage, c10::DispatchKey key, const Tensor& like) {
-  Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage),
-                                                           c10::DispatchKeySet(key), like.dtype());
+Tensor TensorOfCpu(Storage storage, caffe2::TypeMeta type) {
+  return at::detail::make_tensor<c10::TensorImpl>(std::move(storage),
+                                                  c10::DispatchKeySet(c10::DispatchKey::CPU), type);
+}
+
+// Returns `tensor` in the shape of `like`.
+Tensor Like(const Tensor& like, Tensor tensor) {
   SetShape(like, tensor);
   // It does not count when the result's type is chosen.
   if (like.unsafeGetTensorImpl()->is_wrapped_number()) {
@@ -132,7 +151,7 @@ class Call {
       if (there.is_same(tensor)) return cpu;
     }
     tensors_.emplace_back(
-        tensor, IsThere(tensor) ? MakeTensor(ToCpu(tensor.storage()), c10::DispatchKey::CPU, tensor)
+        tensor, IsThere(tensor) ? Like(tensor, TensorOfCpu(ToCpu(tensor.storage()), tensor.dtype()))
                                 : tensor);
     return tensors_.back().second;
   }
@@ -142,7 +161,7 @@ class Call {
       if (cpu.is_same(tensor)) return there;
     }
     if (!tensor.defined()) return tensor;
-    return MakeTensor(ToDevice(tensor.storage()), kKey, tensor);
+    return Like(tensor, TensorOfDevice(ToDevice(tensor.storage()), tensor.dtype()));
   }
 
   // Gives the arguments the storage and the shape that the kernel gave their twins.

@@ -33,11 +33,11 @@ State RandomState(int64_t size) {
   return {Random(size, 1), Random(size, 2), Random(size, 3, /*positive=*/true)};
 }
 
-constexpr AdamFactors kFactors = {3e-5F, 0.9F, 0.1F, 0.999F, 0.001F, 1e-3F, 1.7F, 1e-8F};
+constexpr kernels::AdamFactors kFactors = {3e-5F, 0.9F, 0.1F, 0.999F, 0.001F, 1e-3F, 1.7F, 1e-8F};
 
 // The formulas of adam_kernels.h, number by number.
 void Reference(const float* gradient, int64_t begin, int64_t end, State& state) {
-  const AdamFactors& f = kFactors;
+  const kernels::AdamFactors& f = kFactors;
   for (int64_t i = begin; i < end; ++i) {
     float& parameter = state.parameter[i];
     const float g = (gradient != nullptr ? gradient[i] : 0) + Rounded(f.decay * parameter);
@@ -52,8 +52,8 @@ void Reference(const float* gradient, int64_t begin, int64_t end, State& state) 
 
 class AdamKernelsTest : public testing::TestWithParam<int64_t /*instruction set*/> {
  protected:
-  AdamKernelsTest() { UseInstructionSet(GetParam()); }
-  ~AdamKernelsTest() override { UseInstructionSet(0); }
+  AdamKernelsTest() { kernels::UseInstructionSet(GetParam()); }
+  ~AdamKernelsTest() override { kernels::UseInstructionSet(0); }
 };
 
 TEST_P(AdamKernelsTest, RoundsEveryOperationByItself) {
@@ -62,16 +62,17 @@ TEST_P(AdamKernelsTest, RoundsEveryOperationByItself) {
   for (const float* const numbers : {gradient.data(), static_cast<const float*>(nullptr)}) {
     State want = RandomState(kSize), got = want;
     Reference(numbers, 1, kSize - 1, want);
-    UpdateAdam(kFactors,
-               {numbers, got.parameter.data(), got.first_moment.data(), got.second_moment.data()},
-               1, kSize - 1);
+    kernels::UpdateAdam(
+        kFactors,
+        {numbers, got.parameter.data(), got.first_moment.data(), got.second_moment.data()}, 1,
+        kSize - 1);
     EXPECT_EQ(got.parameter, want.parameter);
     EXPECT_EQ(got.first_moment, want.first_moment);
     EXPECT_EQ(got.second_moment, want.second_moment);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, AdamKernelsTest, testing::ValuesIn(InstructionSets()));
+INSTANTIATE_TEST_SUITE_P(All, AdamKernelsTest, testing::ValuesIn(kernels::InstructionSets()));
 
 }  // namespace
 }  // namespace cmerc

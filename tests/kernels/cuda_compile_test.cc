@@ -80,15 +80,15 @@ TEST_F(CudaCompileTest, NothingToDoNeedsNoGpu) {
 
 TEST_F(CudaCompileTest, ALaunchWithoutAGpuIsAnErrorThatNamesTheKernel) {
   if (FindGpu()->why_missing().empty()) GTEST_SKIP() << "there is a GPU";
-  Sequences one{};
+  kernels::Sequences one{};
   one.count = one.num_rows = one.longest = 1;
-  GatedAggregation gated{};
+  kernels::GatedAggregation gated{};
   gated.sequences = one;
   gated.num_modalities = gated.width = 1;
-  HypergraphMean hypergraph{};
+  kernels::HypergraphMean hypergraph{};
   hypergraph.sequences = one;
   hypergraph.num_modalities = hypergraph.width = 1;
-  GroupSums groups{};
+  kernels::GroupSums groups{};
   groups.num = groups.width = groups.num_groups = 1;
   for (const auto& [name, status] : {
            std::pair{"gated aggregation", FindGpu()->gated_aggregation(gated, nullptr)},
@@ -106,8 +106,8 @@ TEST_F(CudaCompileTest, ALaunchWithoutAGpuIsAnErrorThatNamesTheKernel) {
 }
 
 TEST_F(CudaCompileTest, TooManyModalitiesAreRefused) {
-  HypergraphMean hypergraph{};
-  hypergraph.num_modalities = kHypergraphMeanModalities + 1;
+  kernels::HypergraphMean hypergraph{};
+  hypergraph.num_modalities = kernels::kHypergraphMeanModalities + 1;
   const absl::Status status = FindGpu()->hypergraph_mean(hypergraph, nullptr);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("9 modalities"));

@@ -9,7 +9,7 @@ constexpr int64_t kModalities = 3;
 
 // Rows of modalities beside each other, with a gap: [R, M, H + 1].
 template <typename T>
-ModalityRows<T> Beside(T* data, int64_t width) {
+kernels::ModalityRows<T> Beside(T* data, int64_t width) {
   return {data, width + 1, kModalities * (width + 1)};
 }
 
@@ -131,7 +131,7 @@ struct There {
   Memory<int64_t> first_row, first_pair;
   Memory<uint8_t> context;
   Memory<float> scale, receive, send, x;
-  GatedAggregation arguments{};
+  kernels::GatedAggregation arguments{};
 };
 
 class GatedAggregationTest : public KernelTest {};
@@ -142,7 +142,7 @@ TEST_P(GatedAggregationTest, ForwardIsTheDefinition) {
   // Written all over, but for the gaps.
   const Memory<float> result(place(), input.before);
   there.arguments.result = Beside(result.get(), input.width);
-  Run(RunGatedAggregation, &Gpu::gated_aggregation, there.arguments);
+  Run(kernels::RunGatedAggregation, &Gpu::gated_aggregation, there.arguments);
   ExpectNear("result", result.Read(), Reference(input).Forward(),
              RelativeTolerance(input.lengths.longest));
 }
@@ -167,7 +167,7 @@ TEST_P(GatedAggregationTest, BackwardIsTheGradient) {
   there.arguments.d_receive = d_receive.get();
   there.arguments.d_send = d_send.get();
   there.arguments.workspace = workspace.get();
-  Run(RunGatedAggregationBackward, &Gpu::gated_aggregation_backward, there.arguments);
+  Run(kernels::RunGatedAggregationBackward, &Gpu::gated_aggregation_backward, there.arguments);
   const Reference::Gradients expected = Reference(input).Backward();
   ExpectNear("d_x", d_x.Read(), expected.x, RelativeTolerance(input.lengths.longest));
   const double tolerance = RelativeTolerance(input.lengths.longest + input.width);

@@ -24,12 +24,13 @@ struct Gpu {
   void (*wait)();
 
   template <typename Arguments>
-  using Launch = absl::Status (*)(const Arguments& arguments, CudaStream stream);
-  Launch<GatedAggregation> gated_aggregation, gated_aggregation_backward;
-  Launch<HypergraphMean> hypergraph_mean, hypergraph_mean_backward;
-  Launch<GroupSums> group_sums, group_sums_backward;
-  int64_t (*gated_aggregation_workspace)(const Sequences& sequences, int64_t num_modalities);
-  int64_t (*hypergraph_mean_workspace)(const Sequences& sequences, int64_t num_modalities,
+  using Launch = absl::Status (*)(const Arguments& arguments, kernels::CudaStream stream);
+  Launch<kernels::GatedAggregation> gated_aggregation, gated_aggregation_backward;
+  Launch<kernels::HypergraphMean> hypergraph_mean, hypergraph_mean_backward;
+  Launch<kernels::GroupSums> group_sums, group_sums_backward;
+  int64_t (*gated_aggregation_workspace)(const kernels::Sequences& sequences,
+                                         int64_t num_modalities);
+  int64_t (*hypergraph_mean_workspace)(const kernels::Sequences& sequences, int64_t num_modalities,
                                        int64_t width);
 };
 

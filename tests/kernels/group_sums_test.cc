@@ -38,7 +38,7 @@ struct Reference {
 
   // [N, G]
   std::vector<double> Forward() const {
-    std::vector<double> log_sums(num * kGroups, kEmptyGroup);
+    std::vector<double> log_sums(num * kGroups, kernels::kEmptyGroup);
     for (int64_t i = 0; i < num; ++i) {
       std::vector<double> similarities(num);
       for (int64_t j = 0; j < num; ++j) similarities[j] = Similarity(i, j);
@@ -94,7 +94,7 @@ struct There {
       : unit(place, ToFloat(reference.unit)),
         groups(place, reference.groups),
         log_sums(place, log_sums_before),
-        workspace(place, Unwritten(GroupSumsWorkspace(reference.num))) {
+        workspace(place, Unwritten(kernels::GroupSumsWorkspace(reference.num))) {
     arguments.num = reference.num;
     arguments.width = reference.width;
     arguments.num_groups = kGroups;
@@ -108,7 +108,7 @@ struct There {
   Memory<float> unit;
   Memory<int32_t> groups;
   Memory<float> log_sums, workspace;
-  GroupSums arguments{};
+  kernels::GroupSums arguments{};
 };
 
 class GroupSumsTest : public KernelTest {
@@ -122,11 +122,11 @@ class GroupSumsTest : public KernelTest {
 TEST_P(GroupSumsTest, ForwardIsTheDefinition) {
   const Reference reference = MakeReference();
   const There there(place(), reference, Unwritten(reference.num * kGroups));
-  Run(RunGroupSums, &Gpu::group_sums, there.arguments);
+  Run(kernels::RunGroupSums, &Gpu::group_sums, there.arguments);
   std::vector<Exact> expected;
   for (const double log_sum : reference.Forward()) {
     // The sum of N exponentials, and the roundings of a similarity of up to 1 / temperature.
-    expected.push_back({log_sum, log_sum == kEmptyGroup ? 0.0 : 1.0});
+    expected.push_back({log_sum, log_sum == kernels::kEmptyGroup ? 0.0 : 1.0});
   }
   ExpectNear("log_sums", there.log_sums.Read(), expected,
              SimilarityError(reference.width) + RelativeTolerance(reference.num));
@@ -140,7 +140,7 @@ TEST_P(GroupSumsTest, BackwardIsTheGradient) {
   const Memory<float> d_unit(place(), Unwritten(reference.num * reference.width));
   there.arguments.d_log_sums = d_log_sums.get();
   there.arguments.d_unit = d_unit.get();
-  Run(RunGroupSumsBackward, &Gpu::group_sums_backward, there.arguments);
+  Run(kernels::RunGroupSumsBackward, &Gpu::group_sums_backward, there.arguments);
   ExpectNear("d_unit", d_unit.Read(), reference.Backward(ToDouble(of_forward)),
              SimilarityError(reference.width) + RelativeTolerance(reference.num));
 }
@@ -149,7 +149,7 @@ TEST_P(GroupSumsTest, NaNIsNotHidden) {
   Reference reference = MakeReference();
   reference.unit[0] = std::numeric_limits<double>::quiet_NaN();
   const There there(place(), reference, Unwritten(reference.num * kGroups));
-  Run(RunGroupSums, &Gpu::group_sums, there.arguments);
+  Run(kernels::RunGroupSums, &Gpu::group_sums, there.arguments);
   const std::vector<float> result = there.log_sums.Read();
   // Utterance 0 is the only one of group 0.
   for (int64_t i = 1; i < reference.num; ++i) EXPECT_TRUE(std::isnan(result[i * kGroups])) << i;
@@ -169,7 +169,7 @@ TEST(GroupSumsReferenceTest, GradientsAreCentralDifferences) {
     double sum = 0;
     for (size_t at = 0; at < log_sums.size(); ++at) {
       // A constant, and too large to be added to anything.
-      if (log_sums[at] != kEmptyGroup) sum += log_sums[at] * reference.d_log_sums[at];
+      if (log_sums[at] != kernels::kEmptyGroup) sum += log_sums[at] * reference.d_log_sums[at];
     }
     return sum;
   };

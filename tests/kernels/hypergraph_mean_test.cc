@@ -10,7 +10,7 @@ constexpr double kNegativeSlope = 0.01F;
 
 // [M, R, H]
 template <typename T>
-ModalityRows<T> Dense(T* data, const Lengths& lengths, int64_t width) {
+kernels::ModalityRows<T> Dense(T* data, const Lengths& lengths, int64_t width) {
   return {data, lengths.num_rows() * width, width};
 }
 
@@ -178,7 +178,7 @@ struct There {
 
   Memory<int64_t> first_row;
   Memory<float> modality, utterance, node, bias, nodes;
-  HypergraphMean arguments{};
+  kernels::HypergraphMean arguments{};
 };
 
 class HypergraphMeanTest : public KernelTest {};
@@ -188,7 +188,7 @@ TEST_P(HypergraphMeanTest, ForwardIsTheDefinition) {
   There there(place(), reference);
   const Memory<float> result(place(), Unwritten(kModalities * reference.rows() * reference.width));
   there.arguments.result = Dense(result.get(), reference.lengths, reference.width);
-  Run(RunHypergraphMean, &Gpu::hypergraph_mean, there.arguments);
+  Run(kernels::RunHypergraphMean, &Gpu::hypergraph_mean, there.arguments);
   ExpectNear("result", result.Read(), reference.Forward(),
              RelativeTolerance(reference.lengths.longest));
 }
@@ -219,7 +219,7 @@ TEST_P(HypergraphMeanTest, BackwardIsTheGradient) {
   there.arguments.d_node = d_node.get();
   there.arguments.d_bias = d_bias.get();
   there.arguments.workspace = workspace.get();
-  Run(RunHypergraphMeanBackward, &Gpu::hypergraph_mean_backward, there.arguments);
+  Run(kernels::RunHypergraphMeanBackward, &Gpu::hypergraph_mean_backward, there.arguments);
   const Reference::Gradients expected = reference.Backward(of_forward);
   const double tolerance = RelativeTolerance(lengths.longest);
   ExpectNear("d_nodes", d_nodes.Read(), expected.nodes, tolerance);

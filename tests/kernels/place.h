@@ -103,7 +103,7 @@ struct Lengths {
   int64_t count() const { return static_cast<int64_t>(first_row.size()) - 1; }
   int64_t num_rows() const { return first_row.back(); }
   int64_t num_pairs() const { return first_pair.back(); }
-  Sequences At(const int64_t* first_row_there) const {
+  kernels::Sequences At(const int64_t* first_row_there) const {
     return {count(), num_rows(), longest, first_row_there};
   }
 
@@ -120,7 +120,7 @@ absl::Status RunAt(Place place, void (*run)(const Arguments&), Gpu::Launch<Argum
     run(arguments);
     return absl::OkStatus();
   }
-  absl::Status status = (FindGpu()->*launch)(arguments, CudaStream{});
+  absl::Status status = (FindGpu()->*launch)(arguments, kernels::CudaStream{});
   if (status.ok()) FindGpu()->wait();
   return status;
 }

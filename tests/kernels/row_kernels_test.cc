@@ -35,20 +35,21 @@ double EightSums(const std::vector<float>& numbers) {
 
 class RowKernelsTest : public testing::TestWithParam<int64_t /*instruction set*/> {
  protected:
-  RowKernelsTest() { UseInstructionSet(GetParam()); }
-  ~RowKernelsTest() override { UseInstructionSet(0); }
+  RowKernelsTest() { kernels::UseInstructionSet(GetParam()); }
+  ~RowKernelsTest() override { kernels::UseInstructionSet(0); }
 };
 
 TEST_P(RowKernelsTest, SumsOfSquaresAreTheSameBitsOnEveryInstructionSet) {
   for (const int64_t size : {0, 1, 7, 8, 15, 1003}) {
     const std::vector<float> numbers = Random(size, 1);
-    EXPECT_EQ(SumOfSquares(numbers.data(), size), EightSums(numbers)) << size;
+    EXPECT_EQ(kernels::SumOfSquares(numbers.data(), size), EightSums(numbers)) << size;
   }
 }
 
 TEST_P(RowKernelsTest, ASquareThatFloat32CannotHold) {
   const std::vector<float> numbers(9, 1e30F);
-  EXPECT_DOUBLE_EQ(SumOfSquares(numbers.data(), 9), 9 * std::pow(static_cast<double>(1e30F), 2));
+  EXPECT_DOUBLE_EQ(kernels::SumOfSquares(numbers.data(), 9),
+                   9 * std::pow(static_cast<double>(1e30F), 2));
 }
 
 TEST_P(RowKernelsTest, DotAndAddAreExactToRounding) {
@@ -57,13 +58,13 @@ TEST_P(RowKernelsTest, DotAndAddAreExactToRounding) {
     double want = 0;
     std::vector<float> sum = b;
     for (int64_t h = 0; h < width; ++h) want += static_cast<double>(a[h]) * b[h];
-    EXPECT_NEAR(DotOfRows(a.data(), b.data(), width), want, 1e-5) << width;
-    AddRow(0.5F, a.data(), sum.data(), width);
+    EXPECT_NEAR(kernels::DotOfRows(a.data(), b.data(), width), want, 1e-5) << width;
+    kernels::AddRow(0.5F, a.data(), sum.data(), width);
     for (int64_t h = 0; h < width; ++h) EXPECT_NEAR(sum[h], b[h] + 0.5 * a[h], 1e-6) << h;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, RowKernelsTest, testing::ValuesIn(InstructionSets()));
+INSTANTIATE_TEST_SUITE_P(All, RowKernelsTest, testing::ValuesIn(kernels::InstructionSets()));
 
 }  // namespace
 }  // namespace cmerc

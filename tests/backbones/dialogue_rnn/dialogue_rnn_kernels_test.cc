@@ -25,13 +25,13 @@ constexpr int64_t kStates = 4;
 
 // An utterance that may draw on the states 3 and 0, and not on what lies between.
 struct Case {
-  AttentionQuery<double> query() const {
+  kernels::AttentionQuery<double> query() const {
     return {vector.data(), state.data(), static_cast<int64_t>(state.size()), kWidth};
   }
   // factor . gathered
   double Total() const {
     Row alpha(state.size()), gathered(kWidth);
-    Attend(query(), states.data(), alpha.data(), gathered.data());
+    kernels::Attend(query(), states.data(), alpha.data(), gathered.data());
     double total = 0;
     for (int64_t i = 0; i < kWidth; ++i) total += factor[i] * gathered[i];
     return total;
@@ -52,7 +52,7 @@ TEST(DialogueRnnKernelsTest, AttentionIsTheSoftmaxOverTheContext) {
   }
   const double share = 1 / (1 + std::exp(score[1] - score[0]));
   Row alpha(3, 7), gathered(kWidth, 7);
-  Attend(all.query(), all.states.data(), alpha.data(), gathered.data());
+  kernels::Attend(all.query(), all.states.data(), alpha.data(), gathered.data());
   EXPECT_NEAR(alpha[0], share, 1e-15);
   EXPECT_EQ(alpha[1], 0);
   EXPECT_NEAR(alpha[2], 1 - share, 1e-15);
@@ -66,13 +66,13 @@ TEST(DialogueRnnKernelsTest, WithoutContextNothingIsGathered) {
   Case none;
   none.state = {-1, -1};
   Row alpha(2, 7), gathered(kWidth, 7);
-  Attend(none.query(), none.states.data(), alpha.data(), gathered.data());
+  kernels::Attend(none.query(), none.states.data(), alpha.data(), gathered.data());
   EXPECT_EQ(alpha, Row({0, 0}));
   EXPECT_EQ(gathered, Row(kWidth, 0));
   Row scratch(2), d_query(kWidth, 7);
   Row d_states(kStates * kWidth, 7);
-  AttendBackward(none.query(), none.states.data(), alpha.data(), none.factor.data(), scratch.data(),
-                 d_states.data(), d_query.data());
+  kernels::AttendBackward(none.query(), none.states.data(), alpha.data(), none.factor.data(),
+                          scratch.data(), d_states.data(), d_query.data());
   EXPECT_EQ(d_query, Row(kWidth, 0));
   EXPECT_EQ(d_states, Row(kStates * kWidth, 7));
 }
@@ -81,9 +81,9 @@ TEST(DialogueRnnKernelsTest, GradientsOfAttentionAreDifferences) {
   Case all;
   Row alpha(3), gathered(kWidth), scratch(3), d_query(kWidth);
   Row d_states(kStates * kWidth, 1);  // what is added to
-  Attend(all.query(), all.states.data(), alpha.data(), gathered.data());
-  AttendBackward(all.query(), all.states.data(), alpha.data(), all.factor.data(), scratch.data(),
-                 d_states.data(), d_query.data());
+  kernels::Attend(all.query(), all.states.data(), alpha.data(), gathered.data());
+  kernels::AttendBackward(all.query(), all.states.data(), alpha.data(), all.factor.data(),
+                          scratch.data(), d_states.data(), d_query.data());
   constexpr double kStep = 1e-5;
   const auto difference = [&](double& x) {
     const double before = x;
@@ -127,7 +127,7 @@ TYPED_TEST(RowsOfAnyWidthTest, AreAddedToTheEnd) {
   for (int64_t width = 1; width <= this->kMaxWidth; ++width) {
     const auto from = this->Integers(width, 1);
     auto to = this->NotWritten(width);
-    AddScaled<TypeParam>(0.5, from.data(), width, to.data());
+    kernels::AddScaled<TypeParam>(0.5, from.data(), width, to.data());
     for (int64_t j = 0; j < width; ++j) {
       ASSERT_EQ(to[j], this->kNotWritten + from[j] / 2) << j << " of " << width;
     }
@@ -141,12 +141,12 @@ TYPED_TEST(RowsOfAnyWidthTest, AreSteppedToTheEnd) {
     const auto input = this->Integers(3 * width, 1), more = this->Integers(3 * width, 2);
     const auto sums = this->Integers(3 * width, 3), bias = this->Integers(3 * width, 0);
     const auto before = this->Integers(width, 4);
-    const GruInputs<T> row = {input.data(), more.data(), sums.data(), bias.data()};
+    const kernels::GruInputs<T> row = {input.data(), more.data(), sums.data(), bias.data()};
     auto gates = this->NotWritten(2 * width), gated = this->NotWritten(width);
     auto fresh = this->NotWritten(width), state = this->NotWritten(width);
-    StartGruGates(row, width, gates.data(), gated.data());
-    StartGruFresh(row, gates.data(), gated.data(), width, fresh.data());
-    FinishGruState(gates.data() + width, fresh.data(), before.data(), width, state.data());
+    kernels::StartGruGates(row, width, gates.data(), gated.data());
+    kernels::StartGruFresh(row, gates.data(), gated.data(), width, fresh.data());
+    kernels::FinishGruState(gates.data() + width, fresh.data(), before.data(), width, state.data());
     for (int64_t j = 0; j < width; ++j) {
       const int64_t z = width + j, n = 2 * width + j;
       const T reset = input[j] + more[j] + sums[j] + bias[j];
@@ -173,8 +173,8 @@ TYPED_TEST(RowsOfAnyWidthTest, AreSteppedBackToTheEnd) {
     auto d_state = gradient;
     d_state.push_back(this->kNotWritten);
     auto d_input = this->NotWritten(3 * width), d_sums = this->NotWritten(3 * width);
-    GruRowBackward<T>({gates.data(), fresh.data(), gated.data(), before.data()}, width,
-                      d_state.data(), d_input.data(), d_sums.data());
+    kernels::GruRowBackward<T>({gates.data(), fresh.data(), gated.data(), before.data()}, width,
+                               d_state.data(), d_input.data(), d_sums.data());
     for (int64_t j = 0; j < width; ++j) {
       const T reset = gates[j], update = gates[width + j];
       const T d_fresh = gradient[j] * (1 - update) * (1 - fresh[j] * fresh[j]);
@@ -203,12 +203,12 @@ TYPED_TEST(RowsOfAnyWidthTest, AreAttendedToTheEnd) {
     auto states = this->Integers(width, 1);
     states.resize(2 * width);
     const auto d_gathered = this->Integers(width, 2);
-    const AttentionQuery<T> query = {zero.data(), past.data(), 2, width};
+    const kernels::AttentionQuery<T> query = {zero.data(), past.data(), 2, width};
     std::vector<T> alpha(2), scratch(2), d_states(2 * width);
     auto gathered = this->NotWritten(width), d_query = this->NotWritten(width);
-    Attend(query, states.data(), alpha.data(), gathered.data());
-    AttendBackward(query, states.data(), alpha.data(), d_gathered.data(), scratch.data(),
-                   d_states.data(), d_query.data());
+    kernels::Attend(query, states.data(), alpha.data(), gathered.data());
+    kernels::AttendBackward(query, states.data(), alpha.data(), d_gathered.data(), scratch.data(),
+                            d_states.data(), d_query.data());
     T product = 0;
     for (int64_t j = 0; j < width; ++j) product += d_gathered[j] * states[j];
     ASSERT_EQ(alpha, std::vector<T>({0.5, 0.5})) << width;

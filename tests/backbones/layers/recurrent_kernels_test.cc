@@ -19,7 +19,7 @@ using torch::Tensor;
 using torch::autograd::variable_list;
 
 // One direction of one layer on given kernels: output, then the three gradients.
-variable_list RunKernels(const RecurrentKernels& kernels, int64_t gates, bool reverse,
+variable_list RunKernels(const kernels::RecurrentKernels& kernels, int64_t gates, bool reverse,
                          const std::vector<int64_t>& divisions) {
   constexpr int64_t kHidden = 19;
   const std::vector<int64_t> lengths = {9, 9, 8, 6, 6, 6, 5, 4, 3, 3, 3, 2, 1};  // longest first
@@ -42,26 +42,26 @@ variable_list RunKernels(const RecurrentKernels& kernels, int64_t gates, bool re
   kernels.pack_forward(kHidden, data(weight), data(bias), data(bias) + gates * kHidden,
                        data(packed));
   kernels.pack_backward(kHidden, data(weight), data(packed_backward));
-  const RecurrentForward forward{kHidden,
-                                 reverse,
-                                 data(packed),
-                                 {data(values), gates * kHidden},
-                                 {data(kept), kHidden},
-                                 {data(output), kHidden}};
-  const RecurrentBackward backward{kHidden,
-                                   reverse,
-                                   data(packed_backward),
-                                   {data(values), gates * kHidden},
-                                   {data(kept), kHidden},
-                                   {data(output), kHidden},
-                                   {data(output_gradient), kHidden},
-                                   {data(gate_gradient), gates * kHidden},
-                                   {data(new_gradient), kHidden},
-                                   {data(previous), kHidden}};
+  const kernels::RecurrentForward forward{kHidden,
+                                          reverse,
+                                          data(packed),
+                                          {data(values), gates * kHidden},
+                                          {data(kept), kHidden},
+                                          {data(output), kHidden}};
+  const kernels::RecurrentBackward backward{kHidden,
+                                            reverse,
+                                            data(packed_backward),
+                                            {data(values), gates * kHidden},
+                                            {data(kept), kHidden},
+                                            {data(output), kHidden},
+                                            {data(output_gradient), kHidden},
+                                            {data(gate_gradient), gates * kHidden},
+                                            {data(new_gradient), kHidden},
+                                            {data(previous), kHidden}};
   for (size_t i = 0; i + 1 < divisions.size(); ++i) {
-    const ConversationRows part{start.data_ptr<int64_t>() + divisions[i],
-                                length.data_ptr<int64_t>() + divisions[i],
-                                divisions[i + 1] - divisions[i]};
+    const kernels::ConversationRows part{start.data_ptr<int64_t>() + divisions[i],
+                                         length.data_ptr<int64_t>() + divisions[i],
+                                         divisions[i + 1] - divisions[i]};
     kernels.forward(forward, part);
     kernels.backward(backward, part);
   }
@@ -69,19 +69,21 @@ variable_list RunKernels(const RecurrentKernels& kernels, int64_t gates, bool re
 }
 
 // The kernels of one kind of cell on every instruction set of this processor.
-class RecurrentKernelsTest
-    : public testing::TestWithParam<std::tuple<RecurrentCell, int64_t /*instruction set*/>> {
+class RecurrentKernelsTest : public testing::TestWithParam<
+                                 std::tuple<kernels::RecurrentCell, int64_t /*instruction set*/>> {
  protected:
-  ~RecurrentKernelsTest() override { UseInstructionSet(0); }
-  int64_t gates() const { return std::get<0>(GetParam()) == RecurrentCell::kGru ? 3 : 4; }
-  const RecurrentKernels& Find() const { return FindOn(std::get<1>(GetParam())); }
+  ~RecurrentKernelsTest() override { kernels::UseInstructionSet(0); }
+  int64_t gates() const { return std::get<0>(GetParam()) == kernels::RecurrentCell::kGru ? 3 : 4; }
+  const kernels::RecurrentKernels& Find() const { return FindOn(std::get<1>(GetParam())); }
   // On the least of all instruction sets.
-  const RecurrentKernels& FindBaseline() const { return FindOn(InstructionSets().back()); }
+  const kernels::RecurrentKernels& FindBaseline() const {
+    return FindOn(kernels::InstructionSets().back());
+  }
 
  private:
-  static const RecurrentKernels& FindOn(int64_t instruction_set) {
-    UseInstructionSet(instruction_set);
-    return BestRecurrentKernels(std::get<0>(GetParam()));
+  static const kernels::RecurrentKernels& FindOn(int64_t instruction_set) {
+    kernels::UseInstructionSet(instruction_set);
+    return kernels::BestRecurrentKernels(std::get<0>(GetParam()));
   }
 };
 
@@ -94,7 +96,7 @@ TEST_P(RecurrentKernelsTest, TheSameBitsHoweverConversationsAreDivided) {
 }
 
 TEST_P(RecurrentKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  const RecurrentKernels& baseline = FindBaseline();
+  const kernels::RecurrentKernels& baseline = FindBaseline();
   for (const bool reverse : {false, true}) {
     const variable_list got = RunKernels(Find(), gates(), reverse, {0, 13});
     const variable_list want = RunKernels(baseline, gates(), reverse, {0, 13});
@@ -116,18 +118,18 @@ TEST_P(RecurrentKernelsTest, MatrixProductsAreExactToRounding) {
               c.to(torch::kFloat64) + a.to(torch::kFloat64).mm(b.to(torch::kFloat64).t());
           const Tensor left = transposed ? a.t().contiguous().t() : a;
           const Tensor right = transposed ? b.t().contiguous() : b.t();
-          const MatrixProduct product{rows,
-                                      columns,
-                                      depth,
-                                      left.data_ptr<float>(),
-                                      left.stride(0),
-                                      left.stride(1),
-                                      right.data_ptr<float>(),
-                                      right.stride(0),
-                                      right.stride(1),
-                                      c.data_ptr<float>(),
-                                      columns,
-                                      /*accumulate=*/true};
+          const kernels::MatrixProduct product{rows,
+                                               columns,
+                                               depth,
+                                               left.data_ptr<float>(),
+                                               left.stride(0),
+                                               left.stride(1),
+                                               right.data_ptr<float>(),
+                                               right.stride(0),
+                                               right.stride(1),
+                                               c.data_ptr<float>(),
+                                               columns,
+                                               /*accumulate=*/true};
           const int64_t middle = columns / 64 * 32;
           Find().multiply(product, 0, middle);
           Find().multiply(product, middle, columns);
@@ -142,9 +144,9 @@ TEST_P(RecurrentKernelsTest, MatrixProductsAreExactToRounding) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RecurrentKernelsTest,
-                         testing::Combine(testing::Values(RecurrentCell::kGru,
-                                                          RecurrentCell::kLstm),
-                                          testing::ValuesIn(InstructionSets())));
+                         testing::Combine(testing::Values(kernels::RecurrentCell::kGru,
+                                                          kernels::RecurrentCell::kLstm),
+                                          testing::ValuesIn(kernels::InstructionSets())));
 
 }  // namespace
 }  // namespace cmerc

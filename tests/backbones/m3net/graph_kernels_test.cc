@@ -40,20 +40,22 @@ void ExpectTheSameResults(const KernelRun& run, const KernelRun& baseline) {
 
 class HighFrequencyKernelsTest : public testing::TestWithParam<int64_t /*instruction set*/> {
  protected:
-  ~HighFrequencyKernelsTest() override { UseInstructionSet(0); }
-  static const HighFrequencyKernels& FindOn(int64_t instruction_set) {
-    UseInstructionSet(instruction_set);
-    return BestHighFrequencyKernels();
+  ~HighFrequencyKernelsTest() override { kernels::UseInstructionSet(0); }
+  static const kernels::HighFrequencyKernels& FindOn(int64_t instruction_set) {
+    kernels::UseInstructionSet(instruction_set);
+    return kernels::BestHighFrequencyKernels();
   }
 };
 
 // One layer forward and backward on given kernels, its utterances divided.
-variable_list RunKernels(const HighFrequencyKernels& kernels, int64_t width,
+variable_list RunKernels(const kernels::HighFrequencyKernels& kernels, int64_t width,
                          const std::vector<int64_t>& divisions) {
   const int64_t n = divisions.back();
   torch::manual_seed(8);
   const auto data = [](const Tensor& x) { return x.data_ptr<float>(); };
-  const auto rows = [&](const Tensor& x) { return RowsIn(data(x), kModalities, n, width); };
+  const auto rows = [&](const Tensor& x) {
+    return kernels::RowsIn(data(x), kModalities, n, width);
+  };
   const Tensor within = torch::rand({n, n}), between = torch::rand({n});
   const Tensor weights = torch::randn({2, width}) * 0.3;
   const Tensor nodes = torch::randn({kModalities, n, width}), result = torch::empty_like(nodes);
@@ -61,22 +63,22 @@ variable_list RunKernels(const HighFrequencyKernels& kernels, int64_t width,
   const Tensor arguments = torch::empty({2, kModalities, n});
   const Tensor d_arguments = torch::zeros_like(arguments);
   const Tensor part = torch::empty({n}), d_weights = torch::zeros({2 * width + 1});
-  HighFrequencyPass pass{kModalities,
-                         n,
-                         width,
-                         data(within),
-                         data(between),
-                         data(weights),
-                         data(weights) + width,
-                         0.25F,
-                         rows(nodes),
-                         data(arguments),
-                         data(arguments) + kModalities * n,
-                         rows(result),
-                         rows(d_result),
-                         rows(d_nodes),
-                         data(d_arguments),
-                         data(d_arguments) + kModalities * n};
+  kernels::HighFrequencyPass pass{kModalities,
+                                  n,
+                                  width,
+                                  data(within),
+                                  data(between),
+                                  data(weights),
+                                  data(weights) + width,
+                                  0.25F,
+                                  rows(nodes),
+                                  data(arguments),
+                                  data(arguments) + kModalities * n,
+                                  rows(result),
+                                  rows(d_result),
+                                  rows(d_nodes),
+                                  data(d_arguments),
+                                  data(d_arguments) + kModalities * n};
   for (size_t i = 1; i < divisions.size(); ++i) {
     kernels.between_modalities(pass, divisions[i - 1], divisions[i]);
   }
@@ -96,41 +98,42 @@ variable_list RunKernels(const HighFrequencyKernels& kernels, int64_t width,
 }
 
 TEST_P(HighFrequencyKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  const HighFrequencyKernels& kernels = FindOn(GetParam());
-  const auto run = [](const HighFrequencyKernels& instance) {
+  const kernels::HighFrequencyKernels& kernels = FindOn(GetParam());
+  const auto run = [](const kernels::HighFrequencyKernels& instance) {
     return [&](int64_t width, const std::vector<int64_t>& divisions) {
       return RunKernels(instance, width, divisions);
     };
   };
-  ExpectTheSameResults(run(kernels), run(FindOn(InstructionSets().back())));
+  ExpectTheSameResults(run(kernels), run(FindOn(kernels::InstructionSets().back())));
 }
 
 TEST_P(HighFrequencyKernelsTest, TheForwardBitsHoweverUtterancesAreDivided) {
-  const HighFrequencyKernels& kernels = FindOn(GetParam());
+  const kernels::HighFrequencyKernels& kernels = FindOn(GetParam());
   const variable_list whole = RunKernels(kernels, 100, {0, 37});
   const variable_list parts = RunKernels(kernels, 100, {0, 1, 17, 33, 37});
   for (const size_t i : {0, 1}) EXPECT_TRUE(torch::equal(whole[i], parts[i])) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, HighFrequencyKernelsTest, testing::ValuesIn(InstructionSets()));
+INSTANTIATE_TEST_SUITE_P(All, HighFrequencyKernelsTest,
+                         testing::ValuesIn(kernels::InstructionSets()));
 
 class HypergraphKernelsTest : public testing::TestWithParam<int64_t /*instruction set*/> {
  protected:
-  ~HypergraphKernelsTest() override { UseInstructionSet(0); }
-  static const HypergraphKernels& FindOn(int64_t instruction_set) {
-    UseInstructionSet(instruction_set);
-    return BestHypergraphKernels();
+  ~HypergraphKernelsTest() override { kernels::UseInstructionSet(0); }
+  static const kernels::HypergraphKernels& FindOn(int64_t instruction_set) {
+    kernels::UseInstructionSet(instruction_set);
+    return kernels::BestHypergraphKernels();
   }
 };
 
 // One layer forward and backward on given kernels, its utterances divided.
-variable_list RunKernels(const HypergraphKernels& kernels, int64_t width,
+variable_list RunKernels(const kernels::HypergraphKernels& kernels, int64_t width,
                          const std::vector<int64_t>& divisions) {
   const int64_t n = divisions.back();
   torch::manual_seed(9);
   const auto data = [](const Tensor& x) { return x.data_ptr<float>(); };
   const auto rows = [&](const Tensor& x, int64_t size) {
-    return RowsIn(data(x), kModalities, n, size);
+    return kernels::RowsIn(data(x), kModalities, n, size);
   };
   const Tensor modality = torch::rand({kModalities}), utterance = torch::rand({n});
   const Tensor node = torch::rand({kModalities, n}), bias = torch::randn({width});
@@ -140,7 +143,7 @@ variable_list RunKernels(const HypergraphKernels& kernels, int64_t width,
   const Tensor d_means = torch::zeros_like(part), d_bias = torch::zeros({width});
   const Tensor d_utterance = torch::zeros({n}), d_node = torch::zeros({kModalities, n});
   const Tensor d_sums = torch::empty({n, width});
-  HypergraphPass pass{};
+  kernels::HypergraphPass pass{};
   pass.num_modalities = kModalities;
   pass.width = width;
   pass.modality.assign(data(modality), data(modality) + kModalities);
@@ -171,16 +174,16 @@ variable_list RunKernels(const HypergraphKernels& kernels, int64_t width,
 }
 
 TEST_P(HypergraphKernelsTest, TheSameResultsOnEveryInstructionSet) {
-  const HypergraphKernels& kernels = FindOn(GetParam());
-  const auto run = [](const HypergraphKernels& instance) {
+  const kernels::HypergraphKernels& kernels = FindOn(GetParam());
+  const auto run = [](const kernels::HypergraphKernels& instance) {
     return [&](int64_t width, const std::vector<int64_t>& divisions) {
       return RunKernels(instance, width, divisions);
     };
   };
-  ExpectTheSameResults(run(kernels), run(FindOn(InstructionSets().back())));
+  ExpectTheSameResults(run(kernels), run(FindOn(kernels::InstructionSets().back())));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, HypergraphKernelsTest, testing::ValuesIn(InstructionSets()));
+INSTANTIATE_TEST_SUITE_P(All, HypergraphKernelsTest, testing::ValuesIn(kernels::InstructionSets()));
 
 }  // namespace
 }  // namespace cmerc

@@ -20,7 +20,7 @@
 #define __shared__ static  // blocks run one after the other
 #define __launch_bounds__(threads)
 
-using cudaStream_t = cmerc::CudaStream;
+using cudaStream_t = cmerc::kernels::CudaStream;
 using cudaError_t = int;
 constexpr cudaError_t cudaSuccess = 0;
 inline cudaError_t cudaGetLastError() { return cudaSuccess; }

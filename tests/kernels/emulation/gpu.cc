@@ -20,14 +20,14 @@ constexpr Gpu kGpu = {
     Free,
     Copy,
     Wait,
-    LaunchGatedAggregation,
-    LaunchGatedAggregationBackward,
-    LaunchHypergraphMean,
-    LaunchHypergraphMeanBackward,
-    LaunchGroupSums,
-    LaunchGroupSumsBackward,
-    GatedAggregationWorkspace,
-    HypergraphMeanWorkspace,
+    kernels::LaunchGatedAggregation,
+    kernels::LaunchGatedAggregationBackward,
+    kernels::LaunchHypergraphMean,
+    kernels::LaunchHypergraphMeanBackward,
+    kernels::LaunchGroupSums,
+    kernels::LaunchGroupSumsBackward,
+    kernels::GatedAggregationWorkspace,
+    kernels::HypergraphMeanWorkspace,
 };
 
 }  // namespace
