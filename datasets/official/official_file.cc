@@ -115,7 +115,7 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenRoberta(
 OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout)
     : document_(std::move(document)),
       layout_(std::move(layout)),
-      budget_(document_->pickle_size()) {}
+      budget_(document_->measured_size()) {}
 
 absl::Status OfficialFile::WithoutPath(const absl::Status& status) const {
   const std::string prefix = absl::StrCat(path(), ": ");
