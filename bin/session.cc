@@ -17,6 +17,7 @@
 #include "calibration/predictor.h"
 #include "config/loader.h"
 #include "core/status.h"
+#include "datasets/assembly/in_memory.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
@@ -69,7 +70,7 @@ void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo&
             << ", and this dataset has others; scores mean something only if they match in order\n";
 }
 
-void PrintWarnings(const std::vector<std::string>& warnings) {
+void PrintWarnings(absl::Span<const std::string> warnings) {
   for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
 }
 
@@ -117,6 +118,7 @@ absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization, std::ostream& log) {
   SetUpThreads(config);
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
+  PrintWarnings(WarningsOf(*dataset));
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
   log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol()) << "\n"
       << std::flush;

@@ -29,9 +29,9 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
 // Sets the threads that `config` asks for, and warns of a slow BLAS.
 void SetUpThreads(const RunConfig& config);
 
-// Sets the threads up, reads the dataset and prepares it as `config` says, with `standardization`
-// instead of its own where that is given; tells `log` what it found. Errors are those of
-// OpenDataset() and PrepareData().
+// Sets the threads up, reads the dataset, prints its warnings and prepares it as `config` says,
+// with `standardization` instead of its own where that is given; tells `log` what it found. Errors
+// are those of OpenDataset() and PrepareData().
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization = nullptr,
                                       std::ostream& log = std::cout);

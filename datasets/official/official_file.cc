@@ -1,7 +1,7 @@
 #include "datasets/official/official_file.h"
 
 #include <algorithm>
-#include <tuple>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "core/shape.h"
 #include "core/status.h"
+#include "datasets/official/layout_guess.h"
 
 namespace cmerc::datasets {
 namespace {
@@ -34,8 +35,6 @@ absl::Status WrongWidth(int64_t width, size_t want) {
       absl::StrCat("has width ", width, ", want ", want, " as in utterance 0"));
 }
 
-ConversationId NumericId(int64_t number) { return {absl::StrCat(number), true, number}; }
-
 // Returns for each row of a [num_rows, width] matrix where its 1 is. InvalidArgument: a row is not
 // a single 1 among zeros.
 absl::StatusOr<std::vector<int64_t>> PositionsOfOnes(absl::Span<const int64_t> matrix,
@@ -56,23 +55,12 @@ absl::StatusOr<std::vector<int64_t>> PositionsOfOnes(absl::Span<const int64_t> m
 
 }  // namespace
 
-std::string ConversationId::ToString() const {
-  return numeric ? text : absl::StrCat("'", text, "'");
-}
-
-bool operator<(const ConversationId& a, const ConversationId& b) {
-  return std::make_tuple(!a.numeric, a.number, absl::string_view(a.text)) <
-         std::make_tuple(!b.numeric, b.number, absl::string_view(b.text));
-}
-
-bool operator==(const ConversationId& a, const ConversationId& b) {
-  return a.numeric == b.numeric && a.text == b.text;
-}
-
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(const std::string& path) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
-  ASSIGN_OR_RETURN(const OfficialLayout layout, DetectLayout(*document));
-  return Make(std::move(document), layout);
+  const std::optional<OfficialLayout> layout = DetectLayout(*document);
+  if (layout.has_value()) return Make(std::move(document), *layout);
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, " has none of the layouts that are known. ", LayoutAdvice(*document)));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::string& path,
@@ -83,8 +71,17 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::st
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Make(
     std::unique_ptr<pickle::Document> document, const OfficialLayout& layout) {
-  RETURN_IF_ERROR(CheckLayout(*document, layout));
-  return std::unique_ptr<OfficialFile>(new OfficialFile(std::move(document), layout));
+  Budget budget(document->pickle_size());
+  absl::StatusOr<ConversationIndex> index = ConversationIndex::Make(*document, layout, &budget);
+  const std::vector<std::string> unread =
+      index.ok() ? index->UnreadLists()
+                 : std::vector<std::string>{std::string(index.status().message())};
+  if (unread.empty()) {
+    return std::unique_ptr<OfficialFile>(
+        new OfficialFile(std::move(document), layout, *std::move(index), budget));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(absl::StrJoin(unread, "\n"), ". ", LayoutAdvice(*document)));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenFeatures(
@@ -112,10 +109,12 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenRoberta(
   return OpenAs(path, wanted);
 }
 
-OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout)
+OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout,
+                           ConversationIndex index, Budget budget)
     : document_(std::move(document)),
       layout_(std::move(layout)),
-      budget_(document_->pickle_size()) {}
+      index_(std::move(index)),
+      budget_(budget) {}
 
 absl::Status OfficialFile::WithoutPath(const absl::Status& status) const {
   const std::string prefix = absl::StrCat(path(), ": ");
@@ -127,6 +126,10 @@ template <typename T>
 absl::StatusOr<T> OfficialFile::WithoutPath(absl::StatusOr<T> result) const {
   if (result.ok()) return result;
   return WithoutPath(result.status());
+}
+
+absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(const std::string& field) const {
+  return WithoutPath(index_.Ids(field, &budget_));
 }
 
 absl::StatusOr<std::vector<std::string>> OfficialFile::ReadTexts(const Value& value) const {
@@ -141,47 +144,6 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadIntegers(const Value& val
   std::vector<int64_t> integers(count);
   RETURN_IF_ERROR(WithoutPath(document_->CopyNumbers(value, absl::MakeSpan(integers))));
   return integers;
-}
-
-absl::StatusOr<std::vector<ConversationId>> OfficialFile::IdsOfArray(const Value& array) const {
-  if (array.shape().size() != 1) {
-    return absl::InvalidArgumentError(absl::StrCat("is ", Describe(array), ", want a list"));
-  }
-  std::vector<ConversationId> ids;
-  if (IsText(array)) {
-    ASSIGN_OR_RETURN(std::vector<std::string> texts, ReadTexts(array));
-    for (std::string& text : texts) ids.push_back({std::move(text), false, 0});
-  } else {
-    ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(array, array.num_elements()));
-    for (const int64_t number : numbers) ids.push_back(NumericId(number));
-  }
-  return ids;
-}
-
-absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(int field) const {
-  const Value& value = *document_->root().items()[field];
-  if (value.kind() == Kind::kArray && value.dtype().kind != 'O') return IdsOfArray(value);
-  std::vector<ConversationId> ids;
-  ASSIGN_OR_RETURN(const absl::Span<const Value* const> items,
-                   WithoutPath(document_->Sequence(value)));
-  for (const Value* item : items) {
-    if (IsText(*item)) {
-      ASSIGN_OR_RETURN(const absl::string_view text, WithoutPath(document_->Text(*item)));
-      RETURN_IF_ERROR(budget_.Spend(static_cast<int64_t>(text.size()), 1));
-      ids.push_back({std::string(text), false, 0});
-    } else {
-      ASSIGN_OR_RETURN(const int64_t number, WithoutPath(document_->Int(*item)));
-      ids.push_back(NumericId(number));
-    }
-  }
-  // A set has no order of its own, and the one it is written in differs between runs of Python.
-  if (value.kind() == Kind::kSet) std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
-const Value* OfficialFile::Find(int field, const ConversationId& id) const {
-  const Value& table = *document_->root().items()[field];
-  return id.numeric ? table.Find(id.number) : table.Find(absl::string_view(id.text));
 }
 
 bool OfficialFile::SameObjects(const Value& a, const Value& b) {
