@@ -84,10 +84,15 @@ struct Columns {
   std::vector<int64_t> lengths;
   std::vector<std::string> ids;
   std::vector<std::string> splits;
+  // Empty where none has any.
+  std::vector<int64_t> positions;
+  std::vector<int64_t> numeric_ids;
 };
 
 absl::StatusOr<Columns> ReadColumns(const Dataset& dataset, OnConversation progress) {
   Columns columns;
+  bool has_positions = false;
+  bool has_numeric_ids = false;
   for (const Item& item : ItemsOf(dataset)) {
     ASSIGN_OR_RETURN(Conversation conversation, dataset.Get(item.index));
     for (const auto& [tensor, all] : {std::pair(conversation.labels.contiguous(), &columns.labels),
@@ -98,9 +103,15 @@ absl::StatusOr<Columns> ReadColumns(const Dataset& dataset, OnConversation progr
     columns.lengths.push_back(conversation.length());
     columns.ids.push_back(conversation.id);
     columns.splits.push_back(SplitName(item.split));
+    columns.positions.push_back(item.position.value_or(0));
+    has_positions = has_positions || item.position.has_value();
+    columns.numeric_ids.push_back(conversation.numeric_id ? 1 : 0);
+    has_numeric_ids = has_numeric_ids || conversation.numeric_id;
     columns.conversations.push_back(std::move(conversation));
     progress(static_cast<int64_t>(columns.conversations.size()));
   }
+  if (!has_positions) columns.positions.clear();
+  if (!has_numeric_ids) columns.numeric_ids.clear();
   return columns;
 }
 
@@ -184,6 +195,12 @@ absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversati
   RETURN_IF_ERROR(writer.AddStrings("class_names", info.class_names));
   RETURN_IF_ERROR(
       writer.AddStrings("speaker_names", {schema.speakers().begin(), schema.speakers().end()}));
+  if (!columns.positions.empty()) {
+    RETURN_IF_ERROR(writer.AddIntegers("positions", columns.positions));
+  }
+  if (!columns.numeric_ids.empty()) {
+    RETURN_IF_ERROR(writer.AddIntegers("numeric_ids", columns.numeric_ids));
+  }
   for (size_t m = 0; m < info.modalities.size(); ++m) {
     const ModalityInfo& modality = info.modalities[m];
     std::vector<int64_t> shape = {static_cast<int64_t>(columns.labels.size())};

@@ -1,4 +1,5 @@
-// Data sets that you write yourself: a record file or JSON Lines (docs/your_own_data.md).
+// Data sets that you write yourself: a record file, JSON Lines or an .npz
+// (docs/your_own_data.md).
 //
 // Splits: what each conversation says, in the order of the file or of its position; kTrainAndValid
 // in the order of the file.
@@ -147,8 +148,11 @@ class Loader {
     RETURN_IF_ERROR(checker_->Check(record));
     const auto [first, is_new] = places_.emplace(record.id(), file_.Place());
     if (!is_new) {
-      return absl::InvalidArgumentError(absl::StrCat("id \"", record.id(), "\" is that of ",
-                                                     first->second, " too, want each once"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "id \"", record.id(), "\" is that of ", first->second,
+          " too, want each once in all splits together; where every split counts from "
+          "0, as MELD does, put its name in front: \"",
+          record.has_split() ? SplitName(record.split()) : "train", "_", record.id(), "\""));
     }
     if (!record.has_split()) {
       return absl::InvalidArgumentError("split is missing, want train, valid or test");
@@ -268,7 +272,7 @@ class Loader {
 
 absl::Status Validate(const RecordsOptions& options) {
   if (options.file().empty()) {
-    return absl::InvalidArgumentError("file is not set, name a record file or JSON Lines");
+    return absl::InvalidArgumentError("file is not set, name a record file, JSON Lines or an .npz");
   }
   const std::set<std::string> names(options.class_names().begin(), options.class_names().end());
   if (static_cast<int>(names.size()) != options.class_names_size() || names.count("") > 0) {

@@ -5,62 +5,124 @@
 #include <cerrno>
 #include <cstring>
 
-#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "bytes/file_kind.h"
 #include "core/status.h"
 
 namespace cmerc {
+namespace {
 
-absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const std::string& path) {
-  const auto error = [&](absl::string_view problem) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", problem));
-  };
+constexpr size_t kHeadSize = 4096;
+
+// What to do with a JSON list, of which `head` is the beginning.
+std::string ListAdvice(absl::string_view head, const std::string& path) {
+  if (absl::StrContains(head, "\"utterances\"")) {
+    return absl::StrCat(
+        "is one JSON list, want a conversation a line; in Python: import json; "
+        "open(\"converted.jsonl\", \"w\").writelines(json.dumps(c) + \"\\n\" for c in "
+        "json.load(open(\"",
+        absl::CHexEscape(path), "\")))");
+  }
+  return "is one JSON list of something else than conversations, want a conversation a line: "
+         "{\"id\": "
+         "..., \"split\": \"train\", \"utterances\": [{\"speaker\": ..., \"label\": ..., "
+         "\"features\": {\"text\": [...]}}, ...]}; docs/your_own_data.md shows the form and writes "
+         "such a file";
+}
+
+}  // namespace
+
+absl::Status ConversationFile::Error(absl::string_view problem) const {
+  return absl::InvalidArgumentError(absl::StrCat(path_, ": ", problem));
+}
+
+absl::Status ConversationFile::OpenStream() {
   struct stat info {};
-  std::unique_ptr<ConversationFile> file(new ConversationFile);
   errno = 0;
-  if (stat(path.c_str(), &info) == 0) {
-    if (S_ISDIR(info.st_mode)) return error("is a folder, want a file");
+  if (stat(path_.c_str(), &info) == 0) {
+    if (S_ISDIR(info.st_mode)) return Error("is a folder, want a file");
     // A named pipe might never begin, a device never end.
     if (!S_ISREG(info.st_mode)) {
-      return error("is a pipe or a device, want a file; write what comes out of it to one");
+      return Error("is a pipe or a device, want a file; write what comes out of it to one");
     }
-    file->in_.open(path, std::ios::binary);
+    in_.open(path_, std::ios::binary);
   }
-  if (!file->in_.is_open()) {
-    return absl::Status(
-        errno == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kInvalidArgument,
-        absl::StrCat(path, ": cannot be opened: ", std::strerror(errno)));
-  }
-  const int first = file->in_.peek();
-  if (first == std::char_traits<char>::eof()) return error("is empty");
-  const char c = static_cast<char>(first);
-  if (c == kRecordFileFirstByte) {
-    ASSIGN_OR_RETURN(file->records_, RecordFileReader::Open(file->in_, path));
+  if (in_.is_open()) return absl::OkStatus();
+  return absl::Status(
+      errno == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kInvalidArgument,
+      absl::StrCat(path_, ": cannot be opened: ", std::strerror(errno)));
+}
+
+absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const std::string& path) {
+  std::unique_ptr<ConversationFile> file(new ConversationFile(path));
+  RETURN_IF_ERROR(file->OpenStream());
+  file->in_.seekg(0, std::ios::end);
+  const auto size = static_cast<uint64_t>(file->in_.tellg());
+  file->in_.seekg(0);
+  std::string head(kHeadSize, '\0');
+  file->in_.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(file->in_.gcount()));
+  file->in_.clear();
+  file->in_.seekg(0);
+  if (!IsGzip(head) && !IsZlib(head)) {
+    RETURN_IF_ERROR(file->OpenReader(head, file->in_));
     return file;
   }
-  if (c == '[') {
-    return error(
-        "is one JSON list, want a conversation a line; in Python: for c in conversations: "
-        "file.write(json.dumps(c) + \"\\n\")");
-  }
-  // Blanks, or the first byte of a byte order mark, may come before the first object.
-  if (absl::string_view("{ \t\r\n\xEF").find(c) == absl::string_view::npos) {
-    return error(absl::StrCat("begins with \"", absl::CHexEscape(std::string(1, c)),
-                              "\", which is neither a record file nor JSON Lines"));
-  }
-  file->lines_ = std::make_unique<JsonLinesReader>(file->in_, path);
+  file->inflating_ = std::make_unique<InflatingBuffer>(file->in_, size);
+  file->inflated_ = std::make_unique<std::istream>(file->inflating_.get());
+  const std::string inflated_head(file->inflating_->Peek().substr(0, kHeadSize));
+  RETURN_IF_ERROR(Annotate(file->inflating_->status(), path));
+  RETURN_IF_ERROR(file->OpenReader(inflated_head, *file->inflated_));
   return file;
 }
 
+absl::Status ConversationFile::OpenReader(absl::string_view head, std::istream& in) {
+  if (head.empty()) return Error("is empty");
+  const FileKind kind = FileKindOf(head);
+  if (kind == FileKind::kNpz && inflating_ == nullptr) {
+    ASSIGN_OR_RETURN(npz_, NpzConversations::Open(path_));
+    return absl::OkStatus();
+  }
+  if (kind == FileKind::kJsonList) return Error(ListAdvice(head, path_));
+  const std::string wrong = WrongFileKind(head, FileUse::kConversations, path_);
+  if (!wrong.empty()) {
+    return Error(
+        absl::StrCat(inflating_ != nullptr ? "is compressed, and what it holds " : "", wrong));
+  }
+  if (head[0] == kRecordFileFirstByte) {
+    ASSIGN_OR_RETURN(records_, RecordFileReader::Open(in, path_));
+    return absl::OkStatus();
+  }
+  // Blanks, or the first byte of a byte order mark, may come before the first object.
+  if (!absl::StrContains("{ \t\r\n\xEF", head[0])) {
+    return Error(absl::StrCat("begins with \"", absl::CHexEscape(head.substr(0, 1)),
+                              "\", which is neither a record file nor JSON Lines"));
+  }
+  lines_ = std::make_unique<JsonLinesReader>(in, path_);
+  return absl::OkStatus();
+}
+
+const DatasetSchema* ConversationFile::schema() const {
+  if (records_ != nullptr) return &records_->schema();
+  return npz_ != nullptr ? &npz_->schema() : nullptr;
+}
+
 absl::StatusOr<std::optional<ConversationRecord>> ConversationFile::Next() {
-  return records_ != nullptr ? records_->Next() : lines_->Next();
+  if (npz_ != nullptr) return npz_->Next();
+  if (ended_) return std::nullopt;
+  auto record = records_ != nullptr ? records_->Next() : lines_->Next();
+  if (inflating_ == nullptr || inflating_->status().ok()) return record;
+  // What is damaged ends in the middle of a line or record, which would be the wrong message.
+  ended_ = true;
+  return Annotate(inflating_->status(), path_);
 }
 
 std::string ConversationFile::Place() const {
-  return records_ != nullptr ? absl::StrCat("record ", records_->record())
-                             : absl::StrCat("line ", lines_->line());
+  if (records_ != nullptr) return absl::StrCat("record ", records_->record());
+  return npz_ != nullptr ? absl::StrCat("conversation ", npz_->conversation())
+                         : absl::StrCat("line ", lines_->line());
 }
 
 }  // namespace cmerc

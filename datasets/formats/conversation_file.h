@@ -1,43 +1,61 @@
-// A file of conversations: a record file or JSON Lines, told apart by how it begins.
+// A file of conversations: a record file, JSON Lines or an .npz, told apart by how it begins.
 #ifndef CMERC_DATASETS_FORMATS_CONVERSATION_FILE_H_
 #define CMERC_DATASETS_FORMATS_CONVERSATION_FILE_H_
 
 #include <fstream>
+#include <istream>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "bytes/inflate.h"
 #include "datasets/formats/conversation.pb.h"
 #include "datasets/formats/json_lines.h"
+#include "datasets/formats/npz_conversations.h"
 #include "datasets/formats/record_file.h"
 
 namespace cmerc {
 
 class ConversationFile {
  public:
-  // Opens a file; the message of an error begins with `path`. NotFound: there is no such file.
-  // InvalidArgument: it cannot be opened; it is a folder, a pipe or a device, empty, of neither
-  // format, or its header is damaged.
+  // Opens a file; JSON Lines and a record file may be compressed by gzip or zlib. The message of an
+  // error begins with `path`. NotFound: there is no such file. InvalidArgument: it cannot be
+  // opened; it is a folder, a pipe or a device, empty, of no such format (the message says of
+  // which), or its header is damaged.
   static absl::StatusOr<std::unique_ptr<ConversationFile>> Open(const std::string& path);
 
-  // The schema of a record file; nullptr with JSON Lines.
-  const DatasetSchema* schema() const {
-    return records_ == nullptr ? nullptr : &records_->schema();
-  }
+  // The schema of a record file or an .npz; nullptr with JSON Lines.
+  const DatasetSchema* schema() const;
 
-  // Returns the next conversation; see Next() of JsonLinesReader or RecordFileReader.
+  // Returns the next conversation; see Next() of JsonLinesReader, RecordFileReader and
+  // NpzConversations. InvalidArgument, too: what is compressed is damaged, or more than
+  // MostInflated() allows; the next call gives the end.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
-  // Says where that was which Next() has just returned: "line 12" or "record 12".
+  // Says where that was which Next() has just returned: "line 12", "record 12" or "conversation
+  // 12".
   std::string Place() const;
 
  private:
-  ConversationFile() = default;
+  explicit ConversationFile(std::string path) : path_(std::move(path)) {}
 
+  // Opens in_. Errors are those of Open().
+  absl::Status OpenStream();
+  // Makes the reader of what `head`, the first bytes of `in`, shows. Errors are those of Open().
+  absl::Status OpenReader(absl::string_view head, std::istream& in);
+  absl::Status Error(absl::string_view problem) const;
+
+  const std::string path_;
   std::ifstream in_;
-  std::unique_ptr<JsonLinesReader> lines_;     // this or ...
-  std::unique_ptr<RecordFileReader> records_;  // ... this
+  std::unique_ptr<InflatingBuffer> inflating_;  // of a compressed file
+  std::unique_ptr<std::istream> inflated_;      // what that gives
+  bool ended_ = false;                          // by an error of inflating_
+  std::unique_ptr<JsonLinesReader> lines_;      // this or ...
+  std::unique_ptr<RecordFileReader> records_;   // ... this or ...
+  std::unique_ptr<NpzConversations> npz_;       // ... this
 };
 
 }  // namespace cmerc

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -64,7 +65,30 @@ class Parser {
     if (key == "utterances") {
       return json_.ReadArray([&](int64_t index) { return ReadUtterance(index); });
     }
-    return UnknownKey(key, {"id", "split", "position", "utterances"});
+    return UnknownField(key);
+  }
+
+  // Says what a line is that is no conversation, but a file of another form.
+  bool UnknownField(const std::string& key) {
+    const std::vector<std::string> fields = {"id", "split", "position", "utterances"};
+    const char* what_to_do = nullptr;
+    for (const char* split : {"train", "valid", "test", "dev", "val"}) {
+      if (key == split) {
+        what_to_do = "write the conversations of a split a line each, with \"split\": \"train\"";
+      }
+    }
+    for (const char* part : {"utterance", "speaker", "emotion", "label", "text", "dialog"}) {
+      if (absl::StartsWithIgnoreCase(key, part)) {
+        what_to_do = "put all utterances of a conversation into its line";
+      }
+    }
+    if (what_to_do == nullptr || !NearestName(key, fields).empty()) {
+      return UnknownKey(key, fields);
+    }
+    return json_.Fail(absl::StrCat(
+        "is no field of a conversation; ", what_to_do,
+        ": {\"id\": ..., \"split\": \"train\", \"utterances\": [{\"speaker\": ..., \"label\": ..., "
+        "\"features\": {\"text\": [...]}}, ...]}; docs/your_own_data.md shows the form"));
   }
 
   bool ReadSplit() {

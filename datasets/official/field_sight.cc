@@ -323,7 +323,7 @@ bool IsListOfIds(const pickle::Document& document, const Value& value, const Val
   const bool is_list = IsSequence(value) || value.kind() == Kind::kSet ||
                        (value.kind() == Kind::kArray && value.shape().size() == 1);
   if (!is_list) return false;
-  Budget budget(document.pickle_size());
+  Budget budget(document.measured_size());
   const absl::StatusOr<std::vector<ConversationId>> ids = ReadIds(document, value, &budget);
   if (!ids.ok() || ids->empty()) return false;
   const auto found =

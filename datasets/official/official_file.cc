@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::st
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Make(
     std::unique_ptr<pickle::Document> document, const OfficialLayout& layout) {
-  Budget budget(document->pickle_size());
+  Budget budget(document->measured_size());
   absl::StatusOr<ConversationIndex> index = ConversationIndex::Make(*document, layout, &budget);
   const std::vector<std::string> unread =
       index.ok() ? index->UnreadLists()

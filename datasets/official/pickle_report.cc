@@ -17,7 +17,7 @@ namespace {
 std::optional<OfficialLayout> KnownLayout(const pickle::Document& document) {
   std::optional<OfficialLayout> layout = DetectLayout(document);
   if (!layout.has_value()) return std::nullopt;
-  Budget budget(document.pickle_size());
+  Budget budget(document.measured_size());
   const absl::StatusOr<ConversationIndex> index =
       ConversationIndex::Make(document, *layout, &budget);
   if (!index.ok() || !index->UnreadLists().empty()) return std::nullopt;

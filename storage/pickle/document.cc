@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -12,6 +13,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "bytes/file_kind.h"
+#include "bytes/inflate.h"
 #include "core/status.h"
 #include "storage/pickle/arena.h"
 #include "storage/pickle/machine.h"
@@ -20,6 +23,9 @@
 
 namespace cmerc::pickle {
 namespace {
+
+// What a compressed file may be larger by than its bytes say: MostInflated() has 64 times as much.
+constexpr uint64_t kCompressedBase = uint64_t{1} << 18;
 
 struct Free {
   void operator()(char* memory) const { std::free(memory); }
@@ -41,12 +47,20 @@ FileBytes Allocate(size_t size) {
 
 class Document::Storage {
  public:
-  explicit Storage(std::string bytes) : string_(std::move(bytes)), bytes_(string_) {}
-  Storage(FileBytes file, size_t size) : file_(std::move(file)), bytes_(file_.get(), size) {}
+  explicit Storage(std::string bytes)
+      : string_(std::move(bytes)), bytes_(string_), measured_size_(bytes_.size()) {}
+  Storage(FileBytes file, size_t size)
+      : file_(std::move(file)), bytes_(file_.get(), size), measured_size_(size) {}
+  // `inflated` is what a file of `file_size` bytes holds.
+  Storage(std::string inflated, uint64_t file_size) : Storage(std::move(inflated)) {
+    measured_size_ = std::min(measured_size_, file_size + kCompressedBase);
+  }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
   absl::string_view bytes() const { return bytes_; }
+  // The bytes that memory is measured by.
+  uint64_t measured_size() const { return measured_size_; }
 
   Arena arena;
 
@@ -54,6 +68,7 @@ class Document::Storage {
   const std::string string_;  // this or ...
   const FileBytes file_;      // ... this
   const absl::string_view bytes_;
+  uint64_t measured_size_;
 };
 
 Document::Document(std::string name, std::unique_ptr<Storage> storage)
@@ -61,8 +76,10 @@ Document::Document(std::string name, std::unique_ptr<Storage> storage)
 
 Document::~Document() = default;
 
-absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path,
-                                                         const Options& options) {
+namespace {
+
+// Reads a regular file. Errors are those of Document::Open().
+absl::StatusOr<FileBytes> ReadFile(const std::string& path, size_t* file_size) {
   // O_NONBLOCK: a named pipe must not make us wait.
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
@@ -81,6 +98,7 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path
   if (info.st_size >= int64_t{1} << 48) return error("is larger than 2^48 bytes");
   // Read, not mapped: a mapped file that another program cuts short ends this one by a signal.
   const auto size = static_cast<size_t>(info.st_size);
+  *file_size = size;
   FileBytes bytes = Allocate(size);
   if (bytes == nullptr) {
     return absl::ResourceExhaustedError(
@@ -93,9 +111,41 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path
     if (count == 0) return error("has become shorter while it was read");
     done += static_cast<size_t>(count);
   }
-  std::unique_ptr<Document> document(
-      new Document(path, std::make_unique<Storage>(std::move(bytes), size)));
-  RETURN_IF_ERROR(document->Run(options));
+  return bytes;
+}
+
+// Returns the error of a file that is no pickle: what it is instead, where that can be told, else
+// `problem`.
+absl::Status NotAPickle(const absl::Status& problem, absl::string_view content,
+                        absl::string_view compressed, const std::string& path) {
+  if (!absl::IsInvalidArgument(problem)) return problem;
+  const std::string wrong = WrongFileKind(content, FileUse::kPickle, path);
+  if (wrong.empty()) return problem;
+  return absl::InvalidArgumentError(absl::StrCat(
+      path, ": ", compressed.empty() ? "" : absl::StrCat("is ", compressed, ", and what it holds "),
+      wrong));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path,
+                                                         const Options& options) {
+  size_t size = 0;
+  ASSIGN_OR_RETURN(FileBytes file, ReadFile(path, &size));
+  const absl::string_view bytes(file.get(), size);
+  std::unique_ptr<Storage> storage;
+  absl::string_view compressed;
+  if (IsGzip(bytes) || IsZlib(bytes)) {
+    compressed = FileKindName(IsGzip(bytes) ? FileKind::kGzip : FileKind::kZlib);
+    ASSIGN_OR_RETURN(std::string inflated, Annotate(Inflate(bytes), path));
+    storage = std::make_unique<Storage>(std::move(inflated), size);
+    file.reset();
+  } else {
+    storage = std::make_unique<Storage>(std::move(file), size);
+  }
+  std::unique_ptr<Document> document(new Document(path, std::move(storage)));
+  const absl::Status run = document->Run(options);
+  if (!run.ok()) return NotAPickle(run, document->storage_->bytes(), compressed, path);
   return document;
 }
 
@@ -108,11 +158,15 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Parse(std::string bytes, std
 }
 
 absl::Status Document::Run(const Options& options) {
-  Machine machine(storage_->bytes(), name_, options, &storage_->arena);
+  Machine machine(storage_->bytes(), name_, options, storage_->measured_size(), &storage_->arena);
   ASSIGN_OR_RETURN(const Value* root, machine.Run());
   root_ = root;
   pickle_size_ = machine.position();
   return absl::OkStatus();
+}
+
+uint64_t Document::measured_size() const {
+  return std::min(pickle_size_, storage_->measured_size());
 }
 
 uint64_t Document::memory_used() const { return storage_->arena.used(); }
@@ -159,7 +213,7 @@ absl::StatusOr<absl::Span<const Value* const>> Document::Sequence(const Value& v
 absl::StatusOr<std::vector<std::string>> Document::Texts(const Value& value) const {
   std::vector<std::string> texts;
   // A list may hold one long text many times.
-  uint64_t bytes_left = 64 * pickle_size_ + (uint64_t{1} << 20);
+  uint64_t bytes_left = 64 * measured_size() + (uint64_t{1} << 20);
   const DType dtype = value.dtype();
   if (value.kind() == Kind::kArray && value.shape().size() == 1 &&
       (dtype.kind == 'S' || dtype.kind == 'U')) {

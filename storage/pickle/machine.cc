@@ -20,8 +20,8 @@ constexpr uint64_t kStepsPerByte = 64, kStepsBase = uint64_t{1} << 22;
 }  // namespace
 
 Machine::Machine(absl::string_view bytes, absl::string_view name, const Options& options,
-                 Arena* arena)
-    : bytes_(bytes), name_(name), options_(options), arena_(arena) {
+                 uint64_t file_size, Arena* arena)
+    : bytes_(bytes), name_(name), options_(options), file_size_(file_size), arena_(arena) {
   static_assert(sizeof(Value) == 24, "one of them per object of a file: keep it small");
   stand_in_.kind_ = Kind::kNone;
   stand_in_.encoding_ = Value::Encoding::kReady;
@@ -56,14 +56,14 @@ void Machine::FailAt(uint64_t offset, absl::string_view message) {
 }
 
 void Machine::CheckMemory() {
-  if (arena_->used() <= kMemoryPerByte * bytes_.size() + kMemoryBase) return;
+  if (arena_->used() <= kMemoryPerByte * file_size_ + kMemoryBase) return;
   Fail(absl::StrCat("the objects need more than ", kMemoryPerByte,
                     " bytes per byte of the file: it may be hostile"));
 }
 
 bool Machine::Spend(uint64_t steps) {
   steps_ += steps;
-  if (steps_ <= kStepsPerByte * bytes_.size() + kStepsBase) return true;
+  if (steps_ <= kStepsPerByte * file_size_ + kStepsBase) return true;
   Fail("the same objects are used over and over: the file may be hostile");
   return false;
 }

@@ -22,8 +22,10 @@ namespace cmerc::pickle {
 // until the loop sees the error, so that no opcode needs a check after each operand.
 class Machine {
  public:
-  // All of these outlive the machine; `arena` and `bytes` outlive the values.
-  Machine(absl::string_view bytes, absl::string_view name, const Options& options, Arena* arena);
+  // All of these outlive the machine; `arena` and `bytes` outlive the values. Memory and steps are
+  // measured by `file_size`.
+  Machine(absl::string_view bytes, absl::string_view name, const Options& options,
+          uint64_t file_size, Arena* arena);
 
   // Runs the program and returns the object that it leaves. InvalidArgument: "NAME: byte N:
   // message".
@@ -115,6 +117,7 @@ class Machine {
   const absl::string_view bytes_;
   const absl::string_view name_;
   const Options& options_;
+  const uint64_t file_size_;
   Arena* const arena_;
 
   absl::Status status_;

@@ -155,9 +155,10 @@ struct Options {
 // A pickle file and every object in it. Immutable, so it may be read from several threads.
 class Document {
  public:
-  // Reads `path` into memory. NotFound: no such file. InvalidArgument: not a regular file, or not a
-  // pickle that may be read; the message starts with "PATH: byte N: ". ResourceExhausted: the file
-  // does not fit into the memory.
+  // Reads `path` into memory, where it is a file of gzip or zlib what that holds. NotFound: no such
+  // file. InvalidArgument: not a regular file, or not a pickle that may be read; the message starts
+  // with "PATH: byte N: ", or says what else the file is. ResourceExhausted: the file does not fit
+  // into the memory.
   static absl::StatusOr<std::unique_ptr<Document>> Open(const std::string& path,
                                                         const Options& options = {});
   // Reads a pickle that is in memory; `name` takes the place of the path in messages. Errors are
@@ -173,8 +174,11 @@ class Document {
   const std::string& name() const { return name_; }
   // Bytes of the pickle up to and including STOP; a file may hold more after it.
   uint64_t pickle_size() const { return pickle_size_; }
-  // Bytes allocated for objects, beyond the file itself. At most 64 per byte of the file + 1 MiB:
-  // a file that needs more is an error.
+  // What memory is measured by: the bytes of the pickle, or, where it was compressed and that is
+  // less, those of the file and 256 KiB.
+  uint64_t measured_size() const;
+  // Bytes allocated for objects, beyond the file itself. At most 64 per byte of measured_size() + 1
+  // MiB: a file that needs more is an error.
   uint64_t memory_used() const;
 
   // The InvalidArgument "NAME: byte OFFSET: message" of this value.
@@ -191,7 +195,7 @@ class Document {
   // kList, kTuple, kSet, or a 1-d kArray of dtype O.
   absl::StatusOr<absl::Span<const Value* const>> Sequence(const Value& value) const;
   // A sequence of texts, or a 1-d array of dtype S, U or O. Also an error: more than 64 bytes of
-  // text per byte of the file + 1 MiB, which only a list that repeats its texts can hold.
+  // text per byte of measured_size() + 1 MiB, which only a list that repeats its texts can hold.
   absl::StatusOr<std::vector<std::string>> Texts(const Value& value) const;
 
   // Shape of numpy.array(value) for a number, a numeric array, or lists and tuples of these, nested
@@ -204,7 +208,7 @@ class Document {
   absl::Status CopyNumbers(const Value& value, absl::Span<T> out) const;
 
  private:
-  class Storage;  // the bytes of the file, mapped or owned, and the memory of the objects
+  class Storage;  // the bytes of the pickle and the memory of the objects
 
   Document(std::string name, std::unique_ptr<Storage> storage);
   absl::Status Run(const Options& options);

@@ -1,0 +1,81 @@
+// Conversations from an .npz of the form that `cmerc data convert` writes (datasets/export.h).
+#ifndef CMERC_DATASETS_FORMATS_NPZ_CONVERSATIONS_H_
+#define CMERC_DATASETS_FORMATS_NPZ_CONVERSATIONS_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "datasets/formats/conversation.h"
+#include "datasets/formats/conversation.pb.h"
+#include "datasets/formats/npz_file.h"
+
+namespace cmerc {
+
+// N utterances of B conversations, one conversation after the other:
+//
+//   lengths                  [B] integers >= 1, whose sum is N
+//   ids                      [B] text
+//   speakers                 [N] integers, positions in speaker_names
+//   labels                   [N] integers, positions in class_names, -1: none; may be left out
+//   split                    [B] text: train, valid, test; may be left out
+//   positions, numeric_ids   [B] integers, what ConversationRecord says; may be left out
+//   class_names              [C] text; wanted where there are labels
+//   speaker_names            [S] text; may be left out: the names are the numbers
+//   any other name           a modality, [N, D] or [N, streams, D] numbers
+class NpzConversations {
+ public:
+  // Reads a file. The message of an error begins with `path`. Errors are those of NpzFile::Open();
+  // InvalidArgument, too: an array is missing, or of another shape or kind.
+  static absl::StatusOr<std::unique_ptr<NpzConversations>> Open(const std::string& path);
+
+  const DatasetSchema& schema() const { return schema_; }
+
+  // Returns the next conversation; CheckRecord() and CheckFitsSchema() hold for it. nullopt at the
+  // end and after an error. InvalidArgument: a number or name is wrong; the message names the file,
+  // and the conversation or the position in the array.
+  absl::StatusOr<std::optional<ConversationRecord>> Next();
+
+  // The number of the conversation that Next() has just returned, from 1.
+  int64_t conversation() const { return conversation_; }
+
+ private:
+  struct Modality {
+    int64_t num_streams;
+    int64_t width;
+    std::vector<float> values;  // [N, streams, D]
+  };
+
+  explicit NpzConversations(std::string path) : path_(std::move(path)) {}
+
+  absl::Status Read(const NpzFile& file);
+  absl::Status ReadColumns(const NpzFile& file);
+  absl::Status ReadNames(const NpzFile& file);
+  absl::Status ReadModality(const NpzFile& file, const std::string& name);
+  absl::StatusOr<ConversationRecord> ReadRecord();
+
+  const std::string path_;
+  DatasetSchema schema_;
+  std::optional<SchemaChecker> checker_;  // after Open()
+  std::vector<int64_t> lengths_;
+  std::vector<std::string> ids_;
+  std::vector<int64_t> speakers_;
+  // Empty: the file has none.
+  std::vector<int64_t> labels_;
+  std::vector<std::string> splits_;
+  std::vector<int64_t> positions_;
+  std::vector<int64_t> numeric_ids_;
+  std::vector<Modality> modalities_;
+  int64_t num_utterances_ = 0;
+  int64_t conversation_ = 0;
+  int64_t utterance_ = 0;  // where the next conversation begins
+  bool ended_ = false;     // by an error
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_DATASETS_FORMATS_NPZ_CONVERSATIONS_H_
