@@ -18,17 +18,6 @@ namespace {
 // A file with more classes is not what it seems, and would size a model by them.
 constexpr int64_t kMaxClasses = 10000;
 
-// Says where the first number is that is not finite; "" where all are.
-std::string NotFinite(const torch::Tensor& features) {
-  const float* begin = features.data_ptr<float>();
-  if (AllFinite({begin, static_cast<size_t>(features.numel())})) return "";
-  const float* bad = std::find_if_not(begin, begin + features.numel(),
-                                      [](float value) { return std::isfinite(value); });
-  const int64_t width = features.size(1);
-  return absl::StrCat("utterance ", (bad - begin) / width, ", column ", (bad - begin) % width,
-                      " is ", *bad, ", want a finite float32; replace the value in the file");
-}
-
 }  // namespace
 
 ConversationReader::ConversationReader(const OfficialFiles& files,
@@ -164,29 +153,13 @@ std::vector<torch::Tensor> ConversationReader::ReadStreams(const ConversationId&
 std::vector<torch::Tensor> ConversationReader::ReadOwnStreams(const ConversationId& id,
                                                               size_t modality,
                                                               std::optional<int64_t> length) {
+  if (!length) return {};  // what is wrong with the labels is known
   ModalityFile& file = *sources_[modality].own;
-  auto streams = file.Read(id, utterance_ids_);
-  if (!streams.ok()) {
-    problems_.Add(std::string(streams.status().message()));
-    return {};
-  }
-  if (!streams->has_value()) return {};  // CheckMissing() tells all of them at once
-  const std::string place =
-      absl::StrCat(file.path(), ": conversation ", id.ToString(), ": ", file.modality());
-  for (const torch::Tensor& features : **streams) {
-    if (length && features.size(0) != *length) {
-      problems_.Add(absl::StrCat(place, " has ", features.size(0), " rows, want ", *length,
-                                 ", the number of its labels in ", files_.main().path()));
-      return {};
-    }
-    const std::string wrong = WrongWidth(id, modality, features.size(1));
-    if (!wrong.empty()) {
-      problems_.Add(absl::StrCat(place, " ", wrong));
-      return {};
-    }
-    const std::string bad = NotFinite(features);
-    if (!bad.empty()) problems_.Add(absl::StrCat(place, " ", bad));
-  }
+  auto streams = file.Read(id, utterance_ids_, *length, files_.main().path());
+  if (!streams.ok()) problems_.Add(std::string(streams.status().message()));
+  // What is not there is told all at once, by CheckMissing().
+  if (!streams.ok() || !streams->has_value()) return {};
+  info_.modalities[modality].width = file.width();
   return **std::move(streams);
 }
 

@@ -40,6 +40,36 @@ absl::StatusOr<std::unique_ptr<ModalityFile>> ModalityFile::Open(
 }
 
 absl::StatusOr<std::optional<std::vector<torch::Tensor>>> ModalityFile::Read(
+    const ConversationId& id, const std::vector<std::string>& utterance_ids, int64_t length,
+    const std::string& labels) {
+  ASSIGN_OR_RETURN(std::optional<std::vector<torch::Tensor>> streams,
+                   ReadUnchecked(id, utterance_ids));
+  if (!streams.has_value()) return streams;
+  const auto error = [&](const std::string& problem) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path_, ": conversation ", id.ToString(), ": ", modality_, " ", problem));
+  };
+  for (const torch::Tensor& features : *streams) {
+    if (features.size(0) != length) {
+      return error(absl::StrCat("has ", features.size(0), " rows, want ", length,
+                                ", the number of its utterances in ", labels));
+    }
+    if (width_ == 0) {
+      width_ = features.size(1);
+      width_from_ = id.ToString();
+    }
+    if (features.size(1) != width_ || width_ == 0) {
+      return error(absl::StrCat(
+          "has width ", features.size(1), ", want ",
+          width_ == 0 ? ">= 1" : absl::StrCat(width_, " as in conversation ", width_from_)));
+    }
+    const std::string bad = NotFinite(features);
+    if (!bad.empty()) return error(bad);
+  }
+  return streams;
+}
+
+absl::StatusOr<std::optional<std::vector<torch::Tensor>>> ModalityFile::ReadUnchecked(
     const ConversationId& id, const std::vector<std::string>& utterance_ids) {
   if (file_ != nullptr) return ReadFields(id);
   if (table_->Has(id.text)) {
@@ -141,6 +171,11 @@ absl::Status CheckModalityFiles(const OfficialPicklesOptions& options) {
   for (const OfficialPicklesOptions::ModalityFile& file : options.modality_files()) {
     if (file.modality().empty() || file.file().empty()) {
       return absl::InvalidArgumentError("modality_files: modality and file must both be set");
+    }
+    if (options.utterances_csv_size() > 0) continue;
+    if (file.has_split()) {
+      return absl::InvalidArgumentError(absl::StrCat("modality_files: ", file.modality(),
+                                                     " has a split, which is for utterances_csv"));
     }
     if (!names.insert(file.modality()).second) {
       return absl::InvalidArgumentError(

@@ -29,9 +29,15 @@ class ModalityFile {
 
   // Returns the streams of a conversation, each [n, D] float32 and finite: those of its id, or else
   // the rows of the ids of its utterances. nullopt where some are not there, which are counted.
-  // InvalidArgument: what is there cannot be read; the message names the file and the id.
+  // InvalidArgument: what is there cannot be read, is not `length` long, or not as wide as that of
+  // the conversation before; the message names the file and the id. `labels` names the file that
+  // says how long a conversation is.
   absl::StatusOr<std::optional<std::vector<torch::Tensor>>> Read(
-      const ConversationId& id, const std::vector<std::string>& utterance_ids);
+      const ConversationId& id, const std::vector<std::string>& utterance_ids, int64_t length,
+      const std::string& labels);
+
+  // The width of what was read; 0 before that.
+  int64_t width() const { return width_; }
 
   // Returns a sentence that counts and names what was not there; "" where all was.
   std::string Missing() const;
@@ -39,6 +45,9 @@ class ModalityFile {
  private:
   ModalityFile(const OfficialPicklesOptions::ModalityFile& options);
 
+  // As Read(), not checked.
+  absl::StatusOr<std::optional<std::vector<torch::Tensor>>> ReadUnchecked(
+      const ConversationId& id, const std::vector<std::string>& utterance_ids);
   absl::StatusOr<torch::Tensor> ReadConversation(const std::string& id) const;
   // Each utterance has one row, all of them as wide as the first.
   absl::StatusOr<torch::Tensor> ReadUtterances(const std::vector<std::string>& ids) const;
@@ -50,7 +59,9 @@ class ModalityFile {
   const std::vector<std::string> fields_;
   std::unique_ptr<ArrayTable> table_;   // this, or for fields_ ...
   std::unique_ptr<OfficialFile> file_;  // ... this
-  int64_t asked_ = 0;                   // conversations and utterances
+  int64_t width_ = 0;
+  std::string width_from_;  // the conversation that set the width
+  int64_t asked_ = 0;       // conversations and utterances
   int64_t num_missing_ = 0;
   std::vector<std::string> missing_;  // the first of them
 };

@@ -1,6 +1,7 @@
 #include "datasets/official/official_file.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "core/shape.h"
 #include "core/status.h"
+#include "datasets/formats/finite.h"
 #include "datasets/official/layout_guess.h"
 
 namespace cmerc::datasets {
@@ -54,6 +56,17 @@ absl::StatusOr<std::vector<int64_t>> PositionsOfOnes(absl::Span<const int64_t> m
 }
 
 }  // namespace
+
+// Says where the first number is that is not finite; "" where all are.
+std::string NotFinite(const torch::Tensor& features) {
+  const float* begin = features.data_ptr<float>();
+  if (AllFinite({begin, static_cast<size_t>(features.numel())})) return "";
+  const float* bad = std::find_if_not(begin, begin + features.numel(),
+                                      [](float value) { return std::isfinite(value); });
+  const int64_t width = features.size(1);
+  return absl::StrCat("utterance ", (bad - begin) / width, ", column ", (bad - begin) % width,
+                      " is ", *bad, ", want a finite float32; replace the value in the file");
+}
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(const std::string& path) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));

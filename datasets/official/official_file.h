@@ -32,6 +32,9 @@ struct RawSpeakers {
   }
 };
 
+// Says where in [n, D] features the first number is that is not finite; "" where all are.
+std::string NotFinite(const torch::Tensor& features);
+
 // An error of Ids() or of a Read function is InvalidArgument and its message begins with what is
 // wrong ("has shape [2, 3], want ..."): the caller knows file, conversation and field and names
 // them. All of them fail, too, where what was read of this file would take more memory than Budget

@@ -38,13 +38,19 @@
 #include "datasets/official/official_file.h"
 #include "datasets/official/official_pickles.pb.h"
 #include "datasets/official/official_splits.h"
+#include "datasets/official/utterance_csv_dataset.h"
 
 namespace cmerc::datasets {
 namespace {
 
 absl::Status Validate(const OfficialPicklesOptions& options) {
   std::vector<std::string> errors;
-  if (options.features_file().empty() && options.roberta_file().empty()) {
+  const bool has_pickles = !options.features_file().empty() || !options.roberta_file().empty();
+  const bool has_csv = options.utterances_csv_size() > 0;
+  if (has_csv && (has_pickles || options.has_fields())) {
+    errors.push_back("utterances_csv takes the place of features_file, roberta_file and fields");
+  }
+  if (!has_csv && !has_pickles) {
     errors.push_back("features_file and roberta_file are both not set, give at least one");
   }
   const std::set<std::string> names(options.class_names().begin(), options.class_names().end());
@@ -131,6 +137,9 @@ absl::StatusOr<std::unique_ptr<Dataset>> ReadFiles(const OfficialFiles& files,
 
 absl::StatusOr<std::unique_ptr<Dataset>> Load(const OfficialPicklesOptions& options) {
   RETURN_IF_ERROR(Validate(options));
+  if (options.utterances_csv_size() > 0) {
+    return CatchTorch([&] { return ReadUtteranceCsvDataset(options); });
+  }
   ASSIGN_OR_RETURN(const OfficialFiles files, OpenFiles(options));
   return CatchTorch([&] { return ReadFiles(files, options); });
 }

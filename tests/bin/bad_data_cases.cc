@@ -34,31 +34,30 @@ void AddPickles(std::vector<BadInput>* cases) {
        {"hostile.pkl: byte 2: global os.system is not allowed: the file may be hostile"}},
       {"PickleOfAnotherLayout",
        TrainPickle("difficulty.pkl"),
-       {"roberta_file: difficulty.pkl holds dict of 1, want the tuple or list of 9 to 13 fields of "
-        "an official feature file"}},
+       {"roberta_file: difficulty.pkl has none of the layouts that are known. It holds dict of 1"}},
       {"NanFeature",
        TrainPickle("nan.pkl"),
-       {"nan.pkl: conversation 'Ses1': text (field 3) utterance 1, column 0 is nan",
+       {"nan.pkl: conversation 'Ses1': text (data[2]) utterance 1, column 0 is nan",
         "replace the value in the file"}},
       {"InfiniteFeature",
        TrainPickle("infinite.pkl"),
-       {"infinite.pkl: conversation 'Ses0': text (field 3) utterance 0, column 1 is inf",
+       {"infinite.pkl: conversation 'Ses0': text (data[2]) utterance 0, column 1 is inf",
         "replace the value in the file"}},
       {"NegativeLabel",
        TrainPickle("negative_label.pkl"),
-       {"negative_label.pkl: conversation 'Ses2': labels (field 2) utterance 1 has label -1, want "
+       {"negative_label.pkl: conversation 'Ses2': labels (data[1]) utterance 1 has label -1, want "
         "0 to 9999"}},
       {"LabelOutOfRange",
        TrainPickle("good.pkl", "class_names: 'calm'"),
-       {"good.pkl: conversation 'Ses0': labels (field 2) utterance 1 has label 1, want 0 to 0 as "
+       {"good.pkl: conversation 'Ses0': labels (data[1]) utterance 1 has label 1, want 0 to 0 as "
         "there are 1 class_names"}},
       {"UnequalLengths",
        TrainPickle("lengths.pkl"),
-       {"lengths.pkl: conversation 'Ses0': text (field 3) has 1 utterances, want 2, the number of "
+       {"lengths.pkl: conversation 'Ses0': text (data[2]) has 1 utterances, want 2, the number of "
         "its labels"}},
       {"UnequalWidths",
        TrainPickle("widths.pkl"),
-       {"widths.pkl: conversation 'Ses1': text (field 3) has width 1, want 2 as in conversation "
+       {"widths.pkl: conversation 'Ses1': text (data[2]) has width 1, want 2 as in conversation "
         "'Ses0'"}},
       {"NothingToTrainOn",
        TrainPickle("no_train.pkl"),
