@@ -351,11 +351,6 @@ std::string FileKindAdvice(FileKind kind, FileUse use, string_view path) {
         "numpy; numpy.savez(\"converted.npz\", **{id: numpy.load(\"",
         absl::CHexEscape(path), "\")})");
   }
-  if (use == FileUse::kCheckpoint && kind == FileKind::kTorchLegacy) {
-    return absl::StrCat("in Python: import torch; x = ", loading.expression,
-                        "; torch.save(x.state_dict() if hasattr(x, \"state_dict\") else x, "
-                        "\"converted.pth\")");
-  }
   if (use == FileUse::kCheckpoint && by_python) {
     return absl::StrCat("in Python: import ", loading.imports,
                         ", torch; torch.save({k: torch.as_tensor(v) for k, v in ",
@@ -391,8 +386,13 @@ std::string WrongFileKind(string_view content, FileUse use, string_view path) {
       want = "JSON Lines, a record file or an .npz of `cmerc data convert`";
       break;
     case FileUse::kCheckpoint:
-      if (kind == FileKind::kTorchZip) return "";
-      want = "a state dict of torch.save()";
+      // What PyTorch and its users write is for that reader to describe.
+      if (kind == FileKind::kTorchZip || kind == FileKind::kTorchScript ||
+          kind == FileKind::kTorchLegacy || kind == FileKind::kSafetensors ||
+          kind == FileKind::kPickle) {
+        return "";
+      }
+      want = "a checkpoint of `cmerc train` or of torch.save()";
       break;
     case FileUse::kArrays:
       if (kind == FileKind::kPickle || kind == FileKind::kNpz) return "";

@@ -50,7 +50,7 @@ enum class FileKind {
 enum class FileUse {
   kPickle,         // an official feature file, or difficulties
   kConversations,  // JSON Lines, a record file or an .npz of conversations
-  kCheckpoint,     // a state dict
+  kCheckpoint,     // a state dict; what PyTorch wrote otherwise is not told here
   kArrays,         // arrays by id
   kUtterances,     // CSV of MELD's form
 };

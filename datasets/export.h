@@ -37,9 +37,9 @@ absl::Status WriteRecords(const Dataset& dataset, const ByteSink& sink, OnConver
 absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
 // Writes an .npz of N utterances in B conversations: per modality, under its name, [N, D_m]
 // float32, or [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B]
-// int64; ids, split [B], class_names [C], speaker_names [S] text; and where there are any, positions
-// and numeric_ids [B] int64 (conversation.proto says what these are). Without the sentences.
-// datasets/formats/npz_conversations.h reads it.
+// int64; ids, split [B], class_names [C], speaker_names [S] text; and where there are any,
+// positions and numeric_ids [B] int64 (conversation.proto says what these are). Without the
+// sentences. datasets/formats/npz_conversations.h reads it.
 absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
 
 }  // namespace cmerc

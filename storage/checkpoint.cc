@@ -18,6 +18,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "bytes/file_kind.h"
 #include "config/loader.h"
 #include "core/status.h"
 #include "core/torch_status.h"
@@ -311,7 +312,8 @@ absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
   return metadata;
 }
 
-// NotFound: there is no such file. InvalidArgument: it is no regular file.
+// NotFound: there is no such file. InvalidArgument: it is no regular file, or begins as a file of
+// another kind does.
 absl::Status CheckRegularFile(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
@@ -322,6 +324,12 @@ absl::Status CheckRegularFile(const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": this is no regular file; want a checkpoint, for example ", path, "/selected.pth"));
   }
+  constexpr size_t kHeadSize = 4096;
+  std::string head(kHeadSize, '\0');
+  std::ifstream in(path, std::ios::binary);
+  head.resize(in.read(head.data(), kHeadSize).gcount());
+  const std::string wrong = WrongFileKind(head, FileUse::kCheckpoint, path);
+  if (!wrong.empty()) return absl::InvalidArgumentError(absl::StrCat(path, ": ", wrong));
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/pickle/writer.h"
+#include "tests/bin/bad_kind_cases.h"
 #include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
@@ -88,6 +89,7 @@ void WriteBadFiles(const std::string& folder) {
   write("truncated.pth", checkpoint.substr(0, checkpoint.size() / 2));
   write("python.pth", ReadFile("tests/golden/data/meld_state0.pt"));
   WriteBadRecords(folder);
+  WriteKinds(folder);
 }
 
 }  // namespace cmerc

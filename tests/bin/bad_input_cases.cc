@@ -5,6 +5,7 @@
 #include "tests/bin/bad_command_cases.h"
 #include "tests/bin/bad_config_cases.h"
 #include "tests/bin/bad_data_cases.h"
+#include "tests/bin/bad_kind_cases.h"
 #include "tests/bin/bad_output_cases.h"
 #include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
@@ -26,6 +27,7 @@ const std::vector<BadInputTopic>& BadInputTopics() {
         {"Configs", AddConfig},
         {"The official pickles and generated data", AddData},
         {"Record files, JSON Lines and `cmerc data`", AddRecords},
+        {"Files of another kind", AddKinds},
         {"Curricula and difficulties", AddCurriculum},
         {"Checkpoints", AddCheckpoints},
         {"Predicting", AddPredictInputs},

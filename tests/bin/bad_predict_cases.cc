@@ -56,7 +56,7 @@ void AddPredictInputs(std::vector<BadInput>* cases) {
       {"FolderAsInput", Predict({"--input=run"}), {"--input=run: is a folder, want a file"}},
       {"PickleAsInput",
        Predict({"--input=good.pkl"}),
-       {"--input=good.pkl: begins with ", "neither a record file nor JSON Lines"}},
+       {"--input=good.pkl: is a Python pickle, want JSON Lines, a record file or an .npz"}},
       {"InputWithUnknownField",
        Predict({"--input=run/metrics.jsonl"}),
        {"run/metrics.jsonl, line 1: epoch is no field of this format; leave it out",

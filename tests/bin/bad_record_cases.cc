@@ -84,10 +84,13 @@ void AddRecordFiles(std::vector<BadInput>* cases) {
        {"nowhere.records: cannot be opened: No such file", "relative paths start at "}},
       {"PickleAsRecordsFile",
        TrainOn("good.pkl"),
-       {"good.pkl: begins with \"\\x80\", which is neither a record file nor JSON Lines"}},
+       {"good.pkl: is a Python pickle, want JSON Lines, a record file or an .npz of `cmerc data "
+        "convert`",
+        "read by cmerc.OfficialPicklesOptions in a config"}},
       {"ListAsRecordsFile",
        TrainOn("list.json"),
-       {"list.json: is one JSON list, want a conversation a line"}},
+       {"list.json: is one JSON list, want a conversation a line; in Python: import json; "
+        "open(\"converted.jsonl\", \"w\").writelines("}},
       {"EmptyRecordsFile", TrainOn("empty"), {"empty: is empty"}},
       {"NothingButBlankLines",
        TrainOn("blank.jsonl"),
@@ -120,7 +123,9 @@ void AddRecordFiles(std::vector<BadInput>* cases) {
        {"no_split.jsonl, line 1: split is missing, want train, valid or test"}},
       {"ConversationTwiceInJson",
        TrainOn("twice.jsonl"),
-       {"twice.jsonl, line 4: id \"train\" is that of line 1 too"}},
+       {"twice.jsonl, line 4: id \"train\" is that of line 1 too, want each once in all splits "
+        "together",
+        "put its name in front: \"train_train\""}},
       {"LabelThatIsNoClass",
        TrainOn("good.jsonl", "class_names: 'joy' class_names: 'angry'"),
        {"good.jsonl, line 1: utterances[1].label is \"anger\", want one of joy, angry",

@@ -142,14 +142,17 @@ TEST_F(RecordsOfTest, NamesEveryProblemWithItsLine) {
                   absl::StrReplaceAll(Line("3", "test", "0"), {{"\"split\":\"test\",", ""}}),
                   absl::StrReplaceAll(Line("4", "test", "0"), {{"\"label\":0,", ""}}),
                   absl::StrReplaceAll(Line("5", "test", "0"), {{"\"text\"", "\"txt\""}}));
-  EXPECT_EQ(ErrorOf(lines),
-            "cmerc.RecordsOptions: PATH, line 2: id \"1\" is that of line 1 too, want each once\n"
-            "PATH, line 3: ends before its JSON does: want a key in double quotes; every line "
-            "must hold a whole conversation\n"
-            "PATH, line 4: utterances[0].features.text has 1 values, want 2\n"
-            "PATH, line 5: split is missing, want train, valid or test\n"
-            "PATH, line 6: utterances[0].label is missing, want the name of a class\n"
-            "PATH, line 7: utterances[0].features.text is missing, want 2 numbers");
+  EXPECT_EQ(
+      ErrorOf(lines),
+      "cmerc.RecordsOptions: PATH, line 2: id \"1\" is that of line 1 too, want each once in all "
+      "splits together; where every split counts from 0, as MELD does, put its name in front: "
+      "\"test_1\"\n"
+      "PATH, line 3: ends before its JSON does: want a key in double quotes; every line "
+      "must hold a whole conversation\n"
+      "PATH, line 4: utterances[0].features.text has 1 values, want 2\n"
+      "PATH, line 5: split is missing, want train, valid or test\n"
+      "PATH, line 6: utterances[0].label is missing, want the name of a class\n"
+      "PATH, line 7: utterances[0].features.text is missing, want 2 numbers");
 }
 
 TEST_F(RecordsOfTest, NamesWhatIsWrongWithTheWhole) {

@@ -28,7 +28,7 @@ find -L "$program.runfiles/cmerc" -type f -size -40k ! -name "${name}_fuzz" | pa
 
 dictionary=tests/fuzz/$name.dict
 case $name in
-  archive) dictionary=tests/fuzz/zip.dict ;;
+  archive | array_table | conversation_file) dictionary=tests/fuzz/zip.dict ;;
   checkpoint | official_pickles | difficulty) dictionary=tests/fuzz/pickle.dict ;;
 esac
 options=(-max_len=16384 -timeout=10 -malloc_limit_mb=512 -rss_limit_mb=2048 -print_final_stats=1

@@ -17,6 +17,8 @@
 #include "core/dataset.h"
 #include "datasets/formats/conversation_file.h"
 #include "datasets/official/official_pickles.pb.h"
+#include "datasets/tables/array_table.h"
+#include "datasets/tables/utterance_csv.h"
 #include "storage/checkpoint.h"
 #include "storage/pickle/pickle.h"
 #include "tests/bin/files.h"
@@ -39,6 +41,11 @@ std::vector<Reader> Readers() {
       {"Difficulties", [](const std::string& path) { return ReadDifficulties(path).status(); }},
       {"Conversations",
        [](const std::string& path) { return ConversationFile::Open(path).status(); }},
+      {"Arrays", [](const std::string& path) { return datasets::ArrayTable::Open(path).status(); }},
+      {"Utterances",
+       [](const std::string& path) {
+         return datasets::ReadUtteranceCsv(path, datasets::CsvLabel::kEmotion).status();
+       }},
       {"OfficialPickles",
        [](const std::string& path) {
          OfficialPicklesOptions options;

@@ -249,8 +249,9 @@ TEST(ConversationFileTest, SaysWhatIsWrongWithTheFile) {
     return std::string(ConversationFile::Open(folder + "/x").status().message());
   };
   EXPECT_EQ(error(""), folder + "/x: is empty");
-  EXPECT_THAT(error("[{}]"), HasSubstr("is one JSON list, want a conversation a line"));
-  EXPECT_THAT(error("\x80\x04"), HasSubstr("begins with \"\\x80\", which is neither"));
+  EXPECT_THAT(error("[{}]"), HasSubstr("is one JSON list of something else than conversations"));
+  EXPECT_THAT(error("\x80\x04"), HasSubstr("is a Python pickle, want JSON Lines, a record file"));
+  EXPECT_THAT(error("abc"), HasSubstr("begins with \"a\", which is neither"));
   EXPECT_THAT(error("\x89PNG"), HasSubstr("/x, header: the file is truncated"));
   EXPECT_EQ(error(" {}"), "");
   const auto missing = ConversationFile::Open("nowhere.jsonl").status();
