@@ -146,6 +146,10 @@ class Inspector {
 bool HoldsConversations(const std::string& path) {
   if (IsFolder(path)) return false;
   const FileKind kind = KindOf(path);
+  if (kind == FileKind::kNpz) {
+    const absl::StatusOr<std::unique_ptr<ArrayTable>> table = ArrayTable::Open(path);
+    return table.ok() && (*table)->Has("lengths") && (*table)->Has("ids");
+  }
   return kind == FileKind::kRecords || kind == FileKind::kJson;
 }
 

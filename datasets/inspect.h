@@ -10,7 +10,8 @@
 
 namespace cmerc {
 
-// Whether a file holds conversations as RecordsOptions reads them: a record file or JSON Lines.
+// Whether a file holds conversations as RecordsOptions reads them: a record file, JSON Lines or an
+// .npz with the lengths of conversations.
 bool HoldsConversations(const std::string& path);
 
 // Returns what each file holds: a pickle of features, a pickle, .npz or folder of arrays by id, or

@@ -119,7 +119,7 @@ absl::Status ConversationIndex::CheckTables() const {
       return wrong(field,
                    absl::StrCat("not there, want ", what, "; the file holds ", Glance(root)));
     }
-    const bool is_list = field == layout_.train || field == layout_.valid || field == layout_.test;
+    const bool is_list = what == "train_ids" || what == "valid_ids" || what == "test_ids";
     // The ids of utterances are read only where a modality has a file of its own.
     if (is_list || what == "ids" || what == "conversation_id") continue;
     if (value->kind() != Kind::kDict) {

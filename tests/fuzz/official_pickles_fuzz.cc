@@ -2,12 +2,12 @@
 //
 //   tests/fuzz/run.sh official_pickles -max_total_time=300
 //
-// A file is read with the layout that AUTO finds, with the fields that are guessed, and as a modality
-// beside itself.
+// A file is read with the layout that AUTO finds, with the fields that are guessed, and as a
+// modality beside itself.
 //
-// Laws: what is in a file can be said; an error is InvalidArgument and names the file; the tensors of what is accepted take at
-// most 64 times the file and 1 MiB, and every conversation can be had, with finite features of the
-// shapes that the data set says.
+// Laws: what is in a file can be said; an error is InvalidArgument and names the file; the tensors
+// of what is accepted take at most 64 times the file and 1 MiB, and every conversation can be had,
+// with finite features of the shapes that the data set says.
 #include <cstdint>
 #include <set>
 #include <string>
