@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -326,13 +327,16 @@ bool IsListOfIds(const pickle::Document& document, const Value& value, const Val
   Budget budget(document.measured_size());
   const absl::StatusOr<std::vector<ConversationId>> ids = ReadIds(document, value, &budget);
   if (!ids.ok() || ids->empty()) return false;
-  const auto found =
-      static_cast<size_t>(std::count_if(ids->begin(), ids->end(), [&](const ConversationId& id) {
-        return FindById(known, id) != nullptr;
-      }));
-  if (!(*ids)[0].numeric) return 2 * found >= ids->size();
-  const std::set<ConversationId> different(ids->begin(), ids->end());
-  return found == ids->size() && different.size() == ids->size();
+  // Digits count as the number, since one field may have texts where another has numbers.
+  const auto is_known = [&](const ConversationId& id) {
+    int64_t number;
+    return FindById(known, id) != nullptr || known.Find(absl::string_view(id.text)) != nullptr ||
+           (absl::SimpleAtoi(id.text, &number) && known.Find(number) != nullptr);
+  };
+  const auto found = static_cast<size_t>(std::count_if(ids->begin(), ids->end(), is_known));
+  if (2 * found < ids->size()) return false;
+  return !(*ids)[0].numeric ||
+         std::set<ConversationId>(ids->begin(), ids->end()).size() == ids->size();
 }
 
 }  // namespace cmerc::datasets

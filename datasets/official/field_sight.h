@@ -59,8 +59,7 @@ const pickle::Value* FirstEntry(const pickle::Value& field);
 bool HoldsNumbers(const pickle::Value& field);
 
 // Whether `value` is a list, tuple, set or array of conversation ids, of which `known`, a dict, has
-// some as its keys: half of them or more where they are texts; all, each once, where they are
-// numbers.
+// half or more as its keys; none twice where they are numbers, which labels are as well.
 bool IsListOfIds(const pickle::Document& document, const pickle::Value& value,
                  const pickle::Value& known);
 

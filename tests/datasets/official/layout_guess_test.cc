@@ -243,7 +243,8 @@ TEST(UnreadListsTest, AThirdListIsRefusedWithWhatIsInEachField) {
 TEST(UnreadListsTest, WhateverTheyAre) {
   for (const Value& more :
        {kToy.SetOfIds(kTest), Tuple({kToy.Id(1), kToy.Id(8)}),
-        Dict({{Text("valid"), kToy.Ids(kValid)}}), List({kToy.Ids(kValid), kToy.Ids(kTest)})}) {
+        Dict({{Text("valid"), kToy.Ids(kValid)}}), List({kToy.Ids(kValid), kToy.Ids(kTest)}),
+        List({kToy.Id(8), kToy.Id(1), Text("one that is nowhere")})}) {
     EXPECT_THAT(ErrorOf(Features({kToy.Ids(kTrain), kToy.Ids(kTest), more})),
                 HasSubstr("names conversations of this file"));
     Options options;

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +52,11 @@ Options Load(const std::string& name, const std::string& bytes) {
   (options.has_features_file() ? options.mutable_features_file() : options.mutable_roberta_file())
       ->assign(path);
   return options;
+}
+
+std::string ReadConfig(const std::string& name) {
+  std::ifstream in(absl::StrCat(kFolder, name, ".textproto"));
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 std::unique_ptr<Dataset> MustCreate(const Options& options) {
@@ -214,6 +221,27 @@ TEST(LayoutsTest, IdsThatBeginAgainInEverySplitAreThoseOfDifferentConversations)
                            ToyCorpus::Expected(1, kTest[0], 6)));
   EXPECT_TRUE(torch::equal(ConversationOf(*dataset, "dev/1").features[1][0],
                            ToyCorpus::Expected(2, kValid[1], 4)));
+}
+
+TEST(LayoutsTest, AConfigGivesFieldsAsNumbersOrTexts) {
+  const auto parse = [](const std::string& fields) {
+    return ParseConfig(ReadConfig("multiemo"), "f",
+                       {absl::StrCat("data { dataset { [type.googleapis.com/"
+                                     "cmerc.OfficialPicklesOptions] { fields { ",
+                                     fields, " } } } }")});
+  };
+  const auto config = parse("labels: 2 speakers: 'who' text: [3, '4']");
+  ASSERT_TRUE(config.ok()) << config.status();
+  Options options;
+  ASSERT_TRUE(config->data().dataset().UnpackTo(&options));
+  EXPECT_EQ(options.fields().labels(), "2");
+  EXPECT_EQ(options.fields().speakers(), "who");
+  EXPECT_THAT(options.fields().text(), ElementsAre("3", "4"));
+  for (const std::string bad : {"2.5", "-1", "two", "true", "{}"}) {
+    EXPECT_THAT(std::string(parse("labels: " + bad).status().message()),
+                HasSubstr("must be an integer or a string in quotes"))
+        << bad;
+  }
 }
 
 }  // namespace
