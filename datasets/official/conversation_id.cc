@@ -63,6 +63,7 @@ bool operator==(const ConversationId& a, const ConversationId& b) {
 
 absl::StatusOr<ConversationId> ReadId(const pickle::Document& document, const Value& value,
                                       Budget* budget) {
+  RETURN_IF_ERROR(budget->Spend(1, sizeof(ConversationId)));
   if (IsText(value)) {
     ASSIGN_OR_RETURN(const absl::string_view text, document.Text(value));
     RETURN_IF_ERROR(budget->Spend(static_cast<int64_t>(text.size()), 1));

@@ -15,6 +15,8 @@ namespace {
 using pickle::Kind;
 using pickle::Value;
 
+constexpr size_t kMostProblems = 10;  // that are told
+
 bool IsListOfDicts(const Value& value) {
   return (value.kind() == Kind::kList || value.kind() == Kind::kTuple) && !value.items().empty() &&
          value.items()[0]->kind() == Kind::kDict;
@@ -26,15 +28,15 @@ bool IsDictOfDicts(const Value& value) {
 }
 
 // Calls `found(path, value)` for what no path of `used` leads to: the fields of the root and what
-// is in those that are no tables, at most three deep.
+// is in those that are no tables, two deep.
 class UnusedFields {
  public:
   UnusedFields(std::set<std::string> used, const Value* known)
       : used_(std::move(used)), known_(known) {}
 
   template <typename Found>
-  void Visit(const Value& value, const std::string& path, int depth, const Found& found) const {
-    if (used_.count(path) > 0) return;
+  void Visit(const Value& value, const std::string& path, int depth, const Found& found) {
+    if (used_.count(path) > 0 || ++visits_ > kMostVisits) return;
     if (depth > 0) found(path, value);
     if (depth == kDeepest) return;
     const std::string prefix = path.empty() ? "" : absl::StrCat(path, "/");
@@ -56,8 +58,12 @@ class UnusedFields {
     }
   }
 
+  // Whether there are more than can be looked at: objects may be shared.
+  bool are_too_many() const { return visits_ > kMostVisits; }
+
  private:
-  static constexpr int kDeepest = 3;
+  static constexpr int64_t kMostVisits = 100000;
+  static constexpr int kDeepest = 2;
   static constexpr size_t kMostFields = 100;  // of what is below the root
 
   // Whether the keys are conversations.
@@ -70,6 +76,7 @@ class UnusedFields {
 
   const std::set<std::string> used_;
   const Value* const known_;
+  int64_t visits_ = 0;
 };
 
 }  // namespace
@@ -261,19 +268,26 @@ std::vector<std::string> ConversationIndex::UnreadLists() const {
       arrangement_ == Arrangement::kTables ? FindField(root, layout_.labels) : nullptr;
   std::vector<std::string> problems;
   if (arrangement_ == Arrangement::kTables && labels == nullptr) return problems;
-  UnusedFields(used, labels).Visit(root, "", 0, [&](const std::string& path, const Value& value) {
+  Budget budget(document_->measured_size());
+  UnusedFields fields(used, labels);
+  fields.Visit(root, "", 0, [&](const std::string& path, const Value& value) {
     const bool is_list =
-        labels != nullptr ? IsListOfIds(*document_, value, *labels)
+        labels != nullptr ? IsListOfIds(*document_, value, *labels, &budget)
         : arrangement_ == Arrangement::kConversations
             ? IsListOfDicts(value) || IsDictOfDicts(value)
             : value.kind() == Kind::kDict && FindField(value, layout_.labels) != nullptr;
-    if (!is_list) return;
+    if (!is_list || problems.size() == kMostProblems) return;
     problems.push_back(absl::StrCat(document_->name(), ": ", FieldName(root, path, "data"), ", ",
                                     Glance(value), ", names conversations of this file, but ",
                                     layout_.is_from_fields ? "`fields`" : "the layout ",
                                     layout_.is_from_fields ? "" : layout_.name,
                                     " does not say what it is"));
   });
+  if (fields.are_too_many() || budget.is_spent()) {
+    problems.push_back(absl::StrCat(document_->name(),
+                                    " repeats its objects so often that its fields are too many "
+                                    "to look for lists of conversations; the file may be hostile"));
+  }
   return problems;
 }
 

@@ -116,7 +116,10 @@ void ConversationReader::CheckLabels(const Place& place, const std::vector<int64
     AddProblem(place,
                absl::StrCat("utterance ", i, " has label ", labels[i], ", want 0 to ", limit - 1,
                             given > 0 ? absl::StrCat(" as there are ", given, " class_names")
-                                      : std::string()));
+                                      : std::string(),
+                            labels[i] == -1 ? "; -1 marks utterances without a label, and every "
+                                              "utterance must have one"
+                                            : ""));
   }
 }
 

@@ -110,7 +110,7 @@ class Looker {
     if (!IsSequence(conversation)) return See(SightKind::kOther);
     sight_.lengths.push_back(static_cast<int64_t>(conversation.items().size()));
     for (const Value* entry : conversation.items()) {
-      if (sight_.entries >= kMostEntries) return;  // objects may be shared: a small file has many
+      if (SeenEnough()) return;
       LookAtEntry(*entry);
     }
   }
@@ -133,6 +133,8 @@ class Looker {
 
  private:
   void See(SightKind kind) { kinds_.insert(kind); }
+  // Objects may be shared, and rows be empty: a small file may have any number.
+  bool SeenEnough() const { return sight_.entries >= kMostEntries; }
   void Show(const std::string& example) {
     if (examples_.size() < kShown) examples_.push_back(example);
   }
@@ -145,7 +147,7 @@ class Looker {
     if (kind == 'U' || kind == 'S') {
       const absl::StatusOr<std::vector<std::string>> texts = document_.Texts(array);
       if (!texts.ok()) return See(SightKind::kOther);
-      for (const std::string& text : *texts) LookAtText(text);
+      for (size_t i = 0; i < texts->size() && !SeenEnough(); ++i) LookAtText((*texts)[i]);
       return;
     }
     const std::vector<double> numbers = Numbers(document_, array);
@@ -154,7 +156,7 @@ class Looker {
       if (numbers.empty() && shape[0] > 0) See(SightKind::kReals);
       return;
     }
-    for (int64_t i = 0; i < shape[0]; ++i) {
+    for (int64_t i = 0; i < shape[0] && !SeenEnough(); ++i) {
       LookAtVector(shape[1], numbers.empty()
                                  ? absl::Span<const double>()
                                  : absl::MakeConstSpan(numbers).subspan(i * shape[1], shape[1]));
@@ -320,12 +322,12 @@ bool HoldsNumbers(const Value& field) {
          field.values()[0]->shape().size() == 1;
 }
 
-bool IsListOfIds(const pickle::Document& document, const Value& value, const Value& known) {
+bool IsListOfIds(const pickle::Document& document, const Value& value, const Value& known,
+                 Budget* budget) {
   const bool is_list = IsSequence(value) || value.kind() == Kind::kSet ||
                        (value.kind() == Kind::kArray && value.shape().size() == 1);
   if (!is_list) return false;
-  Budget budget(document.measured_size());
-  const absl::StatusOr<std::vector<ConversationId>> ids = ReadIds(document, value, &budget);
+  const absl::StatusOr<std::vector<ConversationId>> ids = ReadIds(document, value, budget);
   if (!ids.ok() || ids->empty()) return false;
   // Digits count as the number, since one field may have texts where another has numbers.
   const auto is_known = [&](const ConversationId& id) {

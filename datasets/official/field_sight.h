@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "datasets/official/budget.h"
 #include "storage/pickle/pickle.h"
 
 namespace cmerc::datasets {
@@ -59,9 +60,10 @@ const pickle::Value* FirstEntry(const pickle::Value& field);
 bool HoldsNumbers(const pickle::Value& field);
 
 // Whether `value` is a list, tuple, set or array of conversation ids, of which `known`, a dict, has
-// half or more as its keys; none twice where they are numbers, which labels are as well.
+// half or more as its keys; none twice where they are numbers, which labels are as well. What is
+// read is spent; false, too, where that is more than the budget allows.
 bool IsListOfIds(const pickle::Document& document, const pickle::Value& value,
-                 const pickle::Value& known);
+                 const pickle::Value& known, Budget* budget);
 
 }  // namespace cmerc::datasets
 

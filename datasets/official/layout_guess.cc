@@ -81,10 +81,11 @@ class Guesser {
   void GuessLists() {
     const Value* known = FirstTable();
     if (known == nullptr) return;
+    Budget budget(document_.measured_size());
     std::vector<FieldSight*> lists;
     for (FieldSight& sight : guess_.sights) {
       const Value* value = FindField(document_.root(), sight.path);
-      if (value == nullptr || !IsListOfIds(document_, *value, *known)) continue;
+      if (value == nullptr || !IsListOfIds(document_, *value, *known, &budget)) continue;
       absl::StrAppend(&sight.what, ": ids of conversations");
       lists.push_back(&sight);
     }

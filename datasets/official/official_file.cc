@@ -167,7 +167,10 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
   if (value.kind() == Kind::kArray) {  // the fast path: no list of lists
     if (value.shape().size() != 1 || value.dtype().kind == 'O') {
       return absl::InvalidArgumentError(
-          absl::StrCat("has ", Describe(value), ", want a vector of numbers"));
+          absl::StrCat("has ", Describe(value), ", want a vector of numbers",
+                       value.shape().size() == 2
+                           ? "; in Python, x.mean(axis=0) makes one of the frames of an utterance"
+                           : ""));
     }
     if (value.num_elements() != static_cast<int64_t>(row.size())) {
       return WrongWidth(value.num_elements(), row.size());
