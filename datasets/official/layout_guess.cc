@@ -103,10 +103,15 @@ class Guesser {
       }
     }
     if (unnamed.empty() || unnamed.size() != lists.size()) {
-      for (FieldSight* list : unnamed) fields.add_unused(list->path);
+      for (FieldSight* list : unnamed) AddUnused(*list);
       return;
     }
     GuessListsByOrder(unnamed);
+  }
+
+  void AddUnused(const FieldSight& list) {
+    guess_.fields.add_unused(list.path);
+    guess_.notes["unused"] = "a list of conversations; or is it a split?";
   }
 
   // Returns the first field that is a dict with conversations in it, nullptr where there is none.
@@ -257,7 +262,7 @@ class Guesser {
     guess_.notes["valid_ids"] =
         absl::StrCat("or is it ", lists[2]->path, "? The file does not say which list is which");
     guess_.notes["test_ids"] = absl::StrCat("or is it ", lists[1]->path, "?");
-    for (size_t i = 3; i < lists.size(); ++i) fields.add_unused(lists[i]->path);
+    for (size_t i = 3; i < lists.size(); ++i) AddUnused(*lists[i]);
   }
 
   const pickle::Document& document_;
