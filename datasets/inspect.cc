@@ -58,6 +58,13 @@ std::string ModalityOf(const std::string& path) {
   return base;
 }
 
+// Returns the split that the name of a file suggests, as a config has it.
+std::string SplitOf(const std::string& path) {
+  const std::string name = absl::AsciiStrToLower(BaseName(path));
+  if (absl::StrContains(name, "test")) return "TEST";
+  return absl::StrContains(name, "dev") || absl::StrContains(name, "val") ? "VALID" : "TRAIN";
+}
+
 // Gathers what is said of each file, and the block of a config.
 class Inspector {
  public:
@@ -133,6 +140,8 @@ class Inspector {
                      utterances, " utterances, ", speakers.size(), " speakers\n  emotions  ",
                      absl::StrJoin(labels, ", ", count), "\n",
                      csv.warning.empty() ? "" : absl::StrCat("  warning: ", csv.warning, "\n")));
+    absl::StrAppend(&main_, kIndent, "utterances_csv { split: ", SplitOf(path), " file: \"",
+                    absl::Utf8SafeCEscape(path), "\" }  # split by the file's name\n");
     return absl::OkStatus();
   }
 

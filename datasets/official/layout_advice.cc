@@ -4,6 +4,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "datasets/official/field_path.h"
 #include "datasets/official/layout_guess.h"
 
@@ -71,7 +72,10 @@ std::string FieldsBlock(const LayoutGuess& guess, const std::string& indent) {
   add("ids", fields.ids());
   add("speakers", fields.speakers());
   add("labels", fields.labels());
-  for (const std::string& path : fields.text()) add("text", path);
+  for (int i = 0; i < fields.text_size(); ++i) {
+    if (i == 0) add("text", fields.text(i));
+    if (i > 0) absl::StrAppend(&block, inner, "text: ", Quoted(fields.text(i)), "\n");
+  }
   add("audio", fields.audio());
   add("visual", fields.visual());
   add("sentences", fields.sentences());
@@ -81,6 +85,11 @@ std::string FieldsBlock(const LayoutGuess& guess, const std::string& indent) {
   for (const std::string& path : fields.unused()) add("unused", path);
   const std::string missing = Missing(guess);
   if (!missing.empty()) absl::StrAppend(&block, inner, "# not found: ", missing, "\n");
+  if (!fields.has_labels() && fields.text_size() > 0) {
+    absl::StrAppend(
+        &block, inner, "# features alone? beside a file with labels: ",
+        "modality_files { modality: \"...\" file: \"...\" field: ", Quoted(fields.text(0)), " }\n");
+  }
   return absl::StrCat(block, indent, "}\n");
 }
 
@@ -89,12 +98,12 @@ std::string LayoutAdvice(const pickle::Document& document) {
   const std::string holds = absl::StrCat("It holds ", guess.glance);
   if (guess.root == Root::kModality) {
     return absl::StrCat(holds, ": features of one modality; name it in modality_files\n",
-                        FieldLines(guess));
+                        absl::StripSuffix(FieldLines(guess), "\n"));
   }
   if (guess.root == Root::kOther) return absl::StrCat(holds, ", which has no fields of features");
   return absl::StrCat(holds, ":\n", FieldLines(guess),
                       "Say in `fields` what they are; this is a guess, to be checked:\n",
-                      FieldsBlock(guess, "  "));
+                      absl::StripSuffix(FieldsBlock(guess, "  "), "\n"));
 }
 
 }  // namespace cmerc::datasets

@@ -275,8 +275,9 @@ TEST_F(UtterancesCsvTest, SentimentsAndClassNames) {
 
 TEST_F(UtterancesCsvTest, WhatIsWrong) {
   Options options = options_;
-  options.mutable_modality_files(0)->clear_split();
+  options.mutable_modality_files(0)->set_split(Options::TRAIN);
   EXPECT_THAT(ErrorOf(options), HasSubstr("text has two files for the split train"));
+  options.mutable_modality_files(0)->clear_split();
   options.mutable_modality_files()->DeleteSubrange(1, 1);
   EXPECT_THAT(
       ErrorOf(options),
