@@ -43,7 +43,7 @@ TEST(ClassNameWarningsTest, NumbersAmongNames) {
 }
 
 TEST(ClassNameWarningsTest, MarksOfUtterancesWithoutALabel) {
-  for (const std::string mark : {"-1", "xxx", "XXX", "nan", "None", "", "unlabelled", " - "}) {
+  for (const std::string mark : {"-1", "xxx", "XxX", "nan", "None", "", "unlabelled", " - "}) {
     const std::vector<std::string> warnings = Warnings({"joy", mark, "anger"});
     EXPECT_THAT(warnings, ElementsAre("the class \"" + mark +
                                       "\" (2 utterances) is called as utterances without a label "
