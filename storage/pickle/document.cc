@@ -144,8 +144,14 @@ absl::StatusOr<std::unique_ptr<Document>> Document::Open(const std::string& path
     storage = std::make_unique<Storage>(std::move(file), size);
   }
   std::unique_ptr<Document> document(new Document(path, std::move(storage)));
-  const absl::Status run = document->Run(options);
-  if (!run.ok()) return NotAPickle(run, document->storage_->bytes(), compressed, path);
+  absl::Status run = document->Run(options);
+  const absl::string_view pickle = document->storage_->bytes();
+  // Protocols without a byte that says which have lines, and can be read with a CR too many: every
+  // text and name would end in it.
+  if (run.ok() && pickle[0] != '\x80' && FileKindOf(pickle) == FileKind::kTextModePickle) {
+    run = absl::InvalidArgumentError("");
+  }
+  if (!run.ok()) return NotAPickle(run, pickle, compressed, path);
   return document;
 }
 

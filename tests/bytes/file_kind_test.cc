@@ -29,7 +29,7 @@ std::vector<std::pair<FileKind, std::string>> Kinds() {
       {FileKind::kPickle, "\x80\x02}q\x01."},
       {FileKind::kJoblib, pickle + "\x8c\x13joblib.numpy_pickle"},
       {FileKind::kTextModePickle, "(dp0\r\nVa\r\np1\r\nI1\r\ns."},
-      {FileKind::kTextModePickle, std::string("\x80\x02}q\x01(X\x01\0\0\0\r\nK\x01K\r\n.", 20)},
+      {FileKind::kTextModePickle, std::string("\x80\x02}q\x01(X\x01\0\0\0\r\nK\x01K\r\n.", 19)},
       {FileKind::kDecodedBinary, "\xEF\xBF\xBD\x04\xEF\xBF\xBD"},
       {FileKind::kTorchZip, Zip({{"archive/data.pkl", pickle}})},
       {FileKind::kTorchScript, Zip({{"m/data.pkl", pickle}, {"m/constants.pkl", pickle}})},

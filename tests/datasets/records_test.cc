@@ -173,7 +173,7 @@ TEST_F(RecordsOfTest, NamesWhatIsWrongWithTheWhole) {
 
 TEST(RecordsTest, NeedsAFile) {
   EXPECT_EQ(Create(RecordsOptions()).status().message(),
-            "cmerc.RecordsOptions: file is not set, name a record file or JSON Lines");
+            "cmerc.RecordsOptions: file is not set, name a record file, JSON Lines or an .npz");
   RecordsOptions options;
   options.set_file("nowhere.records");
   EXPECT_EQ(Create(options).status().code(), absl::StatusCode::kNotFound);
