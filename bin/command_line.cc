@@ -134,8 +134,9 @@ const std::vector<CommandSpec>& CommandSpecs() {
        ExperimentFlags(), 0},
       {"data", "describe a data set and what may be wrong with it, or convert it",
        "cmerc data describe --config=config/examples/quickstart.textproto\n"
+       "  cmerc data describe features.pkl audio_folder\n"
        "  cmerc data convert --input=corpus.jsonl --output=corpus.records",
-       DataFlags(), 1},
+       DataFlags(), std::numeric_limits<size_t>::max()},
       {"report", "draw one run, or several side by side, as an HTML page",
        "cmerc report runs/quickstart runs/m3net --output=report.html", ReportFlags(),
        std::numeric_limits<size_t>::max()},

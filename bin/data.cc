@@ -16,7 +16,9 @@
 #include "config/loader.h"
 #include "core/status.h"
 #include "core/torch_status.h"
+#include "datasets/assembly/in_memory.h"
 #include "datasets/export.h"
+#include "datasets/inspect.h"
 #include "datasets/records.pb.h"
 #include "datasets/summary.h"
 #include "profile/progress.h"
@@ -29,6 +31,20 @@ using Write = absl::Status (*)(const Dataset& dataset, const ByteSink& sink,
                                OnConversation progress);
 
 constexpr char kWords[] = "want `cmerc data describe` or `cmerc data convert`";
+
+// The words behind `describe` or `convert`.
+std::vector<std::string> FilesOf(const Flags& flags) {
+  return {flags.words().begin() + 1, flags.words().end()};
+}
+
+// Opens a record file or JSON Lines.
+absl::StatusOr<std::unique_ptr<Dataset>> OpenConversations(const std::string& file) {
+  RecordsOptions options;
+  options.set_file(file);
+  google::protobuf::Any any;
+  any.PackFrom(options);
+  return Datasets().Create(any);
+}
 
 // Opens the data set of --config, or the file that --input names. InvalidArgument: both are given,
 // or neither.
@@ -48,11 +64,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
     return absl::InvalidArgumentError(
         "--set changes a config, but --input names a file of conversations; give --config");
   }
-  RecordsOptions options;
-  options.set_file(flags.Get("input"));
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  return Annotate(Datasets().Create(any), "--input");
+  return Annotate(OpenConversations(flags.Get("input")), "--input");
 }
 
 // How many conversations are in a split.
@@ -62,20 +74,38 @@ int64_t CountInSplits(const Dataset& dataset) {
                               dataset.split(Split::kTest).size());
 }
 
-absl::Status Describe(const Flags& flags) {
-  if (flags.has("output")) {
-    return absl::InvalidArgumentError("--output is of `cmerc data convert`; describe prints");
-  }
-  ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, DatasetOf(flags));
-  const int64_t total = CountInSplits(*dataset);
+absl::Status DescribeDataset(const Dataset& dataset) {
+  const int64_t total = CountInSplits(dataset);
   DatasetSummary summary;
   {
     Progress progress("describe", total, "conversation");
     ASSIGN_OR_RETURN(summary, CatchTorch([&] {
-                       return Summarize(*dataset, [&](int64_t done) { progress.Update(done, ""); });
+                       return Summarize(dataset, [&](int64_t done) { progress.Update(done, ""); });
                      }));
   }
   std::cout << "data  " << summary.info.name << "\n\n" << FormatSummary(summary);
+  return absl::OkStatus();
+}
+
+absl::Status Describe(const Flags& flags) {
+  if (flags.has("output")) {
+    return absl::InvalidArgumentError("--output is of `cmerc data convert`; describe prints");
+  }
+  const std::vector<std::string> files = FilesOf(flags);
+  if (files.empty()) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, DatasetOf(flags));
+    return DescribeDataset(*dataset);
+  }
+  if (flags.has("config") || flags.has("input") || flags.has("set")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        files[0], " is given beside --config, --input or --set; want a data set or files"));
+  }
+  if (files.size() == 1 && HoldsConversations(files[0])) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenConversations(files[0]));
+    return DescribeDataset(*dataset);
+  }
+  ASSIGN_OR_RETURN(const std::string text, InspectFiles(files));
+  std::cout << text;
   return absl::OkStatus();
 }
 
@@ -102,6 +132,12 @@ std::string ConfigFor(const std::string& output, const DatasetInfo& info) {
 
 absl::Status Convert(const Flags& flags) {
   const std::string output = flags.Get("output");
+  if (!FilesOf(flags).empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--config=FILE or --input=FILE names what to convert, but ", FilesOf(flags)[0],
+                     " is given alone; `cmerc data describe ", FilesOf(flags)[0],
+                     "` shows how a config names it"));
+  }
   if (output.empty()) {
     return absl::InvalidArgumentError(
         "--output=FILE is missing (NAME.records, NAME.jsonl or NAME.npz)");
@@ -109,6 +145,9 @@ absl::Status Convert(const Flags& flags) {
   ASSIGN_OR_RETURN(const Write write, WriterFor(output));
   RETURN_IF_ERROR(CheckWritableFile(output));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, DatasetOf(flags));
+  for (const std::string& warning : WarningsOf(*dataset)) {
+    std::cerr << "warning: " << warning << "\n";
+  }
   const int64_t total = CountInSplits(*dataset);
   ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> file, AtomicFile::Create(output));
   int64_t bytes = 0;

@@ -17,6 +17,7 @@
 #include "calibration/predictor.h"
 #include "config/loader.h"
 #include "core/status.h"
+#include "datasets/assembly/in_memory.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
@@ -103,7 +104,7 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
   return config;
 }
 
-void PrintWarnings(const std::vector<std::string>& warnings) {
+void PrintWarnings(absl::Span<const std::string> warnings) {
   for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
 }
 
@@ -117,6 +118,7 @@ absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization, std::ostream& log) {
   SetUpThreads(config);
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
+  PrintWarnings(WarningsOf(*dataset));
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
   log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol()) << "\n"
       << std::flush;

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "bin/flags.h"
 #include "calibration/prepared_data.h"
 #include "config/run.pb.h"
@@ -27,14 +28,14 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
                                             const std::vector<std::string>& overrides);
 
 // Prints what LoadConfig() and its like found odd, a line each, to the standard error.
-void PrintWarnings(const std::vector<std::string>& warnings);
+void PrintWarnings(absl::Span<const std::string> warnings);
 
 // Sets the threads that `config` asks for, and warns of a slow BLAS.
 void SetUpThreads(const RunConfig& config);
 
-// Sets the threads up, reads the dataset and prepares it as `config` says, with `standardization`
-// instead of its own where that is given; tells `log` what it found. Errors are those of
-// OpenDataset() and PrepareData().
+// Sets the threads up, reads the dataset, prints its warnings and prepares it as `config` says,
+// with `standardization` instead of its own where that is given; tells `log` what it found. Errors
+// are those of OpenDataset() and PrepareData().
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization = nullptr,
                                       std::ostream& log = std::cout);

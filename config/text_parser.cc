@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "registry/bare_number.pb.h"
 #include "registry/nearest_name.h"
 #include "registry/range.pb.h"
 #include "registry/registry.h"
@@ -201,7 +202,9 @@ class Parser final : public google::protobuf::io::ErrorCollector {
                                               : reflection->MutableMessage(message, field));
     }
     if (!SkipOneValue()) return false;
-    const std::string text = Text(start);
+    const bool bare = field->options().GetExtension(bare_number) && at_ == start + 1 &&
+                      tokens_[start].type == Tokenizer::TYPE_INTEGER;
+    const std::string text = bare ? absl::StrCat("\"", Text(start), "\"") : Text(start);
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) {
       SilentCollector silent;
       TextFormat::Parser parser;
@@ -352,7 +355,8 @@ std::string AllowedValues(const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_BOOL:
       return "true or false";
     case FieldDescriptor::CPPTYPE_STRING:
-      return "a string in quotes";
+      return field.options().GetExtension(bare_number) ? "an integer or a string in quotes"
+                                                       : "a string in quotes";
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return "a message in { }";
     case FieldDescriptor::CPPTYPE_ENUM:

@@ -64,13 +64,6 @@ class NameIndex {
   std::map<std::string, int64_t> index_;
 };
 
-// Returns the name of a file without its folder and its ending: "corpus" for "data/corpus.jsonl".
-std::string BaseName(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  return name.substr(0, name.rfind('.') == 0 ? std::string::npos : name.rfind('.'));
-}
-
 class Loader {
  public:
   Loader(const RecordsOptions& options, ConversationFile* file) : options_(options), file_(*file) {

@@ -13,15 +13,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/status.h"
 #include "core/streams.h"
+#include "datasets/assembly/in_memory.h"
 #include "torch/types.h"
 
 namespace cmerc {
 namespace {
 
-constexpr size_t kShown = 5;  // names in a warning
+constexpr size_t kShown = 5;       // names in a warning
+constexpr int64_t kLongWords = 5;  // of an utterance that people hardly say twice by chance
 
 // Returns the first names of a list: "a, b, c, d, e and 4 more".
 std::string Some(const std::vector<std::string>& names) {
@@ -38,6 +42,13 @@ std::string Percent(int64_t part, int64_t whole) {
 
 uint64_t Mix(uint64_t hash, uint64_t value) {
   return (hash ^ value) * 0x9E3779B97F4A7C15u + (hash >> 29);
+}
+
+// Returns how many words a sentence has.
+int64_t WordsOf(const std::string& sentence) {
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(sentence, absl::ByAnyChar(" \t\n"), absl::SkipEmpty());
+  return static_cast<int64_t>(words.size());
 }
 
 // Returns a hash of the bits of one utterance's features in one stream.
@@ -129,6 +140,8 @@ class Summarizer {
     for (const ModalityCounter& counter : counters_) {
       summary_.modalities.push_back(counter.Summary());
     }
+    const absl::Span<const std::string> known = WarningsOf(dataset_);
+    summary_.warnings.assign(known.begin(), known.end());
     AddWarnings();
     return std::move(summary_);
   }
@@ -138,6 +151,12 @@ class Summarizer {
   struct Seen {
     size_t split;
     std::string id;
+  };
+
+  // Utterances of one split whose features another one has.
+  struct Shared {
+    int64_t utterances = 0;
+    int64_t long_ones = 0;  // by the words of their sentences
   };
 
   void Add(const Conversation& conversation, SplitSummary* split) {
@@ -152,7 +171,7 @@ class Summarizer {
       ++split->class_counts[labels.data_ptr<int64_t>()[i]];
       ++split->speaker_counts[speakers.data_ptr<int64_t>()[i]];
     }
-    CompareWithSeen(conversation.id, AddFeatures(conversation));
+    CompareWithSeen(conversation, AddFeatures(conversation));
   }
 
   // Counts the features of a conversation. Returns a hash of each utterance's, over all modalities.
@@ -181,13 +200,19 @@ class Summarizer {
   }
 
   // Counts the utterances, and the conversation as a whole, whose features an earlier split has.
-  void CompareWithSeen(const std::string& id, const std::vector<uint64_t>& hashes) {
+  void CompareWithSeen(const Conversation& conversation, const std::vector<uint64_t>& hashes) {
     const size_t split = CurrentSplit();
+    const std::string& id = conversation.id;
+    const std::vector<std::string>& sentences = conversation.utterances;
+    has_sentences_ = has_sentences_ || !sentences.empty();
     uint64_t whole = 0;
-    for (const uint64_t hash : hashes) {
-      whole = Mix(whole, hash);
-      const Seen& first = utterances_.emplace(hash, Seen{split, id}).first->second;
-      if (first.split != split) ++shared_utterances_[{first.split, split}];
+    for (size_t i = 0; i < hashes.size(); ++i) {
+      whole = Mix(whole, hashes[i]);
+      const Seen& first = utterances_.emplace(hashes[i], Seen{split, id}).first->second;
+      if (first.split == split) continue;
+      Shared& shared = shared_utterances_[{first.split, split}];
+      ++shared.utterances;
+      if (!sentences.empty() && WordsOf(sentences[i]) >= kLongWords) ++shared.long_ones;
     }
     const Seen& first = conversations_.emplace(whole, Seen{split, id}).first->second;
     if (first.split != split) {
@@ -248,10 +273,14 @@ class Summarizer {
       Warn("leak: ", summary_.splits[pair.first].name, " and ", summary_.splits[pair.second].name,
            " share ", ids.size(), " conversations with the same features: ", Some(ids));
     }
-    for (const auto& [pair, count] : shared_utterances_) {
-      Warn("leak? ", count, " utterances of ", summary_.splits[pair.second].name, " (",
-           Percent(count, summary_.splits[pair.second].utterances),
-           ") have exactly the features of one of ", summary_.splits[pair.first].name);
+    for (const auto& [pair, shared] : shared_utterances_) {
+      Warn("leak? ", shared.utterances, " utterances of ", summary_.splits[pair.second].name, " (",
+           Percent(shared.utterances, summary_.splits[pair.second].utterances),
+           has_sentences_ ? absl::StrCat("), ", shared.long_ones, " of them long (", kLongWords,
+                                         " words or more),")
+                          : ")",
+           " have exactly the features of one of ", summary_.splits[pair.first].name,
+           has_sentences_ ? "" : "; the data has no sentences to tell long ones by");
     }
   }
 
@@ -262,8 +291,9 @@ class Summarizer {
   std::unordered_map<uint64_t, Seen> utterances_;     // by the hash of their features
   std::unordered_map<uint64_t, Seen> conversations_;  // by the hash of their utterances' hashes
   // (earlier split, later split) -> what they share
-  std::map<std::pair<size_t, size_t>, int64_t> shared_utterances_;
+  std::map<std::pair<size_t, size_t>, Shared> shared_utterances_;
   std::map<std::pair<size_t, size_t>, std::vector<std::string>> shared_conversations_;
+  bool has_sentences_ = false;
 };
 
 using Rows = std::vector<std::vector<std::string>>;

@@ -34,8 +34,9 @@ struct DatasetSummary {
   DatasetInfo info;
   std::vector<SplitSummary> splits;         // train, valid, test
   std::vector<ModalitySummary> modalities;  // as in info
-  // A sentence each: an empty split, classes and speakers that a split lacks, features that never
-  // vary, utterances whose features are all 0, conversations and utterances that two splits share.
+  // A sentence each: those of WarningsOf(), then an empty split, classes and speakers that a split
+  // lacks, features that never vary, utterances whose features are all 0, conversations and
+  // utterances that two splits share, with how many of these utterances are long.
   std::vector<std::string> warnings;
 };
 

@@ -4,17 +4,29 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "datasets/assembly/names.h"
 
 namespace cmerc {
 
 InMemoryDataset::InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations,
-                                 Splits splits)
-    : info_(std::move(info)), conversations_(std::move(conversations)), splits_(std::move(splits)) {
+                                 Splits splits, std::vector<std::string> warnings)
+    : info_(std::move(info)),
+      conversations_(std::move(conversations)),
+      splits_(std::move(splits)),
+      warnings_(std::move(warnings)) {
   info_.class_counts.assign(info_.class_names.size(), 0);
   for (const int64_t index : splits_.train) {
     const torch::Tensor& labels = conversations_[index].labels;
     const int64_t* label = labels.data_ptr<int64_t>();
     for (int64_t i = 0; i < labels.size(0); ++i) ++info_.class_counts[label[i]];
+  }
+  std::vector<int64_t> counts(info_.class_names.size(), 0);
+  for (const Conversation& conversation : conversations_) {
+    const int64_t* label = conversation.labels.data_ptr<int64_t>();
+    for (int64_t i = 0; i < conversation.length(); ++i) ++counts[label[i]];
+  }
+  for (std::string& warning : ClassNameWarnings(info_.class_names, counts)) {
+    warnings_.push_back(std::move(warning));
   }
 }
 
@@ -38,6 +50,12 @@ absl::Span<const int64_t> InMemoryDataset::split(Split split) const {
       return splits_.test;
   }
   return {};
+}
+
+absl::Span<const std::string> WarningsOf(const Dataset& dataset) {
+  const auto* in_memory = dynamic_cast<const InMemoryDataset*>(&dataset);
+  if (in_memory == nullptr) return {};
+  return in_memory->warnings();
 }
 
 }  // namespace cmerc

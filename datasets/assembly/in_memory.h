@@ -3,6 +3,7 @@
 #define CMERC_DATASETS_ASSEMBLY_IN_MEMORY_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -21,8 +22,10 @@ class InMemoryDataset final : public Dataset {
     std::vector<int64_t> test;
   };
 
-  // info.class_counts are counted here, over splits.train. Labels are in [0, C).
-  InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations, Splits splits);
+  // info.class_counts are counted here, over splits.train. Labels are in [0, C). `warnings` are
+  // sentences about what may be wrong with the data; those about the names of classes are added.
+  InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations, Splits splits,
+                  std::vector<std::string> warnings = {});
 
   const DatasetInfo& info() const override { return info_; }
   int64_t size() const override { return static_cast<int64_t>(conversations_.size()); }
@@ -30,11 +33,17 @@ class InMemoryDataset final : public Dataset {
   absl::StatusOr<Conversation> Get(int64_t index) const override;
   absl::Span<const int64_t> split(Split split) const override;
 
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
  private:
   DatasetInfo info_;
   std::vector<Conversation> conversations_;
   Splits splits_;
+  std::vector<std::string> warnings_;
 };
+
+// Returns the warnings of a data set that has some: of an InMemoryDataset.
+absl::Span<const std::string> WarningsOf(const Dataset& dataset);
 
 }  // namespace cmerc
 

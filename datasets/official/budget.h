@@ -23,6 +23,9 @@ class Budget {
   // Counts texts with the strings that hold them. InvalidArgument as above.
   absl::Status Spend(const std::vector<std::string>& texts);
 
+  // Whether some Spend() has failed.
+  bool is_spent() const { return bytes_left_ < 0; }
+
  private:
   double bytes_left_;
 };

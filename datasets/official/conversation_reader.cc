@@ -4,8 +4,11 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "datasets/assembly/names.h"
 #include "datasets/formats/finite.h"
 #include "datasets/official/official_layout.h"
 
@@ -21,26 +24,47 @@ ConversationReader::ConversationReader(const OfficialFiles& files,
                                        const OfficialPicklesOptions& options, Problems* problems)
     : files_(files), options_(options), problems_(*problems) {
   const OfficialFile& text = files.roberta != nullptr ? *files.roberta : files.main();
-  std::vector<int> text_fields = text.layout().text;
+  std::vector<std::string> text_fields = text.layout().text;
   if (options.text_streams() > 0 && text_fields.size() > size_t(options.text_streams())) {
     text_fields.resize(options.text_streams());
   }
-  sources_.push_back({&text, "text", std::move(text_fields), ""});
-  if (files.features != nullptr) {
-    const OfficialLayout& layout = files.features->layout();
-    sources_.push_back({files.features.get(), "audio", {layout.audio}, ""});
-    sources_.push_back({files.features.get(), "visual", {layout.visual}, ""});
+  const OfficialFile& main = files.main();
+  AddSource({&text, nullptr, "text", std::move(text_fields), ""});
+  AddSource({&main, nullptr, "audio", {main.layout().audio}, ""});
+  AddSource({&main, nullptr, "visual", {main.layout().visual}, ""});
+  for (const std::unique_ptr<ModalityFile>& file : files.modalities) {
+    AddSource({nullptr, file.get(), file->modality(), {}, ""});
   }
   for (const Source& source : sources_) {
     ModalityInfo& modality = info_.modalities.emplace_back();
     modality.name = source.modality;
-    modality.num_streams = static_cast<int64_t>(source.fields.size());
+    modality.num_streams = source.own == nullptr ? static_cast<int64_t>(source.fields.size())
+                                                 : source.own->num_streams();
+  }
+  if (sources_.empty()) {
+    problems_.Add(absl::StrCat(main.path(),
+                               ": no field holds features, and no modality_files are "
+                               "given; want text, audio or visual"));
+  }
+}
+
+void ConversationReader::AddSource(Source source) {
+  const bool is_empty =
+      source.own == nullptr && (source.fields.empty() || source.fields[0].empty());
+  if (is_empty) return;
+  const auto same = std::find_if(sources_.begin(), sources_.end(), [&](const Source& other) {
+    return other.modality == source.modality;
+  });
+  if (same == sources_.end()) {
+    sources_.push_back(std::move(source));
+  } else {
+    *same = std::move(source);
   }
 }
 
 void ConversationReader::AddProblem(const Place& place, absl::string_view problem) {
   problems_.Add(absl::StrCat(place.file.path(), ": conversation ", place.id.ToString(), ": ",
-                             place.name, " (field ", place.field + 1, ") ", problem));
+                             place.name, " (", place.file.NameOf(place.field), ") ", problem));
 }
 
 template <typename T>
@@ -70,32 +94,17 @@ bool ConversationReader::CheckLength(const Place& place, int64_t length, int64_t
   return false;
 }
 
-bool ConversationReader::CheckWidth(const Place& place, size_t modality, int64_t width) {
-  if (width == 0) {
-    AddProblem(place, "has width 0, want >= 1");
-    return false;
-  }
+std::string ConversationReader::WrongWidth(const ConversationId& id, size_t modality,
+                                           int64_t width) {
+  if (width == 0) return "has width 0, want >= 1";
   int64_t& want = info_.modalities[modality].width;
   std::string& from = sources_[modality].width_from;
   if (want == 0) {
     want = width;
-    from = place.id.ToString();
+    from = id.ToString();
   }
-  if (width == want) return true;
-  AddProblem(place,
-             absl::StrCat("has width ", width, ", want ", want, " as in conversation ", from));
-  return false;
-}
-
-void ConversationReader::CheckFinite(const Place& place, const torch::Tensor& features) {
-  const float* begin = features.data_ptr<float>();
-  if (AllFinite({begin, static_cast<size_t>(features.numel())})) return;
-  const float* bad = std::find_if_not(begin, begin + features.numel(),
-                                      [](float value) { return std::isfinite(value); });
-  const int64_t width = features.size(1);
-  AddProblem(place,
-             absl::StrCat("utterance ", (bad - begin) / width, ", column ", (bad - begin) % width,
-                          " is ", *bad, ", want a finite float32; replace the value in the file"));
+  if (width == want) return "";
+  return absl::StrCat("has width ", width, ", want ", want, " as in conversation ", from);
 }
 
 void ConversationReader::CheckLabels(const Place& place, const std::vector<int64_t>& labels) {
@@ -107,7 +116,10 @@ void ConversationReader::CheckLabels(const Place& place, const std::vector<int64
     AddProblem(place,
                absl::StrCat("utterance ", i, " has label ", labels[i], ", want 0 to ", limit - 1,
                             given > 0 ? absl::StrCat(" as there are ", given, " class_names")
-                                      : std::string()));
+                                      : std::string(),
+                            labels[i] == -1 ? "; -1 marks utterances without a label, and every "
+                                              "utterance must have one"
+                                            : ""));
   }
 }
 
@@ -115,9 +127,10 @@ std::vector<torch::Tensor> ConversationReader::ReadStreams(const ConversationId&
                                                            size_t modality,
                                                            std::optional<int64_t> length) {
   const Source& source = sources_[modality];
+  if (source.own != nullptr) return ReadOwnStreams(id, modality, length);
   std::vector<torch::Tensor> streams;
   const pickle::Value* previous = nullptr;
-  for (const int field : source.fields) {
+  for (const std::string& field : source.fields) {
     const Place place = {*source.file, id, source.modality, field};
     const pickle::Value* value = source.file->Find(field, id);
     if (previous != nullptr && value != nullptr && OfficialFile::SameObjects(*previous, *value)) {
@@ -127,19 +140,53 @@ std::vector<torch::Tensor> ConversationReader::ReadStreams(const ConversationId&
     const std::optional<torch::Tensor> features = ReadField(place, &OfficialFile::ReadFeatures);
     if (!features) break;
     if (length && !CheckLength(place, features->size(0), *length)) break;
-    if (!CheckWidth(place, modality, features->size(1))) break;
-    CheckFinite(place, *features);
+    const std::string wrong = WrongWidth(id, modality, features->size(1));
+    if (!wrong.empty()) {
+      AddProblem(place, wrong);
+      break;
+    }
+    const std::string bad = NotFinite(*features);
+    if (!bad.empty()) AddProblem(place, bad);
     streams.push_back(*features);
     previous = value;
   }
   return streams;
 }
 
+std::vector<torch::Tensor> ConversationReader::ReadOwnStreams(const ConversationId& id,
+                                                              size_t modality,
+                                                              std::optional<int64_t> length) {
+  if (!length) return {};  // what is wrong with the labels is known
+  ModalityFile& file = *sources_[modality].own;
+  auto streams = file.Read(id, utterance_ids_, *length, files_.main().path());
+  if (!streams.ok()) problems_.Add(std::string(streams.status().message()));
+  // What is not there is told all at once, by CheckMissing().
+  if (!streams.ok() || !streams->has_value()) return {};
+  info_.modalities[modality].width = file.width();
+  return **std::move(streams);
+}
+
+std::vector<std::string> ConversationReader::ReadUtteranceIds(const ConversationId& id,
+                                                              std::optional<int64_t> length) {
+  const OfficialFile& file = files_.main();
+  const Place place = {file, id, "ids", file.layout().ids};
+  if (files_.modalities.empty() || place.field.empty() || !length) return {};
+  auto ids = ReadField(place, &OfficialFile::ReadSentences);
+  if (!ids || !CheckLength(place, static_cast<int64_t>(ids->size()), *length)) return {};
+  return *std::move(ids);
+}
+
+void ConversationReader::CheckMissing() {
+  for (const std::unique_ptr<ModalityFile>& file : files_.modalities) {
+    const std::string missing = file->Missing();
+    if (!missing.empty()) problems_.Add(missing);
+  }
+}
+
 void ConversationReader::Read(const ConversationId& id) {
   const OfficialFile& file = files_.main();
   const OfficialLayout& layout = file.layout();
   const Place labels_place = {file, id, "labels", layout.labels};
-  const Place speakers_place = {file, id, "speakers", layout.speakers};
   const Place sentences_place = {file, id, "sentences", layout.sentences};
   Conversation conversation;
   conversation.id = id.text;
@@ -153,15 +200,14 @@ void ConversationReader::Read(const ConversationId& id) {
     conversation.labels = torch::empty({*length}, torch::kInt64);
     std::copy(labels->begin(), labels->end(), conversation.labels.data_ptr<int64_t>());
   }
-  auto speakers = ReadField(speakers_place, &OfficialFile::ReadSpeakers);
-  auto sentences = ReadField(sentences_place, &OfficialFile::ReadSentences);
-  if (length && speakers && CheckLength(speakers_place, speakers->length(), *length)) {
-    const absl::Status status = speakers_.Add(id, *std::move(speakers));
-    if (!status.ok()) AddProblem(speakers_place, status.message());
-  }
-  if (length && sentences &&
-      CheckLength(sentences_place, static_cast<int64_t>(sentences->size()), *length)) {
-    conversation.utterances = *std::move(sentences);
+  ReadSpeakers(id, length);
+  utterance_ids_ = ReadUtteranceIds(id, length);
+  if (!layout.sentences.empty()) {
+    auto sentences = ReadField(sentences_place, &OfficialFile::ReadSentences);
+    if (length && sentences &&
+        CheckLength(sentences_place, static_cast<int64_t>(sentences->size()), *length)) {
+      conversation.utterances = *std::move(sentences);
+    }
   }
   for (size_t m = 0; m < sources_.size(); ++m) {
     conversation.features.push_back(ReadStreams(id, m, length));
@@ -169,17 +215,68 @@ void ConversationReader::Read(const ConversationId& id) {
   conversations_.push_back(std::move(conversation));
 }
 
-DatasetInfo ConversationReader::Finish(std::vector<Conversation>* conversations) {
+void ConversationReader::ReadSpeakers(const ConversationId& id, std::optional<int64_t> length) {
+  const OfficialFile& file = files_.main();
+  const Place place = {file, id, "speakers", file.layout().speakers};
+  RawSpeakers everyone;
+  if (place.field.empty()) {
+    everyone.names.assign(length.value_or(0), "speaker");
+    speakers_.Add(id, std::move(everyone)).IgnoreError();
+    return;
+  }
+  std::optional<RawSpeakers> speakers = ReadField(place, &OfficialFile::ReadSpeakers);
+  if (!length || !speakers || !CheckLength(place, speakers->length(), *length)) return;
+  const absl::Status status = speakers_.Add(id, *std::move(speakers));
+  if (!status.ok()) AddProblem(place, status.message());
+}
+
+ConversationReader::Proof ConversationReader::ProofOfCorpus() const {
   const OfficialLayout& layout = files_.main().layout();
-  info_.name = layout.name;
+  if (layout.corpus.name.empty()) return Proof::kNone;
+  if (options_.layout() != OfficialPicklesOptions::AUTO) return Proof::kCertain;
+  const auto all = [&](const auto& holds) {
+    return std::all_of(conversations_.begin(), conversations_.end(), holds) ? Proof::kCertain
+                                                                            : Proof::kNone;
+  };
+  switch (layout.corpus.layout) {
+    case OfficialPicklesOptions::IEMOCAP:  // Ses01F_impro01
+      return all([](const Conversation& c) {
+        return c.id.size() > 3 && c.id.rfind("Ses", 0) == 0 && absl::ascii_isdigit(c.id[3]);
+      });
+    case OfficialPicklesOptions::MELD:  // numbers, and one-hot rows of nine
+      return speakers_.one_hot_width() != 9
+                 ? Proof::kNone
+                 : all([](const Conversation& c) { return c.numeric_id; });
+    default:
+      return Proof::kLikeness;
+  }
+}
+
+void ConversationReader::SetNames(std::vector<std::string>* warnings) {
+  const OfficialLayout& layout = files_.main().layout();
+  const Corpus& corpus = layout.corpus;
+  const Proof proof = ProofOfCorpus();
+  info_.name = proof == Proof::kNone ? BaseName(files_.main().path()) : layout.name;
   info_.class_names.assign(options_.class_names().begin(), options_.class_names().end());
-  if (info_.class_names.empty() &&
-      static_cast<int64_t>(layout.class_names.size()) == num_classes_) {
-    info_.class_names = layout.class_names;
+  const bool fits = static_cast<int64_t>(corpus.class_names.size()) == num_classes_;
+  if (info_.class_names.empty() && fits && proof != Proof::kNone) {
+    info_.class_names = corpus.class_names;
+    if (proof == Proof::kLikeness) {
+      warnings->push_back(absl::StrCat(
+          files_.main().path(), ": the names of the classes, ",
+          absl::StrJoin(corpus.class_names, ", "), ", are a guess: there are ", num_classes_,
+          ", and speakers as ", corpus.name, " has them; set class_names, or layout: ",
+          OfficialPicklesOptions::Layout_Name(corpus.layout)));
+    }
   }
   for (auto c = static_cast<int64_t>(info_.class_names.size()); c < num_classes_; ++c) {
     info_.class_names.push_back(absl::StrCat("class_", c));
   }
+}
+
+DatasetInfo ConversationReader::Finish(std::vector<Conversation>* conversations,
+                                       std::vector<std::string>* warnings) {
+  SetNames(warnings);
   speakers_.Assign(&info_, &conversations_);
   *conversations = std::move(conversations_);
   return std::move(info_);

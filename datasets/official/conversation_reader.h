@@ -28,17 +28,22 @@ class ConversationReader {
   // Reads a conversation of any split, as the next of the data set.
   void Read(const ConversationId& id);
 
+  // Adds what was missing in any conversation; called after the last one.
+  void CheckMissing();
+
   // Returns the data set's description, and moves its conversations to `conversations`, in the
-  // order in which they were read. At least one was read, and without a problem.
-  DatasetInfo Finish(std::vector<Conversation>* conversations);
+  // order in which they were read; adds to `warnings` what is only guessed. At least one was read,
+  // and without a problem.
+  DatasetInfo Finish(std::vector<Conversation>* conversations, std::vector<std::string>* warnings);
 
  private:
-  // Where the features of one modality are.
+  // Where the features of one modality are: in fields of a file, or in a file of their own.
   struct Source {
     const OfficialFile* file;
+    ModalityFile* own;
     std::string modality;
-    std::vector<int> fields;  // one per stream
-    std::string width_from;   // the conversation that set the width
+    std::vector<std::string> fields;  // one per stream
+    std::string width_from;           // the conversation that set the width
   };
 
   // A field of a conversation, for messages.
@@ -46,10 +51,16 @@ class ConversationReader {
     const OfficialFile& file;
     const ConversationId& id;
     std::string name;  // "labels", "text"
-    int field;
+    std::string field;
   };
 
-  // Adds "FILE: conversation 275: labels (field 3) has no utterances, want >= 1".
+  // How sure it is that the data are of the layout's corpus.
+  enum class Proof { kNone, kLikeness, kCertain };
+
+  // Adds a source, in place of one of the same modality.
+  void AddSource(Source source);
+
+  // Adds "FILE: conversation 275: labels (data[2]) has no utterances, want >= 1".
   void AddProblem(const Place& place, absl::string_view problem);
 
   // Returns what one of the Read functions makes of a field, or nullopt with a problem.
@@ -59,10 +70,23 @@ class ConversationReader {
 
   // Whether a field has an entry for each of the `want` labels; a problem if not.
   bool CheckLength(const Place& place, int64_t length, int64_t want);
-  // Whether the width is that of the modality's first conversation; a problem if not.
-  bool CheckWidth(const Place& place, size_t modality, int64_t width);
-  void CheckFinite(const Place& place, const torch::Tensor& features);
+  // Says what is wrong where the width is not that of the modality's first conversation.
+  std::string WrongWidth(const ConversationId& id, size_t modality, int64_t width);
   void CheckLabels(const Place& place, const std::vector<int64_t>& labels);
+
+  // Reads the speakers of the next conversation: those of the layout's field, or else one for all.
+  void ReadSpeakers(const ConversationId& id, std::optional<int64_t> length);
+
+  Proof ProofOfCorpus() const;
+  // Sets the names of classes and of the data set.
+  void SetNames(std::vector<std::string>* warnings);
+
+  // Reads the ids of the utterances, where a modality may be by them.
+  std::vector<std::string> ReadUtteranceIds(const ConversationId& id,
+                                            std::optional<int64_t> length);
+  // As ReadStreams(), from a file of the modality's own.
+  std::vector<torch::Tensor> ReadOwnStreams(const ConversationId& id, size_t modality,
+                                            std::optional<int64_t> length);
 
   // Returns the streams of a modality; fewer, with a problem, where one is wrong. `length` is the
   // number of utterances, if that is known.
@@ -72,7 +96,8 @@ class ConversationReader {
   const OfficialFiles& files_;
   const OfficialPicklesOptions& options_;
   Problems& problems_;
-  std::vector<Source> sources_;  // per modality
+  std::vector<Source> sources_;             // per modality
+  std::vector<std::string> utterance_ids_;  // of the conversation that is read
   DatasetInfo info_;
   int64_t num_classes_ = 0;
   SpeakerTable speakers_;

@@ -1,7 +1,8 @@
 #include "datasets/official/official_file.h"
 
 #include <algorithm>
-#include <tuple>
+#include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -10,6 +11,8 @@
 #include "absl/strings/strip.h"
 #include "core/shape.h"
 #include "core/status.h"
+#include "datasets/formats/finite.h"
+#include "datasets/official/layout_guess.h"
 
 namespace cmerc::datasets {
 namespace {
@@ -34,8 +37,6 @@ absl::Status WrongWidth(int64_t width, size_t want) {
       absl::StrCat("has width ", width, ", want ", want, " as in utterance 0"));
 }
 
-ConversationId NumericId(int64_t number) { return {absl::StrCat(number), true, number}; }
-
 // Returns for each row of a [num_rows, width] matrix where its 1 is. InvalidArgument: a row is not
 // a single 1 among zeros.
 absl::StatusOr<std::vector<int64_t>> PositionsOfOnes(absl::Span<const int64_t> matrix,
@@ -56,23 +57,23 @@ absl::StatusOr<std::vector<int64_t>> PositionsOfOnes(absl::Span<const int64_t> m
 
 }  // namespace
 
-std::string ConversationId::ToString() const {
-  return numeric ? text : absl::StrCat("'", text, "'");
-}
-
-bool operator<(const ConversationId& a, const ConversationId& b) {
-  return std::make_tuple(!a.numeric, a.number, absl::string_view(a.text)) <
-         std::make_tuple(!b.numeric, b.number, absl::string_view(b.text));
-}
-
-bool operator==(const ConversationId& a, const ConversationId& b) {
-  return a.numeric == b.numeric && a.text == b.text;
+// Says where the first number is that is not finite; "" where all are.
+std::string NotFinite(const torch::Tensor& features) {
+  const float* begin = features.data_ptr<float>();
+  if (AllFinite({begin, static_cast<size_t>(features.numel())})) return "";
+  const float* bad = std::find_if_not(begin, begin + features.numel(),
+                                      [](float value) { return std::isfinite(value); });
+  const int64_t width = features.size(1);
+  return absl::StrCat("utterance ", (bad - begin) / width, ", column ", (bad - begin) % width,
+                      " is ", *bad, ", want a finite float32; replace the value in the file");
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(const std::string& path) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
-  ASSIGN_OR_RETURN(const OfficialLayout layout, DetectLayout(*document));
-  return Make(std::move(document), layout);
+  const std::optional<OfficialLayout> layout = DetectLayout(*document);
+  if (layout.has_value()) return Make(std::move(document), *layout);
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, " has none of the layouts that are known. ", LayoutAdvice(*document)));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::string& path,
@@ -83,8 +84,17 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::st
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Make(
     std::unique_ptr<pickle::Document> document, const OfficialLayout& layout) {
-  RETURN_IF_ERROR(CheckLayout(*document, layout));
-  return std::unique_ptr<OfficialFile>(new OfficialFile(std::move(document), layout));
+  Budget budget(document->measured_size());
+  absl::StatusOr<ConversationIndex> index = ConversationIndex::Make(*document, layout, &budget);
+  const std::vector<std::string> unread =
+      index.ok() ? index->UnreadLists()
+                 : std::vector<std::string>{std::string(index.status().message())};
+  if (unread.empty()) {
+    return std::unique_ptr<OfficialFile>(
+        new OfficialFile(std::move(document), layout, *std::move(index), budget));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(absl::StrJoin(unread, "\n"), ". ", LayoutAdvice(*document)));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenFeatures(
@@ -112,10 +122,12 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenRoberta(
   return OpenAs(path, wanted);
 }
 
-OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout)
+OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout,
+                           ConversationIndex index, Budget budget)
     : document_(std::move(document)),
       layout_(std::move(layout)),
-      budget_(document_->measured_size()) {}
+      index_(std::move(index)),
+      budget_(budget) {}
 
 absl::Status OfficialFile::WithoutPath(const absl::Status& status) const {
   const std::string prefix = absl::StrCat(path(), ": ");
@@ -127,6 +139,10 @@ template <typename T>
 absl::StatusOr<T> OfficialFile::WithoutPath(absl::StatusOr<T> result) const {
   if (result.ok()) return result;
   return WithoutPath(result.status());
+}
+
+absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(const std::string& field) const {
+  return WithoutPath(index_.Ids(field, &budget_));
 }
 
 absl::StatusOr<std::vector<std::string>> OfficialFile::ReadTexts(const Value& value) const {
@@ -143,47 +159,6 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadIntegers(const Value& val
   return integers;
 }
 
-absl::StatusOr<std::vector<ConversationId>> OfficialFile::IdsOfArray(const Value& array) const {
-  if (array.shape().size() != 1) {
-    return absl::InvalidArgumentError(absl::StrCat("is ", Describe(array), ", want a list"));
-  }
-  std::vector<ConversationId> ids;
-  if (IsText(array)) {
-    ASSIGN_OR_RETURN(std::vector<std::string> texts, ReadTexts(array));
-    for (std::string& text : texts) ids.push_back({std::move(text), false, 0});
-  } else {
-    ASSIGN_OR_RETURN(const std::vector<int64_t> numbers, ReadIntegers(array, array.num_elements()));
-    for (const int64_t number : numbers) ids.push_back(NumericId(number));
-  }
-  return ids;
-}
-
-absl::StatusOr<std::vector<ConversationId>> OfficialFile::Ids(int field) const {
-  const Value& value = *document_->root().items()[field];
-  if (value.kind() == Kind::kArray && value.dtype().kind != 'O') return IdsOfArray(value);
-  std::vector<ConversationId> ids;
-  ASSIGN_OR_RETURN(const absl::Span<const Value* const> items,
-                   WithoutPath(document_->Sequence(value)));
-  for (const Value* item : items) {
-    if (IsText(*item)) {
-      ASSIGN_OR_RETURN(const absl::string_view text, WithoutPath(document_->Text(*item)));
-      RETURN_IF_ERROR(budget_.Spend(static_cast<int64_t>(text.size()), 1));
-      ids.push_back({std::string(text), false, 0});
-    } else {
-      ASSIGN_OR_RETURN(const int64_t number, WithoutPath(document_->Int(*item)));
-      ids.push_back(NumericId(number));
-    }
-  }
-  // A set has no order of its own, and the one it is written in differs between runs of Python.
-  if (value.kind() == Kind::kSet) std::sort(ids.begin(), ids.end());
-  return ids;
-}
-
-const Value* OfficialFile::Find(int field, const ConversationId& id) const {
-  const Value& table = *document_->root().items()[field];
-  return id.numeric ? table.Find(id.number) : table.Find(absl::string_view(id.text));
-}
-
 bool OfficialFile::SameObjects(const Value& a, const Value& b) {
   return &a == &b || (IsSequence(a) && IsSequence(b) && a.items() == b.items());
 }
@@ -192,7 +167,10 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
   if (value.kind() == Kind::kArray) {  // the fast path: no list of lists
     if (value.shape().size() != 1 || value.dtype().kind == 'O') {
       return absl::InvalidArgumentError(
-          absl::StrCat("has ", Describe(value), ", want a vector of numbers"));
+          absl::StrCat("has ", Describe(value), ", want a vector of numbers",
+                       value.shape().size() == 2
+                           ? "; in Python, x.mean(axis=0) makes one of the frames of an utterance"
+                           : ""));
     }
     if (value.num_elements() != static_cast<int64_t>(row.size())) {
       return WrongWidth(value.num_elements(), row.size());

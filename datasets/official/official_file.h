@@ -11,25 +11,13 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "datasets/official/budget.h"
+#include "datasets/official/conversation_id.h"
+#include "datasets/official/conversation_index.h"
 #include "datasets/official/official_layout.h"
 #include "storage/pickle/pickle.h"
 #include "torch/types.h"
 
 namespace cmerc::datasets {
-
-// A file names a conversation by a number or by a text.
-struct ConversationId {
-  std::string text;      // decimal where the file has a number
-  bool numeric = false;  // whether the file has a number
-  int64_t number = 0;
-
-  // Returns the id as messages show it: 275, 'Ses01F_impro01'.
-  std::string ToString() const;
-};
-
-// Numbers before texts, each in ascending order.
-bool operator<(const ConversationId& a, const ConversationId& b);
-bool operator==(const ConversationId& a, const ConversationId& b);
 
 // The speakers of one conversation as a file has them: one of the three.
 struct RawSpeakers {
@@ -44,6 +32,9 @@ struct RawSpeakers {
   }
 };
 
+// Says where in [n, D] features the first number is that is not finite; "" where all are.
+std::string NotFinite(const torch::Tensor& features);
+
 // An error of Ids() or of a Read function is InvalidArgument and its message begins with what is
 // wrong ("has shape [2, 3], want ..."): the caller knows file, conversation and field and names
 // them. All of them fail, too, where what was read of this file would take more memory than Budget
@@ -53,21 +44,26 @@ class OfficialFile {
   // Opens what is named as features_file or as roberta_file. With layout AUTO the content says
   // which layout it is. The message of an error names `path`. NotFound: there is no such file.
   // InvalidArgument: it is no pickle that may be read, or not of the layout, or `layout` has no
-  // such file. ResourceExhausted: the file does not fit into the memory.
+  // such file, or the file has lists of conversations that the layout does not read; the message
+  // shows what is in the file. ResourceExhausted: the file does not fit into the memory.
   static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenFeatures(
       const std::string& path, OfficialPicklesOptions::Layout layout);
   static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenRoberta(
       const std::string& path, OfficialPicklesOptions::Layout layout);
+  // Opens a file of a layout that options describe. Errors are those above.
+  static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenAs(const std::string& path,
+                                                              const OfficialLayout& layout);
 
   const std::string& path() const { return document_->name(); }
   const OfficialLayout& layout() const { return layout_; }
 
-  // Returns the ids of a list, tuple or array in its order, or of a set in ascending order.
-  // InvalidArgument: `field` is nothing of these, or holds something that is no text or integer.
-  absl::StatusOr<std::vector<ConversationId>> Ids(int field) const;
-
-  // Returns what a field holds of a conversation, or nullptr where it has no such conversation.
-  const pickle::Value* Find(int field, const ConversationId& id) const;
+  // See ConversationIndex. `field` is one of the layout's.
+  absl::StatusOr<std::vector<ConversationId>> Ids(const std::string& field) const;
+  const pickle::Value* Find(const std::string& field, const ConversationId& id) const {
+    return index_.Find(field, id);
+  }
+  std::string NameOf(const std::string& field) const { return index_.NameOf(field); }
+  std::vector<ConversationId> AllIds() const { return index_.AllIds(&budget_); }
 
   // Returns a matrix or a list of vectors as [n, D] float32, not checked for being finite; n may be
   // 0. InvalidArgument: the value is neither; a vector holds something that is no number, or is not
@@ -89,12 +85,11 @@ class OfficialFile {
   absl::StatusOr<std::vector<std::string>> ReadSentences(const pickle::Value& value) const;
 
  private:
-  OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout);
+  OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout,
+               ConversationIndex index, Budget budget);
 
-  // Opens a file of the layout that its content shows, or of a layout that is given.
+  // Opens a file of the layout that its content shows.
   static absl::StatusOr<std::unique_ptr<OfficialFile>> Open(const std::string& path);
-  static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenAs(const std::string& path,
-                                                              const OfficialLayout& layout);
   static absl::StatusOr<std::unique_ptr<OfficialFile>> Make(
       std::unique_ptr<pickle::Document> document, const OfficialLayout& layout);
 
@@ -108,12 +103,12 @@ class OfficialFile {
   // Returns the `count` integers of a value, in C order.
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const pickle::Value& value,
                                                     int64_t count) const;
-  absl::StatusOr<std::vector<ConversationId>> IdsOfArray(const pickle::Value& array) const;
   // Copies a vector of row.size() numbers.
   absl::Status CopyRow(const pickle::Value& value, absl::Span<float> row) const;
 
   std::unique_ptr<pickle::Document> document_;
   OfficialLayout layout_;
+  ConversationIndex index_;
   mutable Budget budget_;
 };
 

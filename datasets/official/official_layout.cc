@@ -1,97 +1,118 @@
 #include "datasets/official/official_layout.h"
 
-#include <set>
-
-#include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "datasets/official/field_path.h"
+#include "datasets/official/field_sight.h"
 
 namespace cmerc::datasets {
 namespace {
 
 using pickle::Kind;
-
-constexpr int kNoField = OfficialLayout::kNoField;
 using Options = OfficialPicklesOptions;
+using FieldKind = FieldSight::Kind;
 
-std::vector<std::string> IemocapClasses() { return {"hap", "sad", "neu", "ang", "exc", "fru"}; }
+Corpus Iemocap() {
+  return {"IEMOCAP", Options::IEMOCAP, {"hap", "sad", "neu", "ang", "exc", "fru"}};
+}
 
-std::vector<std::string> MeldClasses() {
-  return {"neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"};
+Corpus Meld() {
+  return {
+      "MELD", Options::MELD, {"neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"}};
 }
 
 // conv-emotion, COSMIC/erc-training/dataloader.py.
-std::vector<std::string> EmoryNlpClasses() {
-  return {"joyful", "mad", "peaceful", "neutral", "sad", "powerful", "scared"};
+Corpus EmoryNlp() {
+  return {"EmoryNLP",
+          Options::EMORYNLP,
+          {"joyful", "mad", "peaceful", "neutral", "sad", "powerful", "scared"}};
 }
 
 // 72143 of the 87170 training utterances have label 1, as many as DailyDialog has neutral ones, and
 // so on: the order that a comment in conv-emotion's dataloader.py gives is MELD's, not the file's.
-std::vector<std::string> DailyDialogClasses() {
-  return {"happiness", "neutral", "anger", "sadness", "fear", "surprise", "disgust"};
+Corpus DailyDialog() {
+  return {"DailyDialog",
+          Options::DAILYDIALOG,
+          {"happiness", "neutral", "anger", "sadness", "fear", "surprise", "disgust"}};
 }
 
-OfficialLayout IemocapFeatures() {
-  return {"IEMOCAP features", 9, 1, 2, {3}, 4, 5, 6, 7, 8, kNoField, IemocapClasses()};
+// ids, speakers, labels, text, audio, visual, sentences, train, test, and more that is not read.
+OfficialLayout Features(std::string name, int num_fields, Corpus corpus) {
+  OfficialLayout layout;
+  layout.name = std::move(name);
+  layout.num_fields = num_fields;
+  layout.ids = "0";
+  layout.speakers = "1";
+  layout.labels = "2";
+  layout.text = {"3"};
+  layout.audio = "4";
+  layout.visual = "5";
+  layout.sentences = "6";
+  layout.train = "7";
+  layout.test = "8";
+  layout.corpus = std::move(corpus);
+  return layout;
 }
 
-OfficialLayout MeldFeatures() {
-  return {"MELD features", 10, 1, 2, {3}, 4, 5, 6, 7, 8, kNoField, MeldClasses()};
+OfficialLayout IemocapFeatures() { return Features("IEMOCAP features", 9, Iemocap()); }
+OfficialLayout MeldFeatures() { return Features("MELD features", 10, Meld()); }
+
+// As Features(), with four streams of text.
+OfficialLayout Sdt(std::string name, int num_fields, Corpus corpus) {
+  OfficialLayout layout = Features(std::move(name), num_fields, std::move(corpus));
+  layout.text = {"3", "4", "5", "6"};
+  layout.audio = "7";
+  layout.visual = "8";
+  layout.sentences = "9";
+  layout.train = "10";
+  layout.test = "11";
+  return layout;
 }
 
-OfficialLayout SdtIemocap() {
-  return {"SDT IEMOCAP", 12, 1, 2, {3, 4, 5, 6}, 7, 8, 9, 10, 11, kNoField, IemocapClasses()};
-}
+OfficialLayout SdtIemocap() { return Sdt("SDT IEMOCAP", 12, Iemocap()); }
+OfficialLayout SdtMeld() { return Sdt("SDT MELD", 13, Meld()); }
 
-OfficialLayout SdtMeld() {
-  return {"SDT MELD", 13, 1, 2, {3, 4, 5, 6}, 7, 8, 9, 10, 11, kNoField, MeldClasses()};
-}
-
-OfficialLayout Roberta(std::string name, std::vector<std::string> class_names) {
-  return {std::move(name),       10, 0, 1, {2, 3, 4, 5}, kNoField, kNoField, 6, 7, 8, 9,
-          std::move(class_names)};
+OfficialLayout Roberta(std::string name, Corpus corpus) {
+  OfficialLayout layout;
+  layout.name = std::move(name);
+  layout.num_fields = 10;
+  layout.speakers = "0";
+  layout.labels = "1";
+  layout.text = {"2", "3", "4", "5"};
+  layout.sentences = "6";
+  layout.train = "7";
+  layout.test = "8";
+  layout.valid = "9";
+  layout.corpus = std::move(corpus);
+  return layout;
 }
 
 // Its third field holds the sentiment labels.
 OfficialLayout MeldRoberta() {
-  return {"MELD RoBERTa", 11, 0, 1, {3, 4, 5, 6}, kNoField, kNoField, 7, 8, 9, 10, MeldClasses()};
-}
-
-// Returns the first utterance's entry in the first conversation that has one, in a field that
-// should be a dict from conversation id to utterances; nullptr when there is none or the
-// conversation's value is a numeric array.
-const pickle::Value* FirstEntry(const pickle::Value& field) {
-  for (const pickle::Value* conversation : field.values()) {
-    if (!conversation->items().empty()) return conversation->items()[0];
-  }
-  return nullptr;
-}
-
-// Whether a field holds one number per utterance (labels), as opposed to a vector (features).
-bool HoldsNumbers(const pickle::Value& field) {
-  if (const pickle::Value* entry = FirstEntry(field)) {
-    return entry->kind() == Kind::kInt || entry->kind() == Kind::kBool ||
-           entry->kind() == Kind::kFloat ||
-           (entry->kind() == Kind::kArray && entry->shape().empty());
-  }
-  return !field.values().empty() && field.values()[0]->kind() == Kind::kArray &&
-         field.values()[0]->shape().size() == 1;
+  OfficialLayout layout = Roberta("MELD RoBERTa", Meld());
+  layout.num_fields = 11;
+  layout.text = {"3", "4", "5", "6"};
+  layout.sentences = "7";
+  layout.train = "8";
+  layout.test = "9";
+  layout.valid = "10";
+  return layout;
 }
 
 // IEMOCAP's speakers are M and F, DailyDialog's 0 and 1, EmoryNLP's one-hot rows.
 OfficialLayout RobertaBySpeakers(const pickle::Value& speakers) {
   const pickle::Value* entry = FirstEntry(speakers);
-  if (entry == nullptr) return Roberta("EmoryNLP RoBERTa", EmoryNlpClasses());
+  if (entry == nullptr) return Roberta("EmoryNLP RoBERTa", EmoryNlp());
   if (entry->kind() != Kind::kString) {
     return entry->items().empty() && entry->kind() != Kind::kArray
                ? Roberta("RoBERTa", {})
-               : Roberta("EmoryNLP RoBERTa", EmoryNlpClasses());
+               : Roberta("EmoryNLP RoBERTa", EmoryNlp());
   }
   if (entry->string() == "M" || entry->string() == "F") {
-    return Roberta("IEMOCAP RoBERTa", IemocapClasses());
+    return Roberta("IEMOCAP RoBERTa", Iemocap());
   }
   if (entry->string() == "0" || entry->string() == "1") {
-    return Roberta("DailyDialog RoBERTa", DailyDialogClasses());
+    return Roberta("DailyDialog RoBERTa", DailyDialog());
   }
   return Roberta("RoBERTa", {});
 }
@@ -106,7 +127,56 @@ absl::Status NoSuchFile(Options::Layout layout, const char* option, const char* 
                                                  " instead, or another layout"));
 }
 
+// Whether each table of the layout may be one and none of them plainly is something else: features
+// that are texts or single numbers, other things that are vectors of features.
+bool Fits(const pickle::Document& document, const OfficialLayout& layout) {
+  const pickle::Value& root = document.root();
+  const auto sight_of = [&](const std::string& field) {
+    return SightOf(document, field, *FindField(root, field), kGlanceConversations);
+  };
+  const auto is_dict = [&](const std::string& field) {
+    return field.empty() || FindField(root, field)->kind() == Kind::kDict;
+  };
+  std::vector<std::string> features = layout.text;
+  for (const std::string& field : {layout.audio, layout.visual}) {
+    if (!field.empty()) features.push_back(field);
+  }
+  for (const std::string& field : features) {
+    if (!is_dict(field)) return false;
+    const FieldKind kind = sight_of(field).kind;
+    if (kind == FieldKind::kTexts || kind == FieldKind::kTokens || kind == FieldKind::kNumbers) {
+      return false;
+    }
+  }
+  for (const std::string& field : {layout.speakers, layout.labels, layout.sentences}) {
+    if (!is_dict(field)) return false;
+    const FieldSight sight = sight_of(field);
+    if (sight.kind == FieldKind::kVectors && !sight.integral) return false;
+  }
+  return true;
+}
+
 }  // namespace
+
+std::vector<std::pair<std::string, std::string>> OfficialLayout::Fields() const {
+  std::vector<std::pair<std::string, std::string>> fields;
+  const auto add = [&](const std::string& field, const char* what) {
+    if (!field.empty()) fields.emplace_back(field, what);
+  };
+  add(ids, "ids");
+  add(speakers, "speakers");
+  add(labels, "labels");
+  for (const std::string& field : text) add(field, "text");
+  add(audio, "audio");
+  add(visual, "visual");
+  add(sentences, "sentences");
+  add(train, "train_ids");
+  add(valid, "valid_ids");
+  add(test, "test_ids");
+  add(conversation_id, "conversation_id");
+  for (const std::string& field : unused) add(field, "unused");
+  return fields;
+}
 
 absl::StatusOr<OfficialLayout> FeaturesLayout(Options::Layout layout) {
   switch (layout) {
@@ -126,66 +196,87 @@ absl::StatusOr<OfficialLayout> FeaturesLayout(Options::Layout layout) {
 absl::StatusOr<OfficialLayout> RobertaLayout(Options::Layout layout) {
   switch (layout) {
     case Options::IEMOCAP:
-      return Roberta("IEMOCAP RoBERTa", IemocapClasses());
+      return Roberta("IEMOCAP RoBERTa", Iemocap());
     case Options::MELD:
       return MeldRoberta();
     case Options::EMORYNLP:
-      return Roberta("EmoryNLP RoBERTa", EmoryNlpClasses());
+      return Roberta("EmoryNLP RoBERTa", EmoryNlp());
     case Options::DAILYDIALOG:
-      return Roberta("DailyDialog RoBERTa", DailyDialogClasses());
+      return Roberta("DailyDialog RoBERTa", DailyDialog());
     default:
       return NoSuchFile(layout, "roberta_file", "features_file");
   }
 }
 
-absl::StatusOr<OfficialLayout> DetectLayout(const pickle::Document& document) {
-  const pickle::Value& root = document.root();
-  if (IsRecord(root)) {
-    const auto fields = root.items();
-    switch (fields.size()) {
-      case 9:
-        return IemocapFeatures();
-      case 10:
-        // The labels are the third field of one layout and the second of the other.
-        return HoldsNumbers(*fields[2]) ? MeldFeatures() : RobertaBySpeakers(*fields[0]);
-      case 11:
-        return MeldRoberta();
-      case 12:
-        return SdtIemocap();
-      case 13:
-        return SdtMeld();
+absl::StatusOr<OfficialLayout> LayoutFromFields(const Options::Fields& fields) {
+  OfficialLayout layout;
+  layout.is_from_fields = true;
+  layout.name = "fields";
+  layout.speakers = fields.speakers();
+  layout.labels = fields.labels();
+  layout.text.assign(fields.text().begin(), fields.text().end());
+  layout.audio = fields.audio();
+  layout.visual = fields.visual();
+  layout.sentences = fields.sentences();
+  layout.ids = fields.ids();
+  layout.train = fields.train_ids();
+  layout.valid = fields.valid_ids();
+  layout.test = fields.test_ids();
+  layout.conversation_id = fields.conversation_id();
+  layout.unused.assign(fields.unused().begin(), fields.unused().end());
+  std::vector<std::string> errors;
+  for (const auto& [name, value] : {std::pair("labels", &layout.labels),
+                                    {"train_ids", &layout.train},
+                                    {"test_ids", &layout.test}}) {
+    if (value->empty()) errors.push_back(absl::StrCat("fields.", name, " is not set"));
+  }
+  for (const std::vector<std::string>* list : {&layout.text, &layout.unused}) {
+    for (const std::string& field : *list) {
+      if (field.empty()) errors.push_back("fields: text and unused must not be empty");
     }
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(document.name(), " holds ", Describe(root),
-                   ", want the tuple or list of 9 to 13 fields of an official feature file",
-                   root.kind() == Kind::kDict ? " (a dict is what difficulty files hold)" : ""));
+  if (errors.empty()) return layout;
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
 }
 
-absl::Status CheckLayout(const pickle::Document& document, const OfficialLayout& layout) {
+std::optional<OfficialLayout> DetectLayout(const pickle::Document& document) {
   const pickle::Value& root = document.root();
-  if (!IsRecord(root) || static_cast<int>(root.items().size()) != layout.num_fields) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(document.name(), " holds ", Describe(root), ", want the tuple or list of ",
-                     layout.num_fields, " fields of the layout ", layout.name));
+  if (!IsRecord(root)) return std::nullopt;
+  const auto fields = root.items();
+  std::optional<OfficialLayout> layout;
+  switch (fields.size()) {
+    case 9:
+      layout = IemocapFeatures();
+      break;
+    case 10:
+      // The labels are the third field of one layout and the second of the other.
+      layout = HoldsNumbers(*fields[2]) ? MeldFeatures() : RobertaBySpeakers(*fields[0]);
+      break;
+    case 11:
+      layout = MeldRoberta();
+      break;
+    case 12:
+      layout = SdtIemocap();
+      break;
+    case 13:
+      layout = SdtMeld();
+      break;
+    default:
+      return std::nullopt;
   }
-  std::vector<std::pair<int, const char*>> tables = {
-      {layout.speakers, "speakers"}, {layout.labels, "labels"}, {layout.sentences, "sentences"}};
-  for (const int field : layout.text) tables.emplace_back(field, "text");
-  if (layout.has_audio()) {
-    tables.emplace_back(layout.audio, "audio");
-    tables.emplace_back(layout.visual, "visual");
+  if (!Fits(document, *layout)) return std::nullopt;
+  return layout;
+}
+
+absl::Status CheckNumFields(const pickle::Document& document, const OfficialLayout& layout) {
+  const pickle::Value& root = document.root();
+  if (layout.num_fields == 0 ||
+      (IsRecord(root) && static_cast<int>(root.items().size()) == layout.num_fields)) {
+    return absl::OkStatus();
   }
-  for (const auto& [field, name] : tables) {
-    const pickle::Value& table = *root.items()[field];
-    if (table.kind() != Kind::kDict) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(document.name(), ": field ", field + 1, " of ", layout.num_fields, " is ",
-                       Describe(table), ", want a dict from conversation id to ", name, " (layout ",
-                       layout.name, "); set `layout` if the file has another"));
-    }
-  }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(document.name(), " holds ", Describe(root),
+                                                 ", want the tuple or list of ", layout.num_fields,
+                                                 " fields of the layout ", layout.name));
 }
 
 }  // namespace cmerc::datasets

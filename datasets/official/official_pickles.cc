@@ -38,13 +38,19 @@
 #include "datasets/official/official_file.h"
 #include "datasets/official/official_pickles.pb.h"
 #include "datasets/official/official_splits.h"
+#include "datasets/official/utterance_csv_dataset.h"
 
 namespace cmerc::datasets {
 namespace {
 
 absl::Status Validate(const OfficialPicklesOptions& options) {
   std::vector<std::string> errors;
-  if (options.features_file().empty() && options.roberta_file().empty()) {
+  const bool has_pickles = !options.features_file().empty() || !options.roberta_file().empty();
+  const bool has_csv = options.utterances_csv_size() > 0;
+  if (has_csv && (has_pickles || options.has_fields())) {
+    errors.push_back("utterances_csv takes the place of features_file, roberta_file and fields");
+  }
+  if (!has_csv && !has_pickles) {
     errors.push_back("features_file and roberta_file are both not set, give at least one");
   }
   const std::set<std::string> names(options.class_names().begin(), options.class_names().end());
@@ -52,6 +58,11 @@ absl::Status Validate(const OfficialPicklesOptions& options) {
     errors.push_back(absl::StrCat("class_names = [", absl::StrJoin(options.class_names(), ", "),
                                   "], must be unique and not empty"));
   }
+  if (options.has_fields() && options.layout() != OfficialPicklesOptions::AUTO) {
+    errors.push_back("fields and layout are both set, keep one");
+  }
+  const absl::Status modalities = CheckModalityFiles(options);
+  if (!modalities.ok()) errors.emplace_back(modalities.message());
   if (errors.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
 }
@@ -59,15 +70,27 @@ absl::Status Validate(const OfficialPicklesOptions& options) {
 // Returns the files that the options name, opened.
 absl::StatusOr<OfficialFiles> OpenFiles(const OfficialPicklesOptions& options) {
   OfficialFiles files;
-  if (!options.features_file().empty()) {
+  const bool has_features = !options.features_file().empty();
+  if (options.has_fields()) {
+    ASSIGN_OR_RETURN(const OfficialLayout layout, LayoutFromFields(options.fields()));
+    ASSIGN_OR_RETURN(
+        files.features,
+        Annotate(OfficialFile::OpenAs(
+                     has_features ? options.features_file() : options.roberta_file(), layout),
+                 has_features ? "features_file" : "roberta_file"));
+  } else if (has_features) {
     ASSIGN_OR_RETURN(files.features,
                      Annotate(OfficialFile::OpenFeatures(options.features_file(), options.layout()),
                               "features_file"));
   }
-  if (!options.roberta_file().empty()) {
+  if (!options.roberta_file().empty() && (has_features || !options.has_fields())) {
     ASSIGN_OR_RETURN(files.roberta,
                      Annotate(OfficialFile::OpenRoberta(options.roberta_file(), options.layout()),
                               "roberta_file"));
+  }
+  for (const OfficialPicklesOptions::ModalityFile& file : options.modality_files()) {
+    ASSIGN_OR_RETURN(files.modalities.emplace_back(),
+                     Annotate(ModalityFile::Open(file), "modality_files"));
   }
   if (files.features != nullptr && files.roberta != nullptr &&
       files.features->layout().text.size() > 1) {
@@ -93,10 +116,14 @@ absl::StatusOr<std::unique_ptr<Dataset>> ReadFiles(const OfficialFiles& files,
       index.emplace(id, static_cast<int64_t>(index.size()));
     }
   }
+  reader.CheckMissing();
   RETURN_IF_ERROR(problems.ToStatus());
 
   std::vector<Conversation> conversations;
-  DatasetInfo info = reader.Finish(&conversations);
+  std::vector<std::string> warnings;
+  const std::string unnamed = NamedByNoSplit(files, ids);
+  if (!unnamed.empty()) warnings.push_back(unnamed);
+  DatasetInfo info = reader.Finish(&conversations, &warnings);
   InMemoryDataset::Splits splits;
   for (const auto& [list, split] : {std::pair(&ids.train, &splits.train),
                                     {&ids.valid, &splits.valid},
@@ -105,11 +132,14 @@ absl::StatusOr<std::unique_ptr<Dataset>> ReadFiles(const OfficialFiles& files,
     for (const ConversationId& id : *list) split->push_back(index.at(id));
   }
   return std::make_unique<InMemoryDataset>(std::move(info), std::move(conversations),
-                                           std::move(splits));
+                                           std::move(splits), std::move(warnings));
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> Load(const OfficialPicklesOptions& options) {
   RETURN_IF_ERROR(Validate(options));
+  if (options.utterances_csv_size() > 0) {
+    return CatchTorch([&] { return ReadUtteranceCsvDataset(options); });
+  }
   ASSIGN_OR_RETURN(const OfficialFiles files, OpenFiles(options));
   return CatchTorch([&] { return ReadFiles(files, options); });
 }

@@ -25,9 +25,11 @@ struct List {
 
 // Returns a list of a file, empty and with a problem where it cannot be read. A conversation that
 // it names twice is a problem, too.
-List ReadList(const OfficialFile& file, const char* name, int field, Problems* problems) {
+List ReadList(const OfficialFile& file, const char* name, const std::string& field,
+              Problems* problems) {
+  if (field.empty()) return {file, name, {}};
   const std::string place =
-      absl::StrCat(file.path(), ": the ", name, " list (field ", field + 1, ") ");
+      absl::StrCat(file.path(), ": the ", name, " list (", file.NameOf(field), ") ");
   absl::StatusOr<Ids> ids = file.Ids(field);
   if (!ids.ok()) {
     problems->Add(
@@ -73,21 +75,57 @@ void CheckSame(const List& a, const List& b, Problems* problems) {
   CheckContained(b, a, problems);
 }
 
-// The three lists of a RoBERTa file.
-OfficialSplits ReadRobertaSplits(const OfficialFile& file, Problems* problems) {
+// The lists of a file; valid is empty where it has none.
+struct Lists {
+  List train;
+  List valid;
+  List test;
+
+  // Returns the ids of train, then those of valid.
+  Ids TrainAndValid() const {
+    Ids ids = train.ids;
+    ids.insert(ids.end(), valid.ids.begin(), valid.ids.end());
+    return ids;
+  }
+};
+
+Lists ReadLists(const OfficialFile& file, Problems* problems) {
   const OfficialLayout& layout = file.layout();
-  List train = ReadList(file, "train", layout.train, problems);
-  List valid = ReadList(file, "valid", layout.valid, problems);
-  List test = ReadList(file, "test", layout.test, problems);
-  CheckDisjoint(train, valid, problems);
-  CheckDisjoint(train, test, problems);
-  CheckDisjoint(valid, test, problems);
+  Lists lists = {ReadList(file, "train", layout.train, problems),
+                 ReadList(file, "valid", layout.valid, problems),
+                 ReadList(file, "test", layout.test, problems)};
+  CheckDisjoint(lists.train, lists.valid, problems);
+  CheckDisjoint(lists.train, lists.test, problems);
+  CheckDisjoint(lists.valid, lists.test, problems);
+  return lists;
+}
+
+// The splits of a file that names the validation conversations.
+OfficialSplits SplitsOf(Lists lists) {
   OfficialSplits splits;
-  splits.train_and_valid = train.ids;
-  splits.train_and_valid.insert(splits.train_and_valid.end(), valid.ids.begin(), valid.ids.end());
-  splits.train = std::move(train.ids);
-  splits.valid = std::move(valid.ids);
-  splits.test = std::move(test.ids);
+  splits.train_and_valid = lists.TrainAndValid();
+  splits.train = std::move(lists.train.ids);
+  splits.valid = std::move(lists.valid.ids);
+  splits.test = std::move(lists.test.ids);
+  return splits;
+}
+
+// The splits of a features file beside a RoBERTa file. The official dataloader.py takes the ids of
+// features, in its order, and ignores roberta's.
+OfficialSplits SplitsOfBoth(Lists features, Lists roberta, Problems* problems) {
+  CheckSame(features.test, roberta.test, problems);
+  if (!features.valid.ids.empty()) {
+    CheckSame(features.train, roberta.train, problems);
+    CheckSame(features.valid, roberta.valid, problems);
+    return SplitsOf(std::move(features));
+  }
+  CheckSame(features.train, {roberta.train.file, "train or valid", roberta.TrainAndValid()},
+            problems);
+  OfficialSplits splits;
+  splits.train = std::move(roberta.train.ids);
+  splits.valid = std::move(roberta.valid.ids);
+  splits.train_and_valid = std::move(features.train.ids);
+  splits.test = std::move(features.test.ids);
   return splits;
 }
 
@@ -110,20 +148,21 @@ void HoldOut(const Ids& ids, const OfficialPicklesOptions& options, OfficialSpli
 OfficialSplits ReadSplits(const OfficialFiles& files, const OfficialPicklesOptions& options,
                           Problems* problems) {
   OfficialSplits splits;
-  if (files.roberta != nullptr) splits = ReadRobertaSplits(*files.roberta, problems);
-  if (files.features != nullptr) {
-    const OfficialLayout& layout = files.features->layout();
-    List train = ReadList(*files.features, "train", layout.train, problems);
-    List test = ReadList(*files.features, "test", layout.test, problems);
-    CheckDisjoint(train, test, problems);
-    if (files.roberta != nullptr) {
-      CheckSame(train, {*files.roberta, "train or valid", splits.train_and_valid}, problems);
-      CheckSame(test, {*files.roberta, "test", splits.test}, problems);
+  if (files.features == nullptr) {
+    splits = SplitsOf(ReadLists(*files.roberta, problems));
+  } else if (files.roberta != nullptr) {
+    Lists features = ReadLists(*files.features, problems);
+    splits = SplitsOfBoth(std::move(features), ReadLists(*files.roberta, problems), problems);
+  } else {
+    Lists lists = ReadLists(*files.features, problems);
+    const bool has_valid = !files.features->layout().valid.empty();
+    if (has_valid) {
+      splits = SplitsOf(std::move(lists));
     } else {
-      HoldOut(train.ids, options, &splits);
-      splits.test = std::move(test.ids);
+      HoldOut(lists.train.ids, options, &splits);
+      splits.test = std::move(lists.test.ids);
+      splits.train_and_valid = std::move(lists.train.ids);
     }
-    splits.train_and_valid = std::move(train.ids);
   }
   for (const auto& [ids, purpose] : {std::pair(&splits.train, "train"), {&splits.test, "test"}}) {
     if (!ids->empty()) continue;
@@ -131,6 +170,19 @@ OfficialSplits ReadSplits(const OfficialFiles& files, const OfficialPicklesOptio
                                " on, want >= 1"));
   }
   return splits;
+}
+
+std::string NamedByNoSplit(const OfficialFiles& files, const OfficialSplits& splits) {
+  std::set<ConversationId> named(splits.train_and_valid.begin(), splits.train_and_valid.end());
+  named.insert(splits.test.begin(), splits.test.end());
+  const Ids all = files.main().AllIds();
+  Ids others;
+  for (const ConversationId& id : all) {
+    if (named.count(id) == 0) others.push_back(id);
+  }
+  if (others.empty()) return "";
+  return absl::StrCat(files.main().path(), ": ", others.size(), " of its ", all.size(),
+                      " conversations are in no split and are not used: ", SomeIds(others));
 }
 
 }  // namespace cmerc::datasets

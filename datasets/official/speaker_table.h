@@ -2,6 +2,7 @@
 #ifndef CMERC_DATASETS_OFFICIAL_SPEAKER_TABLE_H_
 #define CMERC_DATASETS_OFFICIAL_SPEAKER_TABLE_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,6 +19,9 @@ class SpeakerTable {
   // Adds the speakers of the next conversation. InvalidArgument: it does not name them as the first
   // conversation does; the message begins with "has".
   absl::Status Add(const ConversationId& id, RawSpeakers speakers);
+
+  // Returns the length of the one-hot rows; 0 where the speakers are no such rows.
+  int64_t one_hot_width() const { return speakers_.empty() ? 0 : speakers_.front().width; }
 
   // Sets the number and the names of speakers in `info`, and in each of the conversations, which
   // are those that were added, in their order, the speakers: [n] int64. Nothing was refused, and at

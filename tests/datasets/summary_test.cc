@@ -64,14 +64,16 @@ TEST(SummaryTest, CountsAndWarns) {
   EXPECT_DOUBLE_EQ(summary->modalities[0].mean, 77.5 / 21);
   EXPECT_THAT(
       summary->warnings,
-      ElementsAre("train has no utterance of class fear",
-                  "valid has no utterance of class joy, anger",
-                  "test has no utterance of class fear", "test has speakers that train lacks: Bob",
-                  "text: 1 of 3 features never vary in train: 2",
-                  "text: 1 utterances of test (33.3 %) are all 0; are these features missing?",
-                  "leak: train and valid share 1 conversations with the same features: t1 = v0",
-                  "leak? 1 utterances of valid (100.0 %) have exactly the features of one of train",
-                  "leak? 1 utterances of test (33.3 %) have exactly the features of one of train"));
+      ElementsAre(
+          "train has no utterance of class fear", "valid has no utterance of class joy, anger",
+          "test has no utterance of class fear", "test has speakers that train lacks: Bob",
+          "text: 1 of 3 features never vary in train: 2",
+          "text: 1 utterances of test (33.3 %) are all 0; are these features missing?",
+          "leak: train and valid share 1 conversations with the same features: t1 = v0",
+          "leak? 1 utterances of valid (100.0 %) have exactly the features of one of train; "
+          "the data has no sentences to tell long ones by",
+          "leak? 1 utterances of test (33.3 %) have exactly the features of one of train; "
+          "the data has no sentences to tell long ones by"));
 
   const std::string text = FormatSummary(*summary);
   EXPECT_THAT(text,
@@ -82,6 +84,38 @@ TEST(SummaryTest, CountsAndWarns) {
   EXPECT_THAT(text, HasSubstr("modality  width  streams  min  max  mean  deviation\n"
                               "text          3        1   -7    9  3.69      4.055\n"));
   EXPECT_THAT(text, HasSubstr("speakers  2: Ann, Bob\n\nwarning: train has no"));
+}
+
+TEST(SummaryTest, LongUtterancesThatTwoSplitsShareAreCountedApart) {
+  DatasetInfo info;
+  info.modalities = {{"text", 3, 1}};
+  info.class_names = {"Joy", "joy"};
+  info.num_speakers = 1;
+  std::vector<Conversation> conversations = {
+      Make("t", {0, 0, 0}, {0, 1, 0}, {1, 2, 3, 4, 5, 6, 7, 8, 9}),
+      Make("v", {0}, {1}, {-1, -2, -3}),
+      Make("s", {0, 0, 0, 0}, {0, 1, 0, 1}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 1, 2}),
+  };
+  conversations[0].utterances = {"Yeah.", "Nobody says this a second time.",
+                                 "Four words, not  five."};
+  conversations[1].utterances = {"Something else."};
+  conversations[2].utterances = {"Yeah.", "Nobody says this a second time.",
+                                 "Four words, not  five.", "And this has only been said once."};
+  InMemoryDataset::Splits splits;
+  splits.train = splits.train_and_valid = {0};
+  splits.valid = {1};
+  splits.test = {2};
+  const auto summary = Summarize(
+      InMemoryDataset(info, conversations, splits, {"what the plugin says"}), [](int64_t) {});
+  ASSERT_TRUE(summary.ok());
+  EXPECT_THAT(
+      summary->warnings,
+      ElementsAre("what the plugin says",
+                  "the classes \"Joy\" (4 utterances) and \"joy\" (4 utterances) differ only "
+                  "in case or blanks; are they one?",
+                  "valid has no utterance of class Joy",
+                  "leak? 3 utterances of test (75.0 %), 1 of them long (5 words or more), "
+                  "have exactly the features of one of train"));
 }
 
 TEST(SummaryTest, AnEmptySplit) {

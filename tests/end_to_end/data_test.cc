@@ -4,15 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
+#include "tests/datasets/official/python_values.h"
 
 namespace cmerc {
 namespace {
@@ -104,6 +107,24 @@ TEST_F(DataTest, Describe) {
               HasSubstr("train              4"));
 }
 
+TEST_F(DataTest, WarningsOfTheDataAreSaidByEveryCommand) {
+  WriteFile(folder_ + "/odd.jsonl",
+            absl::StrReplaceAll(ReadFile("tests/datasets/data/conversations.jsonl"),
+                                {{"\"neutral\"", "\"Joy\""}, {"\"anger\"", "\"-1\""}}));
+  const std::string warning = "the classes \"Joy\" (";
+  EXPECT_THAT(Run({"data", "describe", "odd.jsonl"}), HasSubstr("warning: " + warning));
+  const Outcome converted =
+      RunCmerc({"data", "convert", "--input=odd.jsonl", "--output=odd.records"}, folder_);
+  EXPECT_THAT(converted.err, HasSubstr("warning: " + warning));
+  const Outcome trained =
+      RunCmerc({"train", "--config=tiny.textproto", "--output=odd",
+                absl::StrCat("--set=data { dataset { ", Records("file: 'odd.records'"), " } }")},
+               folder_);
+  EXPECT_EQ(trained.exit_code, 0) << trained.err;
+  EXPECT_THAT(trained.err, testing::AllOf(HasSubstr("warning: " + warning),
+                                          HasSubstr("warning: the class \"-1\" (")));
+}
+
 TEST_F(DataTest, ConvertReplacesAFileAsAWhole) {
   WriteFile(folder_ + "/x.npz", "old");
   const std::string file = Absolute("tests/datasets/data/conversations.jsonl");
@@ -153,6 +174,51 @@ TEST_F(DataTest, TheConversationInTheGuideCanBeRead) {
               HasSubstr("warning: leak: train and test share 1 conversations"));
   Run({"data", "convert", "--input=corpus.jsonl", "--output=corpus.records"});
   Run({"train", "--config=own.textproto", "--set=training { epochs: 1 }", "--output=run"});
+}
+
+// features.pkl and audio.pkl of the guide: a layout that nobody has told of.
+void WriteFilesOfTheGuide(const std::string& folder) {
+  using python::Value;
+  const auto table = [](const auto& entry) {
+    std::vector<std::pair<Value, Value>> entries;
+    for (int64_t c = 0; c < 5; ++c) {
+      std::vector<Value> list;
+      for (int64_t u = 0; u < 3; ++u) list.push_back(entry(c, u));
+      entries.emplace_back(python::Text(absl::StrCat("dlg", c)), python::List(list));
+    }
+    return python::Dict(entries);
+  };
+  const auto id = [](int64_t c, int64_t u) { return python::Text(absl::StrCat("dlg", c, "_", u)); };
+  const auto speaker = [](int64_t, int64_t u) { return python::Text(u == 1 ? "Bob" : "Ann"); };
+  const auto label = [](int64_t c, int64_t u) { return python::Number((c + u) % 4); };
+  const auto sentence = [](int64_t c, int64_t u) {
+    return python::Text(absl::StrCat("Line ", u, " of dialog ", c));
+  };
+  const auto row = [](int64_t width) {
+    return [width](int64_t c, int64_t u) {
+      std::vector<Value> values;
+      for (int64_t k = 0; k < width; ++k) {
+        values.push_back(python::Real(0.5 + static_cast<double>(c + u * k)));
+      }
+      return python::List(values);
+    };
+  };
+  WriteFile(folder + "/features.pkl",
+            python::Pickle(python::Tuple({table(id), table(speaker), table(label), table(row(6)),
+                                          table(sentence), python::Texts({"dlg1", "dlg0", "dlg4"}),
+                                          python::Texts({"dlg2"}), python::Texts({"dlg3"})})));
+  WriteFile(folder + "/audio.pkl", python::Pickle(table(row(4))));
+}
+
+TEST_F(DataTest, TheFilesOfTheGuide) {
+  WriteFilesOfTheGuide(folder_);
+  const std::string said = Run({"data", "describe", "features.pkl", "audio.pkl"});
+  EXPECT_EQ(said, Block("text describe files"));
+  // What it prints to be copied is a config.
+  const std::string config = said.substr(said.find("\ndata {"));
+  EXPECT_THAT(Run({"data", "describe", "--config=tiny.textproto", "--set=" + config}),
+              testing::AllOf(HasSubstr("train              3"), HasSubstr("text          6"),
+                             HasSubstr("audio         4")));
 }
 
 TEST_F(DataTest, TheScriptOfTheGuide) {

@@ -159,11 +159,11 @@ TEST_F(OfficialPicklesErrorsTest, NotFinite) {
   corpus_.text[9][0][1] = std::numeric_limits<double>::infinity();
   corpus_.visual[8][0][0] = 1e300;  // beyond float32
   const std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("features.pkl: conversation 7: audio (field 5) utterance 1, column "
+  EXPECT_THAT(error, HasSubstr("features.pkl: conversation 7: audio (data[4]) utterance 1, column "
                                "0 is nan, want a finite float32"));
-  EXPECT_THAT(error, HasSubstr("roberta.pkl: conversation 9: text (field 3) utterance 0, column 1 "
+  EXPECT_THAT(error, HasSubstr("roberta.pkl: conversation 9: text (data[2]) utterance 0, column 1 "
                                "is inf"));
-  EXPECT_THAT(error, HasSubstr("conversation 8: visual (field 6) utterance 0, column 0 is inf"));
+  EXPECT_THAT(error, HasSubstr("conversation 8: visual (data[5]) utterance 0, column 0 is inf"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, NotFiniteAnywhereInAWideVector) {
@@ -174,7 +174,7 @@ TEST_F(OfficialPicklesErrorsTest, NotFiniteAnywhereInAWideVector) {
     for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity(),
                              -std::numeric_limits<double>::infinity()}) {
       corpus_.audio[9][0][column] = bad;
-      EXPECT_THAT(Error(), HasSubstr(absl::StrCat("conversation 9: audio (field 5) utterance 0, "
+      EXPECT_THAT(Error(), HasSubstr(absl::StrCat("conversation 9: audio (data[4]) utterance 0, "
                                                   "column ",
                                                   column, " is ")));
       corpus_.audio[9][0][column] = std::numeric_limits<float>::max();
@@ -188,10 +188,10 @@ TEST_F(OfficialPicklesErrorsTest, UnequalLengths) {
   corpus_.speakers[8].push_back("A");
   corpus_.sentences[9].push_back("more");
   const std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("features.pkl: conversation 7: audio (field 5) has 1 utterances, "
+  EXPECT_THAT(error, HasSubstr("features.pkl: conversation 7: audio (data[4]) has 1 utterances, "
                                "want 2, the number of its labels"));
-  EXPECT_THAT(error, HasSubstr("conversation 8: speakers (field 2) has 2 utterances, want 1"));
-  EXPECT_THAT(error, HasSubstr("conversation 9: sentences (field 7) has 2 utterances, want 1"));
+  EXPECT_THAT(error, HasSubstr("conversation 8: speakers (data[1]) has 2 utterances, want 1"));
+  EXPECT_THAT(error, HasSubstr("conversation 9: sentences (data[6]) has 2 utterances, want 1"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, UnequalWidths) {
@@ -199,16 +199,16 @@ TEST_F(OfficialPicklesErrorsTest, UnequalWidths) {
   corpus_.visual[7][1] = {1, 2, 3};
   corpus_.text[9] = {{}};
   const std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("conversation 8: audio (field 5) has width 2, want 1 as in "
+  EXPECT_THAT(error, HasSubstr("conversation 8: audio (data[4]) has width 2, want 1 as in "
                                "conversation 7"));
-  EXPECT_THAT(error, HasSubstr("conversation 7: visual (field 6) utterance 1 has width 3, want 1 "
+  EXPECT_THAT(error, HasSubstr("conversation 7: visual (data[5]) utterance 1 has width 3, want 1 "
                                "as in utterance 0"));
-  EXPECT_THAT(error, HasSubstr("conversation 9: text (field 3) has width 0, want >= 1"));
+  EXPECT_THAT(error, HasSubstr("conversation 9: text (data[2]) has width 0, want >= 1"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, Labels) {
   corpus_.labels[7][1] = -1;
-  EXPECT_THAT(Error(), HasSubstr("features.pkl: conversation 7: labels (field 3) utterance 1 has "
+  EXPECT_THAT(Error(), HasSubstr("features.pkl: conversation 7: labels (data[2]) utterance 1 has "
                                  "label -1, want 0 to 9999"));
   corpus_.labels[7][1] = 10000;
   EXPECT_THAT(Error(), HasSubstr("utterance 1 has label 10000, want 0 to 9999"));
@@ -226,15 +226,15 @@ TEST_F(OfficialPicklesErrorsTest, EmptyConversation) {
   corpus_.audio[8].clear();
   corpus_.visual[8].clear();
   corpus_.sentences[8].clear();
-  EXPECT_THAT(Error(), HasSubstr("conversation 8: labels (field 3) has no utterances, want >= 1"));
+  EXPECT_THAT(Error(), HasSubstr("conversation 8: labels (data[2]) has no utterances, want >= 1"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, MissingConversations) {
   corpus_.audio.erase(8);
   corpus_.labels.erase(9);
   const std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("conversation 8: audio (field 5) has no such conversation"));
-  EXPECT_THAT(error, HasSubstr("conversation 9: labels (field 3) has no such conversation"));
+  EXPECT_THAT(error, HasSubstr("conversation 8: audio (data[4]) has no such conversation"));
+  EXPECT_THAT(error, HasSubstr("conversation 9: labels (data[2]) has no such conversation"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, SplitsThatOverlapOrRepeat) {
@@ -243,8 +243,8 @@ TEST_F(OfficialPicklesErrorsTest, SplitsThatOverlapOrRepeat) {
   const std::string error = Error();
   EXPECT_THAT(error, HasSubstr("roberta.pkl: conversation 7 is in the train list and in the valid "
                                "list, want it in one of them"));
-  EXPECT_THAT(error, HasSubstr("roberta.pkl: the test list (field 9) names conversation 9 twice"));
-  EXPECT_THAT(error, HasSubstr("features.pkl: the test list (field 9) names conversation 9 twice"));
+  EXPECT_THAT(error, HasSubstr("roberta.pkl: the test list (data[8]) names conversation 9 twice"));
+  EXPECT_THAT(error, HasSubstr("features.pkl: the test list (data[8]) names conversation 9 twice"));
 
   corpus_ = Corpus();
   corpus_.test = {7};
@@ -276,14 +276,14 @@ TEST_F(OfficialPicklesErrorsTest, EmptySplits) {
 TEST_F(OfficialPicklesErrorsTest, OneHotRows) {
   corpus_.one_hot = {{7, {{1, 0, 0}, {0, 0, 0}}}, {8, {{0, 1, 1}}}, {9, {{0, 2, 0}}}};
   std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("conversation 7: speakers (field 2) utterance 1 has the row "
+  EXPECT_THAT(error, HasSubstr("conversation 7: speakers (data[1]) utterance 1 has the row "
                                "[0, 0, 0], want a single 1 among zeros"));
-  EXPECT_THAT(error, HasSubstr("conversation 8: speakers (field 2) utterance 0 has the row "
+  EXPECT_THAT(error, HasSubstr("conversation 8: speakers (data[1]) utterance 0 has the row "
                                "[0, 1, 1]"));
-  EXPECT_THAT(error, HasSubstr("conversation 9: speakers (field 2) utterance 0 has the row "
+  EXPECT_THAT(error, HasSubstr("conversation 9: speakers (data[1]) utterance 0 has the row "
                                "[0, 2, 0]"));
   corpus_.one_hot = {{7, {{1, 0, 0}, {0, 1, 0}}}, {8, {{0, 1}}}, {9, {{0, 0, 1}}}};
-  EXPECT_THAT(Error(), HasSubstr("conversation 8: speakers (field 2) has one-hot rows of 2, want "
+  EXPECT_THAT(Error(), HasSubstr("conversation 8: speakers (data[1]) has one-hot rows of 2, want "
                                  "one-hot rows of 3 as in conversation 7"));
 }
 
@@ -346,17 +346,20 @@ TEST_F(OfficialPicklesErrorsTest, FilesOfAnotherLayout) {
   Writer w;
   w.EmptyDict();
   options_.set_features_file(WriteFile("dict.pkl", std::move(w).Finish()));
-  EXPECT_THAT(ErrorOf(Create(options_).status()),
-              HasSubstr("want the tuple or list of 9 to 13 fields of an official feature file (a "
-                        "dict is what difficulty files hold)"));
+  EXPECT_THAT(
+      ErrorOf(Create(options_).status()),
+      HasSubstr("dict.pkl has none of the layouts that are known. It holds dict of 0, which "
+                "has no fields of features"));
   Writer nine;
   nine.EmptyList();
   nine.Mark();
   for (int64_t i = 0; i < 9; ++i) nine.Int(i);
   nine.Appends();
   options_.set_features_file(WriteFile("nine.pkl", std::move(nine).Finish()));
-  EXPECT_THAT(ErrorOf(Create(options_).status()),
-              HasSubstr("field 2 of 9 is int 1, want a dict from conversation id to speakers"));
+  EXPECT_THAT(
+      ErrorOf(Create(options_).status()),
+      HasSubstr("nine.pkl has none of the layouts that are known. It holds list of 9 (0, 1, "
+                "2, ...):\n  data[0]  int 0\n"));
 
   options_.set_features_file("tests/datasets/data/sdt_iemocap.pkl");
   options_.set_roberta_file(roberta);
@@ -394,10 +397,10 @@ TEST_F(OfficialPicklesErrorsTest, SharedObjectsCannotFillTheMemory) {
   const std::string sentence = "X" + std::string("\x10\x27\0\0", 4) + std::string(10000, 'x');
   const std::string none = "}";
   EXPECT_THAT(FeaturesError(FeaturesBytes(corpus_, Repeated(row, 50000), none)),
-              HasSubstr("features.pkl: conversation 7: text (field 4) repeats its objects so often "
+              HasSubstr("features.pkl: conversation 7: text (data[3]) repeats its objects so often "
                         "that the data takes more than 64 times the file"));
   EXPECT_THAT(FeaturesError(FeaturesBytes(corpus_, none, Repeated(sentence, 50000))),
-              HasSubstr("features.pkl: conversation 7: sentences (field 7) repeats its objects"));
+              HasSubstr("features.pkl: conversation 7: sentences (data[6]) repeats its objects"));
   // As lists do that are not made to harm.
   EXPECT_THAT(FeaturesError(FeaturesBytes(corpus_, Repeated(row, 10), none)),
               Not(HasSubstr("repeats its objects")));
