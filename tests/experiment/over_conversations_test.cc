@@ -164,7 +164,7 @@ TEST(CompareOverConversationsTest, EqualSystemsDifferAsOftenAsTheLevelSays) {
     if (split.lengths.size() > 50) continue;
     // Exchanging utterances of long conversations sees a difference far too often; a tenth of the
     // pairs are compared in that way.
-    EXPECT_GT(rates.rejected_utterances, 0.05 + 3 * std::sqrt(10.0) * bound / 3);
+    EXPECT_GT(rates.rejected_utterances, 0.05 + std::sqrt(10.0) * bound);
   }
 }
 
