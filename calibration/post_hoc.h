@@ -25,7 +25,7 @@ struct Remedy {
   // Why the split that it was fitted on cannot tell the parameters, so that they are not to be
   // used;
   // "" where it can.
-  std::string withheld;
+  std::string withheld = {};
 };
 
 // All three, in that order, each with the least negative log-likelihood of `labels` [N] given
