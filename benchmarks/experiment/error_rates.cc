@@ -6,7 +6,7 @@
 // them (benchmarks/experiment/null_simulation.h), 5000 pairs with two seeds. Printed: how often the
 // test over conversations says p <= 0.05, how often one that exchanges single utterances would, and
 // how often the interval over conversations holds the true difference; then how often the interval
-// over seeds holds the true mean. A minute for both corpora.
+// over seeds holds the true mean. Five minutes of a processor for both corpora.
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
@@ -39,9 +39,12 @@ int Run(int argc, char** argv) {
     for (const double effect : {0.0, 0.25, 0.5, 1.0}) {
       const ErrorRates rates = MeasureErrorRates(split, kSeeds, effect, kPairs);
       std::cout << absl::StrFormat(
-          "  effect %.2f: rejected at 5 %%: %.2f %% by conversations, %.2f %% by utterances; "
-          "interval covers %.2f %%\n",
-          effect, 100 * rates.rejected, 100 * rates.rejected_utterances, 100 * rates.covered);
+                       "  effect %.2f: rejected at 5 %%: %.2f %% by conversations, %.2f %% by "
+                       "utterances; "
+                       "interval covers %.2f %%\n",
+                       effect, 100 * rates.rejected, 100 * rates.rejected_utterances,
+                       100 * rates.covered)
+                << std::flush;
     }
   }
   for (const int seeds : {2, 3, 5, 10}) {
