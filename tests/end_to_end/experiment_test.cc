@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "experiment/results.pb.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
@@ -27,9 +28,10 @@ std::string Plan(const std::string& more) {
   return absl::StrCat("base { ", TinyConfig(), " }\n", more);
 }
 
-// Two variants, the second with its uncalibrated model, and two seeds.
+// Two variants, the second with its uncalibrated model, and two seeds; as much to learn from and to
+// validate on as it takes to tell a temperature.
 std::string FourRuns() {
-  return Plan(R"pb(
+  const std::string plan = Plan(R"pb(
     variants {
       name: "plain"
       set { training { epochs: 1 } }
@@ -37,11 +39,13 @@ std::string FourRuns() {
     variants {
       name: "calibrated"
       baseline: "plain"
-      set { training { epochs: 2 compare_uncalibrated: true } }
+      set { training { epochs: 2 learning_rate: 0.01 compare_uncalibrated: true } }
     }
     seeds: 7
     seeds: 8
   )pb");
+  return absl::StrReplaceAll(plan, {{"train_conversations: 4", "train_conversations: 20"},
+                                    {"valid_conversations: 1", "valid_conversations: 9"}});
 }
 
 struct Ran {
