@@ -8,6 +8,7 @@
 #include "bin/session.h"
 #include "core/status.h"
 #include "report/page.h"
+#include "report/remarks.h"
 #include "report/run.h"
 #include "storage/atomic_file.h"
 
@@ -32,6 +33,7 @@ absl::Status ReportCommand(const Flags& flags) {
     }
     runs.push_back(std::move(run));
   }
+  RETURN_IF_ERROR(report::CheckSameClasses(runs));
   RETURN_IF_ERROR(WriteFileAtomically(output, FormatPage(runs)));
   std::cout << "written to " << output << "\n";
   return absl::OkStatus();

@@ -172,6 +172,9 @@ void Print(const RunSummary& summary, const RunConfig& config, const TrainOption
   if (summary.has_uncalibrated()) {
     std::cout << "\n" << FormatComparison(summary, summary.uncalibrated());
   }
+  for (const std::string& warning : summary.warnings()) {
+    std::cout << "\nwarning: " << warning << "\n";
+  }
   std::cout << "\nwritten to " << output
             << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "
                "config.textproto, selected.pth, last.pth"

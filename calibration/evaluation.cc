@@ -38,12 +38,14 @@ Rise RiseOf(const std::vector<int64_t>& classes, absl::Span<const double> full,
   return {rise.share_surer / total, rise.mean / total};
 }
 
-// The calibration of the model's own predictions, those called `what` ("from all evidence").
-// Internal: they are not log-probabilities, which is not the user's fault.
+// The calibration of `log_probs`, which the model predicts for the utterances of `predictions`;
+// `what` they are ("from all evidence"). Internal: they are not log-probabilities, which is not the
+// user's fault.
 absl::StatusOr<CalibrationReport> Measure(absl::Span<const double> log_probs,
-                                          const std::vector<int64_t>& labels, int64_t num_classes,
+                                          const SplitPredictions& predictions, int64_t num_classes,
                                           const std::string& what) {
-  absl::StatusOr<CalibrationReport> report = MeasureCalibration(log_probs, labels, num_classes);
+  absl::StatusOr<CalibrationReport> report =
+      MeasureCalibration(log_probs, predictions.labels, num_classes, predictions.lengths);
   if (report.ok()) return report;
   return absl::InternalError(absl::StrCat("the model's predictions ", what,
                                           " are of no use: ", report.status().message()));
@@ -75,9 +77,8 @@ absl::StatusOr<ViewReport> ScoreView(const SplitPredictions& predictions,
                                      int64_t num_classes) {
   ViewReport report;
   report.set_view(name);
-  ASSIGN_OR_RETURN(
-      *report.mutable_calibration(),
-      Measure(view_log_probs, predictions.labels, num_classes, absl::StrCat("without ", name)));
+  ASSIGN_OR_RETURN(*report.mutable_calibration(), Measure(view_log_probs, predictions, num_classes,
+                                                          absl::StrCat("without ", name)));
   const Rise truth = RiseOf(predictions.labels, predictions.log_probs, view_log_probs, num_classes);
   report.set_share_surer_without(truth.share_surer);
   report.set_mean_log_prob_rise(truth.mean);
@@ -110,6 +111,9 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
     ASSIGN_OR_RETURN(const LossInput input,
                      PredictFullAndViews(backbone, batch, views, config.calibration()));
     RETURN_IF_ERROR(AddLosses(losses, input, data.Ids(chosen), &loss));
+    for (const int64_t index : chosen) {
+      result.lengths.push_back(data.conversations[index].length());
+    }
     const torch::Tensor truth = batch.labels.cpu().contiguous();
     result.labels.insert(result.labels.end(), truth.data_ptr<int64_t>(),
                          truth.data_ptr<int64_t>() + truth.numel());
@@ -125,9 +129,8 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
 absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
                                              const DatasetInfo& info) {
   const int64_t num_classes = info.num_classes();
-  ASSIGN_OR_RETURN(
-      const CalibrationReport calibration,
-      Measure(predictions.log_probs, predictions.labels, num_classes, "from all evidence"));
+  ASSIGN_OR_RETURN(const CalibrationReport calibration,
+                   Measure(predictions.log_probs, predictions, num_classes, "from all evidence"));
   const std::vector<int64_t> predicted = PredictedClasses(predictions.log_probs, num_classes);
   ASSIGN_OR_RETURN(SplitReport report,
                    ClassificationReport(predictions.labels, predicted, info.class_names));
@@ -146,9 +149,8 @@ absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredi
                                           const DatasetInfo& info) {
   const int64_t num_classes = info.num_classes();
   const std::vector<double> full = Apply(remedy, predictions.log_probs, num_classes);
-  ASSIGN_OR_RETURN(
-      const CalibrationReport calibration,
-      Measure(full, predictions.labels, num_classes, absl::StrCat("after ", remedy.method)));
+  ASSIGN_OR_RETURN(const CalibrationReport calibration,
+                   Measure(full, predictions, num_classes, absl::StrCat("after ", remedy.method)));
   ASSIGN_OR_RETURN(const SplitReport scores,
                    ClassificationReport(predictions.labels, PredictedClasses(full, num_classes),
                                         info.class_names));
@@ -170,8 +172,9 @@ absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& dat
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,
                                      const RunConfig& config, const std::vector<View>& views) {
-  ASSIGN_OR_RETURN(const SplitPredictions predictions,
+  ASSIGN_OR_RETURN(SplitPredictions predictions,
                    PredictSplit(backbone, data, indices, losses, config, views));
+  predictions.lengths.clear();
   return ScorePredictions(predictions, data.info);
 }
 

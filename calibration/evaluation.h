@@ -17,6 +17,7 @@ namespace cmerc {
 // What a model predicts for the N utterances of a split, conversation by conversation.
 struct SplitPredictions {
   int64_t conversations = 0;
+  std::vector<int64_t> lengths;   // [conversations], utterances of each
   std::vector<int64_t> labels;    // [N]
   std::vector<double> log_probs;  // [N * C], float32 values
   std::vector<View> views;
@@ -36,18 +37,21 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
                                               const std::vector<View>& views = {});
 
 // The whole report except post_hoc, with an entry for each view that was predicted: how confidence
-// changes without its evidence. Internal: predictions are not log-probabilities; the message says
-// of which view. InvalidArgument: the labels are no classes of `info`.
+// changes without its evidence. Without `lengths` the floor and the error of the ECE are unset.
+// Internal: predictions are not log-probabilities; the message says of which view. InvalidArgument:
+// the labels are no classes of `info`.
 absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
                                              const DatasetInfo& info);
 
-// The scores of the predictions, those of the views included, after `remedy`. Internal: what the
+// The scores of the predictions, those of the views included, after `remedy`, which is not one that
+// is withheld. Internal: what the
 // remedy makes of them are not log-probabilities. InvalidArgument: the labels are no classes of
 // `info`.
 absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredictions& predictions,
                                           const DatasetInfo& info);
 
-// PredictSplit(), then ScorePredictions(), with their errors.
+// PredictSplit(), then ScorePredictions(), with their errors: the report of an epoch, which leaves
+// out the floor and the error of the ECE.
 absl::StatusOr<SplitReport> Evaluate(Backbone& backbone, const PreparedData& data,
                                      const std::vector<int64_t>& indices,
                                      const std::vector<WeightedLoss>& losses,

@@ -8,6 +8,7 @@
 #include <functional>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "core/torch_status.h"
 #include "metrics/calibration.h"
@@ -15,9 +16,14 @@
 namespace cmerc {
 namespace {
 
-const double kLogBound = std::log(20.0);  // T, T_c and s are in [1 / 20, 20]
-constexpr double kShiftBound = 10;        // b is in [-10, 10]
+constexpr double kScaleBound = 20;  // T, T_c and s are in [1 / 20, 20]
+const double kLogBound = std::log(kScaleBound);
+constexpr double kShiftBound = 10;  // b is in [-10, 10]
 constexpr double kFirstTemperature = 1.5;
+// A parameter is at its bound from this share of it on: tanh(x) comes closer only for x > 2.6.
+constexpr double kAtBound = 0.99;
+// A slope of the NLL that is nothing but roundings of log-probabilities.
+constexpr double kFlat = 1e-12;
 
 // An increasing function of x into [-bound, bound], with value 0 and slope 1 at 0.
 torch::Tensor Bounded(const torch::Tensor& x, double bound) {
@@ -81,28 +87,73 @@ std::vector<double> ToVector(const torch::Tensor& values) {
   return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
 }
 
-std::vector<double> FitVector(const Present& present, int64_t num_classes, double temperature) {
+// The slope of the NLL in 1 / T, at 1 / T = scale.
+double Slope(const torch::Tensor& logits, const torch::Tensor& labels, double scale) {
+  const torch::Tensor expected = (torch::softmax(logits * scale, 1) * logits).sum(1);
+  const torch::Tensor truth = logits.gather(1, labels.unsqueeze(1)).squeeze(1);
+  return (expected - truth).mean().item<double>();
+}
+
+// Why a temperature is withheld.
+std::string TemperatureWithheld(const torch::Tensor& logits, const torch::Tensor& labels) {
+  const double flattest = Slope(logits, labels, 1 / kScaleBound);
+  const double steepest = Slope(logits, labels, kScaleBound);
+  // The slope rises with 1 / T. Where it is 0 everywhere, no temperature makes a difference.
+  if (flattest > -kFlat && steepest < kFlat) return "";
+  if (flattest < 0 && steepest > kFlat) return "";
+  return flattest < 0 ? absl::StrCat("the best T is ", 1 / kScaleBound, " or below")
+                      : absl::StrCat("the best T is ", kScaleBound, " or above");
+}
+
+// Why a remedy with parameters of each class is withheld. `bounded` holds the parameters of the
+// classes that have labels as shares of their bounds, `logits` is what the remedy makes of these
+// classes' logits, and `temperature` why the temperature is withheld, which classes without labels
+// get.
+std::string ClasswiseWithheld(const Present& present, int64_t num_classes,
+                              const torch::Tensor& bounded, const torch::Tensor& logits,
+                              const std::string& temperature) {
+  const int64_t with_labels = present.classes.size(0);
+  if (num_classes == 1) return "";
+  if (with_labels == 1) return "all labels are of one class";
+  if (bounded.abs().max().item<double>() > kAtBound) {
+    return "a parameter is at the bound of its range";
+  }
+  if (logits.argmax(1).equal(present.labels)) return "it predicts every label";
+  if (with_labels < num_classes && !temperature.empty()) {
+    return "a class without labels gets the temperature, which is withheld";
+  }
+  return "";
+}
+
+Remedy FitVector(const Present& present, int64_t num_classes, const Remedy& temperature) {
   const auto shift = [](const torch::Tensor& x) { return Bounded(x, kShiftBound); };
+  const auto apply = [&](const torch::Tensor& x) {
+    return present.logits * Positive(x[0]) + shift(x[1]);
+  };
   const torch::Tensor start = torch::zeros({2, present.classes.size(0)}, torch::kFloat64);
-  const torch::Tensor fitted = Minimize(start, [&](const torch::Tensor& x) {
-    return Nll(present.logits * Positive(x[0]) + shift(x[1]), present.labels);
-  });
+  const torch::Tensor fitted =
+      Minimize(start, [&](const torch::Tensor& x) { return Nll(apply(x), present.labels); });
   torch::Tensor parameters = torch::zeros({2, num_classes}, torch::kFloat64);
-  parameters[0].fill_(1 / temperature);
+  parameters[0].fill_(1 / temperature.parameters[0]);
   const torch::Tensor own_shift = shift(fitted[1]);
   parameters[0].index_put_({present.classes}, Positive(fitted[0]));
   parameters[1].index_put_({present.classes}, own_shift - own_shift.mean());
-  return ToVector(parameters);
+  const torch::Tensor bounded =
+      torch::stack({Bounded(fitted[0], kLogBound) / kLogBound, own_shift / kShiftBound});
+  return {"vector", ToVector(parameters),
+          ClasswiseWithheld(present, num_classes, bounded, apply(fitted), temperature.withheld)};
 }
 
-std::vector<double> FitClasswise(const Present& present, int64_t num_classes, double temperature) {
+Remedy FitClasswise(const Present& present, int64_t num_classes, const Remedy& temperature) {
+  const auto apply = [&](const torch::Tensor& x) { return present.logits / Positive(x); };
   const torch::Tensor start = torch::zeros({present.classes.size(0)}, torch::kFloat64);
-  const torch::Tensor fitted = Minimize(start, [&](const torch::Tensor& x) {
-    return Nll(present.logits / Positive(x), present.labels);
-  });
-  torch::Tensor parameters = torch::full({num_classes}, temperature, torch::kFloat64);
+  const torch::Tensor fitted =
+      Minimize(start, [&](const torch::Tensor& x) { return Nll(apply(x), present.labels); });
+  torch::Tensor parameters = torch::full({num_classes}, temperature.parameters[0], torch::kFloat64);
   parameters.index_put_({present.classes}, Positive(fitted));
-  return ToVector(parameters);
+  const torch::Tensor bounded = Bounded(fitted, kLogBound) / kLogBound;
+  return {"classwise_temperature", ToVector(parameters),
+          ClasswiseWithheld(present, num_classes, bounded, apply(fitted), temperature.withheld)};
 }
 
 }  // namespace
@@ -118,11 +169,11 @@ absl::StatusOr<std::vector<Remedy>> FitRemedies(absl::Span<const double> log_pro
             .view({n, num_classes});
     const torch::Tensor truth =
         torch::tensor(c10::ArrayRef<int64_t>(labels.data(), labels.size()), torch::kInt64);
-    const double temperature = FitTemperature(logits, truth);
+    const Remedy temperature = {
+        "temperature", {FitTemperature(logits, truth)}, TemperatureWithheld(logits, truth)};
     const Present present = OnlyPresent(logits, truth);
-    return {{"temperature", {temperature}},
-            {"vector", FitVector(present, num_classes, temperature)},
-            {"classwise_temperature", FitClasswise(present, num_classes, temperature)}};
+    return {temperature, FitVector(present, num_classes, temperature),
+            FitClasswise(present, num_classes, temperature)};
   });
 }
 

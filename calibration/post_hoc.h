@@ -22,17 +22,28 @@ namespace cmerc {
 struct Remedy {
   std::string method;
   std::vector<double> parameters;
+  // Why the split that it was fitted on cannot tell the parameters, so that they are not to be
+  // used;
+  // "" where it can.
+  std::string withheld = {};
 };
 
 // All three, in that order, each with the least negative log-likelihood of `labels` [N] given
 // log_probs [N * C], found by LBFGS in float64, T from 1.5 (as the code of Guo et al.), T_c and s
-// from 1, b from 0. Equal input gives equal bits. What a split cannot tell stays bounded:
-//   - T, T_c and s are in [1/20, 20], b in [-10, 10] before it is centred: bounds approached, for
-//     example, by a T of a split that is predicted without error;
+// from 1, b from 0. Equal input gives equal bits. What a split cannot tell stays bounded, and is
+// withheld:
+//   - T, T_c and s are in [1/20, 20], b in [-10, 10] before it is centred. A T is withheld where
+//   the
+//     best one is at its bound or beyond; the NLL is convex in 1 / T, so that its slope at the
+//     bounds tells. The others are withheld where a parameter comes within 1 % of its bound (of the
+//     bound's logarithm for T_c and s), where they predict every label of the split, since the
+//     farther they went the better, where labels are of one class alone, and where a class without
+//     labels would get a T that is withheld;
 //   - the b of the classes that occur has mean 0, which changes no prediction of them;
 //   - a class without labels has no part in the fit of T_c, s and b, and gets T_c = T, s = 1 / T,
 //     b = 0;
-//   - where no choice makes a difference (C = 1), parameters stay where they start.
+//   - where no choice makes a difference (C = 1), parameters stay where they start; nothing is
+//     withheld.
 // InvalidArgument: what MeasureCalibration() refuses. ResourceExhausted, Internal: what LibTorch
 // threw.
 absl::StatusOr<std::vector<Remedy>> FitRemedies(absl::Span<const double> log_probs,

@@ -1,17 +1,16 @@
 #include "experiment/gather.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "experiment/over_conversations.h"
 #include "experiment/run_files.h"
 #include "experiment/statistics.h"
+#include "experiment/test_predictions.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
@@ -25,39 +24,6 @@ struct Scores {
   std::vector<std::string> folders;
 };
 
-// A run's predictions of the test split, of N utterances; empty where it has written none.
-struct TestPredictions {
-  std::vector<std::string> conversations;  // "ID LENGTH" of each
-  std::vector<int32_t> labels;             // [N]
-  std::vector<int32_t> predicted;          // [N]
-};
-
-absl::StatusOr<TestPredictions> ReadPredictions(const std::string& path) {
-  TestPredictions result;
-  std::ifstream in(path, std::ios::binary);
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
-    ConversationPredictions one;
-    const auto status = google::protobuf::util::JsonStringToMessage(line, &one);
-    bool usable = status.ok() && one.labels_size() == one.predicted_size() &&
-                  one.labels_size() == one.probabilities_size();
-    for (int i = 0; usable && i < one.labels_size(); ++i) {
-      for (const int32_t c : {one.labels(i), one.predicted(i)}) {
-        usable = usable && c >= 0 && c < one.probabilities(i).values_size();
-      }
-    }
-    if (!usable) {
-      return absl::DataLossError(absl::StrCat(
-          path, ":", number,
-          ": cannot be read as predictions; remove the folder of this run and run it again"));
-    }
-    result.conversations.push_back(absl::StrCat(one.id(), " ", one.labels_size()));
-    result.labels.insert(result.labels.end(), one.labels().begin(), one.labels().end());
-    result.predicted.insert(result.predicted.end(), one.predicted().begin(), one.predicted().end());
-  }
-  return result;
-}
-
 // Test predictions by the folder of their run. A folder is read once, however many variants are
 // compared with it.
 class PredictionFiles {
@@ -66,7 +32,7 @@ class PredictionFiles {
   absl::StatusOr<const TestPredictions*> Of(const std::string& folder) {
     const auto known = files_.find(folder);
     if (known != files_.end()) return &known->second;
-    ASSIGN_OR_RETURN(TestPredictions read, ReadPredictions(folder + "/test_predictions.jsonl"));
+    ASSIGN_OR_RETURN(TestPredictions read, ReadTestPredictions(folder + "/test_predictions.jsonl"));
     return &files_.emplace(folder, std::move(read)).first->second;
   }
 
@@ -94,6 +60,13 @@ CalibrationStatistic DescribeCalibration(const std::vector<const CalibrationRepo
   *result.mutable_nll() = statistic(&CalibrationReport::nll);
   *result.mutable_brier() = statistic(&CalibrationReport::brier);
   *result.mutable_e_aurc() = statistic(&CalibrationReport::e_aurc);
+  std::vector<double> floors, errors;
+  for (const CalibrationReport* report : reports) {
+    if (report->has_ece_floor()) floors.push_back(report->ece_floor().value());
+    if (report->has_ece_error()) errors.push_back(report->ece_error().value());
+  }
+  if (floors.size() == reports.size()) *result.mutable_ece_floor() = Describe(floors);
+  if (errors.size() == reports.size()) *result.mutable_ece_error() = Describe(errors);
   return result;
 }
 
@@ -150,13 +123,46 @@ ExperimentRow RowOf(const std::string& dataset, const std::string& variant, cons
   return row;
 }
 
+// "HELD_OUT" of "HELD_OUT (the validation split selects the epoch)".
+std::string ShortProtocol(const RunSummary& summary) {
+  return summary.protocol().substr(0, summary.protocol().find(' '));
+}
+
+// Why the test scores of two systems mean different things, so that their difference means nothing;
+// "" where they do not.
+std::string Incomparable(const Scores& scores, const Scores& baseline) {
+  const RunSummary& ours = scores.summaries[0];
+  const std::string protocol = ShortProtocol(ours);
+  const SplitReport& test = ours.test();
+  for (const Scores* one : {&scores, &baseline}) {
+    for (const RunSummary& other : one->summaries) {
+      if (ShortProtocol(other) != protocol) {
+        return absl::StrCat("one was scored under ", protocol, ", the other under ",
+                            ShortProtocol(other));
+      }
+      bool same = test.classes_size() == other.test().classes_size();
+      for (int c = 0; same && c < test.classes_size(); ++c) {
+        same = test.classes(c).name() == other.test().classes(c).name();
+      }
+      if (!same) return "their classes differ";
+    }
+  }
+  return "";
+}
+
 // Compares a row with its baseline `name` over the seeds that both have, and leaves the row as it
-// is where they share none.
+// is where they share none. Where they may not be compared, or only over seeds, `remark` says so.
 absl::Status Compare(const Scores& scores, const Scores& baseline, const std::string& name,
-                     PredictionFiles* files, ExperimentRow* row) {
+                     PredictionFiles* files, ExperimentRow* row, std::string* remark) {
+  const std::string why = Incomparable(scores, baseline);
+  if (!why.empty()) {
+    *remark = absl::StrCat("not compared with ", name, ": ", why);
+    return absl::OkStatus();
+  }
   std::vector<double> differences;
   std::vector<PairedPredictions> pairs;
   const TestPredictions* first = nullptr;
+  bool missing = false;
   for (size_t i = 0; i < scores.seeds.size(); ++i) {
     for (size_t j = 0; j < baseline.seeds.size(); ++j) {
       if (scores.seeds[i] != baseline.seeds[j]) continue;
@@ -164,9 +170,11 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
                             baseline.summaries[j].test().weighted_f1());
       ASSIGN_OR_RETURN(const TestPredictions* ours, files->Of(scores.folders[i]));
       ASSIGN_OR_RETURN(const TestPredictions* theirs, files->Of(baseline.folders[j]));
+      missing = missing || ours->labels.empty() || theirs->labels.empty();
       if (first == nullptr) first = ours;
       const auto same_utterances = [first](const TestPredictions& other) {
-        return other.conversations == first->conversations && other.labels == first->labels;
+        return other.ids == first->ids && other.lengths == first->lengths &&
+               other.labels == first->labels;
       };
       if (same_utterances(*ours) && same_utterances(*theirs)) {
         pairs.push_back({ours->predicted, theirs->predicted});
@@ -179,12 +187,39 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
   comparison->set_seeds(static_cast<int>(differences.size()));
   *comparison->mutable_difference() = Describe(differences);
   comparison->set_p_value(RandomizationTest(differences));
-  if (pairs.size() == differences.size() && !first->labels.empty()) {
-    UtteranceComparison* over_utterances = comparison->mutable_over_utterances();
-    over_utterances->set_utterances(static_cast<int>(first->labels.size()));
-    over_utterances->set_p_value(UtteranceRandomizationTest(first->labels, pairs));
+  if (missing) {
+    *remark = absl::StrCat("compared with ", name,
+                           " over seeds alone: a run has no test_predictions.jsonl");
+  } else if (pairs.size() < differences.size()) {
+    *remark = absl::StrCat("compared with ", name,
+                           " over seeds alone: their test splits are not the same utterances");
+  } else {
+    *comparison->mutable_over_conversations() =
+        CompareOverConversations(first->labels, first->lengths, pairs);
   }
   return absl::OkStatus();
+}
+
+// Fills what Holm makes of the p-values of all comparisons: those over seeds are one family, those
+// over conversations another.
+void CorrectPValues(ExperimentResults* results) {
+  std::vector<Comparison*> comparisons;
+  std::vector<ConversationComparison*> over_conversations;
+  std::vector<double> of_seeds, of_conversations;
+  for (ExperimentRow& row : *results->mutable_rows()) {
+    if (!row.has_comparison()) continue;
+    comparisons.push_back(row.mutable_comparison());
+    of_seeds.push_back(row.comparison().p_value());
+    if (!row.comparison().has_over_conversations()) continue;
+    over_conversations.push_back(row.mutable_comparison()->mutable_over_conversations());
+    of_conversations.push_back(over_conversations.back()->p_value());
+  }
+  of_seeds = HolmCorrected(of_seeds);
+  of_conversations = HolmCorrected(of_conversations);
+  for (size_t i = 0; i < comparisons.size(); ++i) comparisons[i]->set_p_value_holm(of_seeds[i]);
+  for (size_t i = 0; i < over_conversations.size(); ++i) {
+    over_conversations[i]->set_p_value_holm(of_conversations[i]);
+  }
 }
 
 }  // namespace
@@ -228,8 +263,13 @@ absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
     const std::string baseline = baselines[variant].empty() ? plain_name : baselines[variant];
     const auto against = scores.find({dataset, baseline});
     if (against == scores.end()) continue;
-    RETURN_IF_ERROR(Compare(own->second, against->second, baseline, &files, row));
+    std::string remark;
+    RETURN_IF_ERROR(Compare(own->second, against->second, baseline, &files, row, &remark));
+    if (remark.empty()) continue;
+    results.add_remarks(absl::StrCat(dataset, dataset.empty() ? "" : "/",
+                                     variant.empty() ? "the base" : variant, ": ", remark));
   }
+  CorrectPValues(&results);
   return results;
 }
 

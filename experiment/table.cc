@@ -1,6 +1,7 @@
 #include "experiment/table.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -12,13 +13,31 @@
 namespace cmerc {
 namespace {
 
+// A single run has a number, but neither deviation nor interval.
+bool HasSpread(const Statistic& statistic) { return statistic.has_low(); }
+
 std::string Percent(const Statistic& statistic) {
-  return absl::StrFormat("%.2f ± %.2f", 100 * statistic.mean(),
-                         100 * statistic.standard_deviation());
+  const std::string mean = absl::StrFormat("%.2f", 100 * statistic.mean());
+  if (!HasSpread(statistic)) return mean;
+  return absl::StrFormat("%s ± %.2f", mean, 100 * statistic.standard_deviation());
 }
 
 std::string Plain(const Statistic& statistic) {
-  return absl::StrFormat("%.4f ± %.4f", statistic.mean(), statistic.standard_deviation());
+  const std::string mean = absl::StrFormat("%.4f", statistic.mean());
+  if (!HasSpread(statistic)) return mean;
+  return absl::StrFormat("%s ± %.4f", mean, statistic.standard_deviation());
+}
+
+// The 95 % interval of a Statistic or ConversationComparison, in percent.
+template <typename Message>
+std::string Interval(const Message& message) {
+  if (!message.has_low()) return "-";
+  return absl::StrFormat("%.2f to %.2f", 100 * message.low().value(), 100 * message.high().value());
+}
+
+// "HELD_OUT" of "HELD_OUT (the validation split selects the epoch)".
+std::string ShortProtocol(const ExperimentRow& row) {
+  return row.protocol().substr(0, row.protocol().find(' '));
 }
 
 std::string Or(const std::string& text, const std::string& otherwise) {
@@ -38,6 +57,8 @@ std::string CalibrationRow(const ExperimentRow& row, const std::vector<std::stri
   std::vector<std::string> cells = {Or(row.dataset(), "-"), Or(row.variant(), "-"),
                                     scaled ? "temperature" : "none"};
   cells.push_back(measured ? Percent(calibration.ece()) : "-");
+  cells.push_back(calibration.has_ece_error() ? Percent(calibration.ece_error()) : "-");
+  cells.push_back(calibration.has_ece_floor() ? Percent(calibration.ece_floor()) : "-");
   for (const Statistic* one : {&calibration.nll(), &calibration.brier(), &calibration.e_aurc()}) {
     cells.push_back(measured ? Plain(*one) : "-");
   }
@@ -61,9 +82,11 @@ std::string CalibrationTable(const ExperimentResults& results,
   std::string text =
       "\nCalibration on the test split, as predicted and after temperature scaling (fitted on the "
       "validation split), and percent of utterances surer of the true emotion without a source of "
-      "evidence:\n\n| dataset | variant | remedy | ECE, % | NLL | Brier | E-AURC |";
+      "evidence. Error: standard error of the ECE over conversations; floor: the ECE that a "
+      "perfectly calibrated model with these confidences would show.\n\n"
+      "| dataset | variant | remedy | ECE, % | error | floor | NLL | Brier | E-AURC |";
   for (const std::string& view : views) absl::StrAppend(&text, " without ", view, " |");
-  text += "\n| --- | --- | --- | --- | --- | --- | --- |";
+  text += "\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |";
   for (size_t i = 0; i < views.size(); ++i) text += " --- |";
   text += "\n";
   bool any = false;
@@ -76,84 +99,172 @@ std::string CalibrationTable(const ExperimentResults& results,
   return any ? text : "";
 }
 
-void AppendCsv(const ExperimentRow& row, absl::string_view measure, int seeds,
-               const Statistic& statistic, std::string* text) {
-  absl::StrAppendFormat(text, "%s,%s,%s,%d,%.17g,%.17g,%.17g,%.17g\n", Quoted(row.dataset()),
-                        Quoted(row.variant()), measure, seeds, statistic.mean(),
-                        statistic.standard_deviation(), statistic.low(), statistic.high());
+// What a number of the CSV file is over.
+struct Source {
+  const ExperimentRow& row;
+  int seeds;
+};
+
+void AppendCsv(const Source& source, absl::string_view measure, const Statistic& statistic,
+               std::string* text) {
+  const auto field = [&](bool known, double value) {
+    return known ? absl::StrFormat("%.17g", value) : std::string();
+  };
+  const bool spread = HasSpread(statistic);
+  absl::StrAppendFormat(text, "%s,%s,%s,%d,%.17g,%s,%s,%s,%s\n", Quoted(source.row.dataset()),
+                        Quoted(source.row.variant()), measure, source.seeds, statistic.mean(),
+                        field(spread, statistic.standard_deviation()),
+                        field(spread, statistic.low().value()),
+                        field(spread, statistic.high().value()), Quoted(ShortProtocol(source.row)));
 }
 
-void AppendCsv(const ExperimentRow& row, absl::string_view ending,
+void AppendCsv(const Source& source, absl::string_view ending,
                const CalibrationStatistic& calibration, std::string* text) {
-  const int seeds = row.seeds_size();
-  AppendCsv(row, absl::StrCat("ece", ending), seeds, calibration.ece(), text);
-  AppendCsv(row, absl::StrCat("nll", ending), seeds, calibration.nll(), text);
-  AppendCsv(row, absl::StrCat("brier", ending), seeds, calibration.brier(), text);
-  AppendCsv(row, absl::StrCat("e_aurc", ending), seeds, calibration.e_aurc(), text);
+  AppendCsv(source, absl::StrCat("ece", ending), calibration.ece(), text);
+  if (calibration.has_ece_error()) {
+    AppendCsv(source, absl::StrCat("ece_error", ending), calibration.ece_error(), text);
+  }
+  if (calibration.has_ece_floor()) {
+    AppendCsv(source, absl::StrCat("ece_floor", ending), calibration.ece_floor(), text);
+  }
+  AppendCsv(source, absl::StrCat("nll", ending), calibration.nll(), text);
+  AppendCsv(source, absl::StrCat("brier", ending), calibration.brier(), text);
+  AppendCsv(source, absl::StrCat("e_aurc", ending), calibration.e_aurc(), text);
+}
+
+// A probability as a measure of its own: it has no spread.
+void AppendPValue(const Source& source, absl::string_view measure, double p_value,
+                  std::string* text) {
+  Statistic statistic;
+  statistic.set_mean(p_value);
+  AppendCsv(source, measure, statistic, text);
+}
+
+void AppendComparison(const ExperimentRow& row, std::string* text) {
+  const Comparison& comparison = row.comparison();
+  const Source source{row, comparison.seeds()};
+  AppendCsv(source, "difference_of_weighted_f1", comparison.difference(), text);
+  AppendPValue(source, "p_over_seeds", comparison.p_value(), text);
+  AppendPValue(source, "p_over_seeds_holm", comparison.p_value_holm(), text);
+  if (!comparison.has_over_conversations()) return;
+  const ConversationComparison& over = comparison.over_conversations();
+  AppendPValue(source, "p_over_conversations", over.p_value(), text);
+  AppendPValue(source, "p_over_conversations_holm", over.p_value_holm(), text);
+}
+
+// The last cells of a row: its comparison, "-" for what it lacks.
+std::vector<std::string> ComparisonCells(const ExperimentRow& row) {
+  std::vector<std::string> cells(6, "-");
+  if (!row.has_comparison()) return cells;
+  const Comparison& comparison = row.comparison();
+  cells[0] = absl::StrFormat("%+.2f against %s", 100 * comparison.difference().mean(),
+                             Or(comparison.baseline(), "the base"));
+  cells[1] = absl::StrFormat("%.3f", comparison.p_value());
+  cells[2] = absl::StrFormat("%.3f", comparison.p_value_holm());
+  if (!comparison.has_over_conversations()) return cells;
+  const ConversationComparison& over = comparison.over_conversations();
+  cells[3] = Interval(over);
+  cells[4] = absl::StrFormat("%.4f", over.p_value());
+  cells[5] = absl::StrFormat("%.4f", over.p_value_holm());
+  return cells;
+}
+
+// What the columns of the table of scores mean, and how large its families of tests are.
+std::string Explanation(const ExperimentResults& results) {
+  int over_seeds = 0, over_conversations = 0;
+  for (const ExperimentRow& row : results.rows()) {
+    if (!row.has_comparison()) continue;
+    ++over_seeds;
+    over_conversations += row.comparison().has_over_conversations() ? 1 : 0;
+  }
+  std::string text =
+      "\n95 %: of the mean over seeds, by Student's t; ±: standard deviation over seeds. Single "
+      "runs "
+      "have neither.\n";
+  const bool official =
+      std::any_of(results.rows().begin(), results.rows().end(),
+                  [](const ExperimentRow& row) { return ShortProtocol(row) == "OFFICIAL"; });
+  if (official) {
+    text +=
+        "OFFICIAL: the test set selected the epoch, so these scores are optimistic, also beside "
+        "those "
+        "under HELD_OUT.\n";
+  }
+  if (over_seeds == 0) return text;
+  absl::StrAppend(
+      &text,
+      "Conversations: whether the difference would remain with other test conversations, for these "
+      "seeds; 95 % and p by resampling and by exchanging whole conversations, in all seeds "
+      "together. "
+      "Holm: the p before it, corrected for the ",
+      over_seeds, over_seeds == 1 ? " comparison" : " comparisons", " over seeds and the ",
+      over_conversations, " over conversations of this table.\n");
+  return text;
+}
+
+// Lines of a list under a heading; "" without any.
+template <typename Lines>
+std::string List(absl::string_view heading, const Lines& lines) {
+  if (lines.empty()) return "";
+  return absl::StrCat("\n", heading, "\n\n- ", absl::StrJoin(lines, "\n- "), "\n");
 }
 
 }  // namespace
 
 std::string FormatMarkdown(const ExperimentResults& results) {
   std::string text =
-      "| dataset | variant | seeds | weighted F1 | 95 % | accuracy | macro F1 | valid weighted F1 "
-      "| "
-      "difference | p, seeds | p, utterances |\n"
-      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
+      "| dataset | variant | protocol | seeds | weighted F1 | 95 % | accuracy | macro F1 | valid "
+      "weighted F1 | difference | p, seeds | Holm | 95 %, conversations | p, conversations | Holm "
+      "|\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- "
+      "|\n";
   std::vector<std::string> views;
   for (const ExperimentRow& row : results.rows()) {
-    std::string difference = "-", p_value = "-", p_over_utterances = "-";
-    if (row.has_comparison()) {
-      difference = absl::StrFormat("%+.2f against %s", 100 * row.comparison().difference().mean(),
-                                   Or(row.comparison().baseline(), "the base"));
-      p_value = absl::StrFormat("%.3f", row.comparison().p_value());
-      if (row.comparison().has_over_utterances()) {
-        p_over_utterances = absl::StrFormat("%.4f", row.comparison().over_utterances().p_value());
-      }
-    }
-    absl::StrAppendFormat(
-        &text, "| %s | %s | %d | %s | %.2f to %.2f | %s | %s | %s | %s | %s | %s |\n",
-        Or(row.dataset(), "-"), Or(row.variant(), "-"), row.seeds_size(),
-        Percent(row.weighted_f1()), 100 * row.weighted_f1().low(), 100 * row.weighted_f1().high(),
-        Percent(row.accuracy()), Percent(row.macro_f1()),
-        row.has_valid_weighted_f1() ? Percent(row.valid_weighted_f1()) : "-", difference, p_value,
-        p_over_utterances);
+    std::vector<std::string> cells = {
+        Or(row.dataset(), "-"),
+        Or(row.variant(), "-"),
+        Or(ShortProtocol(row), "-"),
+        absl::StrCat(row.seeds_size()),
+        Percent(row.weighted_f1()),
+        Interval(row.weighted_f1()),
+        Percent(row.accuracy()),
+        Percent(row.macro_f1()),
+        row.has_valid_weighted_f1() ? Percent(row.valid_weighted_f1()) : "-",
+    };
+    for (std::string& cell : ComparisonCells(row)) cells.push_back(std::move(cell));
+    absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
     for (const ViewStatistic& view : row.views()) {
       if (std::find(views.begin(), views.end(), view.view()) == views.end()) {
         views.push_back(view.view());
       }
     }
   }
-  text += CalibrationTable(results, views);
-  if (results.failed_runs_size() > 0) {
-    text += "\nFailed, and left out above:\n\n";
-    for (const std::string& run : results.failed_runs()) absl::StrAppend(&text, "- ", run, "\n");
-  }
+  absl::StrAppend(
+      &text, Explanation(results), List("Before you trust the differences:", results.remarks()),
+      CalibrationTable(results, views), List("Failed, and left out above:", results.failed_runs()));
   return text;
 }
 
 std::string FormatCsv(const ExperimentResults& results) {
-  std::string text = "dataset,variant,measure,seeds,mean,standard_deviation,low,high\n";
+  std::string text = "dataset,variant,measure,seeds,mean,standard_deviation,low,high,protocol\n";
   for (const ExperimentRow& row : results.rows()) {
-    AppendCsv(row, "weighted_f1", row.seeds_size(), row.weighted_f1(), &text);
-    AppendCsv(row, "accuracy", row.seeds_size(), row.accuracy(), &text);
-    AppendCsv(row, "macro_f1", row.seeds_size(), row.macro_f1(), &text);
+    const Source source{row, row.seeds_size()};
+    AppendCsv(source, "weighted_f1", row.weighted_f1(), &text);
+    AppendCsv(source, "accuracy", row.accuracy(), &text);
+    AppendCsv(source, "macro_f1", row.macro_f1(), &text);
     if (row.has_valid_weighted_f1()) {
-      AppendCsv(row, "valid_weighted_f1", row.seeds_size(), row.valid_weighted_f1(), &text);
+      AppendCsv(source, "valid_weighted_f1", row.valid_weighted_f1(), &text);
     }
     for (const ViewStatistic& view : row.views()) {
-      AppendCsv(row, absl::StrCat("share_surer_without_", view.view()), row.seeds_size(),
+      AppendCsv(source, absl::StrCat("share_surer_without_", view.view()),
                 view.share_surer_without(), &text);
       if (!view.has_share_surer_without_scaled()) continue;
-      AppendCsv(row, absl::StrCat("share_surer_without_", view.view(), "_scaled"), row.seeds_size(),
+      AppendCsv(source, absl::StrCat("share_surer_without_", view.view(), "_scaled"),
                 view.share_surer_without_scaled(), &text);
     }
-    if (row.has_calibration()) AppendCsv(row, "", row.calibration(), &text);
-    if (row.has_calibration_scaled()) AppendCsv(row, "_scaled", row.calibration_scaled(), &text);
-    if (row.has_comparison()) {
-      AppendCsv(row, "difference_of_weighted_f1", row.comparison().seeds(),
-                row.comparison().difference(), &text);
-    }
+    if (row.has_calibration()) AppendCsv(source, "", row.calibration(), &text);
+    if (row.has_calibration_scaled()) AppendCsv(source, "_scaled", row.calibration_scaled(), &text);
+    if (row.has_comparison()) AppendComparison(row, &text);
   }
   return text;
 }

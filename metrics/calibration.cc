@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "metrics/ece_noise.h"
 
 namespace cmerc {
 namespace {
@@ -46,6 +47,21 @@ double ExpectedError(const Bins& bins, int64_t n) {
   double sum = 0;
   for (const Bin& bin : bins) sum += bin.error();
   return sum / static_cast<double>(n);
+}
+
+// The lengths of conversations are those of the utterances, or there are none.
+absl::Status CheckLengths(absl::Span<const int64_t> lengths, size_t utterances) {
+  if (lengths.empty()) return absl::OkStatus();
+  int64_t sum = 0;
+  bool negative = false;
+  for (const int64_t length : lengths) {
+    negative = negative || length < 0;
+    sum += length;
+  }
+  if (!negative && sum == static_cast<int64_t>(utterances)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("calibration: conversations of ", sum,
+                                                 " utterances, want ", utterances,
+                                                 " as there are labels, and none below 0"));
 }
 
 absl::Status Check(absl::Span<const double> log_probs, absl::Span<const int64_t> labels,
@@ -161,13 +177,17 @@ std::vector<int64_t> PredictedClasses(absl::Span<const double> log_probs, int64_
 
 absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> log_probs,
                                                      absl::Span<const int64_t> labels,
-                                                     int64_t num_classes) {
+                                                     int64_t num_classes,
+                                                     absl::Span<const int64_t> lengths) {
   RETURN_IF_ERROR(Check(log_probs, labels, num_classes));
+  RETURN_IF_ERROR(CheckLengths(lengths, labels.size()));
   const auto n = static_cast<int64_t>(labels.size());
   const std::vector<int64_t> predicted = PredictedClasses(log_probs, num_classes);
 
   std::vector<double> confidences(labels.size());
   std::vector<bool> right(labels.size());
+  std::vector<BinnedPrediction> binned;
+  binned.reserve(labels.size());
   Bins bins;
   std::vector<Bins> class_bins(static_cast<size_t>(num_classes));
   double brier = 0, nll = 0;
@@ -184,12 +204,15 @@ absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> lo
     nll -= log_probs[i * num_classes + labels[i]];
     right[i] = predicted[i] == labels[i];
     wrong += right[i] ? 0 : 1;
-    bins[BinOf(confidences[i])].Add(confidences[i], right[i] ? 1 : 0);
+    binned.push_back({BinOf(confidences[i]), confidences[i], right[i]});
+    bins[binned.back().bin].Add(confidences[i], right[i] ? 1 : 0);
   }
 
   CalibrationReport report;
   const auto total = static_cast<double>(n);
   report.set_ece(ExpectedError(bins, n));
+  if (!lengths.empty()) report.mutable_ece_floor()->set_value(EceFloor(binned));
+  if (const auto error = EceError(binned, lengths)) report.mutable_ece_error()->set_value(*error);
   const std::vector<Ranked> ranked = Rank(confidences, right);
   report.set_adaptive_ece(AdaptiveEce(ranked));
   double classwise = 0;

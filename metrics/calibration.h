@@ -38,13 +38,15 @@
 
 namespace cmerc {
 
-// Fills every field. log_probs [N * C], row-major, natural logarithm; labels [N].
+// Fills every field, but ece_floor and ece_error only where `lengths` says how many utterances each
+// conversation has, in order. log_probs [N * C], row-major, natural logarithm; labels [N].
 // InvalidArgument: no utterances, num_classes < 1, sizes that do not fit, a label outside
 // [0, num_classes), a log-probability that is not finite, a row whose probabilities do not sum to 1
 // within 1e-3.
 absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> log_probs,
                                                      absl::Span<const int64_t> labels,
-                                                     int64_t num_classes);
+                                                     int64_t num_classes,
+                                                     absl::Span<const int64_t> lengths = {});
 
 // The predicted classes, [N]: the first class among the most probable of each row.
 std::vector<int64_t> PredictedClasses(absl::Span<const double> log_probs, int64_t num_classes);

@@ -121,7 +121,20 @@ const PostHocReport* Temperature(const SplitReport& report) {
 }
 
 std::optional<double> Ece(const CalibrationReport& report) { return report.ece(); }
+std::optional<double> EceError(const CalibrationReport& report) {
+  if (!report.has_ece_error()) return std::nullopt;
+  return report.ece_error().value();
+}
+std::optional<double> EceFloor(const CalibrationReport& report) {
+  if (!report.has_ece_floor()) return std::nullopt;
+  return report.ece_floor().value();
+}
 std::optional<double> Nll(const CalibrationReport& report) { return report.nll(); }
+
+// A number of a table, or "-".
+std::string Cell(const std::optional<double>& value) {
+  return value.has_value() ? absl::StrFormat("%.4f", *value) : std::string("-");
+}
 
 std::optional<double> ShareSurerWithout(const SplitReport& report, const std::string& view) {
   for (const ViewReport& one : report.views()) {
@@ -159,12 +172,16 @@ std::string FormatCalibration(const SplitReport& report) {
   const std::string title = "calibration";
   size_t width = Width(title);
   for (const auto& [name, one] : rows) width = std::max(width, Width(name));
-  std::string text = absl::StrFormat("%s  %9s %9s %9s %9s\n", LeftAligned(title, width), "ECE",
-                                     "NLL", "Brier", "E-AURC");
+  std::string text = absl::StrFormat("%s  %9s %9s %9s %9s %9s %9s\n", LeftAligned(title, width),
+                                     "ECE", "error", "floor", "NLL", "Brier", "E-AURC");
   for (const auto& [name, one] : rows) {
-    absl::StrAppendFormat(&text, "%s  %9.4f %9.4f %9.4f %9.4f\n", LeftAligned(name, width),
-                          one->ece(), one->nll(), one->brier(), one->e_aurc());
+    absl::StrAppendFormat(&text, "%s  %9.4f %9s %9s %9.4f %9.4f %9.4f\n", LeftAligned(name, width),
+                          one->ece(), Cell(EceError(*one)), Cell(EceFloor(*one)), one->nll(),
+                          one->brier(), one->e_aurc());
   }
+  text +=
+      "error: standard error of the ECE over conversations; floor: the mean ECE of a perfectly "
+      "calibrated model with these confidences\n";
   return text;
 }
 
@@ -180,7 +197,9 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
       {"macro F1", with.macro_f1(), without.macro_f1()},
       {"accuracy", with.accuracy(), without.accuracy()},
   };
-  for (const auto& [name, measure] : {std::make_pair("ECE", &Ece), std::make_pair("NLL", &Nll)}) {
+  const std::pair<const char*, std::optional<double> (*)(const CalibrationReport&)> measures[] = {
+      {"ECE", &Ece}, {"ECE's error", &EceError}, {"ECE's floor", &EceFloor}, {"NLL", &Nll}};
+  for (const auto& [name, measure] : measures) {
     const auto as_predicted = [measure = measure](const SplitReport& report) {
       return report.has_calibration() ? measure(report.calibration()) : std::nullopt;
     };
@@ -207,14 +226,14 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
   const std::string title = "test split";
   size_t width = Width(title);
   for (const Row& row : rows) width = std::max(width, Width(row.name));
-  const auto cell = [](const std::optional<double>& value) {
-    return value.has_value() ? absl::StrFormat("%.4f", *value) : std::string("-");
-  };
   std::string text =
       absl::StrFormat("%s  %10s  %12s\n", LeftAligned(title, width), "calibrated", "uncalibrated");
   for (const Row& row : rows) {
     absl::StrAppendFormat(&text, "%s  %10s  %12s\n", LeftAligned(row.name, width),
-                          cell(row.calibrated), cell(row.uncalibrated));
+                          Cell(row.calibrated), Cell(row.uncalibrated));
+  }
+  for (const std::string& warning : uncalibrated.warnings()) {
+    absl::StrAppend(&text, "warning: uncalibrated: ", warning, "\n");
   }
   return text;
 }

@@ -14,14 +14,16 @@ namespace cmerc {
 // `report` is one that ClassificationReport() made. Ends with a newline.
 std::string FormatSplitReport(const SplitReport& report);
 
-// ECE, NLL, Brier score and E-AURC (metrics/calibration.h) of the predictions as they are and after
-// each remedy of post_hoc, a row each; "" where the report has none. Ends with a newline.
+// ECE with its standard error and its floor, NLL, Brier score and E-AURC (metrics/calibration.h) of
+// the predictions as they are and after each remedy of post_hoc, a row each, "-" for what is unset,
+// and what the columns mean. "" where the report has none. Ends with a newline.
 std::string FormatCalibration(const SplitReport& report);
 
 // The test scores of a calibrated run beside those of the same run without calibration: weighted
-// F1, macro F1, accuracy, ECE and NLL, these two also after temperature scaling, and per view the
-// share of utterances surer without that evidence. "-" for what a run lacks; a row that both lack
-// is left out. Ends with a newline.
+// F1, macro F1, accuracy, ECE with its error and floor, and NLL, these also after temperature
+// scaling, and per view the share of utterances surer without that evidence. "-" for what a run
+// lacks; a row that both lack is left out. Then the warnings of the uncalibrated run. Ends with a
+// newline.
 std::string FormatComparison(const RunSummary& calibrated, const RunSummary& uncalibrated);
 
 }  // namespace cmerc

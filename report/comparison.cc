@@ -24,13 +24,13 @@ std::string FormatTableOf(const std::vector<TrainingRun>& runs) {
                        const RunSummary& summary) {
     const SplitReport& test = summary.test();
     const auto percent = [](double share) { return FormatNumber(share, Numbers::kPercent); };
-    table.rows.push_back(
-        {name, model, summary.protocol().substr(0, summary.protocol().find(' ')),
-         absl::StrCat(summary.seed()), absl::StrCat(summary.selected_epoch() + 1),
-         percent(test.weighted_f1()), percent(test.macro_f1()), percent(test.accuracy()),
-         summary.has_valid() ? percent(summary.valid().weighted_f1()) : "-",
-         test.calibration().bins_size() > 0 ? percent(test.calibration().ece()) : "-",
-         test.views_size() > 0 ? percent(MeanShareSurerWithout(test)) : "-"});
+    table.rows.push_back({name, model, summary.protocol().substr(0, summary.protocol().find(' ')),
+                          absl::StrCat(summary.seed()), absl::StrCat(summary.selected_epoch() + 1),
+                          percent(test.weighted_f1()), percent(test.macro_f1()),
+                          percent(test.accuracy()),
+                          summary.has_valid() ? percent(summary.valid().weighted_f1()) : "-",
+                          FormatEce(test.calibration()),
+                          test.views_size() > 0 ? percent(MeanShareSurerWithout(test)) : "-"});
   };
   for (size_t i = 0; i < runs.size(); ++i) {
     const std::string name = NumberedName(runs, i);

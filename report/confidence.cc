@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "report/charts.h"
@@ -72,11 +71,12 @@ std::string FormatRemedies(const SplitReport& test) {
     table.header.push_back(absl::StrCat("surer without ", Spaced(view.view())));
   }
   table.header.emplace_back("parameters");
-  const auto add = [&](const std::string& name, double weighted_f1, double accuracy, double ece,
-                       const std::vector<double>& shares, const std::string& parameters) {
+  const auto add = [&](const std::string& name, double weighted_f1, double accuracy,
+                       const CalibrationReport& calibration, const std::vector<double>& shares,
+                       const std::string& parameters) {
     std::vector<std::string> row = {name, FormatNumber(weighted_f1, Numbers::kPercent),
                                     FormatNumber(accuracy, Numbers::kPercent),
-                                    FormatNumber(ece, Numbers::kPercent)};
+                                    FormatEce(calibration)};
     for (int i = 0; i < test.views_size(); ++i) {
       const bool known = i < static_cast<int>(shares.size());
       row.push_back(known ? FormatNumber(shares[i], Numbers::kPercent) : "-");
@@ -86,14 +86,14 @@ std::string FormatRemedies(const SplitReport& test) {
   };
   std::vector<double> shares;
   for (const ViewReport& view : test.views()) shares.push_back(view.share_surer_without());
-  add("none", test.weighted_f1(), test.accuracy(), test.calibration().ece(), shares, "");
+  add("none", test.weighted_f1(), test.accuracy(), test.calibration(), shares, "");
   for (const PostHocReport& remedy : test.post_hoc()) {
     std::vector<std::string> parameters;
     for (const double parameter : remedy.parameters()) {
       parameters.push_back(FormatNumber(parameter, Numbers::kPlain));
     }
     add(absl::StrCat(Spaced(remedy.method()), " scaling"), remedy.weighted_f1(), remedy.accuracy(),
-        remedy.calibration().ece(),
+        remedy.calibration(),
         {remedy.share_surer_without().begin(), remedy.share_surer_without().end()},
         absl::StrJoin(parameters, ", "));
   }
@@ -112,7 +112,7 @@ std::string FormatMeasured(const SplitReport& test) {
   Markup html, diagrams;
   diagrams.Open("div", {{"class", "figures"}});
   for (const auto& [name, calibration] : all) {
-    table.rows.push_back({name, FormatNumber(calibration->ece(), Numbers::kPercent),
+    table.rows.push_back({name, FormatEce(*calibration),
                           FormatNumber(calibration->adaptive_ece(), Numbers::kPercent),
                           FormatNumber(calibration->classwise_ece(), Numbers::kPercent),
                           FormatNumber(calibration->mce(), Numbers::kPercent),
@@ -128,10 +128,24 @@ std::string FormatMeasured(const SplitReport& test) {
 
 }  // namespace
 
+std::string FormatEce(const CalibrationReport& calibration) {
+  if (calibration.bins_size() == 0) return "-";
+  std::string text = FormatNumber(calibration.ece(), Numbers::kPercent);
+  if (calibration.has_ece_error()) {
+    const double error = calibration.ece_error().value();
+    absl::StrAppend(&text, " ± ", FormatNumber(error, Numbers::kPercent));
+  }
+  if (calibration.has_ece_floor()) {
+    const double floor = calibration.ece_floor().value();
+    absl::StrAppend(&text, " (floor ", FormatNumber(floor, Numbers::kPercent), ")");
+  }
+  return text;
+}
+
 std::string FormatReliabilityOf(const std::string& caption, const CalibrationReport& calibration) {
   ReliabilityDiagram diagram;
   diagram.heading = {
-      absl::StrFormat("%s: ECE %.1f %%", caption, 100 * calibration.ece()),
+      absl::StrCat(caption, ": ECE ", FormatEce(calibration)),
       "Bars: accuracy of the utterances in each bin of confidence, and its distance to their mean "
       "confidence; a perfectly calibrated model's bars end on the diagonal. Below: the share of "
       "utterances in each bin."};
@@ -149,6 +163,13 @@ std::string FormatReliability(const RunSummary& summary) {
   html.Element("p",
                "On the test split: of the utterances with a confidence of about 0.7, about 70 % "
                "should be predicted rightly.");
+  if (summary.test().calibration().has_ece_floor()) {
+    html.Element(
+        "p",
+        "An ECE is followed by its standard error over conversations and by its floor: what "
+        "a perfectly calibrated model with these confidences would show on average, for "
+        "want of utterances.");
+  }
   html.Append(own);
   const std::string uncalibrated = FormatMeasured(summary.uncalibrated().test());
   if (!uncalibrated.empty()) {

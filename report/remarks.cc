@@ -1,5 +1,6 @@
 #include "report/remarks.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -38,6 +39,26 @@ void AddMissingClasses(const std::string& name, const SplitReport& split,
       absl::StrCat("The ", name, " split has no utterance of: ", Quoted(missing), "."));
 }
 
+// Whether the ECE of `with` is above that of `without` by more than two standard errors of the
+// difference. The errors count as independent, although both models are measured on the same
+// conversations: that makes the remark rarer, not more frequent.
+bool EceRose(const CalibrationReport& with, const CalibrationReport& without) {
+  if (!with.has_ece_error() || !without.has_ece_error()) return false;
+  const double error = std::hypot(with.ece_error().value(), without.ece_error().value());
+  return with.ece() - without.ece() > 2 * error;
+}
+
+// The classes of a run, as far as it has got: of the test split, or of the split that selects.
+std::vector<std::string> ClassNames(const TrainingRun& run) {
+  const EpochReport& last = run.epochs.back();
+  const SplitReport& split = run.summary.has_value() ? run.summary->test()
+                             : last.has_valid()      ? last.valid()
+                                                     : last.test();
+  std::vector<std::string> names;
+  for (const ClassReport& one : split.classes()) names.push_back(one.name());
+  return names;
+}
+
 }  // namespace
 
 bool IsOfficialProtocol(const TrainingRun& run) {
@@ -64,6 +85,12 @@ std::vector<std::string> Remarks(const TrainingRun& run) {
   }
   if (!run.summary.has_value()) return remarks;
   const RunSummary& summary = *run.summary;
+  for (const std::string& warning : summary.warnings()) {
+    remarks.push_back(absl::StrCat("Warning: ", warning, "."));
+  }
+  for (const std::string& warning : summary.uncalibrated().warnings()) {
+    remarks.push_back(absl::StrCat("Warning, uncalibrated model: ", warning, "."));
+  }
   AddNeverPredicted(summary.test(), &remarks);
   AddMissingClasses("training", summary.train(), &remarks);
   if (summary.has_valid()) AddMissingClasses("validation", summary.valid(), &remarks);
@@ -83,11 +110,12 @@ std::vector<std::string> Remarks(const TrainingRun& run) {
   if (summary.has_uncalibrated()) {
     const SplitReport& with = summary.test();
     const SplitReport& without = summary.uncalibrated().test();
-    if (with.has_calibration() && without.has_calibration() &&
-        with.calibration().ece() > without.calibration().ece()) {
+    if (EceRose(with.calibration(), without.calibration())) {
       remarks.push_back(absl::StrFormat(
-          "The expected calibration error rose from %.2f %% (uncalibrated) to %.2f %%.",
-          100 * without.calibration().ece(), 100 * with.calibration().ece()));
+          "The expected calibration error rose from %.2f ± %.2f %% (uncalibrated) to %.2f ± %.2f "
+          "%%.",
+          100 * without.calibration().ece(), 100 * without.calibration().ece_error().value(),
+          100 * with.calibration().ece(), 100 * with.calibration().ece_error().value()));
     }
     if (with.views_size() > 0 && with.views_size() == without.views_size() &&
         MeanShareSurerWithout(with) > MeanShareSurerWithout(without)) {
@@ -101,19 +129,15 @@ std::vector<std::string> Remarks(const TrainingRun& run) {
 }
 
 std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs) {
-  bool protocols = false, classes = false, supports = false;
+  bool protocols = false, supports = false;
   const RunSummary* first = nullptr;
   for (const TrainingRun& run : runs) {
     protocols = protocols || IsOfficialProtocol(run) != IsOfficialProtocol(runs[0]);
     if (!run.summary.has_value()) continue;
     if (first == nullptr) first = &*run.summary;
     const SplitReport& test = run.summary->test();
-    if (test.classes_size() != first->test().classes_size()) {
-      classes = true;
-      continue;
-    }
-    for (int i = 0; i < test.classes_size(); ++i) {
-      classes = classes || test.classes(i).name() != first->test().classes(i).name();
+    const int classes = std::min(test.classes_size(), first->test().classes_size());
+    for (int i = 0; i < classes; ++i) {
       supports = supports || test.classes(i).support() != first->test().classes(i).support();
     }
   }
@@ -123,12 +147,34 @@ std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs)
         "The protocols differ: scores under OFFICIAL, where the test set selects the epoch, are "
         "optimistic beside those under HELD_OUT.");
   }
-  if (classes) {
-    remarks.emplace_back("The classes differ: the scores are not of the same task.");
-  } else if (supports) {
+  if (supports) {
     remarks.emplace_back("The test splits differ: the scores are not of the same utterances.");
   }
   return remarks;
+}
+
+absl::Status CheckSameClasses(const std::vector<TrainingRun>& runs) {
+  std::vector<std::string> expected;
+  std::string of;
+  for (const TrainingRun& run : runs) {
+    const std::vector<std::string> names = ClassNames(run);
+    if (expected.empty()) {
+      expected = names;
+      of = run.path;
+    }
+    if (names.empty() || names == expected) continue;
+    std::string difference =
+        absl::StrCat("has ", names.size(), " classes, and ", of, " ", expected.size());
+    if (names.size() == expected.size()) {
+      const auto [here, there] = std::mismatch(names.begin(), names.end(), expected.begin());
+      difference =
+          absl::StrCat("has the class \"", *here, "\" where ", of, " has \"", *there, "\"");
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat(run.path, " ", difference,
+                     ": their scores are not of the same task; write a report of each"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace cmerc::report

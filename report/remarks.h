@@ -5,18 +5,25 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "report/run.h"
 
 namespace cmerc::report {
 
-// One sentence each, for: a run that has not finished; scores that the test set selected; a class
-// that is never predicted on the test split; a split without a class; a weighted F1 on valid and
-// test more than 5 points apart; the last epoch selected; an expected calibration error, or a mean
-// share of utterances surer without a source of evidence, above the uncalibrated model's.
+// One sentence each, for: a run that has not finished; scores that the test set selected; each of
+// RunSummary.warnings; a class that is never predicted on the test split; a split without a class;
+// a weighted F1 on valid and test more than 5 points apart; the last epoch selected; an expected
+// calibration error above the uncalibrated model's by more than two standard errors of their
+// difference; a mean share of utterances surer without a source of evidence above the uncalibrated
+// model's.
 std::vector<std::string> Remarks(const TrainingRun& run);
 
-// Why the runs' scores may not be compared: another protocol, other classes, another test split.
+// Why the runs' scores can hardly be compared: another protocol, another test split.
 std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs);
+
+// InvalidArgument: the classes of two runs differ, in names or order, so that comparing their
+// scores would mean nothing; the message names both runs and the first difference.
+absl::Status CheckSameClasses(const std::vector<TrainingRun>& runs);
 
 // Whether the run's epoch is selected on the test split.
 bool IsOfficialProtocol(const TrainingRun& run);

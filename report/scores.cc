@@ -33,8 +33,7 @@ void AddSplitRow(const std::string& name, const SplitReport& split, Table* table
   table->rows.push_back(
       {name, absl::StrCat(split.conversations()), absl::StrCat(split.utterances()),
        Percent(split.weighted_f1()), Percent(split.macro_f1()), Percent(split.accuracy()),
-       FormatNumber(split.loss(), Numbers::kPlain),
-       split.calibration().bins_size() > 0 ? Percent(split.calibration().ece()) : "-"});
+       FormatNumber(split.loss(), Numbers::kPlain), FormatEce(split.calibration())});
 }
 
 void AddSplitRows(const RunSummary& summary, const std::string& suffix, Table* table) {

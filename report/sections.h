@@ -42,6 +42,10 @@ std::string FormatRemarks(const std::vector<std::string>& remarks);
 // The diagram of measured confidences. `calibration` has bins.
 std::string FormatReliabilityOf(const std::string& caption, const CalibrationReport& calibration);
 
+// "5.0 % ± 0.8 % (floor 2.8 %)": the ECE, its standard error over conversations, and what a
+// perfectly calibrated model would show, as far as they are known; "-" without bins.
+std::string FormatEce(const CalibrationReport& calibration);
+
 // "cmerc.NllOptions" -> "Nll".
 std::string PluginName(const std::string& options);
 

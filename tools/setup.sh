@@ -16,6 +16,7 @@ packages=(
   "libtorch-dev         1.13.1      2.6.0"
   "libopenblas0-openmp  0.3.21      0.3.29"  # by name: LibTorch would take any BLAS, also a slow one
   "libabsl-dev          20220623.1  20240722.0"
+  "libboost-dev         1.74.0.3    1.83.0.2"  # headers alone
   "libhwy-dev           1.0.3       1.2.0"
   "libprotobuf-dev      3.21.12     3.21.12"
   "protobuf-compiler    3.21.12     3.21.12"
@@ -73,7 +74,7 @@ done
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   fail "this is $distribution, but the packages come from Debian 12 or 13 with apt. Work in a \
 Debian container (docker run -it debian:12), or install Bazel 4.2, a C++17 compiler, pkg-config and the \
-development files of LibTorch, OpenBLAS, Abseil, Protobuf, Highway, GoogleTest and Google Benchmark yourself \
+development files of LibTorch, OpenBLAS, Abseil, Boost, Protobuf, Highway, GoogleTest and Google Benchmark yourself \
 and leave out tools/setup.sh."
 fi
 

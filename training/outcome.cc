@@ -61,6 +61,12 @@ absl::Status MeasureOutcome(Backbone& selected, const PreparedData& data,
   ASSIGN_OR_RETURN(const SplitPredictions test,
                    measure(data.test, AllViews(data.info), summary->mutable_test()));
   for (const Remedy& remedy : remedies) {
+    if (!remedy.withheld.empty()) {
+      summary->add_warnings(absl::StrCat("the remedy ", remedy.method, " is withheld: on the ",
+                                         summary->valid().utterances(),
+                                         " utterances of the validation split ", remedy.withheld));
+      continue;
+    }
     ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
                      ScoreRemedy(remedy, test, data.info));
   }

@@ -222,9 +222,10 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   summary.set_selected_epoch(state_.progress.selected_epoch());
   RETURN_IF_ERROR(
       MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));
-  if (summary.test().post_hoc_size() > 0) {
+  for (const PostHocReport& remedy : summary.test().post_hoc()) {
+    if (remedy.method() != "temperature") continue;
     metadata_.set_epoch(state_.progress.selected_epoch());
-    metadata_.set_temperature(summary.test().post_hoc(0).parameters(0));
+    metadata_.set_temperature(remedy.parameters(0));
     RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_, metadata_));
   }
   return summary;

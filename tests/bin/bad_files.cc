@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "storage/pickle/writer.h"
 #include "tests/bin/bad_kind_cases.h"
 #include "tests/bin/bad_plan_cases.h"
@@ -75,7 +76,7 @@ void WriteBadFiles(const std::string& folder) {
   write("truncated.json", "{\"conversations\": [{\"conversation\": \"train_0\", \"diff");
 
   std::filesystem::create_directory(folder + "/empty_folder");
-  for (const std::string broken : {"broken_metrics", "broken_summary"}) {
+  for (const std::string broken : {"broken_metrics", "broken_summary", "other_classes"}) {
     std::filesystem::create_directory(absl::StrCat(folder, "/", broken));
     for (const char* file : {"/config.textproto", "/metrics.jsonl", "/summary.json"}) {
       write(broken + file, ReadFile(absl::StrCat(folder, "/run", file)));
@@ -84,6 +85,9 @@ void WriteBadFiles(const std::string& folder) {
   write("broken_metrics/metrics.jsonl",
         ReadFile(folder + "/run/metrics.jsonl") + "{\"epoch\": 1, \"total_loss\": }\n");
   write("broken_summary/summary.json", "{\n\"seed\": \"1\",\nselected_epoch\": 1}\n");
+
+  write("other_classes/summary.json",
+        absl::StrReplaceAll(ReadFile(folder + "/run/summary.json"), {{"class_2", "rage"}}));
 
   const std::string checkpoint = ReadFile(folder + "/run/selected.pth");
   write("truncated.pth", checkpoint.substr(0, checkpoint.size() / 2));

@@ -53,6 +53,12 @@ TEST(FitRemediesTest, AreThoseOfSciPy) {
   EXPECT_NEAR(NllAfter(remedies[2], Sevens()), kClasswiseNll, kNllTolerance);
 }
 
+TEST(FitRemediesTest, WhatTheSplitTellsIsNotWithheld) {
+  for (const Remedy& remedy : MustFit(Sevens().log_probs, Sevens().labels, 7)) {
+    EXPECT_EQ(remedy.withheld, "") << remedy.method;
+  }
+}
+
 TEST(FitRemediesTest, TheSameInputGivesTheSameBits) {
   const std::vector<Remedy> first = MustFit(Sevens().log_probs, Sevens().labels, 7);
   const std::vector<Remedy> second = MustFit(Sevens().log_probs, Sevens().labels, 7);
@@ -92,7 +98,9 @@ TEST(FitRemediesTest, ASplitWithoutErrorsStaysBounded) {
   }
   EXPECT_THAT(remedies[2].parameters,
               Each(testing::AllOf(testing::Ge(1.0 / 20), testing::Lt(0.2))));
+  EXPECT_EQ(remedies[0].withheld, "the best T is 0.05 or below");
   for (const Remedy& remedy : remedies) {
+    EXPECT_NE(remedy.withheld, "") << remedy.method;
     const auto report = MeasureCalibration(Apply(remedy, log_probs, 3), labels, 3);
     ASSERT_TRUE(report.ok()) << report.status();
     EXPECT_LT(report->nll(), 1e-3);
@@ -107,9 +115,49 @@ TEST(FitRemediesTest, ASplitOfErrorsStaysBounded) {
   const std::vector<Remedy> remedies = MustFit(log_probs, std::vector<int64_t>(20, 2), 3);
   EXPECT_GT(remedies[0].parameters[0], 10);
   EXPECT_LE(remedies[0].parameters[0], 20);
+  EXPECT_EQ(remedies[0].withheld, "the best T is 20 or above");
   // Only the last class has labels.
   EXPECT_EQ(remedies[2].parameters[0], remedies[0].parameters[0]);
   EXPECT_EQ(remedies[2].parameters[2], 1);
+  EXPECT_EQ(remedies[1].withheld, "all labels are of one class");
+  EXPECT_EQ(remedies[2].withheld, "all labels are of one class");
+}
+
+// A validation split of one class, as a rare one may give: the surer of it the better, and on a
+// test split of all classes that is a disaster.
+TEST(FitRemediesTest, ASplitOfOneClassIsWithheld) {
+  std::vector<double> log_probs;
+  for (int i = 0; i < 40; ++i) {
+    const double p = 0.5 + 0.01 * i;
+    for (const double of_class : {p, (1 - p) * 0.7, (1 - p) * 0.3}) {
+      log_probs.push_back(std::log(of_class));
+    }
+  }
+  const std::vector<Remedy> remedies = MustFit(log_probs, std::vector<int64_t>(40, 0), 3);
+  EXPECT_THAT(remedies[0].parameters, Each(testing::Lt(0.1)));
+  for (const Remedy& remedy : remedies) EXPECT_NE(remedy.withheld, "") << remedy.method;
+}
+
+// Of one class a vector says that it is certain wherever the class is likeliest: the scale of that
+// class runs away, while a temperature can still be told.
+TEST(FitRemediesTest, EachRemedyIsWithheldForItself) {
+  std::vector<double> log_probs;
+  std::vector<int64_t> labels;
+  const std::vector<std::vector<double>> rows = {{0.6, 0.3, 0.1}, {0.2, 0.7, 0.1}};
+  for (int i = 0; i < 40; ++i) {
+    const std::vector<double>& row = rows[i % 2];
+    for (const double p : row) log_probs.push_back(std::log(p));
+    // Every fifth of either kind is the other's.
+    labels.push_back(i % 10 < 2 ? 1 - i % 2 : i % 2);
+  }
+  // And a class that is always predicted rightly, with a probability of its own.
+  for (int i = 0; i < 4; ++i) {
+    for (const double p : {0.01, 0.01, 0.98}) log_probs.push_back(std::log(p));
+    labels.push_back(2);
+  }
+  const std::vector<Remedy> remedies = MustFit(log_probs, labels, 3);
+  EXPECT_EQ(remedies[0].withheld, "");
+  EXPECT_EQ(remedies[1].withheld, "a parameter is at the bound of its range");
 }
 
 TEST(FitRemediesTest, AClassWithoutLabelsIsLeftAsItIs) {
@@ -135,6 +183,9 @@ TEST(FitRemediesTest, NothingToTell) {
   EXPECT_NEAR(one_class[0].parameters[0], 1.5, 1e-12);
   EXPECT_THAT(one_class[1].parameters, testing::ElementsAre(1, 0));
   EXPECT_EQ(Apply(one_class[0], {0, 0}, 1), std::vector<double>(2));
+  for (const Remedy& remedy : one_class) EXPECT_EQ(remedy.withheld, "") << remedy.method;
+  // The same for every class: no temperature makes a difference.
+  EXPECT_EQ(MustFit(std::vector<double>(6, std::log(1.0 / 3)), {0, 1}, 3)[0].withheld, "");
   const std::vector<Remedy> one_utterance = MustFit({std::log(0.7), std::log(0.3)}, {1}, 2);
   for (const Remedy& remedy : one_utterance) {
     for (const double p : remedy.parameters) EXPECT_TRUE(std::isfinite(p)) << remedy.method;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "metrics/text_report.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
@@ -24,7 +25,11 @@ class EvaluateTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new std::string(NewFolder());
-    WriteFile(*folder_ + "/tiny.textproto", TinyConfig());
+    // As much to learn from and to validate on as it takes to tell a temperature.
+    WriteFile(
+        *folder_ + "/tiny.textproto",
+        absl::StrReplaceAll(TinyConfig(), {{"train_conversations: 4", "train_conversations: 20"},
+                                           {"valid_conversations: 1", "valid_conversations: 12"}}));
     const Outcome trained = RunCmerc({"train", "--config=tiny.textproto", "--output=run",
                                       "--set=training { epochs: 3 learning_rate: 0.01 }"},
                                      *folder_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "experiment/results.pb.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
@@ -27,9 +28,10 @@ std::string Plan(const std::string& more) {
   return absl::StrCat("base { ", TinyConfig(), " }\n", more);
 }
 
-// Two variants, the second with its uncalibrated model, and two seeds.
+// Two variants, the second with its uncalibrated model, and two seeds; as much to learn from and to
+// validate on as it takes to tell a temperature.
 std::string FourRuns() {
-  return Plan(R"pb(
+  const std::string plan = Plan(R"pb(
     variants {
       name: "plain"
       set { training { epochs: 1 } }
@@ -37,11 +39,13 @@ std::string FourRuns() {
     variants {
       name: "calibrated"
       baseline: "plain"
-      set { training { epochs: 2 compare_uncalibrated: true } }
+      set { training { epochs: 2 learning_rate: 0.01 compare_uncalibrated: true } }
     }
     seeds: 7
     seeds: 8
   )pb");
+  return absl::StrReplaceAll(plan, {{"train_conversations: 4", "train_conversations: 20"},
+                                    {"valid_conversations: 1", "valid_conversations: 9"}});
 }
 
 struct Ran {
@@ -83,9 +87,9 @@ TEST(ExperimentTest, WarnsOfAFormerNameInAPlan) {
 TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
   const Ran ran = RunPlan(NewFolder(), FourRuns());
   ASSERT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
-  EXPECT_THAT(ran.outcome.out,
-              AllOf(StartsWith("4 runs in out/tiny\n"), HasSubstr("\n[4/4] "),
-                    HasSubstr("/seed-8: weighted F1 "), HasSubstr("| - | calibrated | 2 | ")));
+  EXPECT_THAT(ran.outcome.out, AllOf(StartsWith("4 runs in out/tiny\n"), HasSubstr("\n[4/4] "),
+                                     HasSubstr("/seed-8: weighted F1 "),
+                                     HasSubstr("| - | calibrated | HELD_OUT | 2 | ")));
   std::vector<std::string> rows;
   for (const ExperimentRow& row : ran.results.rows()) rows.push_back(row.variant());
   EXPECT_THAT(rows, ElementsAre("plain", "calibrated, uncalibrated", "calibrated"));
@@ -108,12 +112,25 @@ TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
   // One rounding each of a sum and a quotient of numbers below 1.
   EXPECT_NEAR(calibrated.comparison().difference().mean(), (differences[0] + differences[1]) / 2,
               1e-15);
-  // The p-value over the utterances of the test split is in (0, 1].
-  EXPECT_GT(calibrated.comparison().over_utterances().p_value(), 0);
-  EXPECT_LE(calibrated.comparison().over_utterances().p_value(), 1);
+  const ConversationComparison& over = calibrated.comparison().over_conversations();
+  EXPECT_GT(over.p_value(), 0);
+  EXPECT_LE(over.p_value(), 1);
+  // The only comparison.
+  EXPECT_EQ(over.p_value_holm(), over.p_value());
+  EXPECT_EQ(calibrated.comparison().p_value_holm(), calibrated.comparison().p_value());
+  // Interval and difference are of the same number.
+  EXPECT_NEAR((over.low().value() + over.high().value()) / 2,
+              calibrated.comparison().difference().mean(), 1e-12);
+  EXPECT_LE(calibrated.weighted_f1().low().value(), calibrated.weighted_f1().mean());
   const RunSummary one = ReadSummary(ran.folder + "/out/tiny/calibrated/seed-7");
   const RunSummary other = ReadSummary(ran.folder + "/out/tiny/calibrated/seed-8");
-  EXPECT_EQ(calibrated.comparison().over_utterances().utterances(), one.test().utterances());
+  EXPECT_EQ(over.conversations(), one.test().conversations());
+  EXPECT_EQ(over.utterances(), one.test().utterances());
+  EXPECT_NEAR(calibrated.calibration().ece_floor().mean(),
+              (one.test().calibration().ece_floor().value() +
+               other.test().calibration().ece_floor().value()) /
+                  2,
+              1e-15);
   EXPECT_NEAR(calibrated.calibration().ece().mean(),
               (one.test().calibration().ece() + other.test().calibration().ece()) / 2, 1e-15);
   EXPECT_NEAR(
@@ -128,9 +145,65 @@ TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
               1e-15);
   EXPECT_EQ(calibrated.views_size(), 5);
   EXPECT_FALSE(plain.has_comparison());
-  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.md"), HasSubstr("| - | plain | 2 | "));
+  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.md"),
+              HasSubstr("| - | plain | HELD_OUT | 2 | "));
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.csv"),
               HasSubstr("\"\",\"calibrated, uncalibrated\",weighted_f1,2,"));
+}
+
+// Scores that mean different things have no difference, and one run has no interval.
+TEST(ExperimentTest, WhatMayNotBeComparedIsNot) {
+  const Ran ran = RunPlan(NewFolder(), Plan(R"pb(
+                            variants { name: "plain" }
+                            variants {
+                              name: "official"
+                              baseline: "plain"
+                              set { data { protocol: OFFICIAL } }
+                            }
+                            variants {
+                              name: "four"
+                              baseline: "plain"
+                              set {
+                                data {
+                                  dataset {
+                                    [type.googleapis.com/cmerc.SyntheticOptions] { num_classes: 4 }
+                                  }
+                                }
+                              }
+                            }
+                            variants {
+                              name: "others"
+                              baseline: "plain"
+                              set {
+                                data {
+                                  dataset {
+                                    [type.googleapis.com/cmerc.SyntheticOptions] { seed: 5 }
+                                  }
+                                }
+                              }
+                            }
+                            seeds: 3
+                          )pb"));
+  ASSERT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
+  EXPECT_THAT(
+      ran.results.remarks(),
+      ElementsAre("official: not compared with plain: one was scored under OFFICIAL, the other "
+                  "under HELD_OUT",
+                  "four: not compared with plain: their classes differ",
+                  "others: compared with plain over seeds alone: their test splits are not the "
+                  "same utterances"));
+  ASSERT_EQ(ran.results.rows_size(), 4);
+  EXPECT_FALSE(ran.results.rows(1).has_comparison());
+  EXPECT_FALSE(ran.results.rows(2).has_comparison());
+  EXPECT_TRUE(ran.results.rows(3).has_comparison());
+  EXPECT_FALSE(ran.results.rows(0).weighted_f1().has_low());
+  EXPECT_THAT(ran.outcome.out,
+              AllOf(HasSubstr("| - | official | OFFICIAL | 1 | "),
+                    HasSubstr("official: not compared with plain: one was scored under OFFICIAL"),
+                    HasSubstr("OFFICIAL: the test set selected the epoch")));
+  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.csv"),
+              AllOf(HasSubstr("\"\",\"official\",weighted_f1,1,"), HasSubstr(",,,,\"OFFICIAL\"\n"),
+                    HasSubstr(",,,,\"HELD_OUT\"\n")));
 }
 
 TEST(ExperimentTest, EverySeedHasItsFold) {
@@ -166,7 +239,7 @@ TEST(ExperimentTest, FinishedRunsAreNotRepeated) {
 }
 
 // Runs of earlier versions have no predictions.
-TEST(ExperimentTest, WithoutPredictionsThereIsNoTestOverUtterances) {
+TEST(ExperimentTest, WithoutPredictionsThereIsNoTestOverConversations) {
   const std::string folder = NewFolder();
   const Ran first = RunPlan(folder, FourRuns());
   ASSERT_EQ(first.outcome.exit_code, 0) << first.outcome.err;
@@ -174,9 +247,13 @@ TEST(ExperimentTest, WithoutPredictionsThereIsNoTestOverUtterances) {
   std::filesystem::remove(file);
   const Ran second = RunPlan(folder, FourRuns());
   ASSERT_EQ(second.outcome.exit_code, 0) << second.outcome.err;
-  EXPECT_TRUE(first.results.rows(2).comparison().has_over_utterances());
+  EXPECT_TRUE(first.results.rows(2).comparison().has_over_conversations());
+  EXPECT_EQ(first.results.remarks_size(), 0);
   EXPECT_TRUE(second.results.rows(2).has_comparison());
-  EXPECT_FALSE(second.results.rows(2).comparison().has_over_utterances());
+  EXPECT_FALSE(second.results.rows(2).comparison().has_over_conversations());
+  EXPECT_THAT(second.results.remarks(),
+              ElementsAre("calibrated: compared with plain over seeds alone: a run has no "
+                          "test_predictions.jsonl"));
   WriteFile(file, "{\"id\":\"c\",\"labels\":[0],\"predicted\":[9],\"probabilities\":[[1,0]]}\n");
   const Ran third = RunPlan(folder, FourRuns());
   EXPECT_EQ(third.outcome.exit_code, 1);

@@ -63,11 +63,18 @@ std::vector<PredictedConversation> Parse(const std::string& text) {
   return predictions;
 }
 
+// With as much to learn from and to validate on as it takes to tell a temperature.
+std::string LearnableConfig() {
+  return absl::StrReplaceAll(TinyConfig(), {{"train_conversations: 4", "train_conversations: 20"},
+                                            {"valid_conversations: 1", "valid_conversations: 12"}});
+}
+
 class PredictTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     folder_ = new std::string(NewFolder());
-    WriteFile(*folder_ + "/tiny.textproto", TinyConfig());
+    const std::string config_text = LearnableConfig();
+    WriteFile(*folder_ + "/tiny.textproto", config_text);
     const Outcome trained = RunCmerc(
         {"train", "--config=tiny.textproto", "--output=run", std::string("--set=") + kNineToTest,
          "--set=training { epochs: 3 learning_rate: 0.01 }"},
@@ -76,7 +83,7 @@ class PredictTest : public testing::Test {
 
     RunConfig config;
     const std::string text =
-        absl::StrReplaceAll(TinyConfig(), {{"test_conversations: 2", "test_conversations: 9"}});
+        absl::StrReplaceAll(config_text, {{"test_conversations: 2", "test_conversations: 9"}});
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
     const auto dataset = Datasets().Create(config.data().dataset());
     ASSERT_TRUE(dataset.ok()) << dataset.status();
@@ -165,7 +172,7 @@ TEST_F(PredictTest, TheSplitOfADatasetGivesTheSameAsItsLines) {
   const std::string lines = MustPredict({"--input=test.jsonl", "--explain"});
   EXPECT_EQ(MustPredict({"--explain"}), lines);
   EXPECT_EQ(MustPredict({"--explain", "--split=test"}), lines);
-  EXPECT_THAT(Lines(MustPredict({"--split=train"})), SizeIs(4));
+  EXPECT_THAT(Lines(MustPredict({"--split=train"})), SizeIs(20));
   EXPECT_THAT(Lines(MustPredict({"--config=tiny.textproto"})), SizeIs(2));
 }
 

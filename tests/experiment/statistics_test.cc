@@ -1,10 +1,12 @@
 #include "experiment/statistics.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdint>
 #include <vector>
+
+#include "benchmarks/experiment/null_simulation.h"
 
 namespace cmerc {
 namespace {
@@ -19,23 +21,36 @@ TEST(DescribeTest, OneRunHasNoSpread) {
   const Statistic statistic = Describe({0.25});
   EXPECT_EQ(statistic.mean(), 0.25);
   EXPECT_EQ(statistic.standard_deviation(), 0);
-  EXPECT_EQ(statistic.low(), 0.25);
-  EXPECT_EQ(statistic.high(), 0.25);
+  EXPECT_FALSE(statistic.has_low());
+  EXPECT_FALSE(statistic.has_high());
 }
 
-// With two values the mean of a resample is one of them with probability 1/4 each.
-TEST(DescribeTest, TheIntervalIsThatOfResampledMeans) {
-  const Statistic two = Describe({0, 1});
-  EXPECT_EQ(two.low(), 0);
-  EXPECT_EQ(two.high(), 1);
+// Quantiles as they stand in every table of Student's t.
+TEST(DescribeTest, TheIntervalIsStudents) {
+  EXPECT_NEAR(TQuantile(1), 12.706, 5e-4);
+  EXPECT_NEAR(TQuantile(4), 2.776, 5e-4);
+  EXPECT_NEAR(TQuantile(30), 2.042, 5e-4);
+  EXPECT_NEAR(TQuantile(100000), 1.960, 5e-4);
+  // Mean 3, deviation sqrt(2.5), error of the mean sqrt(2.5 / 5).
+  const Statistic statistic = Describe({1, 2, 3, 4, 5});
+  EXPECT_NEAR(statistic.low().value(), 3 - 2.776 * std::sqrt(0.5), 1e-3);
+  EXPECT_NEAR(statistic.high().value(), 3 + 2.776 * std::sqrt(0.5), 1e-3);
+}
 
-  std::vector<double> many;
-  for (int i = 0; i < 100; ++i) many.push_back(i % 2);
-  const Statistic statistic = Describe(many);
-  // Binomial(100, 1/2) / 100 has quantiles 0.40 and 0.60; the estimate from 10 000 resamples may
-  // miss by one step.
-  EXPECT_NEAR(statistic.low(), 0.40, 0.011);
-  EXPECT_NEAR(statistic.high(), 0.60, 0.011);
+TEST(DescribeTest, EqualNumbersHaveAnIntervalOfOnePoint) {
+  const Statistic statistic = Describe({0.5, 0.5, 0.5});
+  EXPECT_EQ(statistic.low().value(), 0.5);
+  EXPECT_EQ(statistic.high().value(), 0.5);
+}
+
+// Percentiles of resampled seeds covered 49, 75, 84 and 91 %.
+TEST(DescribeTest, TheIntervalCoversTheMeanAsOftenAsItSays) {
+  constexpr int kRounds = 20000;
+  // Four deviations of a share of so many draws.
+  const double bound = 4 * std::sqrt(0.95 * 0.05 / kRounds);
+  for (const int seeds : {2, 3, 5, 10}) {
+    EXPECT_NEAR(CoverageOverSeeds(seeds, kRounds), 0.95, bound) << seeds;
+  }
 }
 
 TEST(DescribeTest, TheSameNumbersGiveTheSameBits) {
@@ -61,77 +76,13 @@ TEST(RandomizationTestTest, DrawsPatternsOfManySeeds) {
   EXPECT_EQ(RandomizationTest(none), 1);
 }
 
-// Weighted F1 by its definition.
-double WeightedF1(const std::vector<int32_t>& labels, const std::vector<int32_t>& predicted) {
-  double sum = 0;
-  for (int32_t c = 0; c < 10; ++c) {
-    int support = 0, claimed = 0, right = 0;
-    for (size_t i = 0; i < labels.size(); ++i) {
-      support += labels[i] == c ? 1 : 0;
-      claimed += predicted[i] == c ? 1 : 0;
-      right += labels[i] == c && predicted[i] == c ? 1 : 0;
-    }
-    if (support + claimed > 0) sum += support * 2.0 * right / (support + claimed);
-  }
-  return sum / static_cast<double>(labels.size());
-}
-
-// The share of all 2^n swaps whose difference is at least the observed one.
-double ByEnumeration(const std::vector<int32_t>& labels,
-                     const std::vector<PairedPredictions>& seeds) {
-  std::vector<int32_t> all_labels;
-  for (size_t s = 0; s < seeds.size(); ++s) {
-    all_labels.insert(all_labels.end(), labels.begin(), labels.end());
-  }
-  const auto difference = [&](uint32_t swaps) {
-    std::vector<int32_t> ours, theirs;
-    for (const PairedPredictions& seed : seeds) {
-      for (size_t i = 0; i < labels.size(); ++i) {
-        const bool swap = (swaps >> i) & 1;
-        ours.push_back(swap ? seed.theirs[i] : seed.ours[i]);
-        theirs.push_back(swap ? seed.ours[i] : seed.theirs[i]);
-      }
-    }
-    return std::abs(WeightedF1(all_labels, ours) - WeightedF1(all_labels, theirs));
-  };
-  uint32_t as_far = 0;
-  const uint32_t patterns = 1U << labels.size();
-  for (uint32_t swaps = 0; swaps < patterns; ++swaps) {
-    as_far += difference(swaps) >= difference(0) - 1e-12 ? 1 : 0;
-  }
-  return static_cast<double>(as_far) / patterns;
-}
-
-TEST(UtteranceRandomizationTestTest, EstimatesTheShareOfAllSwaps) {
-  const std::vector<int32_t> labels = {0, 1, 2, 0, 1, 2, 0, 0, 1, 3};
-  const PairedPredictions one = {{0, 1, 2, 0, 1, 1, 0, 2, 1, 0}, {0, 0, 2, 1, 1, 2, 2, 2, 0, 3}};
-  const PairedPredictions two = {{0, 1, 2, 0, 0, 2, 0, 0, 1, 4}, {1, 1, 0, 0, 1, 2, 0, 2, 1, 3}};
-  for (const auto& seeds : std::vector<std::vector<PairedPredictions>>{{one}, {two}, {one, two}}) {
-    const double expected = ByEnumeration(labels, seeds);
-    EXPECT_GT(expected, 0.01);
-    EXPECT_LT(expected, 0.99);
-    // Four deviations of a share of 10 000 draws.
-    EXPECT_NEAR(UtteranceRandomizationTest(labels, seeds), expected, 0.02);
-  }
-}
-
-TEST(UtteranceRandomizationTestTest, EqualAndOppositeSystems) {
-  std::vector<int32_t> labels, wrong;
-  for (int i = 0; i < 200; ++i) {
-    labels.push_back(i % 3);
-    wrong.push_back((i + 1) % 3);
-  }
-  EXPECT_EQ(UtteranceRandomizationTest(labels, {{wrong, wrong}}), 1);
-  EXPECT_EQ(UtteranceRandomizationTest(labels, {{labels, wrong}}), 1.0 / 10001);
-  EXPECT_EQ(UtteranceRandomizationTest(labels, {{wrong, labels}}), 1.0 / 10001);
-  // What one seed gains the other loses.
-  EXPECT_EQ(UtteranceRandomizationTest(labels, {{labels, wrong}, {wrong, labels}}), 1);
-}
-
-TEST(UtteranceRandomizationTestTest, TheSameInputGivesTheSameBits) {
-  const std::vector<int32_t> labels = {0, 1, 1, 0, 1};
-  const PairedPredictions seed = {{0, 1, 1, 0, 0}, {0, 1, 0, 1, 1}};
-  EXPECT_EQ(UtteranceRandomizationTest(labels, {seed}), UtteranceRandomizationTest(labels, {seed}));
+TEST(HolmCorrectedTest, ByHand) {
+  EXPECT_TRUE(HolmCorrected({}).empty());
+  EXPECT_THAT(HolmCorrected({0.25}), testing::ElementsAre(0.25));
+  // In order: 0.01 * 4, 0.02 * 3, max(0.06, 0.03 * 2), max(0.06, 0.5 * 1).
+  const std::vector<double> corrected = HolmCorrected({0.5, 0.01, 0.03, 0.02});
+  EXPECT_THAT(corrected, testing::Pointwise(testing::DoubleNear(1e-15), {0.5, 0.04, 0.06, 0.06}));
+  EXPECT_THAT(HolmCorrected({0.6, 0.7}), testing::ElementsAre(1, 1));
 }
 
 }  // namespace

@@ -17,10 +17,20 @@ ExperimentResults Results() {
         rows {
           dataset: "toy"
           variant: "gru \"small\""
+          protocol: "HELD_OUT (the validation split selects the epoch)"
           seeds: 1
           seeds: 2
-          weighted_f1 { mean: 0.5 standard_deviation: 0.125 low: 0.375 high: 0.625 }
-          accuracy { mean: 0.25 }
+          weighted_f1 {
+            mean: 0.5
+            standard_deviation: 0.125
+            low { value: 0.375 }
+            high { value: 0.625 }
+          }
+          accuracy {
+            mean: 0.25
+            low { value: 0.25 }
+            high { value: 0.25 }
+          }
           macro_f1 { mean: 0.75 }
           views {
             view: "text"
@@ -28,10 +38,17 @@ ExperimentResults Results() {
             share_surer_without_scaled { mean: 0.25 }
           }
           calibration {
-            ece { mean: 0.125 standard_deviation: 0.0625 }
-            nll { mean: 1.5 standard_deviation: 0.25 }
+            ece {
+              mean: 0.125
+              standard_deviation: 0.0625
+              low { value: 0 }
+              high { value: 0.25 }
+            }
+            nll { mean: 1.5 }
             brier { mean: 0.5 }
             e_aurc { mean: 0.0625 }
+            ece_floor { mean: 0.03125 }
+            ece_error { mean: 0.015625 }
           }
           calibration_scaled {
             ece { mean: 0.03125 }
@@ -44,9 +61,18 @@ ExperimentResults Results() {
             seeds: 2
             difference { mean: 0.0625 }
             p_value: 0.5
-            over_utterances { utterances: 100 p_value: 0.03125 }
+            p_value_holm: 0.75
+            over_conversations {
+              conversations: 10
+              utterances: 100
+              p_value: 0.03125
+              p_value_holm: 0.0625
+              low { value: 0.01 }
+              high { value: 0.115 }
+            }
           }
         }
+        remarks: "toy/other: not compared with plain: their classes differ"
         failed_runs: "toy/gru/seed-3: exit status 1: no memory"
       )pb",
       &results));
@@ -56,22 +82,58 @@ ExperimentResults Results() {
 TEST(FormatMarkdownTest, APercentPerNumberAndADashForWhatIsMissing) {
   EXPECT_THAT(
       FormatMarkdown(Results()),
-      HasSubstr("| toy | gru \"small\" | 2 | 50.00 ± 12.50 | 37.50 to 62.50 | 25.00 ± 0.00 | "
-                "75.00 ± 0.00 | - | +6.25 against plain | 0.500 | 0.0312 |\n"));
+      HasSubstr("| toy | gru \"small\" | HELD_OUT | 2 | 50.00 ± 12.50 | 37.50 to 62.50 | 25.00 ± "
+                "0.00 | 75.00 | - | +6.25 against plain | 0.500 | 0.750 | 1.00 to 11.50 | 0.0312 | "
+                "0.0625 |\n"));
   ExperimentResults without = Results();
-  without.mutable_rows(0)->mutable_comparison()->clear_over_utterances();
-  EXPECT_THAT(FormatMarkdown(without), HasSubstr("| +6.25 against plain | 0.500 | - |\n"));
+  without.mutable_rows(0)->mutable_comparison()->clear_over_conversations();
+  EXPECT_THAT(FormatMarkdown(without), HasSubstr("| 0.500 | 0.750 | - | - | - |\n"));
+  without.mutable_rows(0)->clear_comparison();
+  EXPECT_THAT(FormatMarkdown(without), HasSubstr("| 75.00 | - | - | - | - | - | - | - |\n"));
+}
+
+// A single run has no interval that could be shown.
+TEST(FormatMarkdownTest, ASingleRun) {
+  ExperimentResults results = Results();
+  results.mutable_rows(0)->mutable_weighted_f1()->clear_low();
+  results.mutable_rows(0)->mutable_weighted_f1()->clear_high();
+  EXPECT_THAT(FormatMarkdown(results), HasSubstr("| 50.00 | - | 25.00 ± 0.00 |"));
+  EXPECT_THAT(FormatCsv(results), HasSubstr(",weighted_f1,2,0.5,,,,\"HELD_OUT\"\n"));
+}
+
+TEST(FormatMarkdownTest, SaysHowManyComparisonsThereAre) {
+  ExperimentResults results = Results();
+  EXPECT_THAT(FormatMarkdown(results), HasSubstr("corrected for the 1 comparison over seeds and "
+                                                 "the 1 over conversations of this table.\n"));
+  *results.add_rows() = results.rows(0);
+  results.mutable_rows(1)->mutable_comparison()->clear_over_conversations();
+  EXPECT_THAT(FormatMarkdown(results), HasSubstr("corrected for the 2 comparisons over seeds and "
+                                                 "the 1 over conversations of this table.\n"));
+  EXPECT_THAT(FormatMarkdown({}), Not(HasSubstr("Holm: ")));
+}
+
+TEST(FormatMarkdownTest, TheProtocolAndWhatIsNotCompared) {
+  ExperimentResults results = Results();
+  EXPECT_THAT(
+      FormatMarkdown(results),
+      HasSubstr("Before you trust the differences:\n\n- toy/other: not compared with plain: "
+                "their classes differ\n"));
+  EXPECT_THAT(FormatMarkdown(results), Not(HasSubstr("optimistic")));
+  results.mutable_rows(0)->set_protocol("OFFICIAL (...)");
+  EXPECT_THAT(FormatMarkdown(results), HasSubstr("| OFFICIAL | 2 |"));
+  EXPECT_THAT(FormatMarkdown(results), HasSubstr("OFFICIAL: the test set selected the epoch"));
 }
 
 TEST(FormatMarkdownTest, ARowAsPredictedAndOneAfterTemperatureScaling) {
   EXPECT_THAT(
       FormatMarkdown(Results()),
-      HasSubstr("| dataset | variant | remedy | ECE, % | NLL | Brier | E-AURC | without text |\n"
-                "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-                "| toy | gru \"small\" | none | 12.50 ± 6.25 | 1.5000 ± 0.2500 | 0.5000 ± 0.0000 | "
-                "0.0625 ± 0.0000 | 50.00 ± 0.00 |\n"
-                "| toy | gru \"small\" | temperature | 3.12 ± 0.00 | 1.2500 ± 0.0000 | "
-                "0.5000 ± 0.0000 | 0.0625 ± 0.0000 | 25.00 ± 0.00 |\n"));
+      HasSubstr("| dataset | variant | remedy | ECE, % | error | floor | NLL | Brier | E-AURC | "
+                "without text |\n"
+                "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+                "| toy | gru \"small\" | none | 12.50 ± 6.25 | 1.56 | 3.12 | 1.5000 | 0.5000 | "
+                "0.0625 | 50.00 |\n"
+                "| toy | gru \"small\" | temperature | 3.12 | - | - | 1.2500 | 0.5000 | 0.0625 | "
+                "25.00 |\n"));
 }
 
 // OFFICIAL, and runs of earlier versions.
@@ -80,7 +142,7 @@ TEST(FormatMarkdownTest, WithoutARemedyOrCalibration) {
   results.mutable_rows(0)->clear_calibration();
   results.mutable_rows(0)->clear_calibration_scaled();
   const std::string text = FormatMarkdown(results);
-  EXPECT_THAT(text, HasSubstr("| toy | gru \"small\" | none | - | - | - | - | 50.00 ± 0.00 |\n"));
+  EXPECT_THAT(text, HasSubstr("| toy | gru \"small\" | none | - | - | - | - | - | - | 50.00 |\n"));
   EXPECT_THAT(text, Not(HasSubstr("| temperature |")));
   results.mutable_rows(0)->clear_views();
   EXPECT_THAT(FormatMarkdown(results), Not(HasSubstr("Calibration")));
@@ -94,15 +156,22 @@ TEST(FormatMarkdownTest, Failures) {
 
 TEST(FormatCsvTest, ALinePerNumber) {
   const std::string text = FormatCsv(Results());
-  EXPECT_THAT(text,
-              HasSubstr("dataset,variant,measure,seeds,mean,standard_deviation,low,high\n"
-                        "\"toy\",\"gru \"\"small\"\"\",weighted_f1,2,0.5,0.125,0.375,0.625\n"));
-  EXPECT_THAT(text, HasSubstr(",share_surer_without_text,2,0.5,0,0,0\n"));
-  EXPECT_THAT(text, HasSubstr(",share_surer_without_text_scaled,2,0.25,0,0,0\n"));
-  EXPECT_THAT(text, HasSubstr(",ece,2,0.125,0.0625,0,0\n"));
-  EXPECT_THAT(text, HasSubstr(",nll_scaled,2,1.25,0,0,0\n"));
-  EXPECT_THAT(text, HasSubstr(",difference_of_weighted_f1,2,0.0625,0,0,0\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "dataset,variant,measure,seeds,mean,standard_deviation,low,high,protocol\n"
+          "\"toy\",\"gru \"\"small\"\"\",weighted_f1,2,0.5,0.125,0.375,0.625,\"HELD_OUT\"\n"));
+  EXPECT_THAT(text, HasSubstr(",share_surer_without_text,2,0.5,,,,"));
+  EXPECT_THAT(text, HasSubstr(",share_surer_without_text_scaled,2,0.25,,,,"));
+  EXPECT_THAT(text, HasSubstr(",ece,2,0.125,0.0625,0,0.25,"));
+  EXPECT_THAT(text, HasSubstr(",ece_error,2,0.015625,,,,"));
+  EXPECT_THAT(text, HasSubstr(",ece_floor,2,0.03125,,,,"));
+  EXPECT_THAT(text, HasSubstr(",nll_scaled,2,1.25,,,,"));
+  EXPECT_THAT(text, HasSubstr(",difference_of_weighted_f1,2,0.0625,,,,"));
+  EXPECT_THAT(text, HasSubstr(",p_over_seeds,2,0.5,,,,"));
+  EXPECT_THAT(text, HasSubstr(",p_over_conversations_holm,2,0.0625,,,,"));
   EXPECT_THAT(text, Not(HasSubstr("valid_weighted_f1")));
+  EXPECT_THAT(text, Not(HasSubstr("ece_floor_scaled")));
 }
 
 }  // namespace

@@ -71,6 +71,30 @@ TEST_P(GoldenTest, TheOrderOfTheSplitDoesNotMatter) {
 INSTANTIATE_TEST_SUITE_P(All, GoldenTest, testing::ValuesIn(kCalibrationGolden),
                          [](const auto& info) { return info.param.name; });
 
+// Without conversations the report is that of versions before 0.2.
+TEST(MeasureCalibrationTest, TheNoiseOfTheEceNeedsConversations) {
+  const CalibrationGolden& golden = kCalibrationGolden[0];
+  const CalibrationReport without = MustMeasure(golden.log_probs, golden.labels, 7);
+  EXPECT_FALSE(without.has_ece_floor());
+  EXPECT_FALSE(without.has_ece_error());
+  const auto measure = [&](const std::vector<int64_t>& lengths) {
+    return MeasureCalibration(golden.log_probs, golden.labels, 7, lengths);
+  };
+  const auto with = measure({50, 70, 80});
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_EQ(with->ece(), without.ece());
+  // 200 utterances: a perfectly calibrated model's ECE is some hundredths.
+  EXPECT_GT(with->ece_floor().value(), 0.02);
+  EXPECT_LT(with->ece_floor().value(), 0.1);
+  EXPECT_GT(with->ece_error().value(), 0);
+  EXPECT_FALSE(measure({200})->has_ece_error());
+  EXPECT_TRUE(measure({200})->has_ece_floor());
+  for (const std::vector<int64_t>& wrong :
+       std::vector<std::vector<int64_t>>{{199}, {100, 101}, {201, -1}}) {
+    EXPECT_EQ(measure(wrong).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+}
+
 TEST(MeasureCalibrationTest, ByHand) {
   // Right with 0.8 and 0.6, wrong with 0.7.
   const CalibrationReport report = MustMeasure(Binary({0.8, 0.3, 0.6}), {1, 1, 1}, 2);

@@ -145,13 +145,16 @@ TEST(FormatCalibrationTest, ARowPerRemedy) {
   SplitReport report;
   EXPECT_EQ(FormatCalibration(report), "");
   *report.mutable_calibration() = Calibration(0.12345, 1.5, 0.75, 0.0625);
+  report.mutable_calibration()->mutable_ece_error()->set_value(0.0125);
+  report.mutable_calibration()->mutable_ece_floor()->set_value(0.03);
   AddRemedy(&report, "temperature", {1.6958806}, Calibration(0.03, 1.25, 0.7, 0.06));
   AddRemedy(&report, "classwise_temperature", {1.5, 2}, Calibration(0.04, 12.25, 0.71, 0.07));
   EXPECT_EQ(FormatCalibration(report),
-            R"(calibration                  ECE       NLL     Brier    E-AURC
-as predicted              0.1235    1.5000    0.7500    0.0625
-temperature 1.696         0.0300    1.2500    0.7000    0.0600
-classwise temperature     0.0400   12.2500    0.7100    0.0700
+            R"(calibration                  ECE     error     floor       NLL     Brier    E-AURC
+as predicted              0.1235    0.0125    0.0300    1.5000    0.7500    0.0625
+temperature 1.696         0.0300         -         -    1.2500    0.7000    0.0600
+classwise temperature     0.0400         -         -   12.2500    0.7100    0.0700
+error: standard error of the ECE over conversations; floor: the mean ECE of a perfectly calibrated model with these confidences
 )");
 }
 
@@ -194,6 +197,18 @@ ECE                   0.1000        0.2000
 ECE, temperature           -        0.0500
 NLL                   1.5000        1.7500
 NLL, temperature           -        1.2500
+)"));
+  calibrated.mutable_test()->mutable_calibration()->mutable_ece_error()->set_value(0.01);
+  calibrated.mutable_test()->mutable_calibration()->mutable_ece_floor()->set_value(0.03);
+  uncalibrated.add_warnings("doubtful");
+  EXPECT_THAT(FormatComparison(calibrated, uncalibrated), ::testing::EndsWith(R"(
+ECE                   0.1000        0.2000
+ECE, temperature           -        0.0500
+ECE's error           0.0100             -
+ECE's floor           0.0300             -
+NLL                   1.5000        1.7500
+NLL, temperature           -        1.2500
+warning: uncalibrated: doubtful
 )"));
 }
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -169,7 +170,14 @@ TEST(RemarksTest, SaysWhatIsWrongWithTheScores) {
   SplitReport& test = *run.summary->mutable_test();
   test.mutable_confusion(1)->set_predicted(1, 0);
   test.set_weighted_f1(0.5);
-  test.mutable_calibration()->set_ece(0.07);
+  test.mutable_calibration()->set_ece(0.09);
+  test.mutable_calibration()->mutable_ece_error()->set_value(0.01);
+  run.summary->mutable_uncalibrated()
+      ->mutable_test()
+      ->mutable_calibration()
+      ->mutable_ece_error()
+      ->set_value(0.01);
+  run.summary->add_warnings("the remedy vector is withheld");
   test.mutable_views(0)->set_share_surer_without(0.9);
   run.summary->mutable_valid()->mutable_classes(0)->set_support(0);
   EXPECT_THAT(Remarks(run),
@@ -178,10 +186,41 @@ TEST(RemarksTest, SaysWhatIsWrongWithTheScores) {
                   HasSubstr("The last epoch was selected"),
                   "Never predicted on the test split: fear & <loathing>.",
                   HasSubstr("79.0 % on the validation and 50.0 % on the test split"),
-                  HasSubstr("calibration error rose from 6.00 % (uncalibrated) to 7.00 %"),
+                  "The expected calibration error rose from 6.00 ± 1.00 % (uncalibrated) to 9.00 ± "
+                  "1.00 %.",
+                  "Warning: the remedy vector is withheld.",
                   HasSubstr("mean over sources, rose from 40.0 % (uncalibrated) to 55.0 %"),
                   "The validation split has no utterance of: joy."));
-  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "li"), testing::SizeIs(7));
+  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "li"), testing::SizeIs(8));
+}
+
+// Two standard errors of a difference of two numbers with an error of 1 % each are 2.83 %.
+TEST(RemarksTest, AnEceThatRoseByNoMoreThanNoise) {
+  TrainingRun run = SampleRun();
+  SplitReport& with = *run.summary->mutable_test();
+  SplitReport& without = *run.summary->mutable_uncalibrated()->mutable_test();
+  with.mutable_calibration()->set_ece(without.calibration().ece() + 0.03);
+  // A run of an earlier version does not say how large the noise is.
+  EXPECT_THAT(Remarks(run), IsEmpty());
+  with.mutable_calibration()->mutable_ece_error()->set_value(0.01);
+  without.mutable_calibration()->mutable_ece_error()->set_value(0.01);
+  EXPECT_THAT(Remarks(run), ElementsAre(HasSubstr("calibration error rose")));
+  with.mutable_calibration()->set_ece(without.calibration().ece() + 0.028);
+  EXPECT_THAT(Remarks(run), IsEmpty());
+}
+
+TEST(FormatPageTest, AnEceIsShownWithItsErrorAndItsFloor) {
+  TrainingRun run = SampleRun();
+  CalibrationReport& calibration = *run.summary->mutable_test()->mutable_calibration();
+  EXPECT_THAT(Parsed(FormatPage({run})).text, Not(HasSubstr("floor")));
+  calibration.mutable_ece_error()->set_value(0.008);
+  calibration.mutable_ece_floor()->set_value(0.028);
+  const XmlElement page = Parsed(FormatPage({run, run}));
+  EXPECT_THAT(Texts(page, "figcaption"),
+              testing::Contains("all evidence: ECE 5.0 % ± 0.8 % (floor 2.8 %)"));
+  // Comparison, scores, measures and remedies.
+  const std::vector<std::string> cells = Texts(page, "td");
+  EXPECT_EQ(std::count(cells.begin(), cells.end(), "5.0 % ± 0.8 % (floor 2.8 %)"), 2 + 2 * 3);
 }
 
 TEST(RemarksTest, FivePointsBetweenValidAndTestAreNotFar) {
@@ -199,10 +238,29 @@ TEST(ComparisonRemarksTest, WhatMayNotBeCompared) {
   other = one;
   other.summary->mutable_test()->mutable_classes(0)->set_support(4);
   EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The test splits differ")));
-  other.summary->mutable_test()->mutable_classes(0)->set_name("anger");
-  EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The classes differ")));
+}
+
+TEST(CheckSameClassesTest, RunsOfOtherClassesAreRefused) {
+  const TrainingRun one = SampleRun("one");
+  TrainingRun other = SampleRun("other");
+  EXPECT_TRUE(CheckSameClasses({one}).ok());
+  EXPECT_TRUE(CheckSameClasses({one, other}).ok());
+  other.summary->mutable_test()->mutable_classes(1)->set_name("anger");
+  absl::Status status = CheckSameClasses({one, one, other});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "runs/other has the class \"anger\" where runs/one has \"fear & <loathing>\": their "
+            "scores are not of the same task; write a report of each");
   other.summary->mutable_test()->mutable_classes()->RemoveLast();
-  EXPECT_THAT(ComparisonRemarks({one, other}), ElementsAre(HasSubstr("The classes differ")));
+  EXPECT_THAT(std::string(CheckSameClasses({one, other}).message()),
+              HasSubstr("runs/other has 1 classes, and runs/one 2: their scores"));
+  // A run that has not finished is looked at as far as it has got.
+  other.summary.reset();
+  EXPECT_TRUE(CheckSameClasses({one, other}).ok());
+  other.epochs.back().mutable_valid()->mutable_classes(0)->set_name("rage");
+  EXPECT_FALSE(CheckSameClasses({other, one}).ok());
+  other.epochs.back().mutable_valid()->clear_classes();
+  EXPECT_TRUE(CheckSameClasses({other, one}).ok());
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ installed pkgconf 1.8.1-2
 installed libtorch-dev 1.13.1+dfsg-4
 installed libopenblas0-openmp 0.3.21+ds-4
 installed libabsl-dev 20220623.1-1+deb12u3
+installed libboost-dev 1.74.0.3
 installed libhwy-dev 1.0.3-3
 installed libprotobuf-dev 3.21.12-3+deb12u2
 installed protobuf-compiler 3.21.12-3+deb12u2
@@ -102,6 +103,7 @@ installed pkgconf 1.8.1-4
 installed libtorch-dev 2.6.0+dfsg-7
 installed libopenblas0-openmp 0.3.29+ds-3
 installed libabsl-dev 20240722.0-4
+installed libboost-dev 1.83.0.2+b2
 installed libhwy-dev 1.2.0-2+b2
 installed libprotobuf-dev 3.21.12-11+deb13u1
 installed protobuf-compiler 3.21.12-11+deb13u1

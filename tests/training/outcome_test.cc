@@ -15,12 +15,14 @@
 #include "storage/trained_backbone.h"
 #include "tests/training/tiny_run.h"
 #include "tests/training/trained_run.h"
+#include "training/trainer.h"
 
 namespace cmerc {
 namespace {
 
 using google::protobuf::util::MessageDifferencer;
 using testing::AllOf;
+using testing::HasSubstr;
 using testing::SizeIs;
 
 int FirstBest(const std::vector<double>& scores) {
@@ -62,10 +64,15 @@ TEST(OutcomeTest, TheSelectedCheckpointGivesTheSummarysScores) {
   ASSERT_TRUE(LoadState(checkpoint->state, **backbone, "selected.pth").ok());
   const auto losses = MakeLosses(stored, data->info);
   ASSERT_TRUE(losses.ok()) << losses.status();
-  const auto test = Evaluate(**backbone, *data, data->test, *losses, stored, AllViews(data->info));
-  const auto valid = Evaluate(**backbone, *data, data->valid, *losses, stored);
-  const auto train = Evaluate(**backbone, *data, data->train, *losses, stored);
+  const auto score = [&](const std::vector<int64_t>& split, const std::vector<View>& views) {
+    const auto predictions = PredictSplit(**backbone, *data, split, *losses, stored, views);
+    EXPECT_TRUE(predictions.ok()) << predictions.status();
+    return ScorePredictions(*predictions, data->info);
+  };
+  const auto test = score(data->test, AllViews(data->info));
+  const auto valid = score(data->valid, {}), train = score(data->train, {});
   ASSERT_TRUE(test.ok() && valid.ok() && train.ok());
+  EXPECT_TRUE(test->calibration().has_ece_floor() && test->calibration().has_ece_error());
   SplitReport expected = run.summary.test();
   expected.clear_post_hoc();
   EXPECT_EQ(test->SerializeAsString(), expected.SerializeAsString());
@@ -87,16 +94,49 @@ TEST(OutcomeTest, RemediesAreFittedOnTheValidationSplit) {
   ASSERT_TRUE(valid.ok() && test.ok());
   const auto remedies = FitRemedies(valid->log_probs, valid->labels, 3);
   ASSERT_TRUE(remedies.ok()) << remedies.status();
-  ASSERT_EQ(run.summary.test().post_hoc_size(), 3);
-  for (int r = 0; r < 3; ++r) {
-    const auto expected = ScoreRemedy((*remedies)[r], *test, run.data.info);
+  // Three conversations tell a temperature, but not a scale of every class.
+  ASSERT_EQ((*remedies)[0].withheld, "");
+  std::vector<std::string> withheld;
+  int scored = 0;
+  for (const Remedy& remedy : *remedies) {
+    if (!remedy.withheld.empty()) {
+      withheld.push_back("the remedy " + remedy.method + " is withheld: ");
+      continue;
+    }
+    const auto expected = ScoreRemedy(remedy, *test, run.data.info);
     ASSERT_TRUE(expected.ok()) << expected.status();
-    EXPECT_TRUE(MessageDifferencer::Equals(run.summary.test().post_hoc(r), *expected));
+    ASSERT_LT(scored, run.summary.test().post_hoc_size());
+    EXPECT_TRUE(MessageDifferencer::Equals(run.summary.test().post_hoc(scored++), *expected));
     EXPECT_EQ(expected->share_surer_without_size(), 5);
+  }
+  EXPECT_EQ(run.summary.test().post_hoc_size(), scored);
+  ASSERT_EQ(run.summary.warnings_size(), static_cast<int>(withheld.size()));
+  for (size_t i = 0; i < withheld.size(); ++i) {
+    EXPECT_THAT(run.summary.warnings(static_cast<int>(i)), testing::StartsWith(withheld[i]));
   }
   EXPECT_EQ(run.summary.valid().post_hoc_size(), 0);
   EXPECT_EQ(checkpoint->metadata->temperature(), (*remedies)[0].parameters[0]);
   EXPECT_FALSE(ReadCheckpoint(run.folder + "/last.pth")->metadata->has_temperature());
+}
+
+// A conversation of one class cannot tell how sure to be: nothing is scored with what it says, and
+// the checkpoint has no temperature.
+TEST(OutcomeTest, RemediesThatTheValidationSplitCannotTellAreWithheld) {
+  PreparedData data = Prepare(Calibrated());
+  data.valid.resize(1);
+  data.conversations[data.valid[0]].labels.fill_(1);
+  const std::string folder = Folder("withheld");
+  const absl::StatusOr<RunSummary> summary = Train(Calibrated(), data, folder, {{"cmerc", "test"}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_EQ(summary->test().post_hoc_size(), 0);
+  ASSERT_EQ(summary->warnings_size(), 3);
+  EXPECT_THAT(
+      summary->warnings(0),
+      testing::MatchesRegex("the remedy temperature is withheld: on the [0-9]+ utterances of "
+                            "the validation split the best T is .*"));
+  EXPECT_THAT(summary->warnings(2), AllOf(HasSubstr("classwise_temperature is withheld"),
+                                          HasSubstr("all labels are of one class")));
+  EXPECT_FALSE(ReadCheckpoint(folder + "/selected.pth")->metadata->has_temperature());
 }
 
 TEST(OutcomeTest, PredictionsOfTheTestSplitAreThoseOfTheSummary) {

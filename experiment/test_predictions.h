@@ -1,0 +1,28 @@
+// The predictions that a run leaves for comparisons with others.
+#ifndef CMERC_EXPERIMENT_TEST_PREDICTIONS_H_
+#define CMERC_EXPERIMENT_TEST_PREDICTIONS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace cmerc {
+
+// A run's predictions of the test split, of N utterances.
+struct TestPredictions {
+  std::vector<std::string> ids;    // of each conversation
+  std::vector<int64_t> lengths;    // its utterances
+  std::vector<int32_t> labels;     // [N]
+  std::vector<int32_t> predicted;  // [N]
+};
+
+// Reads a test_predictions.jsonl; empty where there is none, as in runs of earlier versions.
+// DataLoss: a line is no ConversationPredictions, or its lists do not fit each other; the message
+// has file and line.
+absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path);
+
+}  // namespace cmerc
+
+#endif  // CMERC_EXPERIMENT_TEST_PREDICTIONS_H_
