@@ -330,7 +330,9 @@ std::string FileKindAdvice(FileKind kind, FileUse use, string_view path) {
   const Loading loading = LoadingOf(kind, path);
   if (use == FileUse::kConversations && kind == FileKind::kPickle) {
     return absl::StrCat(
-        "an official feature file is read by cmerc.OfficialPicklesOptions in a config, others: ",
+        "a feature file is read by cmerc.OfficialPicklesOptions in a config, and `cmerc data "
+        "describe "
+        "FILE` shows what is in it: ",
         kDocs);
   }
   const bool by_python = !loading.expression.empty();
@@ -359,7 +361,9 @@ std::string FileKindAdvice(FileKind kind, FileUse use, string_view path) {
   if (use == FileUse::kCheckpoint) return "name DIR/selected.pth of a run";
   if (kind == FileKind::kNpz && use == FileUse::kPickle) {
     return absl::StrCat(
-        "what `cmerc data convert` wrote is read by cmerc.RecordsOptions { file: }, arrays by id: ",
+        "what `cmerc data convert` wrote is read by cmerc.RecordsOptions { file: }, arrays by id "
+        "by "
+        "modality_files of cmerc.OfficialPicklesOptions: ",
         kDocs);
   }
   if ((kind == FileKind::kJson || kind == FileKind::kRecords) && use == FileUse::kPickle) {
@@ -367,7 +371,11 @@ std::string FileKindAdvice(FileKind kind, FileUse use, string_view path) {
                         kDocs);
   }
   if (kind == FileKind::kMeldCsv && use != FileUse::kUtterances) {
-    return absl::StrCat("it has speakers, labels and sentences but no features: ", kDocs);
+    return absl::StrCat(
+        "name it in utterances_csv of cmerc.OfficialPicklesOptions, with modality_files, since it "
+        "has "
+        "speakers, labels and sentences but no features: ",
+        kDocs);
   }
   return absl::StrCat("see ", kDocs);
 }
