@@ -52,7 +52,7 @@ void AddCommandLine(std::vector<BadInput>* cases) {
       {"ConvertFileWithoutConfig",
        {"data", "convert", "good.pkl", "--output=good.records"},
        {"--config=FILE or --input=FILE names what to convert", "`cmerc data describe good.pkl`"}},
-      {"DescribeMissingFile",
+      {"DescribeFileThatIsNotThere",
        {"data", "describe", "nowhere.pkl"},
        {"nowhere.pkl: cannot be opened: No such file or directory"}},
       {"UnknownPluginInCatalogue",

@@ -56,7 +56,10 @@ void WriteBadFiles(const std::string& folder) {
   write_corpus("lengths.pkl", [](TinyCorpus& c) { c.conversations[0].text.pop_back(); });
   write_corpus("widths.pkl", [](TinyCorpus& c) { c.conversations[1].text = {{1}, {2}}; });
   write_corpus("no_train.pkl", [](TinyCorpus& c) { c.train.clear(); });
-  write_corpus("no_valid.pkl", [](TinyCorpus& c) { c.valid.clear(); });
+  write_corpus("no_valid.pkl", [](TinyCorpus& c) {
+    c.train.insert(c.train.end(), c.valid.begin(), c.valid.end());
+    c.valid.clear();
+  });
   write_corpus("no_test.pkl", [](TinyCorpus& c) { c.test.clear(); });
   write_corpus("overlap.pkl", [](TinyCorpus& c) { c.test.push_back("Ses0"); });
   write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
