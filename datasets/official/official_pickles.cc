@@ -3,8 +3,9 @@
 // Text: the four RoBERTa streams of roberta_file or of an SDT file, else the one stream of
 // features_file. Audio and visual: features_file. Speakers, labels, sentences: features_file when
 // given, as the official dataloader.py takes them, else roberta_file.
-// Splits: those of roberta_file; kTrainAndValid in the order of features_file's training list. With
-// features_file alone, valid_fraction of its training list is held out.
+// Splits: those of roberta_file; kTrainAndValid and kTest in the order of features_file's lists,
+// which the official dataloader.py reads. With features_file alone, valid_fraction of its training
+// list is held out.
 // Speakers: M is 0 and F is 1 as in the official dataloader.py; one-hot rows are the position of
 // the 1; other names or numbers are numbered in ascending order.
 //
