@@ -45,6 +45,8 @@ struct TrainedModel {
   PreparedData data;
   std::shared_ptr<Backbone> backbone;
   std::optional<double> temperature;  // CheckpointMetadata.temperature, above 0
+  // What it was trained under; absent for a file that Python saved, which does not say.
+  std::optional<DataConfig::Protocol> protocol;
 };
 
 // The value of --checkpoint. InvalidArgument: it is not given.

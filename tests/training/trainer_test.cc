@@ -214,7 +214,7 @@ TEST(TrainTest, ComparisonIsTwoRunsOfTheirOwn) {
   const auto table = MeasureDifficulties(**backbone, plain.data, CalibrationConfig());
   ASSERT_TRUE(table.ok()) << table.status();
   const std::string file = plain.folder + "/difficulty.json";
-  ASSERT_TRUE(WriteDifficulties(file, *table, false).ok());
+  ASSERT_TRUE(WriteDifficulties(file, {*table, {}}, false).ok());
   RunConfig from_file = Config(absl::StrCat(kTask, kRanking, kCurriculum));
   from_file.mutable_curriculum()->set_difficulty_file(file);
   EXPECT_EQ(Bytes(MustTrain(from_file, "from_file").folder + "/metrics.jsonl"),
@@ -231,7 +231,7 @@ RunConfig WithDifficulties(const std::string& name, bool easiest_first) {
     table.emplace_back(data.conversations[i].id, easiest_first ? rank : -rank);
   }
   const std::string path = absl::StrCat(testing::TempDir(), "/", name);
-  TORCH_CHECK(WriteDifficulties(path, table, false).ok());
+  TORCH_CHECK(WriteDifficulties(path, {table, {}}, false).ok());
   config.mutable_curriculum()->set_difficulty_file(path);
   return config;
 }

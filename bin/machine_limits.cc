@@ -1,0 +1,118 @@
+#include "bin/machine_limits.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "core/status.h"
+
+namespace cmerc {
+namespace {
+
+// Measured (docs/dependencies.md), and somewhat more: of a tiny run.
+constexpr size_t kMiB = size_t{1} << 20;
+constexpr size_t kAddressSpace = 1024 * kMiB;
+constexpr size_t kData = 256 * kMiB;
+constexpr size_t kStack = 1 * kMiB;
+
+// "614400 kB" or "unlimited", of a limit in bytes.
+std::string InKilobytes(rlim_t bytes) {
+  return bytes == RLIM_INFINITY ? "unlimited" : absl::StrCat(bytes / 1024, " kB");
+}
+
+rlimit LimitOf(__rlimit_resource resource) {
+  rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+  getrlimit(resource, &limit);
+  return limit;
+}
+
+// InvalidArgument: so many bytes cannot be mapped in this way. `shell` is the option of `ulimit`
+// for `resource`, and `what` says what there is too little of.
+absl::Status CheckMapping(size_t bytes, int protection, __rlimit_resource resource,
+                          const char* shell, const char* what) {
+  void* const memory =
+      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory != MAP_FAILED) {
+    munmap(memory, bytes);
+    return absl::OkStatus();
+  }
+  const int error = errno;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "too little ", what, " for LibTorch: ", bytes / 1024, " kB more cannot be had (",
+      std::strerror(error), "; ulimit ", shell, " is ", InKilobytes(LimitOf(resource).rlim_cur),
+      "); raise the limit (ulimit ", shell, " unlimited)"));
+}
+
+absl::Status RaiseStack() {
+  rlimit limit = LimitOf(RLIMIT_STACK);
+  if (limit.rlim_cur >= kStack) return absl::OkStatus();
+  const rlim_t found = limit.rlim_cur;
+  limit.rlim_cur = std::min(rlim_t{8 * kMiB}, limit.rlim_max);
+  if (limit.rlim_cur >= kStack && setrlimit(RLIMIT_STACK, &limit) == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("too small a stack for LibTorch: ulimit -s is ", InKilobytes(found), ", and ",
+                   kStack / 1024, " kB are needed; raise the limit (ulimit -s 8192)"));
+}
+
+// A thread that waits until it may end.
+void* Wait(void* gate) {
+  auto* const mutex = static_cast<pthread_mutex_t*>(gate);
+  pthread_mutex_lock(mutex);
+  pthread_mutex_unlock(mutex);
+  return nullptr;
+}
+
+}  // namespace
+
+absl::Status CheckMemoryLimits() {
+  RETURN_IF_ERROR(CheckMapping(kAddressSpace, PROT_NONE, RLIMIT_AS, "-v", "address space"));
+  RETURN_IF_ERROR(
+      CheckMapping(kData, PROT_READ | PROT_WRITE, RLIMIT_DATA, "-d", "memory for data"));
+  return RaiseStack();
+}
+
+absl::Status CheckThreads(int threads) {
+  pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&gate);
+  std::vector<pthread_t> started;
+  int error = 0;
+  while (error == 0 && static_cast<int>(started.size()) < threads) {
+    pthread_t thread;
+    error = pthread_create(&thread, nullptr, Wait, &gate);
+    if (error == 0) started.push_back(thread);
+  }
+  pthread_mutex_unlock(&gate);
+  for (const pthread_t thread : started) pthread_join(thread, nullptr);
+  if (error == 0) return absl::OkStatus();
+  const rlim_t processes = LimitOf(RLIMIT_NPROC).rlim_cur;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "too few threads can be started for LibTorch: ", started.size(), " more of ", threads, " (",
+      std::strerror(error), "; ulimit -u is ",
+      processes == RLIM_INFINITY ? "unlimited" : absl::StrCat(processes),
+      "); raise the limit (ulimit -u, or that of the container or the service: pids.max), or end "
+      "other programs of this user"));
+}
+
+int ThreadsOfLibTorch() {
+  const auto processors = static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
+  int team = processors;
+  const char* variable = std::getenv("OMP_NUM_THREADS");
+  if (variable != nullptr) {
+    const std::string text(variable);
+    absl::SimpleAtoi(text.substr(0, text.find(',')), &team);
+  }
+  return processors - 1 + team - 1;
+}
+
+}  // namespace cmerc

@@ -1,0 +1,26 @@
+// What the system must grant before LibTorch can work. Where it does not, LibTorch and the
+// libraries below it wait for ever, spin or crash, some before main(); so the small program asks
+// first.
+#ifndef CMERC_BIN_MACHINE_LIMITS_H_
+#define CMERC_BIN_MACHINE_LIMITS_H_
+
+#include "absl/status/status.h"
+
+namespace cmerc {
+
+// Whether the engine can be loaded: address space, memory for data, and the stack, whose soft limit
+// is raised to what is needed where the hard one allows it. InvalidArgument says what was found,
+// what is needed, and what to do.
+absl::Status CheckMemoryLimits();
+
+// Whether this process can have `threads` more threads at once: it starts them and lets them end.
+// InvalidArgument as above.
+absl::Status CheckThreads(int threads);
+
+// How many threads LibTorch starts beside the first one, whatever training.threads says: a pool of
+// its own with one per processor, and those of OpenMP.
+int ThreadsOfLibTorch();
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_MACHINE_LIMITS_H_
