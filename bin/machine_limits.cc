@@ -8,23 +8,22 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 
 namespace cmerc {
 namespace {
 
-// Measured (docs/dependencies.md), and somewhat more: of a tiny run.
+// What the engine takes for the least of work, measured with `ulimit` (docs/dependencies.md).
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kAddressSpace = 1024 * kMiB;
-constexpr size_t kData = 256 * kMiB;
-constexpr size_t kStack = 1 * kMiB;
+constexpr size_t kData = 512 * kMiB;
+constexpr size_t kStack = 256 * 1024;
+constexpr size_t kAddressSpacePerThread = 224 * kMiB;
 
 // "614400 kB" or "unlimited", of a limit in bytes.
 std::string InKilobytes(rlim_t bytes) {
@@ -96,23 +95,22 @@ absl::Status CheckThreads(int threads) {
   for (const pthread_t thread : started) pthread_join(thread, nullptr);
   if (error == 0) return absl::OkStatus();
   const rlim_t processes = LimitOf(RLIMIT_NPROC).rlim_cur;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "too few threads can be started for LibTorch: ", started.size(), " more of ", threads, " (",
-      std::strerror(error), "; ulimit -u is ",
-      processes == RLIM_INFINITY ? "unlimited" : absl::StrCat(processes),
-      "); raise the limit (ulimit -u, or that of the container or the service: pids.max), or end "
-      "other programs of this user"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("too few threads can be started for LibTorch: ", started.size(), " more of ",
+                   threads, " (", std::strerror(error), "; ulimit -u is ",
+                   processes == RLIM_INFINITY ? "unlimited" : absl::StrCat(processes),
+                   "); raise the limit (ulimit -u and -v, or that of the container or the service: "
+                   "pids.max), or "
+                   "end other programs of this user"));
 }
 
-int ThreadsOfLibTorch() {
-  const auto processors = static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
-  int team = processors;
-  const char* variable = std::getenv("OMP_NUM_THREADS");
-  if (variable != nullptr) {
-    const std::string text(variable);
-    absl::SimpleAtoi(text.substr(0, text.find(',')), &team);
-  }
-  return processors - 1 + team - 1;
+absl::Status CheckMemoryOfThreads(int threads) {
+  if (threads == 0) return absl::OkStatus();
+  return Annotate(CheckMapping(static_cast<size_t>(threads) * kAddressSpacePerThread, PROT_NONE,
+                               RLIMIT_AS, "-v", "address space"),
+                  absl::StrCat(threads + 1, " threads (training.threads)"));
 }
+
+int ThreadsOfPool() { return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN))) - 1; }
 
 }  // namespace cmerc

@@ -17,9 +17,13 @@ absl::Status CheckMemoryLimits();
 // InvalidArgument as above.
 absl::Status CheckThreads(int threads);
 
-// How many threads LibTorch starts beside the first one, whatever training.threads says: a pool of
-// its own with one per processor, and those of OpenMP.
-int ThreadsOfLibTorch();
+// Whether there is the address space that `threads` more of OpenMP's threads take: stacks, and what
+// OpenBLAS and malloc map for each. InvalidArgument as above.
+absl::Status CheckMemoryOfThreads(int threads);
+
+// How many threads LibTorch starts for a pool of its own, whatever training.threads says: one per
+// processor with the first.
+int ThreadsOfPool();
 
 }  // namespace cmerc
 

@@ -65,7 +65,7 @@ void ChooseHowThreadsWait() {
   setenv("GOMP_SPINCOUNT", kSpinCount, /*overwrite=*/0);
 }
 
-// Whether `command` trains or runs a model, or lets other programs do so: that takes threads.
+// Whether `command` runs a model, or starts programs that do: that takes threads.
 bool RunsModels(const std::string& command) {
   for (const char* one : {"train", "evaluate", "predict", "difficulty", "experiment"}) {
     if (command == one) return true;
@@ -79,7 +79,7 @@ bool RunsModels(const std::string& command) {
 absl::Status BecomeEngine(const std::string& command, char** argv) {
   RETURN_IF_ERROR(CheckOmpNumThreads());
   RETURN_IF_ERROR(CheckMemoryLimits());
-  if (RunsModels(command)) RETURN_IF_ERROR(CheckThreads(ThreadsOfLibTorch()));
+  if (RunsModels(command)) RETURN_IF_ERROR(CheckThreads(ThreadsOfPool()));
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   const std::string engine = absl::StrCat(program, "_engine");
   OccupyStandardStreams();

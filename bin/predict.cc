@@ -203,7 +203,7 @@ absl::Status PredictInput(const Flags& flags, const std::string& output, bool sk
   ASSIGN_OR_RETURN(Input input, Input::Open(flags.Get("input")));
   ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
-  SetUpThreads(predictor.config());
+  RETURN_IF_ERROR(SetUpThreads(predictor.config()));
   ASSIGN_OR_RETURN(Results results, Results::Open(output));
 
   Work work(std::move(predictor), flags.has("explain"), std::move(results));

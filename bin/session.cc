@@ -99,19 +99,21 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
 
 void PrintWarnings(absl::Span<const std::string> warnings) {
   for (const std::string& warning : warnings) {
-    std::cerr << "warning: " << Printable(warning) << "\n";
+    std::cerr << "warning: " << Printable(warning) << "
+";
   }
 }
 
-void SetUpThreads(const RunConfig& config) {
-  SetThreads(config.training().threads());
+absl::Status SetUpThreads(const RunConfig& config) {
+  RETURN_IF_ERROR(SetThreads(config.training().threads()));
   const std::string warning = BlasWarning();
   if (!warning.empty()) std::cerr << warning << "\n";
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization, std::ostream& log) {
-  SetUpThreads(config);
+  RETURN_IF_ERROR(SetUpThreads(config));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
   PrintWarnings(WarningsOf(*dataset));
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
