@@ -133,9 +133,9 @@ TEST_F(DifficultyTest, EverySourceGivesTheSameCurriculum) {
 // A model that has seen one scale must not be shown another, nor modalities it does not know.
 TEST_F(DifficultyTest, ACheckpointSeesTheDataAsInItsOwnTraining) {
   int run = 0;
-  for (const std::string& theirs : {"data { standardize: true }", "data { standardize: false }",
-                                    "data { standardize: true modalities: 'text' modalities: "
-                                    "'audio' }"}) {
+  for (const std::string theirs : {"data { standardize: true }", "data { standardize: false }",
+                                   "data { standardize: true modalities: 'text' modalities: "
+                                   "'audio' }"}) {
     const std::string name = "theirs_" + std::to_string(run++);
     Run({"train", "--config=tiny.textproto", "--output=" + name,
          "--set=training { epochs: 3 learning_rate: 0.01 } " + theirs});
