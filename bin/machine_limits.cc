@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/status.h"
 
 namespace cmerc {
@@ -24,6 +26,11 @@ constexpr size_t kAddressSpace = 1024 * kMiB;
 constexpr size_t kData = 512 * kMiB;
 constexpr size_t kStack = 256 * 1024;
 constexpr size_t kAddressSpacePerThread = 224 * kMiB;
+
+// Bytes per conversation and square of its length: of M3Net and of DialogueGcn, at 20 000
+// utterances.
+constexpr double kLeastPerSquare = 15;
+constexpr double kMostPerSquare = 24;
 
 // "614400 kB" or "unlimited", of a limit in bytes.
 std::string InKilobytes(rlim_t bytes) {
@@ -109,6 +116,26 @@ absl::Status CheckMemoryOfThreads(int threads) {
   return Annotate(CheckMapping(static_cast<size_t>(threads) * kAddressSpacePerThread, PROT_NONE,
                                RLIMIT_AS, "-v", "address space"),
                   absl::StrCat(threads + 1, " threads (training.threads)"));
+}
+
+int64_t FreeMemory() {
+  std::ifstream file("/proc/meminfo");
+  std::string name, unit;
+  for (int64_t kilobytes = 0; file >> name >> kilobytes && std::getline(file, unit);) {
+    if (name == "MemAvailable:") return kilobytes * 1024;
+  }
+  return 0;
+}
+
+std::string LengthWarning(int64_t conversations, int64_t length, int64_t free) {
+  const double square = static_cast<double>(conversations) * length * length;
+  if (free == 0 || kMostPerSquare * square <= static_cast<double>(free)) return "";
+  return absl::StrFormat(
+      "%d conversation%s of up to %d utterances in one batch: the backbones that come with cmerc "
+      "take %.1f to %.1f GB for them, and %.1f GB are free; divide long conversations, or set "
+      "training { batch_size: 1 }",
+      conversations, conversations == 1 ? "" : "s", length, kLeastPerSquare * square / 1e9,
+      kMostPerSquare * square / 1e9, static_cast<double>(free) / 1e9);
 }
 
 int ThreadsOfPool() { return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN))) - 1; }

@@ -4,6 +4,9 @@
 #ifndef CMERC_BIN_MACHINE_LIMITS_H_
 #define CMERC_BIN_MACHINE_LIMITS_H_
 
+#include <cstdint>
+#include <string>
+
 #include "absl/status/status.h"
 
 namespace cmerc {
@@ -20,6 +23,13 @@ absl::Status CheckThreads(int threads);
 // Whether there is the address space that `threads` more of OpenMP's threads take: stacks, and what
 // OpenBLAS and malloc map for each. InvalidArgument as above.
 absl::Status CheckMemoryOfThreads(int threads);
+
+// Bytes of memory that can be had without swapping; 0: the system does not say.
+int64_t FreeMemory();
+
+// What to say before a batch of `conversations` is predicted, the longest of `length` utterances,
+// with `free` bytes of memory: the backbones' tensors grow with its square. "" where they fit.
+std::string LengthWarning(int64_t conversations, int64_t length, int64_t free);
 
 // How many threads LibTorch starts for a pool of its own, whatever training.threads says: one per
 // processor with the first.

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -15,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "bin/commands.h"
+#include "bin/machine_limits.h"
 #include "bin/session.h"
 #include "calibration/predictor.h"
 #include "core/printable.h"
@@ -119,6 +121,7 @@ class Work {
   }
 
   absl::Status PredictWaiting() {
+    WarnOfLength();
     ASSIGN_OR_RETURN(const auto predictions, predictor_.Predict(waiting_, views_));
     RETURN_IF_ERROR(results_.Write(predictions, waiting_));
     conversations_ += static_cast<int64_t>(predictions.size());
@@ -130,6 +133,19 @@ class Work {
   }
 
  private:
+  // Says once that a batch may not fit into the memory.
+  void WarnOfLength() {
+    int64_t longest = 0;
+    for (const Conversation& conversation : waiting_) {
+      longest = std::max(longest, conversation.speakers.size(0));
+    }
+    const std::string warning =
+        LengthWarning(static_cast<int64_t>(waiting_.size()), longest, FreeMemory());
+    if (warning.empty() || warned_) return;
+    std::cerr << "warning: " << warning << "\n";
+    warned_ = true;
+  }
+
   Predictor predictor_;
   const std::vector<View> views_;
   Results results_;
@@ -137,6 +153,7 @@ class Work {
   std::vector<Conversation> waiting_;
   int64_t conversations_ = 0;  // written
   int64_t utterances_ = 0;
+  bool warned_ = false;
 };
 
 // InvalidArgument: "--FLAG" and then `why`.

@@ -104,6 +104,7 @@ absl::StatusOr<PreparedData> PrepareAsTrained(const RunConfig& config, const Pre
 }
 
 std::string OtherClassesWarning(const DatasetDescription& trained_on, const DatasetInfo& info) {
+  if (trained_on.class_names().empty()) return "";  // it does not say
   if (std::equal(info.class_names.begin(), info.class_names.end(), trained_on.class_names().begin(),
                  trained_on.class_names().end())) {
     return "";

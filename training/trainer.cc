@@ -175,10 +175,10 @@ absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& da
                                  const std::string& output,
                                  const std::map<std::string, std::string>& versions,
                                  const TrainOptions& options) {
-  ASSIGN_OR_RETURN(const OpenFolder folder, OpenFolder::Open(output));
+  const absl::StatusOr<OpenFolder> folder = OpenFolder::Open(output);
   absl::StatusOr<RunSummary> summary = TrainStages(config, data, output, versions, options);
   // Why a file could not be written, and no success where the files are elsewhere.
-  RETURN_IF_ERROR(folder.CheckThere());
+  if (folder.ok()) RETURN_IF_ERROR(folder->CheckThere());
   return summary;
 }
 

@@ -123,5 +123,17 @@ TEST(MachineLimitsDeathTest, TooFewThreads) {
             HasSubstr("pids.max")));
 }
 
+TEST(LengthWarningTest, SaysWhatALongConversationTakes) {
+  EXPECT_GT(FreeMemory(), 0);
+  EXPECT_EQ(LengthWarning(16, 100, int64_t{1} << 30), "");
+  EXPECT_EQ(LengthWarning(1, 20000, 0), "");  // nothing is known
+  EXPECT_EQ(LengthWarning(1, 20000, int64_t{10'000'000'000}), "");
+  EXPECT_THAT(LengthWarning(1, 20000, int64_t{9'000'000'000}),
+              HasSubstr("1 conversation of up to 20000 utterances in one batch: the backbones that "
+                        "come with cmerc take 6.0 to 9.6 GB for them, and 9.0 GB are free; "));
+  EXPECT_THAT(LengthWarning(2, 10000, int64_t{4'000'000'000}),
+              HasSubstr("2 conversations of up to 10000 utterances"));
+}
+
 }  // namespace
 }  // namespace cmerc

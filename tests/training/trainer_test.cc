@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "calibration/difficulty.h"
+#include "config/loader.h"
 #include "storage/checkpoint.h"
 #include "storage/module_state.h"
 #include "storage/trained_backbone.h"
@@ -101,7 +102,7 @@ TEST(TrainTest, WritesItsFiles) {
   ASSERT_TRUE(last.ok() && selected.ok()) << last.status() << selected.status();
   EXPECT_EQ(last->metadata->epoch(), 3);
   EXPECT_EQ(selected->metadata->epoch(), summary.selected_epoch());
-  EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->config(), config));
+  EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->config(), WithDefaults(config)));
   EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->dataset(), Describe(run.data.info)));
   EXPECT_TRUE(
       MessageDifferencer::Equals(selected->metadata->standardization(), *run.data.standardization));
