@@ -47,12 +47,13 @@ class DifficultyTest : public testing::Test {
   // is said about the source, on the terminal and in summary.json.
   static std::string TrainWith(const std::string& name, const std::string& source,
                                const std::string& warning = "", const std::string& set = "") {
-    const std::string out =
-        Run({"train", "--config=tiny.textproto", "--output=" + name,
-             "--set=curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] "
-             "{ epoch_ratio: 0.5 } } " +
-                 source + " } training { epochs: 3 }" + set},
-            warning);
+    std::vector<std::string> args = {
+        "train", "--config=tiny.textproto", "--output=" + name,
+        "--set=curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] "
+        "{ epoch_ratio: 0.5 } } " +
+            source + " } training { epochs: 3 }"};
+    if (!set.empty()) args.push_back("--set=" + set);
+    const std::string out = Run(args, warning);
     const RunSummary summary = ReadSummary(*folder_ + "/" + name);
     EXPECT_EQ(summary.warnings_size(), warning.empty() ? 0 : 1) << name;
     for (const std::string& one : summary.warnings()) {
