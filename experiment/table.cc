@@ -109,12 +109,11 @@ void AppendCsv(const Source& source, absl::string_view measure, const Statistic&
     return known ? absl::StrFormat("%.17g", value) : std::string();
   };
   const bool spread = HasSpread(statistic);
-  absl::StrAppendFormat(text, "%s,%s,%s,%d,%.17g,%s,%s,%s,%s\n", CsvField(source.row.dataset()),
-                        CsvField(source.row.variant()), CsvField(measure), source.seeds,
-                        statistic.mean(), field(spread, statistic.standard_deviation()),
-                        field(spread, statistic.low().value()),
-                        field(spread, statistic.high().value()),
-                        CsvField(ShortProtocol(source.row)));
+  absl::StrAppendFormat(
+      text, "%s,%s,%s,%d,%.17g,%s,%s,%s,%s\n", CsvField(source.row.dataset()),
+      CsvField(source.row.variant()), CsvField(measure), source.seeds, statistic.mean(),
+      field(spread, statistic.standard_deviation()), field(spread, statistic.low().value()),
+      field(spread, statistic.high().value()), CsvField(ShortProtocol(source.row)));
 }
 
 void AppendCsv(const Source& source, absl::string_view ending,
@@ -205,12 +204,11 @@ std::string Explanation(const ExperimentResults& results) {
 template <typename Lines>
 std::string List(absl::string_view heading, const Lines& lines) {
   if (lines.empty()) return "";
-  return absl::StrCat("\n", heading, "\n\n- ",
-                      absl::StrJoin(lines, "\n- ",
-                                    [](std::string* out, const std::string& line) {
-                                      out->append(OneLine(line));
-                                    }),
-                      "\n");
+  return absl::StrCat(
+      "\n", heading, "\n\n- ",
+      absl::StrJoin(lines, "\n- ",
+                    [](std::string* out, const std::string& line) { out->append(OneLine(line)); }),
+      "\n");
 }
 
 }  // namespace
