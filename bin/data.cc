@@ -14,6 +14,7 @@
 #include "bin/commands.h"
 #include "bin/session.h"
 #include "config/loader.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "core/torch_status.h"
 #include "datasets/assembly/in_memory.h"
@@ -83,7 +84,7 @@ absl::Status DescribeDataset(const Dataset& dataset) {
                        return Summarize(dataset, [&](int64_t done) { progress.Update(done, ""); });
                      }));
   }
-  std::cout << "data  " << summary.info.name << "\n\n" << FormatSummary(summary);
+  std::cout << "data  " << OneLine(summary.info.name) << "\n\n" << FormatSummary(summary);
   return absl::OkStatus();
 }
 

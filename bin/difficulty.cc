@@ -16,11 +16,13 @@ absl::Status DifficultyCommand(const Flags& flags) {
   }
   RETURN_IF_ERROR(CheckWritableFile(output));
   ASSIGN_OR_RETURN(const TrainedModel model, LoadTrainedModel(flags));
-  ASSIGN_OR_RETURN(const DifficultyTable table,
+  MeasuredDifficulties measured;
+  measured.protocol = model.protocol;
+  ASSIGN_OR_RETURN(measured.table,
                    MeasureDifficulties(*model.backbone, model.data, model.config.calibration()));
-  RETURN_IF_ERROR(WriteDifficulties(output, table, model.data.conversations.front().numeric_id));
-  std::cout << "difficulties of " << table.size() << " training conversations written to " << output
-            << "\n";
+  RETURN_IF_ERROR(WriteDifficulties(output, measured, model.data.conversations.front().numeric_id));
+  std::cout << "difficulties of " << measured.table.size() << " training conversations written to "
+            << output << "\n";
   return absl::OkStatus();
 }
 

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <google/protobuf/stubs/common.h>
+#include <omp.h>
 #include <torch/version.h>
 #include <zlib.h>
 
@@ -17,7 +18,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "bin/machine_limits.h"
 #include "bin/version.h"
+#include "core/status.h"
 #include "kernels/cpu/instruction_set.h"
 #include "kernels/cuda_build.h"
 
@@ -87,11 +90,16 @@ std::string BlasWarning() {
          "to ten times slower; install libopenblas0-openmp (tools/setup.sh does) and build again";
 }
 
-void SetThreads(int threads) {
-  if (threads == 0 && std::getenv("OMP_NUM_THREADS") != nullptr) return;  // LibTorch obeys it
-  const int wanted =
-      threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  at::set_num_threads(wanted);
+absl::Status SetThreads(int threads) {
+  const bool from_environment = threads == 0 && std::getenv("OMP_NUM_THREADS") != nullptr;
+  const int wanted = threads > 0 ? threads
+                     : from_environment
+                         ? omp_get_max_threads()
+                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  RETURN_IF_ERROR(CheckMemoryOfThreads(wanted - 1));
+  RETURN_IF_ERROR(CheckThreads(ThreadsOfPool() + wanted - 1));
+  if (!from_environment) at::set_num_threads(wanted);  // LibTorch obeys the variable
+  return absl::OkStatus();
 }
 
 }  // namespace cmerc

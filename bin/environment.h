@@ -5,6 +5,8 @@
 #include <map>
 #include <string>
 
+#include "absl/status/status.h"
+
 namespace cmerc {
 
 // Name -> version of this project ("cmerc"), of every library that is linked in ("libtorch"; the
@@ -18,8 +20,9 @@ std::map<std::string, std::string> Versions();
 std::string BlasWarning();
 
 // Sets the threads of LibTorch and OpenMP; 0: OMP_NUM_THREADS where it is set, else one per
-// processor.
-void SetThreads(int threads);
+// processor. InvalidArgument: the system does not grant so many; LibTorch would wait for them for
+// ever.
+absl::Status SetThreads(int threads);
 
 }  // namespace cmerc
 

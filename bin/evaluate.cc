@@ -7,6 +7,7 @@
 #include "bin/session.h"
 #include "calibration/evaluation.h"
 #include "calibration/weighted_losses.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "metrics/json.h"
 #include "metrics/text_report.h"
@@ -42,7 +43,7 @@ void Print(const std::string& split, const SplitReport& report) {
     std::cout << absl::StrFormat(
         "without %-16s %5.1f %% of utterances are surer of the truth; mean rise of its "
         "log-probability %+.4f\n",
-        view.view(), 100 * view.share_surer_without(), view.mean_log_prob_rise());
+        OneLine(view.view()), 100 * view.share_surer_without(), view.mean_log_prob_rise());
   }
 }
 

@@ -12,10 +12,12 @@ std::string Help() {
   for (const CommandSpec& command : CommandSpecs()) {
     absl::StrAppendFormat(&text, "  %-12s %s\n", command.name, command.purpose);
   }
-  absl::StrAppend(&text,
-                  "\ncmerc help COMMAND shows its flags, cmerc help config what a config may say, "
-                  "cmerc --version\nwhat is linked in. Exit status: 0 ok, 1 the run failed, 2 bad "
-                  "usage or input.\n");
+  absl::StrAppend(
+      &text,
+      "\ncmerc help COMMAND shows its flags, cmerc help config what a config may say, "
+      "cmerc --version\nwhat is linked in. Exit status: 0 ok, 1 the run failed, 2 bad "
+      "usage or input. A file that\n--output names appears when all is done; where that "
+      "is a link, what it leads to is written.\n");
   return text;
 }
 

@@ -19,6 +19,7 @@
 #include "bin/command_line.h"
 #include "bin/exit_status.h"
 #include "bin/help.h"
+#include "bin/machine_limits.h"
 #include "bin/this_program.h"
 #include "core/status.h"
 
@@ -64,10 +65,21 @@ void ChooseHowThreadsWait() {
   setenv("GOMP_SPINCOUNT", kSpinCount, /*overwrite=*/0);
 }
 
+// Whether `command` runs a model, or starts programs that do: that takes threads.
+bool RunsModels(const std::string& command) {
+  for (const char* one : {"train", "evaluate", "predict", "difficulty", "experiment"}) {
+    if (command == one) return true;
+  }
+  return false;
+}
+
 // Replaces this program by the engine; returns only where that fails. InvalidArgument:
-// OMP_NUM_THREADS is no number of threads. NotFound: the engine cannot be started.
-absl::Status BecomeEngine(char** argv) {
+// OMP_NUM_THREADS is no number of threads, or the system grants too little (machine_limits.h).
+// NotFound: the engine cannot be started.
+absl::Status BecomeEngine(const std::string& command, char** argv) {
   RETURN_IF_ERROR(CheckOmpNumThreads());
+  RETURN_IF_ERROR(CheckMemoryLimits());
+  if (RunsModels(command)) RETURN_IF_ERROR(CheckThreads(ThreadsOfPool()));
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   const std::string engine = absl::StrCat(program, "_engine");
   OccupyStandardStreams();
@@ -81,13 +93,14 @@ absl::Status BecomeEngine(char** argv) {
 
 absl::Status Run(char** argv, const std::vector<std::string>& args) {
   ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(args));
-  if (line.command != "help") return BecomeEngine(argv);
+  if (line.command != "help") return BecomeEngine(line.command, argv);
   if (line.flags.words().empty()) {
     std::cout << Help();
     return absl::OkStatus();
   }
   const std::string& topic = line.flags.words()[0];
-  if (topic == "config") return BecomeEngine(argv);  // which knows the options of plugins
+  if (topic == "config")
+    return BecomeEngine(line.command, argv);  // which knows the options of plugins
   ASSIGN_OR_RETURN(const CommandSpec* command, FindCommand(topic));
   std::cout << HelpOn(*command);
   return absl::OkStatus();

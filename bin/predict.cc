@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -12,9 +13,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "bin/commands.h"
+#include "bin/machine_limits.h"
 #include "bin/session.h"
 #include "calibration/predictor.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "datasets/assembly/conversation_tensors.h"
 #include "datasets/formats/conversation_file.h"
@@ -25,6 +30,17 @@
 
 namespace cmerc {
 namespace {
+
+// A prediction as JSON. An id that the input has as a number is a number again.
+std::string LineOf(const PredictedConversation& prediction, bool numeric_id) {
+  std::string json = ToJson(prediction, /*pretty=*/false);
+  absl::string_view rest = json;
+  if (!numeric_id ||
+      !absl::ConsumePrefix(&rest, absl::StrCat("{\"id\":\"", prediction.id(), "\""))) {
+    return json;
+  }
+  return absl::StrCat("{\"id\":", prediction.id(), rest);
+}
 
 // Where the results go: standard output, batch by batch, or a file, which appears at the end.
 class Results {
@@ -41,10 +57,12 @@ class Results {
     return results;
   }
 
-  absl::Status Write(const std::vector<PredictedConversation>& predictions) {
+  // The predictions of `conversations`, a line each.
+  absl::Status Write(const std::vector<PredictedConversation>& predictions,
+                     const std::vector<Conversation>& conversations) {
     std::string lines;
-    for (const PredictedConversation& prediction : predictions) {
-      absl::StrAppend(&lines, ToJson(prediction, /*pretty=*/false), "\n");
+    for (size_t i = 0; i < predictions.size(); ++i) {
+      absl::StrAppend(&lines, LineOf(predictions[i], conversations[i].numeric_id), "\n");
     }
     if (file_ != nullptr) return file_->Write(lines);
     const int error = WriteAll(STDOUT_FILENO, lines);
@@ -103,8 +121,9 @@ class Work {
   }
 
   absl::Status PredictWaiting() {
+    WarnOfLength();
     ASSIGN_OR_RETURN(const auto predictions, predictor_.Predict(waiting_, views_));
-    RETURN_IF_ERROR(results_.Write(predictions));
+    RETURN_IF_ERROR(results_.Write(predictions, waiting_));
     conversations_ += static_cast<int64_t>(predictions.size());
     for (const PredictedConversation& prediction : predictions) {
       utterances_ += prediction.utterances_size();
@@ -114,6 +133,19 @@ class Work {
   }
 
  private:
+  // Says once that a batch may not fit into the memory.
+  void WarnOfLength() {
+    int64_t longest = 0;
+    for (const Conversation& conversation : waiting_) {
+      longest = std::max(longest, conversation.speakers.size(0));
+    }
+    const std::string warning =
+        LengthWarning(static_cast<int64_t>(waiting_.size()), longest, FreeMemory());
+    if (warning.empty() || warned_) return;
+    std::cerr << "warning: " << warning << "\n";
+    warned_ = true;
+  }
+
   Predictor predictor_;
   const std::vector<View> views_;
   Results results_;
@@ -121,6 +153,7 @@ class Work {
   std::vector<Conversation> waiting_;
   int64_t conversations_ = 0;  // written
   int64_t utterances_ = 0;
+  bool warned_ = false;
 };
 
 // InvalidArgument: "--FLAG" and then `why`.
@@ -187,7 +220,7 @@ absl::Status PredictInput(const Flags& flags, const std::string& output, bool sk
   ASSIGN_OR_RETURN(Input input, Input::Open(flags.Get("input")));
   ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
-  SetUpThreads(predictor.config());
+  RETURN_IF_ERROR(SetUpThreads(predictor.config()));
   ASSIGN_OR_RETURN(Results results, Results::Open(output));
 
   Work work(std::move(predictor), flags.has("explain"), std::move(results));
@@ -200,7 +233,7 @@ absl::Status PredictInput(const Flags& flags, const std::string& output, bool sk
     if (can_skip && skip) {
       ++skipped;
       progress.reset();  // messages show that it goes on, and a bar would be in their way
-      std::cerr << "skipped: " << conversation.status().message() << "\n";
+      std::cerr << "skipped: " << Printable(conversation.status().message()) << "\n";
       continue;
     }
     if (!conversation.ok()) {

@@ -14,10 +14,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/environment.h"
+#include "calibration/as_trained.h"
+#include "calibration/folds.h"
 #include "calibration/predictor.h"
 #include "config/loader.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "datasets/assembly/in_memory.h"
+#include "storage/atomic_file.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
@@ -36,14 +40,15 @@ std::string DescribeData(const PreparedData& data) {
   const auto short_size = [&](const char* split, const std::vector<int64_t>& indices) {
     return absl::StrCat(", ", split, " ", indices.size(), " (", Utterances(data, indices), ")");
   };
-  return absl::StrCat("data      ", data.info.name, ", ", data.info.num_classes(),
-                      " classes: ", absl::StrJoin(data.info.class_names, " "), "\n          train ",
-                      data.train.size(), " conversations (", Utterances(data, data.train),
-                      " utterances)", data.valid.empty() ? "" : short_size("valid", data.valid),
+  return absl::StrCat("data      ", OneLine(data.info.name), ", ", data.info.num_classes(),
+                      " classes: ", OneLine(absl::StrJoin(data.info.class_names, " ")),
+                      "\n          train ", data.train.size(), " conversations (",
+                      Utterances(data, data.train), " utterances)",
+                      data.valid.empty() ? "" : short_size("valid", data.valid),
                       short_size("test", data.test), "\n          ",
                       absl::StrJoin(data.info.modalities, ", ",
                                     [](std::string* out, const ModalityInfo& m) {
-                                      absl::StrAppend(out, m.name, " ", m.width);
+                                      absl::StrAppend(out, OneLine(m.name), " ", m.width);
                                       if (m.num_streams > 1)
                                         absl::StrAppend(out, " x ", m.num_streams);
                                     }),
@@ -56,18 +61,6 @@ std::string WherePathsStart() {
   return absl::StrCat("; relative paths start at ",
                       getcwd(folder, sizeof(folder)) == nullptr ? "." : folder,
                       ": put the file there, or set its path in data.dataset of the config");
-}
-
-// Warns where the model was trained on other classes than the data has: the weights would load, and
-// every score would be wrong.
-void WarnOfOtherClasses(const DatasetDescription& trained_on, const DatasetInfo& info) {
-  if (std::equal(info.class_names.begin(), info.class_names.end(), trained_on.class_names().begin(),
-                 trained_on.class_names().end())) {
-    return;
-  }
-  std::cerr << "warning: the model was trained on the classes "
-            << absl::StrJoin(trained_on.class_names(), " ") << " of " << trained_on.name()
-            << ", and this dataset has others; scores mean something only if they match in order\n";
 }
 
 // The config of a trained model: --config, or else what the checkpoint carries. `source` names
@@ -105,23 +98,31 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
 }
 
 void PrintWarnings(absl::Span<const std::string> warnings) {
-  for (const std::string& warning : warnings) std::cerr << "warning: " << warning << "\n";
+  for (const std::string& warning : warnings) {
+    std::cerr << "warning: " << Printable(warning)
+              << "
+                 ";
+  }
 }
 
-void SetUpThreads(const RunConfig& config) {
-  SetThreads(config.training().threads());
+absl::Status SetUpThreads(const RunConfig& config) {
+  RETURN_IF_ERROR(SetThreads(config.training().threads()));
   const std::string warning = BlasWarning();
   if (!warning.empty()) std::cerr << warning << "\n";
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization, std::ostream& log) {
-  SetUpThreads(config);
+  RETURN_IF_ERROR(SetUpThreads(config));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
   PrintWarnings(WarningsOf(*dataset));
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
-  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol()) << "\n"
-      << std::flush;
+  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol())
+      << "\n";
+  const std::string fold = DescribeFold(config.data(), data.conversations, data.valid);
+  if (!fold.empty()) log << "folds     " << OneLine(fold) << "\n";
+  log << std::flush;
   return data;
 }
 
@@ -148,11 +149,15 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
                    MakeTrainedBackbone(config, data.info, checkpoint, path, &doubt));
   if (!doubt.empty()) PrintWarnings({absl::StrCat(path, ": ", doubt)});
   std::optional<double> temperature;
+  std::optional<DataConfig::Protocol> protocol;
   if (checkpoint.metadata.has_value()) {
-    WarnOfOtherClasses(checkpoint.metadata->dataset(), data.info);
+    const std::string warning = OtherClassesWarning(checkpoint.metadata->dataset(), data.info);
+    if (!warning.empty()) PrintWarnings({warning});
     ASSIGN_OR_RETURN(temperature, Annotate(TemperatureOf(*checkpoint.metadata), path));
+    protocol = checkpoint.metadata->config().data().protocol();
   }
-  return TrainedModel{std::move(config), std::move(data), std::move(backbone), temperature};
+  return TrainedModel{std::move(config), std::move(data), std::move(backbone), temperature,
+                      protocol};
 }
 
 absl::StatusOr<std::string> SplitFlag(const Flags& flags) {
@@ -202,10 +207,15 @@ absl::Status CheckWritableFile(const std::string& output) {
           absl::StrCat("--output=", output, ": ", problem, "; choose the name of a file"));
     }
   }
-  const size_t slash = output.rfind('/');
+  const absl::StatusOr<std::string> target = FollowLinks(output);
+  if (!target.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--output=", output, ": ", target.status().message()));
+  }
+  const size_t slash = target->rfind('/');
   return CheckWritableFolder(slash == std::string::npos ? "."
                              : slash == 0               ? "/"
-                                                        : output.substr(0, slash),
+                                                        : target->substr(0, slash),
                              output);
 }
 

@@ -30,12 +30,12 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
 // Prints what LoadConfig() and its like found odd, a line each, to the standard error.
 void PrintWarnings(absl::Span<const std::string> warnings);
 
-// Sets the threads that `config` asks for, and warns of a slow BLAS.
-void SetUpThreads(const RunConfig& config);
+// Sets the threads that `config` asks for, and warns of a slow BLAS. Errors: those of SetThreads().
+absl::Status SetUpThreads(const RunConfig& config);
 
 // Sets the threads up, reads the dataset, prints its warnings and prepares it as `config` says,
 // with `standardization` instead of its own where that is given; tells `log` what it found. Errors
-// are those of OpenDataset() and PrepareData().
+// are those of SetUpThreads(), OpenDataset() and PrepareData().
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const Standardization* standardization = nullptr,
                                       std::ostream& log = std::cout);
@@ -45,6 +45,8 @@ struct TrainedModel {
   PreparedData data;
   std::shared_ptr<Backbone> backbone;
   std::optional<double> temperature;  // CheckpointMetadata.temperature, above 0
+  // What it was trained under; absent for a file that Python saved, which does not say.
+  std::optional<DataConfig::Protocol> protocol;
 };
 
 // The value of --checkpoint. InvalidArgument: it is not given.

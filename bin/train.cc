@@ -18,6 +18,7 @@
 #include "bin/stop_signal.h"
 #include "calibration/device.h"
 #include "config/loader.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "metrics/text_report.h"
 #include "storage/folder_lock.h"
@@ -70,7 +71,11 @@ absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* cr
   struct stat info {};
   if (stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--output=", folder, ": this is not a folder; choose another"));
+        absl::StrCat("--output=", folder, ": this is ",
+                     lstat(folder.c_str(), &info) == 0 && S_ISLNK(info.st_mode)
+                         ? "a link that leads to no folder"
+                         : "not a folder",
+                     "; choose another"));
   }
   return CheckWritableFolder(folder, folder);
 }
@@ -173,7 +178,7 @@ void Print(const RunSummary& summary, const RunConfig& config, const TrainOption
     std::cout << "\n" << FormatComparison(summary, summary.uncalibrated());
   }
   for (const std::string& warning : summary.warnings()) {
-    std::cout << "\nwarning: " << warning << "\n";
+    std::cout << "\nwarning: " << Printable(warning) << "\n";
   }
   std::cout << "\nwritten to " << output
             << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "

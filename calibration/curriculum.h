@@ -23,9 +23,10 @@ class Curriculum {
   // Without a scheduler every epoch sees all of data.train. `data` outlives the curriculum.
   explicit Curriculum(const PreparedData& data) : data_(&data) {}
 
-  // `difficulties` has every conversation of data.train; `source` says where they come from.
+  // `difficulties` has every conversation of data.train; `source` says where they come from, and
+  // `warning` what is doubtful about that, if anything is.
   Curriculum(const PreparedData& data, std::unique_ptr<Scheduler> scheduler,
-             const Difficulties& difficulties, std::string source);
+             const Difficulties& difficulties, std::string source, std::string warning);
 
   // Indices into data.conversations, in the order of the training split, whatever the order of the
   // difficulties.
@@ -34,19 +35,22 @@ class Curriculum {
   // What the first `epochs` epochs do; nullopt without a scheduler.
   std::optional<CurriculumReport> Report(int epochs) const;
 
+  // That the test split had a say in the difficulties, and so in the weights that this curriculum
+  // trains; "" where it had none.
+  const std::string& warning() const { return warning_; }
+
  private:
   const PreparedData* data_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<int64_t> positions_;
   std::vector<float> difficulties_;
   std::string source_;
+  std::string warning_;
 };
 
-// The curriculum of the config, with `scheduler` or without one. Difficulties come from the file or
-// the checkpoint that the config names, or else from `uncalibrated`, the model of the stage before,
-// if there was one. InvalidArgument: a scheduler that needs difficulties has none, or they are not
-// of this data. Other codes: those of ReadDifficulties(), ReadCheckpoint(), MakeTrainedBackbone()
-// and MeasureDifficulties().
+// The curriculum of the config, with `scheduler` or without one. Difficulties come from
+// FindDifficulties(). InvalidArgument: they are not of this data. Other errors: those of
+// FindDifficulties().
 absl::StatusOr<Curriculum> MakeCurriculum(const RunConfig& config, const PreparedData& data,
                                           std::unique_ptr<Scheduler> scheduler,
                                           Backbone* uncalibrated);

@@ -3,6 +3,7 @@
 #define CMERC_CALIBRATION_DIFFICULTY_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,14 +35,21 @@ absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation
 absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const PreparedData& data,
                                                     const CalibrationConfig& config);
 
-// Reads our own file or an official .pkl (a dict id -> float), told apart by content. NotFound:
-// there is no such file. InvalidArgument, with the file and the entry: it is neither of the two, a
-// difficulty is not a finite number, or an id occurs twice. Unavailable: it cannot be read.
-absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path);
+// Difficulties, and the protocol that their model was trained under where that is known.
+struct MeasuredDifficulties {
+  DifficultyTable table;
+  std::optional<DataConfig::Protocol> protocol;
+};
 
-// Writes `table`: a Python dict for a path that ends in ".pkl" (ids that are numbers in the dataset
-// are ints there), JSON otherwise. Unavailable: the file cannot be written.
-absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& table,
+// Reads our own file or an official .pkl (a dict id -> float, which does not say the protocol),
+// told apart by content. NotFound: there is no such file. InvalidArgument, with the file and the
+// entry: it is neither of the two, a difficulty is not a finite number, an id occurs twice, or
+// there is no such protocol. Unavailable: it cannot be read.
+absl::StatusOr<MeasuredDifficulties> ReadDifficulties(const std::string& path);
+
+// Writes `measured`: the table as a Python dict for a path that ends in ".pkl" (ids that are
+// numbers in the dataset are ints there), JSON otherwise. Unavailable: the file cannot be written.
+absl::Status WriteDifficulties(const std::string& path, const MeasuredDifficulties& measured,
                                bool numeric_ids);
 
 // The table with ids replaced by positions in data.train. InvalidArgument: a training conversation

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -42,7 +43,18 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 // Protobuf's JSON errors go on with an excerpt and a caret below it.
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-absl::StatusOr<DifficultyTable> FromJson(const std::string& path, const std::string& text) {
+// The protocol that a file of ours names; nullopt where it names none.
+absl::StatusOr<std::optional<DataConfig::Protocol>> ProtocolOf(const std::string& path,
+                                                               const DifficultyFile& file) {
+  if (file.protocol().empty()) return std::nullopt;
+  DataConfig::Protocol protocol;
+  if (DataConfig::Protocol_Parse(file.protocol(), &protocol)) return protocol;
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": protocol is \"", absl::CHexEscape(file.protocol()),
+                   "\", must be HELD_OUT or OFFICIAL; leave it out where it is not known"));
+}
+
+absl::StatusOr<MeasuredDifficulties> FromJson(const std::string& path, const std::string& text) {
   DifficultyFile file;
   const auto status = google::protobuf::util::JsonStringToMessage(text, &file);
   if (!status.ok()) {
@@ -50,7 +62,9 @@ absl::StatusOr<DifficultyTable> FromJson(const std::string& path, const std::str
         absl::StrCat(path, ": ", FirstLine(std::string(status.message())),
                      "; want the file of `cmerc difficulty` or the official code's .pkl"));
   }
-  DifficultyTable table;
+  MeasuredDifficulties measured;
+  ASSIGN_OR_RETURN(measured.protocol, ProtocolOf(path, file));
+  DifficultyTable& table = measured.table;
   for (const auto& entry : file.conversations()) {
     if (!entry.has_conversation() || !entry.has_difficulty()) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": conversations[", table.size(),
@@ -59,7 +73,7 @@ absl::StatusOr<DifficultyTable> FromJson(const std::string& path, const std::str
     }
     table.emplace_back(entry.conversation(), entry.difficulty());
   }
-  return table;
+  return measured;
 }
 
 // A conversation's id, which is an int or a string in the official files.
@@ -69,7 +83,7 @@ absl::StatusOr<std::string> IdOf(const pickle::Document& document, const pickle:
   return std::string(text);
 }
 
-absl::StatusOr<DifficultyTable> FromPickle(const std::string& path, std::string bytes) {
+absl::StatusOr<MeasuredDifficulties> FromPickle(const std::string& path, std::string bytes) {
   ASSIGN_OR_RETURN(const std::unique_ptr<pickle::Document> document,
                    pickle::Document::Parse(std::move(bytes), path));
   const pickle::Value& dict = document->root();
@@ -78,7 +92,7 @@ absl::StatusOr<DifficultyTable> FromPickle(const std::string& path, std::string 
                            absl::StrCat("want a dict of conversation id to difficulty, found ",
                                         pickle::Describe(dict)));
   }
-  DifficultyTable table;
+  MeasuredDifficulties measured;
   for (size_t i = 0; i < dict.keys().size(); ++i) {
     ASSIGN_OR_RETURN(const std::string id, IdOf(*document, *dict.keys()[i]));
     const absl::StatusOr<double> difficulty = document->Number(*dict.values()[i]);
@@ -86,9 +100,15 @@ absl::StatusOr<DifficultyTable> FromPickle(const std::string& path, std::string 
       return absl::InvalidArgumentError(
           absl::StrCat(difficulty.status().message(), " (difficulty of ", id, ")"));
     }
-    table.emplace_back(id, static_cast<float>(*difficulty));
+    const auto rounded = static_cast<float>(*difficulty);
+    if (std::isfinite(*difficulty) && !std::isfinite(rounded)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": the difficulty of ", id, " is ", *difficulty,
+                       ", want a number that is finite in float32, within +-3.4e38"));
+    }
+    measured.table.emplace_back(id, rounded);
   }
-  return table;
+  return measured;
 }
 
 // InvalidArgument: a difficulty is not finite, or an id occurs twice.
@@ -107,9 +127,12 @@ absl::Status CheckTable(const std::string& path, const DifficultyTable& table) {
   return absl::OkStatus();
 }
 
-std::string ToJsonFile(const DifficultyTable& table) {
+std::string ToJsonFile(const MeasuredDifficulties& measured) {
   DifficultyFile file;
-  for (const auto& [id, difficulty] : table) {
+  if (measured.protocol.has_value()) {
+    file.set_protocol(DataConfig::Protocol_Name(*measured.protocol));
+  }
+  for (const auto& [id, difficulty] : measured.table) {
     DifficultyFile::Entry* entry = file.add_conversations();
     entry->set_conversation(id);
     entry->set_difficulty(difficulty);
@@ -137,19 +160,20 @@ std::string ToPickle(const DifficultyTable& table, bool numeric_ids) {
 
 }  // namespace
 
-absl::StatusOr<DifficultyTable> ReadDifficulties(const std::string& path) {
+absl::StatusOr<MeasuredDifficulties> ReadDifficulties(const std::string& path) {
   ASSIGN_OR_RETURN(std::string bytes, ReadFile(path));
   const bool is_json = absl::StartsWith(absl::StripLeadingAsciiWhitespace(bytes), "{");
-  ASSIGN_OR_RETURN(DifficultyTable table,
+  ASSIGN_OR_RETURN(MeasuredDifficulties measured,
                    is_json ? FromJson(path, bytes) : FromPickle(path, std::move(bytes)));
-  RETURN_IF_ERROR(CheckTable(path, table));
-  return table;
+  RETURN_IF_ERROR(CheckTable(path, measured.table));
+  return measured;
 }
 
-absl::Status WriteDifficulties(const std::string& path, const DifficultyTable& table,
+absl::Status WriteDifficulties(const std::string& path, const MeasuredDifficulties& measured,
                                bool numeric_ids) {
-  return WriteFileAtomically(
-      path, absl::EndsWith(path, ".pkl") ? ToPickle(table, numeric_ids) : ToJsonFile(table));
+  return WriteFileAtomically(path, absl::EndsWith(path, ".pkl")
+                                       ? ToPickle(measured.table, numeric_ids)
+                                       : ToJsonFile(measured));
 }
 
 }  // namespace cmerc

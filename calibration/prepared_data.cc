@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/device.h"
+#include "calibration/folds.h"
 #include "core/status.h"
 #include "core/streams.h"
 
@@ -72,37 +72,6 @@ torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
   return torch::tensor(std::vector<float>(values.begin(), values.end()));
 }
 
-// Whether `a` comes before `b`: ids that are numbers by their value, others as text.
-bool IdBefore(const Conversation& a, const Conversation& b) {
-  int64_t x = 0, y = 0;
-  if (a.numeric_id && b.numeric_id && absl::SimpleAtoi(a.id, &x) && absl::SimpleAtoi(b.id, &y)) {
-    return x < y;
-  }
-  return a.id < b.id;
-}
-
-// Divides train and valid again, so that valid is the fold that data.fold names. InvalidArgument:
-// there are more folds than conversations.
-absl::Status TakeFold(const DataConfig& config, PreparedData& data) {
-  std::vector<int64_t> all = data.train;
-  all.insert(all.end(), data.valid.begin(), data.valid.end());
-  const auto count = static_cast<int64_t>(all.size());
-  if (count < config.folds()) {
-    return absl::InvalidArgumentError(absl::StrCat("data.folds = ", config.folds(),
-                                                   ", but train + valid has only ", count,
-                                                   " conversations; set at most so many"));
-  }
-  std::stable_sort(all.begin(), all.end(), [&](int64_t a, int64_t b) {
-    return IdBefore(data.conversations[a], data.conversations[b]);
-  });
-  const auto begin = all.begin() + count * config.fold() / config.folds();
-  const auto end = all.begin() + count * (config.fold() + 1) / config.folds();
-  data.valid.assign(begin, end);
-  all.erase(begin, end);
-  data.train = std::move(all);
-  return absl::OkStatus();
-}
-
 // Reads every conversation of the dataset, with the modalities that the config names.
 absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
                                PreparedData& data) {
@@ -131,7 +100,9 @@ absl::Status Divide(const Dataset& dataset, const DataConfig& config, PreparedDa
   data.train = copy(official ? Split::kTrainAndValid : Split::kTrain);
   if (!official) data.valid = copy(Split::kValid);
   data.test = copy(Split::kTest);
-  if (config.folds() > 0) RETURN_IF_ERROR(TakeFold(config, data));
+  if (config.folds() > 0) {
+    RETURN_IF_ERROR(TakeFold(config, data.conversations, &data.train, &data.valid));
+  }
   if (data.train.empty()) {
     return absl::InvalidArgumentError("the training split of the dataset is empty");
   }

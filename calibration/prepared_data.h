@@ -56,7 +56,7 @@ class Standardizer {
 
 // Reads all conversations of `dataset`. Where `given` is not null, that standardization is used (a
 // checkpoint's); otherwise data.standardize takes it from the training split. InvalidArgument: an
-// unknown modality, an empty split that the protocol needs, more folds than conversations, a
+// unknown modality, an empty split that the protocol needs, folds that TakeFold() refuses, a
 // `given` that does not fit the features or has a deviation that is not above 0. Other codes: those
 // of Dataset::Get().
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,

@@ -280,17 +280,20 @@ absl::Status ReadTextFile(const std::string& path, Message* message,
   return ReadText(text, path, message, warnings);
 }
 
+RunConfig WithDefaults(RunConfig config) {
+  config.mutable_data();
+  config.mutable_calibration();
+  config.mutable_training();
+  FillDefaults(&config, 0);
+  return config;
+}
+
 std::string ResolvedConfig(const RunConfig& config) {
-  RunConfig resolved = config;
-  resolved.mutable_data();
-  resolved.mutable_calibration();
-  resolved.mutable_training();
-  FillDefaults(&resolved, 0);
   google::protobuf::TextFormat::Printer printer;
   printer.SetExpandAny(true);
   printer.SetUseUtf8StringEscaping(true);
   std::string text;
-  printer.PrintToString(resolved, &text);
+  printer.PrintToString(WithDefaults(config), &text);
   return text;
 }
 

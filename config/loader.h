@@ -51,10 +51,12 @@ absl::Status ReadText(const std::string& text, const std::string& source,
                       google::protobuf::Message* message,
                       std::vector<std::string>* warnings = nullptr);
 
-// Text format of a valid `config` with every default written out, in plugins' options too; it
-// parses to a config that means the same. Left out: what is unset and has no default (strings,
-// plugins, `curriculum`), and unset messages and members of a oneof inside a plugin's options,
-// which may mean something by being absent.
+// A valid `config` with every default set, in plugins' options too; it means the same. Left out:
+// what is unset and has no default (strings, plugins, `curriculum`), and unset messages and members
+// of a oneof inside a plugin's options, which may mean something by being absent.
+RunConfig WithDefaults(RunConfig config);
+
+// WithDefaults() in text format, which parses to a config that means the same.
 std::string ResolvedConfig(const RunConfig& config);
 
 }  // namespace cmerc

@@ -104,6 +104,20 @@ class Validator {
           "data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
           "folds: 0");
     }
+    if (data.fold_group().empty()) return;
+    if (data.folds() == 0) {
+      Report(
+          absl::StrCat("data.fold_group = \"", data.fold_group(),
+                       "\" says what data.folds must not divide; set folds too, or leave it out"));
+    }
+    for (size_t i = 0; i < data.fold_group().size(); ++i) {
+      if (data.fold_group()[i] != '*') continue;
+      const char next = i + 1 < data.fold_group().size() ? data.fold_group()[i + 1] : '*';
+      if (next != '*' && next != '?') continue;
+      Report(absl::StrCat("data.fold_group = \"", data.fold_group(),
+                          "\": after * must come the character that it ends before, as in \"*_\""));
+      return;
+    }
   }
 
   void CheckRounding(const DataConfig& data) {

@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "core/streams.h"
 #include "datasets/assembly/in_memory.h"
@@ -299,16 +300,19 @@ class Summarizer {
 using Rows = std::vector<std::vector<std::string>>;
 
 // Returns a table whose columns fit what they hold: the first is flush left, the others right.
-std::string FormatTable(const Rows& rows) {
+std::string FormatTable(Rows rows) {
   std::vector<size_t> widths(rows[0].size(), 0);
-  for (const std::vector<std::string>& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  for (std::vector<std::string>& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      row[i] = OneLine(row[i]);
+      widths[i] = std::max(widths[i], Columns(row[i]));
+    }
   }
   std::string text;
   for (const std::vector<std::string>& row : rows) {
-    std::string line = row[0] + std::string(widths[0] - row[0].size(), ' ');
+    std::string line = row[0] + std::string(widths[0] - Columns(row[0]), ' ');
     for (size_t i = 1; i < row.size(); ++i) {
-      absl::StrAppend(&line, "  ", std::string(widths[i] - row[i].size(), ' '), row[i]);
+      absl::StrAppend(&line, "  ", std::string(widths[i] - Columns(row[i]), ' '), row[i]);
     }
     absl::StripTrailingAsciiWhitespace(&line);
     absl::StrAppend(&text, line, "\n");
@@ -374,10 +378,11 @@ std::string FormatSummary(const DatasetSummary& summary) {
       absl::StrCat(FormatTable(SplitRows(summary)), "\n", FormatTable(ClassRows(summary)), "\n",
                    FormatTable(ModalityRows(summary)));
   if (!info.speaker_names.empty()) {
-    absl::StrAppend(&text, "\nspeakers  ", info.num_speakers, ": ", Some(info.speaker_names), "\n");
+    absl::StrAppend(&text, "\nspeakers  ", info.num_speakers, ": ",
+                    OneLine(Some(info.speaker_names)), "\n");
   }
   for (size_t i = 0; i < summary.warnings.size(); ++i) {
-    absl::StrAppend(&text, i == 0 ? "\n" : "", "warning: ", summary.warnings[i], "\n");
+    absl::StrAppend(&text, i == 0 ? "\n" : "", "warning: ", OneLine(summary.warnings[i]), "\n");
   }
   return text;
 }

@@ -7,8 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
+#include "core/printable.h"
 
 namespace cmerc {
 namespace {
@@ -40,13 +40,9 @@ std::string ShortProtocol(const ExperimentRow& row) {
   return row.protocol().substr(0, row.protocol().find(' '));
 }
 
+// A cell of Markdown.
 std::string Or(const std::string& text, const std::string& otherwise) {
-  return text.empty() ? otherwise : text;
-}
-
-// A field of a CSV file, in quotes.
-std::string Quoted(const std::string& text) {
-  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+  return text.empty() ? otherwise : MarkdownCell(text);
 }
 
 // A row of the table of calibration: of the predictions as they are, or after temperature scaling.
@@ -85,7 +81,9 @@ std::string CalibrationTable(const ExperimentResults& results,
       "evidence. Error: standard error of the ECE over conversations; floor: the ECE that a "
       "perfectly calibrated model with these confidences would show.\n\n"
       "| dataset | variant | remedy | ECE, % | error | floor | NLL | Brier | E-AURC |";
-  for (const std::string& view : views) absl::StrAppend(&text, " without ", view, " |");
+  for (const std::string& view : views) {
+    absl::StrAppend(&text, " without ", MarkdownCell(view), " |");
+  }
   text += "\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |";
   for (size_t i = 0; i < views.size(); ++i) text += " --- |";
   text += "\n";
@@ -111,11 +109,11 @@ void AppendCsv(const Source& source, absl::string_view measure, const Statistic&
     return known ? absl::StrFormat("%.17g", value) : std::string();
   };
   const bool spread = HasSpread(statistic);
-  absl::StrAppendFormat(text, "%s,%s,%s,%d,%.17g,%s,%s,%s,%s\n", Quoted(source.row.dataset()),
-                        Quoted(source.row.variant()), measure, source.seeds, statistic.mean(),
-                        field(spread, statistic.standard_deviation()),
-                        field(spread, statistic.low().value()),
-                        field(spread, statistic.high().value()), Quoted(ShortProtocol(source.row)));
+  absl::StrAppendFormat(
+      text, "%s,%s,%s,%d,%.17g,%s,%s,%s,%s\n", CsvField(source.row.dataset()),
+      CsvField(source.row.variant()), CsvField(measure), source.seeds, statistic.mean(),
+      field(spread, statistic.standard_deviation()), field(spread, statistic.low().value()),
+      field(spread, statistic.high().value()), CsvField(ShortProtocol(source.row)));
 }
 
 void AppendCsv(const Source& source, absl::string_view ending,
@@ -206,7 +204,11 @@ std::string Explanation(const ExperimentResults& results) {
 template <typename Lines>
 std::string List(absl::string_view heading, const Lines& lines) {
   if (lines.empty()) return "";
-  return absl::StrCat("\n", heading, "\n\n- ", absl::StrJoin(lines, "\n- "), "\n");
+  return absl::StrCat(
+      "\n", heading, "\n\n- ",
+      absl::StrJoin(lines, "\n- ",
+                    [](std::string* out, const std::string& line) { out->append(OneLine(line)); }),
+      "\n");
 }
 
 }  // namespace

@@ -9,21 +9,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "core/printable.h"
 
 namespace cmerc {
 namespace {
 
-// Characters, not bytes, so that names in UTF-8 line up.
-size_t Width(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
-
 std::string RightAligned(const std::string& text, size_t width) {
-  return absl::StrCat(std::string(width - std::min(width, Width(text)), ' '), text);
+  return absl::StrCat(std::string(width - std::min(width, Columns(text)), ' '), text);
 }
 
 std::string LeftAligned(const std::string& text, size_t width) {
-  return absl::StrCat(text, std::string(width - std::min(width, Width(text)), ' '));
+  return absl::StrCat(text, std::string(width - std::min(width, Columns(text)), ' '));
 }
 
 // How often each class was predicted, [C].
@@ -52,10 +48,10 @@ struct Average {
 };
 
 std::string ScoreTable(const SplitReport& report, const std::vector<int64_t>& predicted) {
-  size_t width = Width("weighted avg");
+  size_t width = Columns("weighted avg");
   for (int c = 0; c < report.classes_size(); ++c) {
     const ClassReport& one = report.classes(c);
-    if (one.support() + predicted[c] > 0) width = std::max(width, Width(one.name()));
+    if (one.support() + predicted[c] > 0) width = std::max(width, Columns(OneLine(one.name())));
   }
   const auto row = [width](const std::string& name, double precision, double recall, double f1,
                            int64_t support) {
@@ -73,7 +69,8 @@ std::string ScoreTable(const SplitReport& report, const std::vector<int64_t>& pr
   for (int c = 0; c < report.classes_size(); ++c) {
     const ClassReport& one = report.classes(c);
     if (one.support() + predicted[c] == 0) continue;
-    absl::StrAppend(&text, row(one.name(), one.precision(), one.recall(), one.f1(), one.support()));
+    absl::StrAppend(
+        &text, row(OneLine(one.name()), one.precision(), one.recall(), one.f1(), one.support()));
     macro.Add(one, 1);
     weighted.Add(one, one.support());
   }
@@ -87,23 +84,23 @@ std::string ScoreTable(const SplitReport& report, const std::vector<int64_t>& pr
 std::string ConfusionTable(const SplitReport& report) {
   size_t name_width = 0;
   for (const ClassReport& one : report.classes()) {
-    name_width = std::max(name_width, Width(one.name()));
+    name_width = std::max(name_width, Columns(OneLine(one.name())));
   }
   std::vector<size_t> widths;
   std::string text = std::string(name_width, ' ');
   for (int c = 0; c < report.classes_size(); ++c) {
-    size_t width = Width(report.classes(c).name());
+    size_t width = Columns(OneLine(report.classes(c).name()));
     for (const ConfusionRow& row : report.confusion()) {
       if (c < row.predicted_size()) {
         width = std::max(width, absl::StrCat(row.predicted(c)).size());
       }
     }
     widths.push_back(width + 2);
-    absl::StrAppend(&text, RightAligned(report.classes(c).name(), widths.back()));
+    absl::StrAppend(&text, RightAligned(OneLine(report.classes(c).name()), widths.back()));
   }
   absl::StrAppend(&text, "\n");
   for (int r = 0; r < std::min(report.confusion_size(), report.classes_size()); ++r) {
-    absl::StrAppend(&text, RightAligned(report.classes(r).name(), name_width));
+    absl::StrAppend(&text, RightAligned(OneLine(report.classes(r).name()), name_width));
     const ConfusionRow& row = report.confusion(r);
     for (int c = 0; c < std::min(row.predicted_size(), report.classes_size()); ++c) {
       absl::StrAppend(&text, RightAligned(absl::StrCat(row.predicted(c)), widths[c]));
@@ -154,7 +151,7 @@ std::string FormatSplitReport(const SplitReport& report) {
     const ClassReport& one = report.classes(c);
     if (one.support() > 0 && predicted[c] == 0) {
       absl::StrAppendFormat(&text, "warning: \"%s\" is never predicted (%d of %d utterances)\n",
-                            one.name(), one.support(), report.utterances());
+                            OneLine(one.name()), one.support(), report.utterances());
     }
   }
   return text;
@@ -170,8 +167,8 @@ std::string FormatCalibration(const SplitReport& report) {
     rows.emplace_back(std::move(name), &one.calibration());
   }
   const std::string title = "calibration";
-  size_t width = Width(title);
-  for (const auto& [name, one] : rows) width = std::max(width, Width(name));
+  size_t width = Columns(title);
+  for (const auto& [name, one] : rows) width = std::max(width, Columns(name));
   std::string text = absl::StrFormat("%s  %9s %9s %9s %9s %9s %9s\n", LeftAligned(title, width),
                                      "ECE", "error", "floor", "NLL", "Brier", "E-AURC");
   for (const auto& [name, one] : rows) {
@@ -218,14 +215,14 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
     for (const ViewReport& one : report->views()) {
       if (std::find(views.begin(), views.end(), one.view()) != views.end()) continue;
       views.push_back(one.view());
-      rows.push_back({absl::StrCat("surer without ", one.view()),
+      rows.push_back({absl::StrCat("surer without ", OneLine(one.view())),
                       ShareSurerWithout(with, one.view()), ShareSurerWithout(without, one.view())});
     }
   }
 
   const std::string title = "test split";
-  size_t width = Width(title);
-  for (const Row& row : rows) width = std::max(width, Width(row.name));
+  size_t width = Columns(title);
+  for (const Row& row : rows) width = std::max(width, Columns(row.name));
   std::string text =
       absl::StrFormat("%s  %10s  %12s\n", LeftAligned(title, width), "calibrated", "uncalibrated");
   for (const Row& row : rows) {

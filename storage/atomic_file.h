@@ -21,8 +21,13 @@ int WriteAll(int descriptor, absl::string_view contents);
 // The ending of the names of temporary files.
 inline constexpr absl::string_view kTemporaryEnding = ".cmerc-tmp";
 
+// The file that a path leads to: links are followed, also one that leads to a file that is not
+// there yet. FailedPrecondition: the links go round in circles.
+absl::StatusOr<std::string> FollowLinks(const std::string& path);
+
 // Replaces the file as a whole: a reader, or a power cut, sees the old contents or the new. Follows
-// a symbolic link. Errors name the path, the system's reason and what to do: NotFound (no such
+// symbolic links, as FollowLinks(). Removes temporary files that killed processes left in the same
+// folder. Errors name the path, the system's reason and what to do: NotFound (no such
 // folder), PermissionDenied, ResourceExhausted (full disk), FailedPrecondition (a folder or a
 // device), or what the system's error maps to. After an error the old file is as it was.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents);

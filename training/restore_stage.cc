@@ -12,6 +12,7 @@
 #include "config/loader.h"
 #include "core/status.h"
 #include "storage/run_folder.h"
+#include "training/digest.h"
 
 namespace cmerc {
 namespace {
@@ -59,31 +60,42 @@ absl::Status CheckBegunAlike(const StagePlan& plan, const TrainingState& state,
   return absl::OkStatus();
 }
 
+// DataLoss: `what` is wrong with selected.pth.
+absl::Status ChangedSelection(const StagePlan& plan, const std::string& what) {
+  return absl::DataLossError(absl::StrCat(plan.SelectedFile(), ": holds ", what, ", as ",
+                                          ResumeFile(plan.output),
+                                          " says; was it changed since? Begin again: --overwrite"));
+}
+
 // The weights of the best epoch so far.
-absl::StatusOr<StateDict> ReadSelected(const StagePlan& plan, const TrainingProgress& progress) {
-  const std::string path = plan.SelectedFile();
-  ASSIGN_OR_RETURN(Checkpoint best, ReadCheckpoint(path));
-  // An epoch that was better and then cut short is trained again, and selected again.
+absl::StatusOr<SelectedWeights> ReadSelected(const StagePlan& plan,
+                                             const TrainingProgress& progress) {
+  ASSIGN_OR_RETURN(Checkpoint best, ReadCheckpoint(plan.SelectedFile()));
   const int epoch = best.metadata.has_value() ? best.metadata->epoch() : -1;
-  if (epoch != progress.selected_epoch() && epoch < progress.epochs()) {
-    return absl::DataLossError(
-        absl::StrCat(path, ": holds the weights of epoch ", epoch + 1, ", want those of ",
-                     progress.selected_epoch() + 1, ", as ", ResumeFile(plan.output),
-                     " says; was it changed since? Begin again: --overwrite"));
+  const bool is_trained_again =
+      epoch >= progress.epochs() && epoch < plan.config.training().epochs();
+  if (epoch != progress.selected_epoch() && !is_trained_again) {
+    return ChangedSelection(plan, absl::StrCat("the weights of epoch ", epoch + 1,
+                                               ", want those of ", progress.selected_epoch() + 1));
   }
-  return std::move(best.state);
+  if (epoch == progress.selected_epoch() && progress.has_selected_digest() &&
+      WeightsDigest(best.state) != progress.selected_digest()) {
+    return ChangedSelection(
+        plan, absl::StrCat("other weights than those that were selected after epoch ", epoch + 1));
+  }
+  return SelectedWeights{std::move(best.state), epoch};
 }
 
 }  // namespace
 
-absl::StatusOr<StateDict> RestoreStage(const StagePlan& plan, TrainingState* state) {
+absl::StatusOr<SelectedWeights> RestoreStage(const StagePlan& plan, TrainingState* state) {
   CheckpointMetadata begun;
   RETURN_IF_ERROR(
       RestoreTrainingState(ResumeFile(plan.output), plan.data, plan.losses.size(), state, &begun));
   RETURN_IF_ERROR(CheckBegunAlike(plan, *state, begun));
   WarnOfOtherMachine(plan, *state, begun);
   std::cout << plan.label << "goes on " << Place(*state) << "\n" << std::flush;
-  if (!state->progress.has_best()) return StateDict();
+  if (!state->progress.has_best()) return SelectedWeights();
   return ReadSelected(plan, state->progress);
 }
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "calibration/evaluation.h"
+#include "config/loader.h"
 #include "core/status.h"
 #include "metrics/json.h"
 #include "registry/registry.h"
@@ -19,6 +20,7 @@
 #include "storage/module_state.h"
 #include "storage/run_folder.h"
 #include "storage/trained_backbone.h"
+#include "training/digest.h"
 #include "training/epoch.h"
 #include "training/outcome.h"
 #include "training/restore_stage.h"
@@ -49,7 +51,8 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeModel(const StagePlan& plan) {
 // What every checkpoint of the stage says of it.
 CheckpointMetadata DescribeModel(const StagePlan& plan) {
   CheckpointMetadata metadata;
-  *metadata.mutable_config() = plan.config;
+  // The same bytes whether the config came from its file or, resumed, from the run's own.
+  *metadata.mutable_config() = WithDefaults(plan.config);
   *metadata.mutable_dataset() = Describe(plan.data.info);
   if (plan.data.standardization.has_value()) {
     *metadata.mutable_standardization() = *plan.data.standardization;
@@ -104,6 +107,7 @@ Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Bac
 
 absl::Status Stage::OpenFiles() {
   const std::string resume_file = ResumeFile(plan_.output);
+  ASSIGN_OR_RETURN(folder_, OpenFolder::Open(plan_.output));
   std::error_code none;
   if (plan_.options.resume && std::filesystem::exists(resume_file, none)) {
     ASSIGN_OR_RETURN(selected_, RestoreStage(plan_, &state_));
@@ -132,7 +136,10 @@ absl::Status Stage::TrainEpoch() {
   TimingReport timing;
   timing.set_epoch(state_.progress.epochs());
   absl::StatusOr<EpochReport> trained = TrainSteps(&timing);
-  if (absl::IsCancelled(trained.status())) RETURN_IF_ERROR(saver_->Save(state_));
+  if (absl::IsCancelled(trained.status())) {
+    RETURN_IF_ERROR(folder_->CheckThere());
+    RETURN_IF_ERROR(saver_->Save(state_));
+  }
   ASSIGN_OR_RETURN(EpochReport report, std::move(trained));
   timing.set_train_seconds(ToMicrosecond(stopwatch.Seconds()));
   RETURN_IF_ERROR(ReportProfile(report));
@@ -178,13 +185,21 @@ absl::StatusOr<SplitReport> Stage::Score() {
 }
 
 absl::Status Stage::SaveWeights(bool better, double weighted_f1) {
+  RETURN_IF_ERROR(folder_->CheckThere());
   const int epoch = state_.progress.epochs();
   const StateDict weights = TensorsOf(*live_);
   metadata_.set_epoch(epoch);
+  if (!better && selected_.epoch == epoch) {
+    return absl::DataLossError(absl::StrCat(
+        plan_.SelectedFile(), ": holds the weights of epoch ", epoch + 1,
+        ", which is not the best when it is trained again; was it changed since? Begin again: "
+        "--overwrite"));
+  }
   if (better) {
     state_.progress.set_best(weighted_f1);
     state_.progress.set_selected_epoch(epoch);
-    selected_ = StateOf(*live_);
+    selected_ = {StateOf(*live_), epoch};
+    state_.progress.set_selected_digest(WeightsDigest(selected_.weights));
     RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), weights, metadata_));
   }
   return WriteCheckpoint(absl::StrCat(plan_.output, "/last.pth"), weights, metadata_);
@@ -215,7 +230,7 @@ void Stage::PrintEpoch(const EpochReport& report, bool better, double seconds) c
 absl::StatusOr<RunSummary> Stage::Summarize() {
   if (plan_.options.StopRequested()) return absl::CancelledError("after the last epoch");
   RETURN_IF_ERROR(log_->Close());
-  RETURN_IF_ERROR(LoadState(selected_, *live_, "the selected epoch"));
+  RETURN_IF_ERROR(LoadState(selected_.weights, *live_, "the selected epoch"));
   RunSummary summary;
   summary.set_protocol(ProtocolDescription(plan_.config.data().protocol()));
   summary.set_seed(plan_.config.training().seed());
@@ -223,13 +238,14 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   summary.set_backbone(PluginType(plan_.config.backbone()));
   summary.set_parameters(static_cast<int>(CountParameters(*live_)));
   summary.set_selected_epoch(state_.progress.selected_epoch());
+  if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   RETURN_IF_ERROR(
       MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));
   for (const PostHocReport& remedy : summary.test().post_hoc()) {
     if (remedy.method() != "temperature") continue;
     metadata_.set_epoch(state_.progress.selected_epoch());
     metadata_.set_temperature(remedy.parameters(0));
-    RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_, metadata_));
+    RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_.weights, metadata_));
   }
   return summary;
 }

@@ -10,8 +10,10 @@
 #include "core/backbone.h"
 #include "metrics/report.pb.h"
 #include "storage/checkpoint.h"
+#include "storage/open_folder.h"
 #include "training/adam.h"
 #include "training/recorded_steps.h"
+#include "training/restore_stage.h"
 #include "training/resume.h"
 #include "training/saver.h"
 #include "training/stage_plan.h"
@@ -54,7 +56,8 @@ class Stage {
   absl::Status ReportProfile(const EpochReport& report);
   // The scores on the split that selects the epoch.
   absl::StatusOr<SplitReport> Score();
-  // Writes the weights of this epoch, and selects them where they are `better`.
+  // Writes the weights of this epoch, and selects them where they are `better`. DataLoss: they are
+  // not, and selected.pth was said to hold them.
   absl::Status SaveWeights(bool better, double weighted_f1);
   // Writes the reports of this epoch, and goes on to the next one.
   absl::Status FinishEpoch(const EpochReport& report, const TimingReport& timing);
@@ -70,7 +73,8 @@ class Stage {
   const StepContext context_;
   TrainingState state_;
   CheckpointMetadata metadata_;
-  StateDict selected_;  // the weights of the best epoch so far
+  SelectedWeights selected_;          // of the best epoch so far
+  std::optional<OpenFolder> folder_;  // plan_.output
   std::unique_ptr<TrainingLog> log_;
   std::optional<Saver> saver_;
   std::optional<StepProfile> profile_;     // until the first epoch is over

@@ -12,14 +12,16 @@
 #include "calibration/curriculum.h"
 #include "calibration/weighted_losses.h"
 #include "core/official_model.h"
+#include "core/printable.h"
 #include "core/scheduler.h"
 #include "core/status.h"
 #include "metrics/json.h"
 #include "registry/registry.h"
 #include "storage/atomic_file.h"
+#include "storage/open_folder.h"
 #include "storage/run_folder.h"
 #include "storage/trained_backbone.h"
-#include "training/data_digest.h"
+#include "training/digest.h"
 #include "training/stage.h"
 #include "training/stage_plan.h"
 
@@ -98,6 +100,17 @@ absl::StatusOr<Trained> TrainStage(StagePlan plan) {
   return Trained{std::move(summary), stage->model()};
 }
 
+// MakeCurriculum(); what is doubtful about it is said before anything is trained with it.
+absl::StatusOr<Curriculum> MakeCurriculumAndWarn(const RunConfig& config, const PreparedData& data,
+                                                 std::unique_ptr<Scheduler> scheduler,
+                                                 Backbone* uncalibrated) {
+  ASSIGN_OR_RETURN(Curriculum curriculum,
+                   MakeCurriculum(config, data, std::move(scheduler), uncalibrated));
+  if (!curriculum.warning().empty())
+    std::cerr << "warning: " << Printable(curriculum.warning()) << "\n";
+  return curriculum;
+}
+
 absl::Status WriteSummary(const RunSummary& summary, const std::string& output) {
   return WriteFileAtomically(absl::StrCat(output, "/summary.json"),
                              ToJson(summary, /*pretty=*/true));
@@ -120,12 +133,11 @@ absl::StatusOr<Trained> TrainUncalibrated(const StagePlan& plan) {
   return trained;
 }
 
-}  // namespace
-
-absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& data,
-                                 const std::string& output,
-                                 const std::map<std::string, std::string>& versions,
-                                 const TrainOptions& options) {
+// Train() but for the end of a folder that goes away.
+absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedData& data,
+                                       const std::string& output,
+                                       const std::map<std::string, std::string>& versions,
+                                       const TrainOptions& options) {
   // What can be wrong with the config is said before anything is trained.
   ASSIGN_OR_RETURN(Plugins plugins, CheckPlan(config, data));
   const bool compare = config.training().compare_uncalibrated();
@@ -134,7 +146,7 @@ absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& da
   // A difficulty file that does not fit must not be found out after hours of training.
   if (!waits) {
     ASSIGN_OR_RETURN(curriculum,
-                     MakeCurriculum(config, data, std::move(plugins.scheduler), nullptr));
+                     MakeCurriculumAndWarn(config, data, std::move(plugins.scheduler), nullptr));
   }
   RETURN_IF_ERROR(options.resume && CanResume(output) ? ContinueRun(output)
                                                       : BeginRun(config, output));
@@ -152,8 +164,9 @@ absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& da
     ASSIGN_OR_RETURN(Trained uncalibrated, TrainUncalibrated(plan));
     uncalibrated_summary = std::move(uncalibrated.summary);
     if (waits) {
-      ASSIGN_OR_RETURN(plan.curriculum, MakeCurriculum(config, data, std::move(plugins.scheduler),
-                                                       uncalibrated.selected.get()));
+      ASSIGN_OR_RETURN(plan.curriculum,
+                       MakeCurriculumAndWarn(config, data, std::move(plugins.scheduler),
+                                             uncalibrated.selected.get()));
     }
   }
   ASSIGN_OR_RETURN(Trained trained, TrainStage(std::move(plan)));
@@ -163,6 +176,19 @@ absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& da
   RETURN_IF_ERROR(WriteSummary(trained.summary, output));
   RETURN_IF_ERROR(FinishRun(output));
   return std::move(trained.summary);
+}
+
+}  // namespace
+
+absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& data,
+                                 const std::string& output,
+                                 const std::map<std::string, std::string>& versions,
+                                 const TrainOptions& options) {
+  const absl::StatusOr<OpenFolder> folder = OpenFolder::Open(output);
+  absl::StatusOr<RunSummary> summary = TrainStages(config, data, output, versions, options);
+  // Why a file could not be written, and no success where the files are elsewhere.
+  if (folder.ok()) RETURN_IF_ERROR(folder->CheckThere());
+  return summary;
 }
 
 }  // namespace cmerc

@@ -34,7 +34,8 @@ namespace cmerc {
 //
 // InvalidArgument: the config does not fit the data (all that is wrong with its plugins at once, a
 // line each), or what `resume` finds does not fit config and data. Cancelled: options.should_stop
-// said so. OutOfRange: a loss, a gradient or a buffer is not finite (see TrainStep()). Other codes:
+// said so. Unavailable: `output` was moved or deleted meanwhile; that is seen when it is next
+// saved. OutOfRange: a loss, a gradient or a buffer is not finite (see TrainStep()). Other codes:
 // a file cannot be read or written, or LibTorch failed. What was written until then stays.
 absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& data,
                                  const std::string& output,

@@ -65,7 +65,8 @@ std::string NotFinite(const torch::Tensor& features) {
                                       [](float value) { return std::isfinite(value); });
   const int64_t width = features.size(1);
   return absl::StrCat("utterance ", (bad - begin) / width, ", column ", (bad - begin) % width,
-                      " is ", *bad, ", want a finite float32; replace the value in the file");
+                      " is ", *bad,
+                      " as float32, want a number within +-3.4e38; replace the value in the file");
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(const std::string& path) {

@@ -2,11 +2,16 @@
 // the surroundings, they are one command.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "bin/command_line.h"
 #include "tests/bin/cmerc_process.h"
@@ -108,6 +113,61 @@ TEST(StartingTest, ThreadsSleepSoonUnlessTheUserSaysHowTheyWait) {
   EXPECT_EQ(HowThreadsWait(surroundings), "active none\n");
 }
 
+// `cmerc`, started by a shell that has first set limits with `limit`.
+Outcome RunLimited(const std::string& limit, const std::vector<std::string>& args,
+                   const std::string& folder) {
+  const std::string command =
+      absl::StrCat(limit, "; exec ", std::filesystem::absolute("bin/cmerc").string(), " \"$@\"");
+  std::vector<std::string> all = {"-c", command, "sh"};
+  all.insert(all.end(), args.begin(), args.end());
+  return RunProgram("/bin/sh", all, folder);
+}
+
+// Without the question, libraries would spin or crash before main().
+TEST(LimitsTest, TooLittleMemoryIsSaid) {
+  if (std::getenv("TSAN_OPTIONS") != nullptr || std::getenv("ASAN_OPTIONS") != nullptr) {
+    GTEST_SKIP() << "a sanitizer needs more memory than the limits leave";
+  }
+  for (const auto& [limit, says] : {std::pair("ulimit -v 600000", "ulimit -v is 600000 kB"),
+                                    {"ulimit -d 300000", "ulimit -d is 300000 kB"},
+                                    {"ulimit -s 128", "ulimit -s is 128 kB"}}) {
+    const Outcome outcome = RunLimited(limit, {"plugins"}, NewFolder());
+    EXPECT_EQ(outcome.exit_code, 2) << limit;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, AllOf(StartsWith("cmerc: too "), HasSubstr(says)));
+    EXPECT_EQ(RunLimited(limit, {"help"}, NewFolder()).exit_code, 0) << limit;
+  }
+}
+
+// The pool of LibTorch, and the threads of the config, in two programs. A limit of threads does not
+// hold for root, so the small program is run as nobody; where that cannot be, the test says so.
+TEST(LimitsTest, TooFewThreadsForThePoolIsSaid) {
+  std::string folder = "/tmp/cmerc_limits_XXXXXX";  // nobody cannot look into the test's own
+  if (mkdtemp(&folder[0]) == nullptr) GTEST_SKIP() << "no folder in /tmp";
+  const absl::Cleanup remove = [&folder] { std::filesystem::remove_all(folder); };
+  std::filesystem::permissions(folder, std::filesystem::perms(0755));
+  std::filesystem::copy_file(std::filesystem::canonical("bin/cmerc"), folder + "/cmerc");
+  std::filesystem::permissions(folder + "/cmerc", std::filesystem::perms(0755));
+  const auto run = [&](const std::string& limit) {
+    const std::string as_nobody =
+        geteuid() == 0 ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : "";
+    return RunProgram("/bin/sh",
+                      {"-c", absl::StrCat("exec ", as_nobody, "prlimit --nproc=", limit, " ",
+                                          folder, "/cmerc train")},
+                      folder);
+  };
+  // Its engine is not there, and that is what it says where nothing else is wrong.
+  if (run("unlimited").err.find("cannot start ") == std::string::npos) {
+    GTEST_SKIP() << "cannot run a program as nobody: " << run("unlimited").err;
+  }
+  if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "one processor needs no pool";
+  const Outcome outcome = run("1");
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, AllOf(StartsWith("cmerc: too few threads can be started for LibTorch: "
+                                            "0 more of "),
+                                 HasSubstr("ulimit -u is 1)")));
+}
+
 std::string FolderWithConfig() {
   const std::string folder = NewFolder();
   WriteFile(folder + "/tiny.textproto", TinyConfig());
@@ -161,6 +221,20 @@ TEST(SurroundingsTest, HelpNeedsNoWorkingDirectory) {
   surroundings.environment = {{"BUILD_WORKING_DIRECTORY", "/nonexistent"},
                               {"OMP_NUM_THREADS", "abc"}};
   EXPECT_EQ(RunCmerc({"help"}, NewFolder(), surroundings).exit_code, 0);
+}
+
+TEST(LimitsTest, TooLittleMemoryForTheThreadsOfTheConfigIsSaid) {
+  if (std::getenv("TSAN_OPTIONS") != nullptr || std::getenv("ASAN_OPTIONS") != nullptr) {
+    GTEST_SKIP() << "a sanitizer needs more address space than the limit leaves";
+  }
+  const std::string folder = FolderWithConfig();
+  std::vector<std::string> command = TrainTiny();
+  command.emplace_back("--set=training { threads: 1000 }");
+  const Outcome outcome = RunLimited("ulimit -v 4000000", command, folder);
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, StartsWith("cmerc: 1000 threads (training.threads): too little address "
+                                      "space for LibTorch: "));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/run"));
 }
 
 TEST(SurroundingsTest, ThreadsMayBeGivenPerLevel) {

@@ -133,40 +133,59 @@ TEST(DifficultyFileTest, RoundTripsInTheOrderOfTheTable) {
   const DifficultyTable table = {
       {"Ses02", 0.1F}, {"Ses01", 1.0F / 3}, {"é \"quoted\"", 0}, {"x", -1e-20F}, {"3", 3e38F}};
   for (const std::string name : {"round.json", "round.txt", "round.pkl"}) {
-    ASSERT_TRUE(WriteDifficulties(TempPath(name), table, false).ok());
+    ASSERT_TRUE(WriteDifficulties(TempPath(name), {table, {}}, false).ok());
     const auto read = ReadDifficulties(TempPath(name));
     ASSERT_TRUE(read.ok()) << read.status();
-    EXPECT_EQ(*read, table) << name;
+    EXPECT_EQ(read->table, table) << name;
+    EXPECT_FALSE(read->protocol.has_value()) << name;
   }
 }
 
+TEST(DifficultyFileTest, OurFileSaysTheProtocolOfItsModel) {
+  for (const auto protocol : {DataConfig::HELD_OUT, DataConfig::OFFICIAL}) {
+    ASSERT_TRUE(WriteDifficulties(TempPath("p.json"), {{{"a", 1.0F}}, protocol}, false).ok());
+    EXPECT_EQ(ReadDifficulties(TempPath("p.json"))->protocol, protocol);
+    // A Python dict has no place for it.
+    ASSERT_TRUE(WriteDifficulties(TempPath("p.pkl"), {{{"a", 1.0F}}, protocol}, false).ok());
+    EXPECT_FALSE(ReadDifficulties(TempPath("p.pkl"))->protocol.has_value());
+  }
+  EXPECT_THAT(Problem(WriteText("other.json", R"({"protocol": "held out"})")),
+              AllOf(HasSubstr("other.json: protocol is \"held out\""),
+                    HasSubstr("must be HELD_OUT or OFFICIAL")));
+}
+
+TEST(DifficultyFileTest, ANumberBeyondFloat32IsNotCalledInfinite) {
+  EXPECT_THAT(Problem(WriteText("large.pkl", "(dp0\nI10\nF1e308\ns.")),
+              AllOf(HasSubstr("the difficulty of 10 is 1e+308"), HasSubstr("within +-3.4e38")));
+}
+
 TEST(DifficultyFileTest, TheTellingIsByContentNotByName) {
-  ASSERT_TRUE(WriteDifficulties(TempPath("a.pkl"), {{"a", 1.0F}}, false).ok());
+  ASSERT_TRUE(WriteDifficulties(TempPath("a.pkl"), {{{"a", 1.0F}}, {}}, false).ok());
   std::filesystem::copy_file(TempPath("a.pkl"), TempPath("a.json"),
                              std::filesystem::copy_options::overwrite_existing);
-  EXPECT_THAT(*ReadDifficulties(TempPath("a.json")), ElementsAre(Pair("a", 1.0F)));
+  EXPECT_THAT(ReadDifficulties(TempPath("a.json"))->table, ElementsAre(Pair("a", 1.0F)));
 }
 
 TEST(DifficultyFileTest, KeysOfAPickleAreIntsWhereTheDatasetsIdsAre) {
   const DifficultyTable table = {{"17", 0.5F}, {"-3", 0.25F}, {"not a number", 1.0F}};
   for (const bool numeric : {true, false}) {
     const std::string path = TempPath("keys.pkl");
-    ASSERT_TRUE(WriteDifficulties(path, table, numeric).ok());
+    ASSERT_TRUE(WriteDifficulties(path, {table, {}}, numeric).ok());
     const auto document = pickle::Document::Open(path);
     ASSERT_TRUE(document.ok()) << document.status();
     EXPECT_EQ((*document)->root().Find(17) != nullptr, numeric);
     EXPECT_EQ((*document)->root().Find("17") != nullptr, !numeric);
     EXPECT_NE((*document)->root().Find("not a number"), nullptr);
-    EXPECT_THAT(*ReadDifficulties(path), table);
+    EXPECT_THAT(ReadDifficulties(path)->table, table);
   }
 }
 
 // pickle.dump({10: 0.5, "b": 1}, f, protocol): what other programs write.
 TEST(DifficultyFileTest, ReadsPicklesOfOtherWriters) {
-  EXPECT_THAT(*ReadDifficulties(WriteText("p0.pkl", "(dp0\nI10\nF0.5\nsVb\np1\nI1\ns.")),
+  EXPECT_THAT(ReadDifficulties(WriteText("p0.pkl", "(dp0\nI10\nF0.5\nsVb\np1\nI1\ns."))->table,
               ElementsAre(Pair("10", 0.5F), Pair("b", 1.0F)));
-  EXPECT_TRUE(ReadDifficulties(WriteText("empty.pkl", "}."))->empty());
-  EXPECT_TRUE(ReadDifficulties(WriteText("empty.json", " {} "))->empty());
+  EXPECT_TRUE(ReadDifficulties(WriteText("empty.pkl", "}."))->table.empty());
+  EXPECT_TRUE(ReadDifficulties(WriteText("empty.json", " {} "))->table.empty());
 }
 
 TEST(DifficultyFileTest, AFileThatCannotBeRead) {
@@ -197,7 +216,6 @@ TEST(DifficultyFileTest, BadPickles) {
               HasSubstr("want a dict of conversation id to difficulty, found list"));
   EXPECT_THAT(Problem(WriteText("text.pkl", "(dVa\nVb\ns.")), HasSubstr("(difficulty of a)"));
   EXPECT_THAT(Problem(WriteText("inf.pkl", "(dVa\nFinf\ns.")), HasSubstr("of a is inf"));
-  EXPECT_THAT(Problem(WriteText("large.pkl", "(dVa\nF1e300\ns.")), HasSubstr("of a is inf"));
   EXPECT_THAT(Problem(WriteText("both.pkl", "(dI1\nF1\nsV1\nF2\ns.")), HasSubstr("1 occurs twice"));
   EXPECT_THAT(Problem(WriteText("key.pkl", "(d(tF1\ns.")), HasSubstr("key.pkl: byte"));
   EXPECT_THAT(Problem(WriteText("cut.pkl", "(dVa\nF1\ns")), HasSubstr("cut.pkl: byte"));

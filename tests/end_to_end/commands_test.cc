@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,47 @@ TEST(OutputTest, MistakesGoToStandardErrorAlone) {
 }
 
 // The third exit status: nothing is wrong with the input.
+// `evaluate` of a tiny run, and what it says about `output` in `folder`.
+class LinkTest : public testing::Test {
+ protected:
+  LinkTest() {
+    WriteFile(folder_ + "/tiny.textproto", TinyConfig());
+    const Outcome trained = RunCmerc({"train", "--config=tiny.textproto", "--output=run"}, folder_);
+    EXPECT_EQ(trained.exit_code, 0) << trained.err;
+    std::filesystem::create_directory(folder_ + "/far");
+  }
+  Outcome Evaluate(const std::string& output) {
+    return RunCmerc({"evaluate", "--checkpoint=run/selected.pth", "--output=" + output}, folder_);
+  }
+  const std::string folder_ = NewFolder();
+};
+
+TEST_F(LinkTest, AnOutputThatIsALinkIsFollowed) {
+  std::filesystem::create_symlink("far/scores.json", folder_ + "/link.json");
+  for (int i = 0; i < 2; ++i) {  // that leads to nothing, and then to a file
+    const Outcome outcome = Evaluate("link.json");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_TRUE(std::filesystem::is_symlink(folder_ + "/link.json"));
+    EXPECT_THAT(ReadFile(folder_ + "/far/scores.json"), HasSubstr("\"split\": \"test\""));
+  }
+}
+
+TEST_F(LinkTest, ALinkThatLeadsNowhereIsRefusedBeforeTheWork) {
+  std::filesystem::create_symlink("nowhere/scores.json", folder_ + "/link.json");
+  std::filesystem::create_symlink("round.json", folder_ + "/round.json");
+  std::filesystem::create_directory_symlink("nowhere", folder_ + "/folder");
+  const Outcome nowhere = Evaluate("link.json"), round = Evaluate("round.json");
+  EXPECT_EQ(nowhere.exit_code, 2);
+  EXPECT_EQ(nowhere.out, "");
+  EXPECT_THAT(nowhere.err, HasSubstr("--output=link.json: cannot write into nowhere: No such file "
+                                     "or directory; create that folder"));
+  EXPECT_EQ(round.exit_code, 2);
+  EXPECT_THAT(round.err, HasSubstr("Too many levels of symbolic links"));
+  const Outcome folder = RunCmerc({"train", "--config=tiny.textproto", "--output=folder"}, folder_);
+  EXPECT_EQ(folder.exit_code, 2);
+  EXPECT_THAT(folder.err, HasSubstr("--output=folder: this is a link that leads to no folder"));
+}
+
 TEST(OutputTest, ARunThatFailsEndsWithOne) {
   const std::string folder = NewFolder();
   WriteFile(folder + "/tiny.textproto", TinyConfig());

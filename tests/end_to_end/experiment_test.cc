@@ -148,7 +148,7 @@ TEST(ExperimentTest, RunsEveryVariantWithEverySeed) {
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.md"),
               HasSubstr("| - | plain | HELD_OUT | 2 | "));
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.csv"),
-              HasSubstr("\"\",\"calibrated, uncalibrated\",weighted_f1,2,"));
+              HasSubstr("\"\",\"calibrated, uncalibrated\",\"weighted_f1\",2,"));
 }
 
 // Scores that mean different things have no difference, and one run has no interval.

@@ -103,6 +103,26 @@ TEST(InterruptTest, NobodyElseWritesIntoTheFolder) {
   EXPECT_EQ(run.End(SIGKILL).exit_code, 128 + SIGKILL);
 }
 
+// Neither success and names of files that are elsewhere, nor hours of work for nothing.
+TEST(InterruptTest, AFolderThatIsMovedOrDeletedEndsTheRunAtOnce) {
+  for (const bool moved : {true, false}) {
+    const std::string folder = TinyFolder();
+    UnendingRun run(folder);
+    if (moved) {
+      std::filesystem::rename(folder + "/run", folder + "/elsewhere");
+    } else {
+      std::filesystem::remove_all(folder + "/run");
+    }
+    const Outcome outcome = run.End(0);
+    EXPECT_EQ(outcome.exit_code, 1);
+    EXPECT_THAT(outcome.err, StartsWith("cmerc: run was moved or deleted since the run began: "));
+    EXPECT_FALSE(std::filesystem::exists(folder + "/run"));
+    if (!moved) continue;
+    // It goes on from where it is now.
+    ASSERT_TRUE(std::filesystem::exists(folder + "/elsewhere/resume.pth"));
+  }
+}
+
 TEST(InterruptTest, AFinishedRunIsLeftAsItIs) {
   const std::string folder = TinyFolder();
   const std::vector<std::string> command = {"train", "--config=tiny.textproto", "--output=run",

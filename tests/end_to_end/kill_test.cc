@@ -36,6 +36,9 @@ std::vector<std::string> Command(int epochs) {
           absl::StrCat("--set=training { epochs: ", epochs, " compare_uncalibrated: true }")};
 }
 
+// How the README goes on with a run: with the config that its folder holds.
+std::vector<std::string> CommandWithoutConfig() { return {"train", "--resume", "--output=run"}; }
+
 std::string TinyFolder() {
   const std::string folder = NewFolder();
   WriteFile(folder + "/tiny.textproto", TinyConfig());
@@ -71,7 +74,10 @@ TEST(KillTest, TheSameBytesHoweverOftenARunIsKilled) {
   std::uniform_int_distribution<int64_t> moment(0, most.count());
   int kills = 0, with_state = 0;
   while (!std::filesystem::exists(folder + "/run/summary.json") && kills < 10 * rounds) {
-    RunningProgram run("bin/cmerc", Command(epochs), folder);
+    // Both ways by turns, once there is a config.
+    const bool begun = std::filesystem::exists(folder + "/run/config.textproto");
+    RunningProgram run("bin/cmerc",
+                       begun && kills % 2 == 1 ? CommandWithoutConfig() : Command(epochs), folder);
     if (!run.EndsWithin(Microseconds(moment(random)))) {
       kill(run.pid(), SIGKILL);
       ++kills;
@@ -85,7 +91,7 @@ TEST(KillTest, TheSameBytesHoweverOftenARunIsKilled) {
     ASSERT_TRUE(outcome.exit_code == 0 || outcome.exit_code == 128 + SIGKILL)
         << outcome.exit_code << ": " << outcome.err;
   }
-  const Outcome last = RunCmerc(Command(epochs), folder);
+  const Outcome last = RunCmerc(CommandWithoutConfig(), folder);
   ASSERT_EQ(last.exit_code, 0) << last.err;
   std::cout << "killed " << kills << " times, " << with_state << " times with something saved\n";
   EXPECT_GT(with_state, 0);

@@ -243,6 +243,22 @@ TEST_F(PredictTest, NeedsNeitherDataNorConfig) {
   EXPECT_EQ(outcome.out, MustPredict({"--input=test.jsonl"}));
 }
 
+// Whoever joins predictions with a table of numbers finds numbers.
+TEST_F(PredictTest, AnIdThatIsANumberStaysOne) {
+  const std::string line = (*lines_)[0];
+  const std::string id = "{\"id\":\"test_0\",";
+  ASSERT_THAT(line, StartsWith(id));
+  const std::string rest = line.substr(id.size());
+  WriteFile(*folder_ + "/numbers.jsonl",
+            absl::StrCat("{\"id\":12,", rest, "\n{\"id\":\"12\",", rest,
+                         "\n{\"id\":-9007199254740993,", rest, "\n"));
+  const std::vector<std::string> out = Lines(MustPredict({"--input=numbers.jsonl"}));
+  ASSERT_THAT(out, SizeIs(3));
+  EXPECT_THAT(out[0], StartsWith("{\"id\":12,\"utterances\":"));
+  EXPECT_THAT(out[1], StartsWith("{\"id\":\"12\",\"utterances\":"));
+  EXPECT_THAT(out[2], StartsWith("{\"id\":-9007199254740993,\"utterances\":"));
+}
+
 // `cmerc predict --input=-` with both its ends in the test's hands.
 class Conversing {
  public:

@@ -98,7 +98,7 @@ TEST(FormatMarkdownTest, ASingleRun) {
   results.mutable_rows(0)->mutable_weighted_f1()->clear_low();
   results.mutable_rows(0)->mutable_weighted_f1()->clear_high();
   EXPECT_THAT(FormatMarkdown(results), HasSubstr("| 50.00 | - | 25.00 ± 0.00 |"));
-  EXPECT_THAT(FormatCsv(results), HasSubstr(",weighted_f1,2,0.5,,,,\"HELD_OUT\"\n"));
+  EXPECT_THAT(FormatCsv(results), HasSubstr(",\"weighted_f1\",2,0.5,,,,\"HELD_OUT\"\n"));
 }
 
 TEST(FormatMarkdownTest, SaysHowManyComparisonsThereAre) {
@@ -160,18 +160,34 @@ TEST(FormatCsvTest, ALinePerNumber) {
       text,
       HasSubstr(
           "dataset,variant,measure,seeds,mean,standard_deviation,low,high,protocol\n"
-          "\"toy\",\"gru \"\"small\"\"\",weighted_f1,2,0.5,0.125,0.375,0.625,\"HELD_OUT\"\n"));
-  EXPECT_THAT(text, HasSubstr(",share_surer_without_text,2,0.5,,,,"));
-  EXPECT_THAT(text, HasSubstr(",share_surer_without_text_scaled,2,0.25,,,,"));
-  EXPECT_THAT(text, HasSubstr(",ece,2,0.125,0.0625,0,0.25,"));
-  EXPECT_THAT(text, HasSubstr(",ece_error,2,0.015625,,,,"));
-  EXPECT_THAT(text, HasSubstr(",ece_floor,2,0.03125,,,,"));
-  EXPECT_THAT(text, HasSubstr(",nll_scaled,2,1.25,,,,"));
-  EXPECT_THAT(text, HasSubstr(",difference_of_weighted_f1,2,0.0625,,,,"));
-  EXPECT_THAT(text, HasSubstr(",p_over_seeds,2,0.5,,,,"));
-  EXPECT_THAT(text, HasSubstr(",p_over_conversations_holm,2,0.0625,,,,"));
+          "\"toy\",\"gru \"\"small\"\"\",\"weighted_f1\",2,0.5,0.125,0.375,0.625,\"HELD_OUT\"\n"));
+  EXPECT_THAT(text, HasSubstr(",\"share_surer_without_text\",2,0.5,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"share_surer_without_text_scaled\",2,0.25,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"ece\",2,0.125,0.0625,0,0.25,"));
+  EXPECT_THAT(text, HasSubstr(",\"ece_error\",2,0.015625,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"ece_floor\",2,0.03125,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"nll_scaled\",2,1.25,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"difference_of_weighted_f1\",2,0.0625,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"p_over_seeds\",2,0.5,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"p_over_conversations_holm\",2,0.0625,,,,"));
   EXPECT_THAT(text, Not(HasSubstr("valid_weighted_f1")));
   EXPECT_THAT(text, Not(HasSubstr("ece_floor_scaled")));
+}
+
+// Names that users give must not shift a column, end a row or be a formula.
+TEST(FormatTest, NamesWithEverything) {
+  ExperimentResults results;
+  ExperimentRow* row = results.add_rows();
+  row->set_dataset("=1+1");
+  row->set_variant("a|b\nc");
+  row->add_views()->set_view("au,d\"i|o");
+  results.add_failed_runs("x\ny");
+  EXPECT_THAT(FormatCsv(results),
+              HasSubstr("\n\"'=1+1\",\"a|b\nc\",\"share_surer_without_au,d\"\"i|o\",0,"));
+  const std::string markdown = FormatMarkdown(results);
+  EXPECT_THAT(markdown, HasSubstr("\n| =1+1 | a\\|b\\nc | 0 |"));
+  EXPECT_THAT(markdown, HasSubstr(" without au,d\"i\\|o |"));
+  EXPECT_THAT(markdown, HasSubstr("- x\\ny\n"));
 }
 
 }  // namespace

@@ -23,14 +23,14 @@ bool IsAscii(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0; });
 }
 
-void CheckWritten(const DifficultyTable& table) {
+void CheckWritten(const MeasuredDifficulties& measured) {
   for (const char* name : {"again.json", "again.pkl"}) {
     const std::string path = TemporaryPath(name);
-    const absl::Status written = WriteDifficulties(path, table, /*numeric_ids=*/true);
+    const absl::Status written = WriteDifficulties(path, measured, /*numeric_ids=*/true);
     Law(written.ok(), "what was read is written", written.ToString());
-    const absl::StatusOr<DifficultyTable> again = ReadDifficulties(path);
+    const absl::StatusOr<MeasuredDifficulties> again = ReadDifficulties(path);
     Law(again.ok(), "what is written is read", again.status().ToString());
-    Law(*again == table, "what is written is read as equal", name);
+    Law(again->table == measured.table, "what is written is read as equal", name);
   }
 }
 
@@ -38,22 +38,22 @@ void Run(const std::string& bytes) {
   static auto* file = new MemoryFile;
   file->Write(bytes);
   const PeakMemory memory;
-  const absl::StatusOr<DifficultyTable> table = ReadDifficulties(file->path());
+  const absl::StatusOr<MeasuredDifficulties> read = ReadDifficulties(file->path());
   memory.CheckAtMost(bytes.size(), 400, size_t{4} << 20);
-  if (!table.ok()) {
-    CheckError(table.status());
-    Law(absl::StrContains(table.status().message(), file->path()), "an error names the file",
-        table.status().ToString());
+  if (!read.ok()) {
+    CheckError(read.status());
+    Law(absl::StrContains(read.status().message(), file->path()), "an error names the file",
+        read.status().ToString());
     return;
   }
   std::set<std::string> ids;
   bool ascii = true;
-  for (const auto& [id, difficulty] : *table) {
+  for (const auto& [id, difficulty] : read->table) {
     Law(std::isfinite(difficulty) && ids.insert(id).second, "difficulties are finite, ids unique");
     ascii = ascii && IsAscii(id);
   }
   // The pickle of a data set has bytes for ids, the writers want text.
-  if (ascii) CheckWritten(*table);
+  if (ascii) CheckWritten(*read);
 }
 
 }  // namespace

@@ -128,7 +128,7 @@ TEST(StopTest, NamesTheStepAndKeepsTheLastGoodCheckpoint) {
     table.emplace_back(data.conversations[i].id, static_cast<float>(i));
   }
   const std::string difficulties = testing::TempDir() + "/difficulties.json";
-  ASSERT_TRUE(WriteDifficulties(difficulties, table, false).ok());
+  ASSERT_TRUE(WriteDifficulties(difficulties, {table, {}}, false).ok());
   const RunConfig config = Config(absl::StrCat(
       "curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] { epoch_ratio: 0.34 } ",
       "} difficulty_file: '", difficulties, "' }"));

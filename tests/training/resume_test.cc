@@ -5,6 +5,7 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "config/loader.h"
 #include "storage/run_folder.h"
 #include "tests/bin/files.h"
 #include "tests/training/tiny_run.h"
@@ -200,6 +202,88 @@ TEST_F(StoppedTest, OtherSelectedWeightsAreRefused) {
     resume->metadata->mutable_progress()->set_selected_epoch(1);
   });
   EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 1, want those of 2"));
+}
+
+// The epoch alone does not tell them apart: every run has a first one.
+TEST_F(StoppedTest, WeightsOfAnotherRunAreRefused) {
+  RunConfig other = config_;
+  other.mutable_training()->set_seed(4);
+  const std::string folder = NewFolder(), selected = "/selected.pth";
+  ASSERT_TRUE(absl::IsCancelled(RunTraining(other, data_, folder, false, 4)));
+  ASSERT_EQ(ReadCheckpoint(folder + selected)->metadata->epoch(),
+            ReadCheckpoint(folder_ + selected)->metadata->epoch());
+  const std::string own = ReadFile(folder_ + selected);
+  WriteFile(folder_ + selected, ReadFile(folder + selected));
+  EXPECT_THAT(Refusal(),
+              HasSubstr("selected.pth: holds other weights than those that were selected after "
+                        "epoch 1, as "));
+  WriteFile(folder_ + selected, own);
+  EXPECT_TRUE(RunTraining(config_, data_, folder_, true).ok());
+}
+
+TEST_F(StoppedTest, AStateWithoutADigestGoesOn) {
+  const std::string whole = NewFolder();
+  ASSERT_TRUE(RunTraining(config_, data_, whole, false).ok());
+  Spoil([](Checkpoint* resume) {
+    ASSERT_TRUE(resume->metadata->progress().has_selected_digest());
+    resume->metadata->mutable_progress()->clear_selected_digest();
+  });
+  ASSERT_TRUE(RunTraining(config_, data_, folder_, true).ok());
+  EXPECT_EQ(Results(folder_), Results(whole));
+}
+
+// What claims to be of an epoch that was cut short must be selected when that is trained again.
+TEST_F(StoppedTest, WeightsOfAnEpochThatIsNotTheBestAreRefused) {
+  const std::string path = folder_ + "/selected.pth";
+  absl::StatusOr<Checkpoint> selected = ReadCheckpoint(path);
+  ASSERT_TRUE(selected.ok());
+  selected->metadata->set_epoch(7);  // no such epoch
+  ASSERT_TRUE(WriteCheckpoint(path, selected->state, *selected->metadata).ok());
+  EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 8, want those of 1"));
+  Spoil([](Checkpoint* resume) {
+    resume->metadata->mutable_progress()->set_best(1);  // no epoch is better
+  });
+  selected->metadata->set_epoch(1);
+  ASSERT_TRUE(WriteCheckpoint(path, selected->state, *selected->metadata).ok());
+  EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 2, which is not the best when it is "
+                                   "trained again; was it changed since?"));
+}
+
+TEST_F(StoppedTest, AConfigWithItsDefaultsGivesTheSameBytes) {
+  const std::string whole = NewFolder();
+  ASSERT_TRUE(RunTraining(config_, data_, whole, false).ok());
+  const absl::StatusOr<RunConfig> own = LoadConfig(folder_ + "/config.textproto", {});
+  ASSERT_TRUE(own.ok()) << own.status();
+  ASSERT_NE(own->SerializeAsString(), config_.SerializeAsString());
+  ASSERT_TRUE(RunTraining(*own, data_, folder_, true).ok());
+  EXPECT_EQ(Results(folder_), Results(whole));
+}
+
+TEST(MovedTest, AFolderThatGoesAwayEndsTheRunAtTheNextSave) {
+  const RunConfig config = Calibrated();
+  const PreparedData data = Prepare(config);
+  for (const bool moved : {true, false}) {
+    const std::string folder = NewFolder() + "/run";
+    std::filesystem::create_directory(folder);
+    int questions = 0;
+    TrainOptions options;
+    options.should_stop = [&] {
+      if (++questions == 2) {
+        if (moved) {
+          std::filesystem::rename(folder, folder + "_elsewhere");
+          std::filesystem::create_directory(folder);  // the files would be written into it
+        } else {
+          std::filesystem::remove_all(folder);
+        }
+      }
+      return false;
+    };
+    const absl::Status status = Train(config, data, folder, {}, options).status();
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    EXPECT_THAT(status.message(), HasSubstr(folder + " was moved or deleted since the run began"));
+    EXPECT_LE(questions, 4);  // three steps an epoch
+    EXPECT_TRUE(!moved || Files(folder).empty());
+  }
 }
 
 TEST_F(StoppedTest, StatesThatContradictThemselvesAreRefused) {

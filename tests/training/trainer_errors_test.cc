@@ -64,7 +64,7 @@ TEST(TrainErrorsTest, ACurriculumWithoutDifficultiesFailsFirst) {
 TEST(TrainErrorsTest, DifficultiesThatDoNotFitFailFirst) {
   // It must not fail after an uncalibrated model was trained: that would be hours later.
   const std::string wrong = absl::StrCat(testing::TempDir(), "/wrong.json");
-  ASSERT_TRUE(WriteDifficulties(wrong, {{"someone else's", 1.0F}}, false).ok());
+  ASSERT_TRUE(WriteDifficulties(wrong, {{{"someone else's", 1.0F}}, {}}, false).ok());
   RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum));
   config.mutable_training()->set_compare_uncalibrated(true);
   config.mutable_curriculum()->set_difficulty_file(wrong);

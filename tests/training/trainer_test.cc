@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "calibration/difficulty.h"
+#include "config/loader.h"
 #include "storage/checkpoint.h"
 #include "storage/module_state.h"
 #include "storage/trained_backbone.h"
@@ -101,7 +102,7 @@ TEST(TrainTest, WritesItsFiles) {
   ASSERT_TRUE(last.ok() && selected.ok()) << last.status() << selected.status();
   EXPECT_EQ(last->metadata->epoch(), 3);
   EXPECT_EQ(selected->metadata->epoch(), summary.selected_epoch());
-  EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->config(), config));
+  EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->config(), WithDefaults(config)));
   EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->dataset(), Describe(run.data.info)));
   EXPECT_TRUE(
       MessageDifferencer::Equals(selected->metadata->standardization(), *run.data.standardization));
@@ -214,7 +215,7 @@ TEST(TrainTest, ComparisonIsTwoRunsOfTheirOwn) {
   const auto table = MeasureDifficulties(**backbone, plain.data, CalibrationConfig());
   ASSERT_TRUE(table.ok()) << table.status();
   const std::string file = plain.folder + "/difficulty.json";
-  ASSERT_TRUE(WriteDifficulties(file, *table, false).ok());
+  ASSERT_TRUE(WriteDifficulties(file, {*table, {}}, false).ok());
   RunConfig from_file = Config(absl::StrCat(kTask, kRanking, kCurriculum));
   from_file.mutable_curriculum()->set_difficulty_file(file);
   EXPECT_EQ(Bytes(MustTrain(from_file, "from_file").folder + "/metrics.jsonl"),
@@ -231,7 +232,7 @@ RunConfig WithDifficulties(const std::string& name, bool easiest_first) {
     table.emplace_back(data.conversations[i].id, easiest_first ? rank : -rank);
   }
   const std::string path = absl::StrCat(testing::TempDir(), "/", name);
-  TORCH_CHECK(WriteDifficulties(path, table, false).ok());
+  TORCH_CHECK(WriteDifficulties(path, {table, {}}, false).ok());
   config.mutable_curriculum()->set_difficulty_file(path);
   return config;
 }

@@ -160,7 +160,7 @@ TEST_F(OfficialPicklesErrorsTest, NotFinite) {
   corpus_.visual[8][0][0] = 1e300;  // beyond float32
   const std::string error = Error();
   EXPECT_THAT(error, HasSubstr("features.pkl: conversation 7: audio (data[4]) utterance 1, column "
-                               "0 is nan, want a finite float32"));
+                               "0 is nan as float32, want a number"));
   EXPECT_THAT(error, HasSubstr("roberta.pkl: conversation 9: text (data[2]) utterance 0, column 1 "
                                "is inf"));
   EXPECT_THAT(error, HasSubstr("conversation 8: visual (data[5]) utterance 0, column 0 is inf"));

@@ -1,8 +1,9 @@
-#include "training/data_digest.h"
+#include "training/digest.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "tests/calibration/stub.h"
@@ -44,6 +45,30 @@ TEST(DataDigestTest, EveryChangeCounts) {
     PreparedData data = Data();
     changes[i](data);
     EXPECT_NE(DataDigest(data), DataDigest(Data())) << "change " << i;
+  }
+}
+
+TEST(WeightsDigestTest, EveryChangeCounts) {
+  const auto weights = [] {
+    torch::manual_seed(3);
+    return StateDict{{"a", torch::rand({2, 3})}, {"b", torch::rand({5})}, {"c", torch::zeros({})}};
+  };
+  EXPECT_EQ(WeightsDigest(weights()), WeightsDigest(weights()));
+  const std::vector<std::function<void(StateDict&)>> changes = {
+      [](StateDict& state) { state.erase("c"); },
+      [](StateDict& state) { state["d"] = state["c"]; },
+      [](StateDict& state) { state["a"][1][2] += 1e-3; },
+      [](StateDict& state) { state["b"][4] = -state["b"][4]; },
+      [](StateDict& state) {
+        state["a"] = state["a"].view({3, 2});
+      },
+      [](StateDict& state) { state["c"] = state["c"].to(torch::kFloat64); },
+      [](StateDict& state) { state["c"] = -state["c"]; },
+  };
+  for (size_t i = 0; i < changes.size(); ++i) {
+    StateDict state = weights();
+    changes[i](state);
+    EXPECT_NE(WeightsDigest(state), WeightsDigest(weights())) << "change " << i;
   }
 }
 

@@ -1,4 +1,4 @@
-#include "training/data_digest.h"
+#include "training/digest.h"
 
 #include <cstddef>
 #include <cstring>
@@ -60,6 +60,16 @@ uint64_t DataDigest(const PreparedData& data) {
         previous = stream.data_ptr();
       }
     }
+  }
+  return digest.value();
+}
+
+uint64_t WeightsDigest(const StateDict& weights) {
+  Digest digest;
+  for (const auto& [name, tensor] : weights) {
+    digest.Add(name);
+    digest.Add(std::string(torch::toString(tensor.scalar_type())));
+    digest.Add(tensor.to(torch::kCPU));
   }
   return digest.value();
 }
