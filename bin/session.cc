@@ -99,9 +99,7 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
 
 void PrintWarnings(absl::Span<const std::string> warnings) {
   for (const std::string& warning : warnings) {
-    std::cerr << "warning: " << Printable(warning)
-              << "
-                 ";
+    std::cerr << "warning: " << Printable(warning) << "\n";
   }
 }
 

@@ -185,7 +185,7 @@ TEST(FormatTest, NamesWithEverything) {
   EXPECT_THAT(FormatCsv(results),
               HasSubstr("\n\"'=1+1\",\"a|b\nc\",\"share_surer_without_au,d\"\"i|o\",0,"));
   const std::string markdown = FormatMarkdown(results);
-  EXPECT_THAT(markdown, HasSubstr("\n| =1+1 | a\\|b\\nc | 0 |"));
+  EXPECT_THAT(markdown, HasSubstr("\n| =1+1 | a\\|b\\nc | - | 0 |"));
   EXPECT_THAT(markdown, HasSubstr(" without au,d\"i\\|o |"));
   EXPECT_THAT(markdown, HasSubstr("- x\\ny\n"));
 }
