@@ -133,6 +133,7 @@ absl::StatusOr<std::string> CheckpointFlag(const Flags& flags) {
 absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log) {
   ASSIGN_OR_RETURN(const std::string path, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
+  if (!checkpoint.note.empty()) std::cerr << "note: " << path << ": " << checkpoint.note << "\n";
   const std::string source =
       flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
   ASSIGN_OR_RETURN(RunConfig config, ConfigOf(flags, source, checkpoint));
@@ -142,8 +143,10 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
     standardization = &checkpoint.metadata->standardization();
   }
   ASSIGN_OR_RETURN(PreparedData data, Annotate(LoadData(config, standardization, log), source));
+  std::string doubt;
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
-                   MakeTrainedBackbone(config, data.info, checkpoint.state, path));
+                   MakeTrainedBackbone(config, data.info, checkpoint, path, &doubt));
+  if (!doubt.empty()) PrintWarnings({absl::StrCat(path, ": ", doubt)});
   std::optional<double> temperature;
   if (checkpoint.metadata.has_value()) {
     WarnOfOtherClasses(checkpoint.metadata->dataset(), data.info);

@@ -1,6 +1,7 @@
 #include "calibration/curriculum.h"
 
 #include <algorithm>
+#include <iostream>
 
 #include "core/status.h"
 #include "storage/checkpoint.h"
@@ -14,10 +15,11 @@ absl::StatusOr<DifficultyTable> DifficultiesFromCheckpoint(const RunConfig& conf
                                                            const PreparedData& data) {
   const std::string& path = config.curriculum().difficulty_checkpoint();
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
+  if (!checkpoint.note.empty()) std::cerr << "note: " << path << ": " << checkpoint.note << "\n";
   ASSIGN_OR_RETURN(
       const std::shared_ptr<Backbone> backbone,
       MakeTrainedBackbone(checkpoint.metadata.has_value() ? checkpoint.metadata->config() : config,
-                          data.info, checkpoint.state, path));
+                          data.info, checkpoint, path));
   backbone->to(data.device);
   return MeasureDifficulties(*backbone, data, config.calibration());
 }

@@ -57,14 +57,13 @@ absl::Status CheckStream(const torch::Tensor& stream, const ModalityInfo& modali
 // weights depend on their number.
 absl::StatusOr<std::shared_ptr<Backbone>> MakeForManySpeakers(const RunConfig& config,
                                                               const DatasetInfo& info,
-                                                              const StateDict& state,
+                                                              const Checkpoint& checkpoint,
                                                               const std::string& path) {
   DatasetInfo with_more_speakers = info;
   ++with_more_speakers.num_speakers;
-  const bool speakers_have_weights =
-      !MakeTrainedBackbone(config, with_more_speakers, state, path).ok();
+  const bool speakers_have_weights = !HasWeightsOf(config, with_more_speakers, checkpoint.state);
   with_more_speakers.num_speakers = std::max(info.num_speakers, kManySpeakers);
-  return MakeTrainedBackbone(config, speakers_have_weights ? info : with_more_speakers, state,
+  return MakeTrainedBackbone(config, speakers_have_weights ? info : with_more_speakers, checkpoint,
                              path);
 }
 
@@ -154,7 +153,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   }
   ASSIGN_OR_RETURN(setup.temperature, Annotate(TemperatureOf(metadata), path));
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
-                   MakeForManySpeakers(setup.config, info, checkpoint.state, path));
+                   MakeForManySpeakers(setup.config, info, checkpoint, path));
   return Predictor(std::move(backbone), std::move(setup));
 }
 

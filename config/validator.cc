@@ -85,6 +85,7 @@ class Validator {
     if (!config.data().has_dataset()) CheckPlugin(Any(), "dataset", "data.dataset");
     if (!config.has_backbone()) CheckPlugin(Any(), "backbone", "backbone");
     CheckFolds(config.data());
+    CheckRounding(config.data());
     CheckLosses(config);
     if (config.has_curriculum()) CheckCurriculum(config.curriculum());
   }
@@ -102,6 +103,14 @@ class Validator {
       Report(
           "data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
           "folds: 0");
+    }
+  }
+
+  void CheckRounding(const DataConfig& data) {
+    if (data.round_scores() && data.protocol() != DataConfig::OFFICIAL) {
+      Report(
+          "data.round_scores = true, must be false unless protocol is OFFICIAL: only the official "
+          "code rounds; leave it out, or set data { protocol: OFFICIAL }");
     }
   }
 

@@ -5,6 +5,7 @@
 #include <torch/nn/module.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "storage/checkpoint.h"
@@ -16,6 +17,16 @@ StateDict TensorsOf(const torch::nn::Module& module);
 
 // A copy of every parameter and buffer.
 StateDict StateOf(const torch::nn::Module& module);
+
+// How a state dict differs from what a module holds, in names and shapes: a phrase each.
+struct StateDifferences {
+  std::vector<std::string> missing;  // what it lacks, or has in another shape
+  std::vector<std::string> unexpected;
+
+  size_t size() const { return missing.size() + unexpected.size(); }
+};
+
+StateDifferences CompareState(const StateDict& state, const torch::nn::Module& module);
 
 // Copies `state` into `module`. Nothing is copied and InvalidArgument is returned, with all
 // differences, when a name is missing, unknown or has another shape; `source` is the file, for the

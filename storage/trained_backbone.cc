@@ -5,9 +5,16 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/official_model.h"
 #include "core/status.h"
+#include "registry/registry.h"
+#include "storage/matching_options.h"
 #include "storage/module_state.h"
 
 namespace cmerc {
@@ -16,6 +23,10 @@ namespace {
 constexpr int64_t kMostPerByte = 16, kMostBeyond = int64_t{16} << 20;
 // The fewest bytes that a tensor counts as: a layer is more than its numbers.
 constexpr int64_t kLeastTensor = 1024;
+// Limits of the search for other options: how many models, how many bytes in all of them, beyond
+// what a model needs, and the widest layer.
+constexpr int64_t kFewestModels = 20, kMostModels = 300, kMostSearched = int64_t{2} << 30;
+constexpr int64_t kSearchBeyond = int64_t{1} << 20, kWidest = 1 << 16;
 
 // How many bytes the tensors of the model that this thread makes may still take; null in a thread
 // that makes none.
@@ -74,6 +85,17 @@ class TensorLimit {
   int64_t left_;
 };
 
+// MakeBackbone() of a model whose tensors may take so many bytes in all, an error where they would
+// take more; sets `too_large` then.
+absl::StatusOr<std::shared_ptr<Backbone>> MakeWithin(int64_t bytes, const RunConfig& config,
+                                                     const DatasetInfo& info, bool* too_large) {
+  const TensorLimit limit(bytes);
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, info);
+  *too_large = limit.passed();
+  if (*too_large) return absl::InvalidArgumentError("the model is too large");
+  return backbone;
+}
+
 // How many bytes the tensors of `state` count as.
 int64_t WeightBytes(const StateDict& state) {
   int64_t bytes = 0;
@@ -81,6 +103,61 @@ int64_t WeightBytes(const StateDict& state) {
     bytes += std::max(static_cast<int64_t>(tensor.nbytes()), kLeastTensor);
   }
   return bytes;
+}
+
+// The extents of the tensors in `state` that are not those of the model, the most frequent first.
+std::vector<int64_t> OtherExtents(const StateDict& state, const StateDict& targets) {
+  std::map<int64_t, int> counts;
+  for (const auto& [name, tensor] : state) {
+    const auto it = targets.find(name);
+    if (it != targets.end() && it->second.sizes() == tensor.sizes()) continue;
+    for (const int64_t extent : tensor.sizes()) ++counts[extent];
+  }
+  std::vector<int64_t> extents;
+  for (const auto& [extent, count] : counts) {
+    if (extent <= kWidest) extents.push_back(extent);
+  }
+  std::stable_sort(extents.begin(), extents.end(),
+                   [&counts](int64_t a, int64_t b) { return counts[a] > counts[b]; });
+  return extents;
+}
+
+// Says with which options of the same plugin a model would have the weights in `state`, which those
+// of `model` are not; empty where it finds none.
+std::string MatchingOptions(const RunConfig& config, const DatasetInfo& info, const Backbone& model,
+                            const StateDict& state) {
+  const auto options = Backbones().Unpack(config.backbone());
+  if (!options.ok()) return "";
+  const StateDict tensors = TensorsOf(model);
+  const int64_t bytes = std::max(WeightBytes(state), WeightBytes(tensors));
+  const auto most_models = static_cast<int>(
+      std::clamp<int64_t>(kMostSearched / (bytes + 1), kFewestModels, kMostModels));
+  RunConfig candidate = config;
+  const std::string changes = FindMatchingOptions(
+      **options, OtherExtents(state, tensors), most_models,
+      [&](const google::protobuf::Message& tried) -> std::optional<size_t> {
+        candidate.mutable_backbone()->PackFrom(tried);
+        bool too_large = false;
+        // Twice, since some are made from others.
+        const auto made = MakeWithin(2 * bytes + kSearchBeyond, candidate, info, &too_large);
+        if (!made.ok()) return std::nullopt;
+        return CompareState(state, **made).size();
+      });
+  if (changes.empty()) return "";
+  return absl::StrCat("; with --set='backbone { [type.googleapis.com/",
+                      PluginType(config.backbone()), "] { ", changes,
+                      " } }' all names and shapes agree");
+}
+
+// InvalidArgument: the official code has no model like this one. Sets `doubt`, where given, to what
+// else speaks against the options.
+absl::Status CheckOfficial(const Backbone& model, const StateDict& state, std::string* doubt) {
+  const auto* const official = dynamic_cast<const OfficialModel*>(&model);
+  if (official == nullptr) return absl::OkStatus();
+  const std::string departure = official->Departure();
+  if (!departure.empty()) return absl::InvalidArgumentError(departure);
+  if (doubt != nullptr) *doubt = official->Doubt(state);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -95,24 +172,38 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,
 
 absl::StatusOr<std::shared_ptr<Backbone>> MakeTrainedBackbone(const RunConfig& config,
                                                               const DatasetInfo& info,
-                                                              const StateDict& state,
-                                                              const std::string& source) {
-  const int64_t weights = WeightBytes(state);
-  absl::StatusOr<std::shared_ptr<Backbone>> backbone;
-  {
-    const TensorLimit limit(kMostPerByte * weights + kMostBeyond);
-    backbone = MakeBackbone(config, info);
-    if (limit.passed()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          source, ": these are not the weights of this model: they take ", weights,
-          " bytes, and it would take more than ", kMostPerByte,
-          " times as much. Give the config the model was trained with (backbone options, "
-          "modalities, dataset)"));
-    }
+                                                              const Checkpoint& checkpoint,
+                                                              const std::string& source,
+                                                              std::string* doubt) {
+  const StateDict& state = checkpoint.state;
+  bool too_large = false;
+  absl::StatusOr<std::shared_ptr<Backbone>> backbone =
+      MakeWithin(kMostPerByte * WeightBytes(state) + kMostBeyond, config, info, &too_large);
+  if (too_large) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        source, ": these are not the weights of this model: they take ", WeightBytes(state),
+        " bytes, and it would take more than ", kMostPerByte,
+        " times as much. Give the config the model was trained with (backbone options, "
+        "modalities, dataset)"));
   }
   if (!backbone.ok()) return backbone;
-  RETURN_IF_ERROR(LoadState(state, **backbone, source));
+  const absl::Status loaded = LoadState(state, **backbone, source);
+  if (absl::IsInvalidArgument(loaded)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(loaded.message(), MatchingOptions(config, info, **backbone, state)));
+  }
+  RETURN_IF_ERROR(loaded);
+  if (!checkpoint.metadata.has_value()) {
+    RETURN_IF_ERROR(Annotate(CheckOfficial(**backbone, state, doubt), source));
+  }
   return backbone;
+}
+
+bool HasWeightsOf(const RunConfig& config, const DatasetInfo& info, const StateDict& state) {
+  bool too_large = false;
+  const absl::StatusOr<std::shared_ptr<Backbone>> backbone =
+      MakeWithin(kMostPerByte * WeightBytes(state) + kMostBeyond, config, info, &too_large);
+  return backbone.ok() && CompareState(state, **backbone).size() == 0;
 }
 
 }  // namespace cmerc

@@ -19,15 +19,21 @@ namespace cmerc {
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,
                                                        const DatasetInfo& info);
 
-// Makes config.backbone for data of this shape, with the weights in `state`; `source` is their
-// file, for the message. InvalidArgument: these are not the weights of this model, or its tensors
-// would take more than 16 times as much as the weights and 16 MiB. That is refused before they are
-// made: a small file must not ask for the memory of a large model. Other errors are those of
-// MakeBackbone().
+// Makes config.backbone for data of this shape, with the weights of `checkpoint`; `source` is its
+// file, for the message. InvalidArgument: these are not the weights of this model (and, where one
+// or a few options of the backbone are the cause, what to set), or its tensors would take more than
+// 16 times as much as the weights and 16 MiB. That is refused before they are made: a small file
+// must not ask for the memory of a large model. Of weights that Python saved also: the official
+// code has no model like this one (core/official_model.h); `doubt`, where given, is set to what
+// else speaks against the options. Other errors are those of MakeBackbone().
 absl::StatusOr<std::shared_ptr<Backbone>> MakeTrainedBackbone(const RunConfig& config,
                                                               const DatasetInfo& info,
-                                                              const StateDict& state,
-                                                              const std::string& source);
+                                                              const Checkpoint& checkpoint,
+                                                              const std::string& source,
+                                                              std::string* doubt = nullptr);
+
+// Whether the model of MakeTrainedBackbone() has the names and shapes of `state`.
+bool HasWeightsOf(const RunConfig& config, const DatasetInfo& info, const StateDict& state);
 
 }  // namespace cmerc
 

@@ -22,6 +22,7 @@
 #include "training/epoch.h"
 #include "training/outcome.h"
 #include "training/restore_stage.h"
+#include "training/selection.h"
 
 namespace cmerc {
 namespace {
@@ -138,7 +139,9 @@ absl::Status Stage::TrainEpoch() {
 
   ASSIGN_OR_RETURN(const SplitReport scores, Score());
   *(test_selects_ ? report.mutable_test() : report.mutable_valid()) = scores;
-  const bool better = !state_.progress.has_best() || scores.weighted_f1() > state_.progress.best();
+  const bool better =
+      !state_.progress.has_best() ||
+      IsBetter(scores.weighted_f1(), state_.progress.best(), plan_.config.data().round_scores());
   RETURN_IF_ERROR(SaveWeights(better, scores.weighted_f1()));
   timing.set_total_seconds(ToMicrosecond(stopwatch.Seconds()));
   timing.set_peak_memory_bytes(PeakMemoryBytes());

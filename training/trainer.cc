@@ -1,6 +1,7 @@
 #include "training/trainer.h"
 
 #include <algorithm>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "calibration/curriculum.h"
 #include "calibration/weighted_losses.h"
+#include "core/official_model.h"
 #include "core/scheduler.h"
 #include "core/status.h"
 #include "metrics/json.h"
@@ -30,10 +32,17 @@ struct Plugins {
   std::unique_ptr<Scheduler> scheduler;  // null without a curriculum
 };
 
+// Warns where options ask for the official code and it has no such model.
+void WarnOfDeparture(const Backbone& backbone) {
+  const auto* const official = dynamic_cast<const OfficialModel*>(&backbone);
+  const std::string departure = official != nullptr ? official->Departure() : "";
+  if (!departure.empty()) std::cerr << "warning: backbone: " << departure << "\n";
+}
+
 // InvalidArgument: all that is wrong with the config, a line each.
 absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data) {
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
-  const absl::Status backbone = MakeBackbone(config, data.info).status();
+  const absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, data.info);
   absl::StatusOr<std::unique_ptr<Scheduler>> scheduler = std::unique_ptr<Scheduler>();
   if (config.has_curriculum()) scheduler = Schedulers().Create(config.curriculum().scheduler());
 
@@ -45,11 +54,12 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
         "again, so nothing can be replayed; leave it out, or set one of them the other way");
   }
   if (!losses.ok()) problems.emplace_back(losses.status().message());
-  if (!backbone.ok()) problems.emplace_back(backbone.message());
+  if (!backbone.ok()) problems.emplace_back(backbone.status().message());
   if (!scheduler.ok()) {
     problems.push_back(absl::StrCat("curriculum.scheduler: ", scheduler.status().message()));
   }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
+  WarnOfDeparture(**backbone);
   return Plugins{*std::move(losses), *std::move(scheduler)};
 }
 

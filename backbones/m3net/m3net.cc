@@ -21,7 +21,9 @@
 #include <torch/nn/modules/linear.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backbones/layers/dropout.h"
@@ -31,11 +33,13 @@
 #include "backbones/m3net/graph_model.h"
 #include "backbones/m3net/m3net.pb.h"
 #include "backbones/m3net/modality_encoder.h"
+#include "backbones/m3net/official_check.h"
 #include "backbones/m3net/official_leftovers.h"
 #include "backbones/m3net/options.h"
 #include "backbones/m3net/shared_passes.h"
 #include "backbones/m3net/stream_norms.h"
 #include "core/backbone.h"
+#include "core/official_model.h"
 #include "core/status.h"
 #include "core/torch_status.h"
 #include "profile/scope.h"
@@ -45,12 +49,17 @@ namespace {
 
 using torch::Tensor;
 
-class M3Net final : public Backbone {
+class M3Net final : public Backbone, public OfficialModel {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const M3NetOptions& options,
                                                           const DatasetInfo& info) {
     RETURN_IF_ERROR(CheckM3NetOptions(options, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new M3Net(options, info)); });
+  }
+
+  std::string Departure() const override { return M3NetDeparture(options_); }
+  std::string Doubt(const std::map<std::string, Tensor>& state) const override {
+    return M3NetDoubt(options_, info(), state);
   }
 
  private:

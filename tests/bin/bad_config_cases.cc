@@ -171,6 +171,10 @@ void AddDataOptions(std::vector<BadInput>* cases) {
        TrainSet("data { protocol: OFFICIAL folds: 4 }"),
        {"data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
         "folds: 0"}},
+      {"RoundedScoresOfAnotherProtocol",
+       TrainSet("data { round_scores: true }"),
+       {"data.round_scores = true, must be false unless protocol is OFFICIAL",
+        "set data { protocol: OFFICIAL }"}},
       {"MoreFoldsThanConversations",
        TrainSet("data { folds: 1000 }"),
        {"data.folds = 1000, but train + valid has only ", "set at most so many"}},

@@ -1,6 +1,7 @@
 #include "tests/bin/bad_files.h"
 
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "tests/bin/bad_record_cases.h"
 #include "tests/bin/files.h"
 #include "tests/bin/tiny_files.h"
+#include "tests/storage/zip.h"
 
 namespace cmerc {
 namespace {
@@ -26,6 +28,59 @@ std::string DifficultyJson(const std::vector<std::pair<std::string, std::string>
                     "\", \"difficulty\": ", difficulty, "}");
   }
   return absl::StrCat("{\"conversations\": [", json, "]}");
+}
+
+// What torch.save() writes, of the data.pkl that `write` makes.
+std::string TorchFile(const std::function<void(pickle::Writer&)>& write) {
+  pickle::Writer writer;
+  write(writer);
+  return Zip(
+      {{"archive/data.pkl", std::move(writer).Finish()}, {"archive/data/0", std::string(4, '\0')}},
+      {/*zip64=*/true, ""});
+}
+
+// A dict of one tensor of one number.
+void WriteWeights(pickle::Writer& writer) {
+  writer.EmptyDict();
+  writer.Mark();
+  writer.String("weight");
+  writer.Global("torch._utils", "_rebuild_tensor_v2");
+  writer.Mark();
+  writer.Mark();
+  writer.String("storage"), writer.Global("torch", "FloatStorage"), writer.String("0");
+  writer.String("cpu"), writer.Int(1);
+  writer.TupleFromMark();
+  writer.BinPersId();
+  writer.Int(0);
+  writer.Int(1), writer.Tuple(1), writer.Int(1), writer.Tuple(1);
+  writer.Bool(false), writer.EmptyDict();
+  writer.TupleFromMark();
+  writer.Reduce();
+  writer.SetItems();
+}
+
+// Files of Python in place of a checkpoint.
+void WritePythonFiles(const std::string& folder) {
+  WriteFile(folder + "/two_models.pth", TorchFile([](pickle::Writer& writer) {
+              writer.EmptyDict();
+              writer.Mark();
+              writer.String("model"), WriteWeights(writer);
+              writer.String("model_ema"), WriteWeights(writer);
+              writer.SetItems();
+            }));
+  WriteFile(folder + "/whole_model.pth", TorchFile([](pickle::Writer& writer) {
+              writer.Global("torch.nn.modules.linear", "Linear");
+              writer.Tuple(0);
+              writer.Reduce();
+            }));
+  WriteFile(folder + "/no_weights.pth", TorchFile([](pickle::Writer& writer) {
+              writer.EmptyDict();
+              writer.Mark();
+              writer.String("epoch"), writer.Int(3);
+              writer.SetItems();
+            }));
+  // The number that PyTorch before 1.6 writes first.
+  WriteFile(folder + "/legacy.pth", "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.");
 }
 
 }  // namespace
@@ -92,6 +147,7 @@ void WriteBadFiles(const std::string& folder) {
   const std::string checkpoint = ReadFile(folder + "/run/selected.pth");
   write("truncated.pth", checkpoint.substr(0, checkpoint.size() / 2));
   write("python.pth", ReadFile("tests/golden/data/meld_state0.pt"));
+  WritePythonFiles(folder);
   WriteBadRecords(folder);
   WriteKinds(folder);
 }

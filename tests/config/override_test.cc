@@ -130,6 +130,7 @@ TEST(ResolvedConfigTest, WritesEveryDefault) {
   standardize: true
   folds: 0
   fold: 0
+  round_scores: false
 }
 backbone {
   [type.googleapis.com/cmerc_test.ToyNetOptions] {

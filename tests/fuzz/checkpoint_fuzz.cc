@@ -7,7 +7,8 @@
 // when it begins with "config", as its metadata.
 //
 // Laws: an error is InvalidArgument and names the file; the tensors take at most 64 times the file;
-// a checkpoint that is accepted is written back and read again as equal.
+// what is said of a dict inside a dict cannot control a terminal; a checkpoint that is accepted is
+// written back and read again as equal.
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -64,6 +65,9 @@ void Run(const std::string& input) {
   size_t total = 0;
   for (const auto& [name, tensor] : checkpoint->state) total += tensor.nbytes();
   Law(total <= 64 * bytes.size(), "tensors take at most 64 times the file");
+  for (const char c : checkpoint->note) {
+    Law(static_cast<unsigned char>(c) >= ' ' && c != '\x7f', "a note controls no terminal");
+  }
   CheckWritten(*checkpoint);
 }
 

@@ -127,6 +127,8 @@ TEST(HostileTest, NotADictOfTensors) {
   pickle::Writer value;
   value.EmptyDict();
   value.Mark();
+  value.String("weight");
+  Write(value, TensorText());
   value.String("epoch");
   value.Int(3);
   value.SetItems();
@@ -254,6 +256,8 @@ TEST(HostileTest, NamesInMessagesAreEscaped) {
   pickle::Writer writer;
   writer.EmptyDict();
   writer.Mark();
+  writer.String("weight");
+  Write(writer, TensorText());
   writer.String("\x1b[2J");
   writer.None();
   writer.SetItems();

@@ -97,6 +97,15 @@ TEST(PythonFilesTest, EveryType) {
                                   {"empty", torch::empty({0, 5})}});
 }
 
+TEST(PythonFilesTest, WhatATrainingScriptSaves) {
+  const absl::StatusOr<Checkpoint> checkpoint = ReadCheckpoint(Path("training_state.pth"));
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  ExpectState(checkpoint->state, Module());
+  EXPECT_EQ(checkpoint->note,
+            "the weights are its entry \"model_state_dict\"; the names of the weights begin with "
+            "\"module.\", which is left out");
+}
+
 struct Unreadable {
   std::string file;
   std::string says;
@@ -114,10 +123,11 @@ TEST_P(UnreadableFileTest, SaysWhy) {
 
 INSTANTIATE_TEST_SUITE_P(
     Files, UnreadableFileTest,
-    testing::Values(Unreadable{"whole_module.pth", "torch.nn.modules.container.Sequential"},
+    testing::Values(Unreadable{"whole_module.pth", "this is a whole model"},
                     Unreadable{"bare_tensor.pth", "a state dict is a dict of tensors"},
                     Unreadable{"complex.pth", "torch.ComplexFloatStorage"},
-                    Unreadable{"before_1_6.pth", "of PyTorch 1.6 or later"},
+                    Unreadable{"before_1_6.pth", "this is the format of PyTorch before 1.6"},
+                    Unreadable{"two_models.pth", "2 dicts of tensors, \"model\", \"ema\""},
                     Unreadable{"deflated.pth", "is compressed"}),
     [](const auto& info) { return info.param.file.substr(0, info.param.file.find('.')); });
 

@@ -5,6 +5,7 @@
 Every tensor counts up from its first element, in steps of 1, so that a test can say what it holds.
 """
 
+import argparse
 import os
 import zipfile
 
@@ -72,6 +73,23 @@ def main():
         | {"scalar": torch.tensor(3.0), "empty": torch.empty(0, 5)},
         path("types.pth"),
     )
+
+    # What training scripts save around a state dict.
+    trained = small_module()
+    adam = torch.optim.Adam(trained.parameters())
+    trained(torch.ones(4, 3)).sum().backward()
+    adam.step()
+    torch.save(
+        {
+            "epoch": 3,
+            "model_state_dict": torch.nn.DataParallel(small_module()).state_dict(),
+            "optimizer_state_dict": adam.state_dict(),
+            "loss": torch.tensor(0.5),
+            "args": argparse.Namespace(lr=1e-4, device=torch.device("cpu")),
+        },
+        path("training_state.pth"),
+    )
+    torch.save({"model": state, "ema": state}, path("two_models.pth"))
 
     # What cannot be read.
     torch.save(small_module(), path("whole_module.pth"))
