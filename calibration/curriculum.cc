@@ -1,6 +1,7 @@
 #include "calibration/curriculum.h"
 
 #include <algorithm>
+#include <iostream>
 
 #include "calibration/difficulty_source.h"
 #include "core/status.h"
