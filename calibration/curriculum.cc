@@ -1,7 +1,6 @@
 #include "calibration/curriculum.h"
 
 #include <algorithm>
-#include <iostream>
 
 #include "calibration/difficulty_source.h"
 #include "core/status.h"

@@ -128,14 +128,6 @@ class Validator {
     }
   }
 
-  void CheckRounding(const DataConfig& data) {
-    if (data.round_scores() && data.protocol() != DataConfig::OFFICIAL) {
-      Report(
-          "data.round_scores = true, must be false unless protocol is OFFICIAL: only the official "
-          "code rounds; leave it out, or set data { protocol: OFFICIAL }");
-    }
-  }
-
   void CheckLosses(const RunConfig& config) {
     if (config.losses().empty()) {
       CheckPlugin(Any(), "loss", "losses");
