@@ -202,8 +202,8 @@ TEST(ExperimentTest, WhatMayNotBeComparedIsNot) {
                     HasSubstr("official: not compared with plain: one was scored under OFFICIAL"),
                     HasSubstr("OFFICIAL: the test set selected the epoch")));
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.csv"),
-              AllOf(HasSubstr("\"\",\"official\",\"weighted_f1\",1,"), HasSubstr(",,,,\"OFFICIAL\"\n"),
-                    HasSubstr(",,,,\"HELD_OUT\"\n")));
+              AllOf(HasSubstr("\"\",\"official\",\"weighted_f1\",1,"),
+                    HasSubstr(",,,,\"OFFICIAL\"\n"), HasSubstr(",,,,\"HELD_OUT\"\n")));
 }
 
 TEST(ExperimentTest, EverySeedHasItsFold) {
