@@ -76,7 +76,7 @@ TEST(TrainErrorsTest, DifficultiesThatDoNotFitFailFirst) {
   config.mutable_curriculum()->clear_difficulty_file();
   config.mutable_curriculum()->set_difficulty_checkpoint(wrong);
   EXPECT_THAT(std::string(ErrorBeforeTraining(config, Folder("no_checkpoint")).message()),
-              HasSubstr("not a checkpoint"));
+              HasSubstr("want a checkpoint"));
   // The weights of another model.
   const std::string other = absl::StrCat(testing::TempDir(), "/other.pth");
   CheckpointMetadata metadata;
