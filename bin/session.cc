@@ -1,5 +1,8 @@
 #include "bin/session.h"
 
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,10 +84,31 @@ absl::StatusOr<RunConfig> ConfigOf(const Flags& flags, const std::string& source
                    "trained: --config=config/examples/iemocap_m3net.textproto"));
 }
 
+// The options of the dataset plugin. Where they have `repeated string modalities` and leave it
+// empty, it becomes data.modalities: what is not used need not be good.
+google::protobuf::Any DatasetOptions(const DataConfig& data) {
+  google::protobuf::Any any = data.dataset();
+  const auto options = Datasets().Unpack(any);
+  if (!options.ok()) return any;  // for Create() to report
+  const google::protobuf::FieldDescriptor* field =
+      (*options)->GetDescriptor()->FindFieldByName("modalities");
+  if (field == nullptr || !field->is_repeated() ||
+      field->type() != google::protobuf::FieldDescriptor::TYPE_STRING) {
+    return any;
+  }
+  const google::protobuf::Reflection& reflection = *(*options)->GetReflection();
+  if (reflection.FieldSize(**options, field) > 0 || data.modalities().empty()) return any;
+  for (const std::string& name : data.modalities()) {
+    reflection.AddString(options->get(), field, name);
+  }
+  any.PackFrom(**options);
+  return any;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const RunConfig& config) {
-  auto dataset = Annotate(Datasets().Create(config.data().dataset()), "data.dataset");
+  auto dataset = Annotate(Datasets().Create(DatasetOptions(config.data())), "data.dataset");
   if (!absl::IsNotFound(dataset.status())) return dataset;
   return absl::NotFoundError(absl::StrCat(dataset.status().message(), WherePathsStart()));
 }

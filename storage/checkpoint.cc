@@ -214,6 +214,7 @@ absl::Status CheckArchive(const absl::StatusOr<Archive>& archive, const std::str
 pickle::Options PickleOptions() {
   pickle::Options options;
   options.allow_persistent_ids = true;
+  options.refuse_unknown = true;
   options.allowed_globals = {
       kRebuildTensor,      kRebuildParameter,     "argparse.Namespace", "types.SimpleNamespace",
       "pathlib.PosixPath", "pathlib.WindowsPath", "datetime.datetime",  "datetime.timedelta",

@@ -30,7 +30,8 @@ bool IsText(const Value& value) {
 absl::StatusOr<std::vector<ConversationId>> IdsOfArray(const pickle::Document& document,
                                                        const Value& array, Budget* budget) {
   if (array.shape().size() != 1) {
-    return absl::InvalidArgumentError(absl::StrCat("is ", Describe(array), ", want a list"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("is ", Describe(array), ", want a list", HowToConvert(array)));
   }
   std::vector<ConversationId> ids;
   if (IsText(array)) {
@@ -39,6 +40,7 @@ absl::StatusOr<std::vector<ConversationId>> IdsOfArray(const pickle::Document& d
     for (std::string& text : texts) ids.push_back({std::move(text), false, 0});
     return ids;
   }
+  RETURN_IF_ERROR(document.NumbersShape(array).status());
   RETURN_IF_ERROR(budget->Spend(array.num_elements(), sizeof(int64_t)));
   std::vector<int64_t> numbers(array.num_elements());
   RETURN_IF_ERROR(document.CopyNumbers(array, absl::MakeSpan(numbers)));
@@ -79,7 +81,10 @@ absl::StatusOr<std::vector<ConversationId>> ReadIds(const pickle::Document& docu
     return IdsOfArray(document, value, budget);
   }
   std::vector<ConversationId> ids;
-  ASSIGN_OR_RETURN(const absl::Span<const Value* const> items, document.Sequence(value));
+  absl::Span<const Value* const> items = value.keys();
+  if (value.kind() != Kind::kDict) {
+    ASSIGN_OR_RETURN(items, document.Sequence(value));
+  }
   for (const Value* item : items) {
     ASSIGN_OR_RETURN(ConversationId id, ReadId(document, *item, budget));
     ids.push_back(std::move(id));

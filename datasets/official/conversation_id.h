@@ -31,7 +31,8 @@ bool operator==(const ConversationId& a, const ConversationId& b);
 absl::StatusOr<ConversationId> ReadId(const pickle::Document& document, const pickle::Value& value,
                                       Budget* budget);
 
-// Returns the ids of a list, tuple or array in its order, or of a set in ascending order.
+// Returns the ids of a list, tuple, array or dict (its keys) in its order, or of a set in ascending
+// order.
 // InvalidArgument as above; also where `value` is nothing of these.
 absl::StatusOr<std::vector<ConversationId>> ReadIds(const pickle::Document& document,
                                                     const pickle::Value& value, Budget* budget);

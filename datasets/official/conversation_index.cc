@@ -120,7 +120,8 @@ absl::Status ConversationIndex::CheckTables() const {
                                                    " (layout ", layout_.name, ")"));
   };
   for (const auto& [field, what] : layout_.Fields()) {
-    if (what == "unused") continue;
+    const auto& left_out = layout_.left_out;
+    if (what == "unused" || std::count(left_out.begin(), left_out.end(), what) > 0) continue;
     const Value* value = FindField(root, field);
     if (value == nullptr) {
       return wrong(field,
@@ -130,8 +131,8 @@ absl::Status ConversationIndex::CheckTables() const {
     // The ids of utterances are read only where a modality has a file of its own.
     if (is_list || what == "ids" || what == "conversation_id") continue;
     if (value->kind() != Kind::kDict) {
-      return wrong(field,
-                   absl::StrCat(Describe(*value), ", want a dict from conversation id to ", what));
+      return wrong(field, absl::StrCat(Describe(*value), ", want a dict from conversation id to ",
+                                       what, HowToConvert(*value)));
     }
   }
   return absl::OkStatus();

@@ -35,6 +35,12 @@ ConversationReader::ConversationReader(const OfficialFiles& files,
   for (const std::unique_ptr<ModalityFile>& file : files.modalities) {
     AddSource({nullptr, file.get(), file->modality(), {}, ""});
   }
+  // Names that are no modality are for whoever has all of them to refuse.
+  const auto is_chosen = [&](const Source& source) { return IsChosen(options, source.modality); };
+  if (std::count_if(sources_.begin(), sources_.end(), is_chosen) == options.modalities_size()) {
+    sources_.erase(std::stable_partition(sources_.begin(), sources_.end(), is_chosen),
+                   sources_.end());
+  }
   for (const Source& source : sources_) {
     ModalityInfo& modality = info_.modalities.emplace_back();
     modality.name = source.modality;
@@ -202,7 +208,8 @@ void ConversationReader::Read(const ConversationId& id) {
   }
   ReadSpeakers(id, length);
   utterance_ids_ = ReadUtteranceIds(id, length);
-  if (!layout.sentences.empty()) {
+  // Sentences that are not there are no problem: no model reads them.
+  if (!layout.sentences.empty() && !OfficialFile::IsAbsent(file.Find(layout.sentences, id))) {
     auto sentences = ReadField(sentences_place, &OfficialFile::ReadSentences);
     if (length && sentences &&
         CheckLength(sentences_place, static_cast<int64_t>(sentences->size()), *length)) {

@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<ModalityFile>> ModalityFile::Open(
   OfficialLayout layout;
   layout.name = "modality_files";
   layout.text = file->fields_;
-  ASSIGN_OR_RETURN(file->file_, OfficialFile::OpenAs(file->path_, layout));
+  ASSIGN_OR_RETURN(file->file_, OfficialFile::OpenAs(file->path_, layout, {}));
   return file;
 }
 

@@ -26,6 +26,11 @@ bool IsText(const Value& value) {
          (value.kind() == Kind::kArray && (kind == 'U' || kind == 'S'));
 }
 
+// Whether `value` stands for a text that is not there: None, or NaN as pandas has it.
+bool IsNoText(const Value& value) {
+  return value.is_none() || (value.kind() == Kind::kFloat && std::isnan(value.float_value()));
+}
+
 // Whether `value` is a list, tuple or array of objects: one item per utterance.
 bool IsSequence(const Value& value) {
   return value.kind() == Kind::kList || value.kind() == Kind::kTuple ||
@@ -69,22 +74,27 @@ std::string NotFinite(const torch::Tensor& features) {
                       " as float32, want a number within +-3.4e38; replace the value in the file");
 }
 
-absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(
+    const std::string& path, const OfficialPicklesOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
-  const std::optional<OfficialLayout> layout = DetectLayout(*document);
-  if (layout.has_value()) return Make(std::move(document), *layout);
+  const std::optional<OfficialLayout> layout = DetectLayout(*document, options);
+  if (layout.has_value()) return Make(std::move(document), *layout, options);
   return absl::InvalidArgumentError(
       absl::StrCat(path, " has none of the layouts that are known. ", LayoutAdvice(*document)));
 }
 
-absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(const std::string& path,
-                                                                   const OfficialLayout& layout) {
+absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(
+    const std::string& path, const OfficialLayout& layout, const OfficialPicklesOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
-  return Make(std::move(document), layout);
+  return Make(std::move(document), layout, options);
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Make(
-    std::unique_ptr<pickle::Document> document, const OfficialLayout& layout) {
+    std::unique_ptr<pickle::Document> document, OfficialLayout layout,
+    const OfficialPicklesOptions& options) {
+  for (const char* modality : {"text", "audio", "visual"}) {
+    if (!IsChosen(options, modality)) layout.left_out.emplace_back(modality);
+  }
   Budget budget(document->measured_size());
   absl::StatusOr<ConversationIndex> index = ConversationIndex::Make(*document, layout, &budget);
   const std::vector<std::string> unread =
@@ -99,28 +109,30 @@ absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Make(
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenFeatures(
-    const std::string& path, OfficialPicklesOptions::Layout layout) {
-  if (layout == OfficialPicklesOptions::AUTO) {
-    ASSIGN_OR_RETURN(std::unique_ptr<OfficialFile> file, Open(path));
+    const OfficialPicklesOptions& options) {
+  const std::string& path = options.features_file();
+  if (options.layout() == OfficialPicklesOptions::AUTO) {
+    ASSIGN_OR_RETURN(std::unique_ptr<OfficialFile> file, Open(path, options));
     if (file->layout().has_audio()) return file;
     return absl::InvalidArgumentError(
         absl::StrCat(path, " has the layout ", file->layout().name,
                      ", without audio and visual features; name it in roberta_file"));
   }
-  ASSIGN_OR_RETURN(const OfficialLayout wanted, FeaturesLayout(layout));
-  return OpenAs(path, wanted);
+  ASSIGN_OR_RETURN(const OfficialLayout wanted, FeaturesLayout(options.layout()));
+  return OpenAs(path, wanted, options);
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenRoberta(
-    const std::string& path, OfficialPicklesOptions::Layout layout) {
-  if (layout == OfficialPicklesOptions::AUTO) {
-    ASSIGN_OR_RETURN(std::unique_ptr<OfficialFile> file, Open(path));
+    const OfficialPicklesOptions& options) {
+  const std::string& path = options.roberta_file();
+  if (options.layout() == OfficialPicklesOptions::AUTO) {
+    ASSIGN_OR_RETURN(std::unique_ptr<OfficialFile> file, Open(path, options));
     if (!file->layout().has_audio()) return file;
     return absl::InvalidArgumentError(
         absl::StrCat(path, " has the layout ", file->layout().name, "; name it in features_file"));
   }
-  ASSIGN_OR_RETURN(const OfficialLayout wanted, RobertaLayout(layout));
-  return OpenAs(path, wanted);
+  ASSIGN_OR_RETURN(const OfficialLayout wanted, RobertaLayout(options.layout()));
+  return OpenAs(path, wanted, options);
 }
 
 OfficialFile::OfficialFile(std::unique_ptr<pickle::Document> document, OfficialLayout layout,
@@ -160,18 +172,21 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadIntegers(const Value& val
   return integers;
 }
 
+bool OfficialFile::IsAbsent(const Value* value) { return value == nullptr || IsNoText(*value); }
+
 bool OfficialFile::SameObjects(const Value& a, const Value& b) {
   return &a == &b || (IsSequence(a) && IsSequence(b) && a.items() == b.items());
 }
 
 absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) const {
-  if (value.kind() == Kind::kArray) {  // the fast path: no list of lists
-    if (value.shape().size() != 1 || value.dtype().kind == 'O') {
+  if (value.kind() == Kind::kArray && value.dtype().kind != 'O') {  // the fast path: no lists
+    const bool row_matrix = value.shape().size() == 2 && value.shape()[0] == 1;
+    if (value.shape().size() != 1 && !row_matrix) {
       return absl::InvalidArgumentError(
           absl::StrCat("has ", Describe(value), ", want a vector of numbers",
                        value.shape().size() == 2
                            ? "; in Python, x.mean(axis=0) makes one of the frames of an utterance"
-                           : ""));
+                           : HowToConvert(value)));
     }
     if (value.num_elements() != static_cast<int64_t>(row.size())) {
       return WrongWidth(value.num_elements(), row.size());
@@ -194,21 +209,36 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
   return WithoutPath(document_->CopyNumbers(value, row));
 }
 
+absl::StatusOr<torch::Tensor> OfficialFile::ReadMatrixOfObjects(const Value& value) const {
+  ASSIGN_OR_RETURN(const std::vector<int64_t> shape, WithoutPath(document_->NumbersShape(value)));
+  if (shape.size() != 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("has shape ", ShapeString(shape), ", want a matrix [utterances, width]"));
+  }
+  RETURN_IF_ERROR(budget_.Spend(value.num_elements(), sizeof(float)));
+  torch::Tensor features = torch::empty({shape[0], shape[1]});
+  RETURN_IF_ERROR(WithoutPath(
+      document_->CopyNumbers(value, absl::MakeSpan(features.data_ptr<float>(), features.numel()))));
+  return features;
+}
+
 absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) const {
   if (value.kind() == Kind::kArray && value.dtype().kind != 'O') {
     const absl::Span<const int64_t> shape = value.shape();
     if (shape.size() != 2) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("is ", Describe(value), ", want a matrix [utterances, width]"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "is ", Describe(value), ", want a matrix [utterances, width]", HowToConvert(value)));
     }
+    RETURN_IF_ERROR(WithoutPath(document_->NumbersShape(value)).status());
     RETURN_IF_ERROR(budget_.Spend(value.num_elements(), sizeof(float)));
     torch::Tensor features = torch::empty({shape[0], shape[1]});
     RETURN_IF_ERROR(value.CopyTo(absl::MakeSpan(features.data_ptr<float>(), features.numel())));
     return features;
   }
+  if (value.kind() == Kind::kArray && value.shape().size() > 1) return ReadMatrixOfObjects(value);
   if (!IsSequence(value)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("is ", Describe(value), ", want a matrix or a list of vectors"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "is ", Describe(value), ", want a matrix or a list of vectors", HowToConvert(value)));
   }
   const absl::Span<const Value* const> rows = value.items();
   const int64_t length = static_cast<int64_t>(rows.size());
@@ -233,7 +263,8 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
 
 absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value) const {
   ASSIGN_OR_RETURN(const std::vector<int64_t> shape, WithoutPath(document_->NumbersShape(value)));
-  if (shape.size() != 1) {
+  const bool column = shape.size() == 2 && shape[1] == 1;  // a matrix of one column
+  if (shape.size() != 1 && !column) {
     return absl::InvalidArgumentError(
         absl::StrCat("has shape ", ShapeString(shape), ", want one number per utterance"));
   }
@@ -266,7 +297,9 @@ absl::StatusOr<std::vector<std::string>> OfficialFile::ReadSentences(const Value
   if (!IsSequence(value)) return ReadTexts(value);
   std::vector<std::string> sentences;
   for (const Value* item : value.items()) {
-    if (IsSequence(*item)) {  // a sentence may come as its tokens
+    if (IsNoText(*item)) {
+      sentences.emplace_back();
+    } else if (IsSequence(*item)) {  // a sentence may come as its tokens
       ASSIGN_OR_RETURN(const std::vector<std::string> tokens, ReadTexts(*item));
       sentences.push_back(absl::StrJoin(tokens, " "));
     } else {

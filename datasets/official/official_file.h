@@ -41,18 +41,19 @@ std::string NotFinite(const torch::Tensor& features);
 // allows. One thread at a time.
 class OfficialFile {
  public:
-  // Opens what is named as features_file or as roberta_file. With layout AUTO the content says
-  // which layout it is. The message of an error names `path`. NotFound: there is no such file.
-  // InvalidArgument: it is no pickle that may be read, or not of the layout, or `layout` has no
-  // such file, or the file has lists of conversations that the layout does not read; the message
-  // shows what is in the file. ResourceExhausted: the file does not fit into the memory.
+  // Opens the features_file or the roberta_file. With layout AUTO the content says which layout it
+  // is. Modalities that options do not choose may be anything. The message of an error names the
+  // file. NotFound: there is no such file. InvalidArgument: it is no pickle that may be read, or
+  // not of the layout, or `layout` has no such file, or the file has lists of conversations that
+  // the layout does not read; the message shows what is in the file. ResourceExhausted: the file
+  // does not fit into the memory.
   static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenFeatures(
-      const std::string& path, OfficialPicklesOptions::Layout layout);
+      const OfficialPicklesOptions& options);
   static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenRoberta(
-      const std::string& path, OfficialPicklesOptions::Layout layout);
+      const OfficialPicklesOptions& options);
   // Opens a file of a layout that options describe. Errors are those above.
-  static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenAs(const std::string& path,
-                                                              const OfficialLayout& layout);
+  static absl::StatusOr<std::unique_ptr<OfficialFile>> OpenAs(
+      const std::string& path, const OfficialLayout& layout, const OfficialPicklesOptions& options);
 
   const std::string& path() const { return document_->name(); }
   const OfficialLayout& layout() const { return layout_; }
@@ -64,6 +65,9 @@ class OfficialFile {
   }
   std::string NameOf(const std::string& field) const { return index_.NameOf(field); }
   std::vector<ConversationId> AllIds() const { return index_.AllIds(&budget_); }
+
+  // Returns whether Find() found nothing, None, or NaN as pandas has it in place of nothing.
+  static bool IsAbsent(const pickle::Value* value);
 
   // Returns a matrix or a list of vectors as [n, D] float32, not checked for being finite; n may be
   // 0. InvalidArgument: the value is neither; a vector holds something that is no number, or is not
@@ -80,8 +84,8 @@ class OfficialFile {
   // integers and no matrix of one-hot rows.
   absl::StatusOr<RawSpeakers> ReadSpeakers(const pickle::Value& value) const;
 
-  // Returns one text per utterance; tokens are joined with blanks. InvalidArgument: the value is no
-  // list of texts or of lists of texts.
+  // Returns one text per utterance; tokens are joined with blanks, and None and NaN are empty
+  // texts. InvalidArgument: the value is no list of texts or of lists of texts.
   absl::StatusOr<std::vector<std::string>> ReadSentences(const pickle::Value& value) const;
 
  private:
@@ -89,9 +93,11 @@ class OfficialFile {
                ConversationIndex index, Budget budget);
 
   // Opens a file of the layout that its content shows.
-  static absl::StatusOr<std::unique_ptr<OfficialFile>> Open(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<OfficialFile>> Open(const std::string& path,
+                                                            const OfficialPicklesOptions& options);
   static absl::StatusOr<std::unique_ptr<OfficialFile>> Make(
-      std::unique_ptr<pickle::Document> document, const OfficialLayout& layout);
+      std::unique_ptr<pickle::Document> document, OfficialLayout layout,
+      const OfficialPicklesOptions& options);
 
   // Takes the name of the file from the front of the message.
   absl::Status WithoutPath(const absl::Status& status) const;
@@ -103,6 +109,8 @@ class OfficialFile {
   // Returns the `count` integers of a value, in C order.
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const pickle::Value& value,
                                                     int64_t count) const;
+  // ReadFeatures() of an array of objects with two axes or more.
+  absl::StatusOr<torch::Tensor> ReadMatrixOfObjects(const pickle::Value& value) const;
   // Copies a vector of row.size() numbers.
   absl::Status CopyRow(const pickle::Value& value, absl::Span<float> row) const;
 

@@ -1,5 +1,7 @@
 #include "datasets/official/official_layout.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "datasets/official/field_path.h"
@@ -129,7 +131,7 @@ absl::Status NoSuchFile(Options::Layout layout, const char* option, const char* 
 
 // Whether each table of the layout may be one and none of them plainly is something else: features
 // that are texts or single numbers, other things that are vectors of features.
-bool Fits(const pickle::Document& document, const OfficialLayout& layout) {
+bool Fits(const pickle::Document& document, const OfficialLayout& layout, const Options& options) {
   const pickle::Value& root = document.root();
   const auto sight_of = [&](const std::string& field) {
     return SightOf(document, field, *FindField(root, field), kGlanceConversations);
@@ -137,10 +139,10 @@ bool Fits(const pickle::Document& document, const OfficialLayout& layout) {
   const auto is_dict = [&](const std::string& field) {
     return field.empty() || FindField(root, field)->kind() == Kind::kDict;
   };
-  std::vector<std::string> features = layout.text;
-  for (const std::string& field : {layout.audio, layout.visual}) {
-    if (!field.empty()) features.push_back(field);
-  }
+  std::vector<std::string> features;
+  if (IsChosen(options, "text")) features = layout.text;
+  if (layout.has_audio() && IsChosen(options, "audio")) features.push_back(layout.audio);
+  if (!layout.visual.empty() && IsChosen(options, "visual")) features.push_back(layout.visual);
   for (const std::string& field : features) {
     if (!is_dict(field)) return false;
     const FieldKind kind = sight_of(field).kind;
@@ -176,6 +178,11 @@ std::vector<std::pair<std::string, std::string>> OfficialLayout::Fields() const 
   add(conversation_id, "conversation_id");
   for (const std::string& field : unused) add(field, "unused");
   return fields;
+}
+
+bool IsChosen(const Options& options, absl::string_view modality) {
+  const auto& chosen = options.modalities();
+  return chosen.empty() || std::find(chosen.begin(), chosen.end(), modality) != chosen.end();
 }
 
 absl::StatusOr<OfficialLayout> FeaturesLayout(Options::Layout layout) {
@@ -239,7 +246,8 @@ absl::StatusOr<OfficialLayout> LayoutFromFields(const Options::Fields& fields) {
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
 }
 
-std::optional<OfficialLayout> DetectLayout(const pickle::Document& document) {
+std::optional<OfficialLayout> DetectLayout(const pickle::Document& document,
+                                           const Options& options) {
   const pickle::Value& root = document.root();
   if (!IsRecord(root)) return std::nullopt;
   const auto fields = root.items();
@@ -264,7 +272,7 @@ std::optional<OfficialLayout> DetectLayout(const pickle::Document& document) {
     default:
       return std::nullopt;
   }
-  if (!Fits(document, *layout)) return std::nullopt;
+  if (!Fits(document, *layout, options)) return std::nullopt;
   return layout;
 }
 

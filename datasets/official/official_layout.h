@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "datasets/official/official_pickles.pb.h"
 #include "storage/pickle/pickle.h"
 
@@ -38,6 +39,7 @@ struct OfficialLayout {
   std::string test;             //
   std::string conversation_id;  // a key of each conversation of a list
   std::vector<std::string> unused;
+  std::vector<std::string> left_out;  // modalities that options do not choose
   Corpus corpus;
   bool is_from_fields = false;  // whether it is LayoutFromFields()
 
@@ -46,6 +48,9 @@ struct OfficialLayout {
   // Returns all fields that are not empty, each with what messages call it.
   std::vector<std::pair<std::string, std::string>> Fields() const;
 };
+
+// Returns whether options choose a modality: options.modalities names it, or nothing.
+bool IsChosen(const OfficialPicklesOptions& options, absl::string_view modality);
 
 // Returns the layout of a file that is given as features_file or as roberta_file. InvalidArgument:
 // `layout` has no such file.
@@ -56,8 +61,10 @@ absl::StatusOr<OfficialLayout> RobertaLayout(OfficialPicklesOptions::Layout layo
 // test_ids, or give a field that is empty.
 absl::StatusOr<OfficialLayout> LayoutFromFields(const OfficialPicklesOptions::Fields& fields);
 
-// Returns the layout that the content of `document` shows; nullopt where it shows none.
-std::optional<OfficialLayout> DetectLayout(const pickle::Document& document);
+// Returns the layout that the content of `document` shows, whatever is in the place of modalities
+// that options do not choose; nullopt where it shows none.
+std::optional<OfficialLayout> DetectLayout(const pickle::Document& document,
+                                           const OfficialPicklesOptions& options = {});
 
 // Fails with InvalidArgument where `document` does not have the number of fields of `layout`.
 absl::Status CheckNumFields(const pickle::Document& document, const OfficialLayout& layout);

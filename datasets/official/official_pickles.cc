@@ -74,22 +74,20 @@ absl::StatusOr<OfficialFiles> OpenFiles(const OfficialPicklesOptions& options) {
   const bool has_features = !options.features_file().empty();
   if (options.has_fields()) {
     ASSIGN_OR_RETURN(const OfficialLayout layout, LayoutFromFields(options.fields()));
-    ASSIGN_OR_RETURN(
-        files.features,
-        Annotate(OfficialFile::OpenAs(
-                     has_features ? options.features_file() : options.roberta_file(), layout),
-                 has_features ? "features_file" : "roberta_file"));
+    ASSIGN_OR_RETURN(files.features,
+                     Annotate(OfficialFile::OpenAs(
+                                  has_features ? options.features_file() : options.roberta_file(),
+                                  layout, options),
+                              has_features ? "features_file" : "roberta_file"));
   } else if (has_features) {
     ASSIGN_OR_RETURN(files.features,
-                     Annotate(OfficialFile::OpenFeatures(options.features_file(), options.layout()),
-                              "features_file"));
+                     Annotate(OfficialFile::OpenFeatures(options), "features_file"));
   }
   if (!options.roberta_file().empty() && (has_features || !options.has_fields())) {
-    ASSIGN_OR_RETURN(files.roberta,
-                     Annotate(OfficialFile::OpenRoberta(options.roberta_file(), options.layout()),
-                              "roberta_file"));
+    ASSIGN_OR_RETURN(files.roberta, Annotate(OfficialFile::OpenRoberta(options), "roberta_file"));
   }
   for (const OfficialPicklesOptions::ModalityFile& file : options.modality_files()) {
+    if (!IsChosen(options, file.modality())) continue;
     ASSIGN_OR_RETURN(files.modalities.emplace_back(),
                      Annotate(ModalityFile::Open(file), "modality_files"));
   }

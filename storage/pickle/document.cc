@@ -190,7 +190,8 @@ absl::StatusOr<int64_t> Document::Int(const Value& value) const {
       value.CopyTo(absl::MakeSpan(&result, 1)).ok()) {
     return result;
   }
-  return Error(value, absl::StrCat("expected an integer, got ", Describe(value)));
+  return Error(value,
+               absl::StrCat("expected an integer, got ", Describe(value), HowToConvert(value)));
 }
 
 absl::StatusOr<double> Document::Number(const Value& value) const {
@@ -199,13 +200,14 @@ absl::StatusOr<double> Document::Number(const Value& value) const {
   if (value.kind() == Kind::kBool) return value.bool_value() ? 1 : 0;
   double result;
   if (value.num_elements() == 1 && value.CopyTo(absl::MakeSpan(&result, 1)).ok()) return result;
-  return Error(value, absl::StrCat("expected a number, got ", Describe(value)));
+  return Error(value,
+               absl::StrCat("expected a number, got ", Describe(value), HowToConvert(value)));
 }
 
 absl::StatusOr<absl::string_view> Document::Text(const Value& value) const {
   if (value.kind() == Kind::kString) return value.string();
   if (value.kind() == Kind::kBytes) return value.bytes();
-  return Error(value, absl::StrCat("expected a str, got ", Describe(value)));
+  return Error(value, absl::StrCat("expected a str, got ", Describe(value), HowToConvert(value)));
 }
 
 absl::StatusOr<absl::Span<const Value* const>> Document::Sequence(const Value& value) const {
@@ -213,7 +215,7 @@ absl::StatusOr<absl::Span<const Value* const>> Document::Sequence(const Value& v
       (value.kind() == Kind::kArray && value.dtype().kind == 'O' && value.shape().size() == 1)) {
     return value.items();
   }
-  return Error(value, absl::StrCat("expected a list, got ", Describe(value)));
+  return Error(value, absl::StrCat("expected a list, got ", Describe(value), HowToConvert(value)));
 }
 
 absl::StatusOr<std::vector<std::string>> Document::Texts(const Value& value) const {

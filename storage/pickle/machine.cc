@@ -61,6 +61,13 @@ void Machine::CheckMemory() {
                     " bytes per byte of the file: it may be hostile"));
 }
 
+bool Machine::HasRoom(uint64_t bytes) const {
+  // Half of what there is stays for what the file itself holds.
+  const uint64_t most = (kMemoryPerByte * file_size_ + kMemoryBase) / 2;
+  const uint64_t used = arena_->used() + std::min(arena_->used(), kMemoryBase);  // next chunk
+  return used <= most && bytes <= most - used;
+}
+
 bool Machine::Spend(uint64_t steps) {
   steps_ += steps;
   if (steps_ <= kStepsPerByte * file_size_ + kStepsBase) return true;
@@ -185,7 +192,7 @@ void Machine::Step(uint8_t opcode) {
       const Value* value = Pop();
       Value* key = Pop();
       Value* dict = Top();
-      if (dict->kind_ != Kind::kDict) return Fail("an item is set in something that is no dict");
+      if (!Receives(dict, Kind::kDict, "an item is set in a ", ", not in a dict")) return;
       return Insert(dict, key, value);
     }
     case 'u':
@@ -246,16 +253,13 @@ void Machine::Step(uint8_t opcode) {
     case 'R':     // REDUCE
     case 0x81: {  // NEWOBJ
       Value* args = Pop();
-      return Call(Pop(), args);
+      return Call(Pop(), args, opcode == 0x81);
     }
     case 0x92: {  // NEWOBJ_EX
       const Value* keywords = Pop();
       Value* args = Pop();
       Value* callable = Pop();
-      if (keywords->kind_ != Kind::kDict || !keywords->keys().empty()) {
-        return Fail("a call with keyword arguments is not supported");
-      }
-      return Call(callable, args);
+      return CallWithKeywords(callable, args, *keywords);
     }
     case 'i': {  // INST
       const absl::string_view module = Line();

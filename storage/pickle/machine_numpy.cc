@@ -1,8 +1,11 @@
 // NumPy's arrays, dtypes and scalars, from the states that their __reduce__ methods write.
 #include <algorithm>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -12,8 +15,6 @@
 
 namespace cmerc::pickle {
 namespace {
-
-constexpr size_t kMostAxes = 32;  // NumPy 1's limit
 
 bool IsInteger(const Value& value) {
   return value.kind() == Kind::kInt || value.kind() == Kind::kBool;
@@ -28,10 +29,18 @@ bool ItemSizeFits(const DType& dtype) {
     case 'u':
       return size == 1 || size == 2 || size == 4 || size == 8;
     case 'f':
-      return size == 2 || size == 4 || size == 8;
+      return size == 2 || size == 4 || size == 8 || size == 12 || size == 16;
+    case 'c':
+      return size == 8 || size == 16 || size == 24 || size == 32;
+    case 'M':
+    case 'm':
+      return size == 8;
+    case 'E':
+      return size == 2;
     case 'O':
       return size == 4 || size == 8;  // a pointer of the machine that wrote it
     case 'S':
+    case 'V':
       return size >= 0;
     case 'U':
       return size >= 0 && size % 4 == 0;
@@ -40,11 +49,23 @@ bool ItemSizeFits(const DType& dtype) {
   }
 }
 
+// Whether MakeScalar() gives a number, bytes or a text.
+bool IsPlainScalar(const DType& dtype) {
+  return dtype.item_size <= 8 ? absl::StrContains("biufSU", std::string(1, dtype.kind))
+                              : dtype.kind == 'S' || dtype.kind == 'U';
+}
+
 }  // namespace
 
-// numpy.dtype("f4", align, copy)
+// numpy.dtype("f4", align, copy), or with the class of the elements where they are not NumPy's
 Value* Machine::MakeDType(absl::Span<const Value* const> args) {
   if (args.empty() || args.size() > 3) return nullptr;
+  if (args[0]->kind_ == Kind::kGlobal && !options_.refuse_unknown) {
+    Value* foreign = New(Kind::kDType);
+    const bool bfloat16 = absl::EndsWith(args[0]->global_name(), ".bfloat16");
+    foreign->data_.dtype = {bfloat16 ? 'E' : 'V', false, bfloat16 ? 2 : 0};
+    return foreign;
+  }
   const absl::string_view code = TextOf(args[0], "a dtype's code");
   if (!Spend(code.size())) return &stand_in_;
   absl::string_view rest = code;
@@ -64,8 +85,10 @@ Value* Machine::MakeDType(absl::Span<const Value* const> args) {
       if (ItemSizeFits(dtype)) return result;
     }
   }
-  Fail(absl::StrCat("dtype '", absl::CHexEscape(code.substr(0, 40)),
-                    "' is not supported: expected b1, i1 to i8, u1 to u8, f2, f4, f8, S, U or O"));
+  Fail(
+      absl::StrCat("dtype '", absl::CHexEscape(code.substr(0, 40)),
+                   "' is not supported: expected b1, i1 to i8, u1 to u8, f2 to f16, c8 to c32, M8, "
+                   "m8, S, U, V or O"));
   return result;
 }
 
@@ -76,7 +99,7 @@ void Machine::BuildDType(Value* dtype, const Value* state) {
       !IsInteger(*items[5])) {
     return Fail("the state of a dtype is not NumPy's: the file is damaged");
   }
-  for (int i = 2; i < 5; ++i) {
+  for (int i = 2; i < 5 && dtype->data_.dtype.kind != 'V'; ++i) {
     if (!items[i]->is_none()) return Fail("a structured dtype is not supported");
   }
   const absl::string_view order = TextOf(items[1], "a dtype's byte order");
@@ -91,11 +114,10 @@ void Machine::BuildDType(Value* dtype, const Value* state) {
 
 // numpy.core.multiarray._reconstruct(numpy.ndarray, (0,), b"b"): BUILD follows.
 Value* Machine::MakeArray(absl::Span<const Value* const> args) {
-  if (args.empty() || args[0]->kind_ != Kind::kGlobal ||
-      args[0]->data_.global.id != static_cast<uint32_t>(GlobalId::kNdarray)) {
-    return nullptr;
-  }
-  return New(Kind::kArray);
+  if (args.empty()) return nullptr;
+  const GlobalId id = IdOf(*args[0]);
+  if (id == GlobalId::kArrayClass) return WithClass(New(Kind::kArray), args[0], nullptr);
+  return id == GlobalId::kNdarray ? New(Kind::kArray) : nullptr;
 }
 
 bool Machine::SetShape(const Value* shape, Value::Array* array) {
@@ -143,55 +165,105 @@ void Machine::CheckDataSize(const Value::Array& array) {
 void Machine::BuildArray(Value* array, const Value* state) {
   absl::Span<const Value* const> items = state->items();
   if (state->kind_ == Kind::kTuple && items.size() == 5) items.remove_prefix(1);
-  if (state->kind_ != Kind::kTuple || items.size() != 4 || items[1]->kind_ != Kind::kDType ||
-      !IsInteger(*items[2])) {
+  // A type of elements that is not NumPy's, such as StringDType.
+  const bool foreign =
+      items.size() == 4 && items[1]->kind_ == Kind::kObject && !options_.refuse_unknown;
+  if (state->kind_ != Kind::kTuple || items.size() != 4 ||
+      (items[1]->kind_ != Kind::kDType && !foreign) || !IsInteger(*items[2])) {
     return Fail("the state of an array is not NumPy's: the file is damaged");
   }
   auto* built = arena_->New<Value::Array>();
   *built = {};
-  built->dtype = items[1]->data_.dtype;
+  const bool listed = items[3]->kind_ == Kind::kList;
+  built->dtype = foreign ? DType{listed ? 'O' : 'V', false, 0} : items[1]->data_.dtype;
+  if (foreign) {
+    const bool texts = absl::StrContains(items[1]->class_name(), "stringdtype");
+    built->class_name = texts ? "numpy.dtypes.StringDType" : items[1]->class_name();
+  }
+  const auto found = classes_.find(array);
+  if (found != classes_.end()) built->class_name = found->second.first->global_name();
   if (!SetShape(items[0], built)) return;
   built->fortran_order = items[2]->data_.integer != 0;
   if (built->dtype.kind == 'O') {
     const absl::Span<const Value* const> elements = items[3]->items();
-    if (items[3]->kind_ != Kind::kList ||
-        static_cast<int64_t>(elements.size()) != built->num_elements) {
+    if (!listed || static_cast<int64_t>(elements.size()) != built->num_elements) {
       return Fail(absl::StrCat("expected ", built->num_elements, " objects of an array, got ",
                                Describe(*items[3])));
     }
     // Copied: the list may grow later on.
     built->items = arena_->New<const Value*>(elements.size());
     std::copy(elements.begin(), elements.end(), built->items);
-  } else {
+  } else if (built->dtype.kind != 'V' || !(foreign || listed)) {  // else: cannot be read anyway
     const absl::string_view data = RawBytes(items[3], "the data of an array");
     if (!status_.ok()) return;
     built->data = data.data();
     built->data_size = data.size();
     CheckDataSize(*built);
     if (!status_.ok()) return;
+    Widen(built);
   }
   array->data_.array = built;
 }
 
-// numpy.core.numeric._frombuffer(buffer, dtype, shape, order): protocol 5
+// numpy.ma's (version, shape, dtype, is it in Fortran order, data, mask, fill value)
+void Machine::BuildMaskedArray(Value* object, const Value* state) {
+  const absl::Span<const Value* const> items = state->items();
+  if (state->kind_ != Kind::kTuple || items.size() != 7 || items[2]->kind_ != Kind::kDType ||
+      (items[5]->kind_ != Kind::kBytes && items[5]->kind_ != Kind::kString)) {
+    return;
+  }
+  const absl::string_view mask = RawBytes(items[5], "a mask");
+  if (!status_.ok() || !Spend(mask.size())) return;
+  // What is masked has no value.
+  if (mask.find_first_not_of('\0') != absl::string_view::npos) return;
+  Value* unmasked_state = New(Kind::kTuple);
+  unmasked_state->data_.sequence = {state->data_.sequence.items, 5, 5};
+  Value* array = New(Kind::kArray);
+  BuildArray(array, unmasked_state);
+  if (!status_.ok() || mask.size() != static_cast<uint64_t>(array->num_elements())) return;
+  array->data_.array->class_name = "numpy.ma.MaskedArray";
+  Become(object, *array);
+}
+
+// numpy.core.numeric._frombuffer(buffer, dtype, shape, order): protocol 5. With order K, the axes
+// of that shape are put into a fifth argument's order.
 Value* Machine::MakeArrayFromBuffer(absl::Span<const Value* const> args) {
-  if (args.size() != 4 || args[1]->kind_ != Kind::kDType || args[1]->data_.dtype.kind == 'O') {
+  if (args.size() < 4 || args.size() > 5 || args[1]->kind_ != Kind::kDType ||
+      args[1]->data_.dtype.kind == 'O') {
     return nullptr;
   }
   const absl::string_view order = TextOf(args[3], "an array's order");
-  if (order != "C" && order != "F") return nullptr;
-  Value* result = New(Kind::kArray);
-  auto* array = arena_->New<Value::Array>();
-  *array = {};
-  array->dtype = args[1]->data_.dtype;
-  array->fortran_order = order == "F";
+  const bool permuted = order == "K" && args.size() == 5 && args[4]->kind_ == Kind::kTuple;
+  if (order != "C" && order != "F" && !permuted) return nullptr;
+  Value::Array array = {};
+  array.dtype = args[1]->data_.dtype;
+  array.fortran_order = order == "F";
   const absl::string_view data = RawBytes(args[0], "the data of an array");
-  if (!status_.ok() || !SetShape(args[2], array)) return result;
-  array->data = data.data();
-  array->data_size = data.size();
-  CheckDataSize(*array);
-  if (status_.ok()) result->data_.array = array;
-  return result;
+  if (!status_.ok() || !SetShape(args[2], &array)) return &stand_in_;
+  array.data = data.data();
+  array.data_size = data.size();
+  CheckDataSize(array);
+  if (!status_.ok()) return &stand_in_;
+  Widen(&array);
+  if (!permuted) return NewArray(array);
+
+  const absl::Span<const Value* const> axes = args[4]->items();
+  if (axes.size() != array.num_axes) return nullptr;
+  std::vector<int64_t> strides(axes.size(), 1), shape, permuted_strides;
+  for (size_t axis = axes.size(); axis-- > 1;) {
+    strides[axis - 1] = array.num_elements == 0 ? 0 : strides[axis] * array.shape[axis];
+  }
+  std::vector<bool> used(axes.size(), false);
+  for (const Value* item : axes) {
+    const int64_t axis = item->int_value();
+    if (item->kind_ != Kind::kInt || axis < 0 || axis >= int64_t{array.num_axes} || used[axis]) {
+      return nullptr;
+    }
+    used[axis] = true;
+    shape.push_back(array.shape[axis]);
+    permuted_strides.push_back(strides[axis]);
+  }
+  return MakeStrided(array, 0, shape, permuted_strides, "");
 }
 
 // numpy.core.multiarray.scalar(dtype, data): what Python would make of it
@@ -199,6 +271,9 @@ Value* Machine::MakeScalar(absl::Span<const Value* const> args) {
   if (args.size() != 2 || args[0]->kind_ != Kind::kDType) return nullptr;
   const DType dtype = args[0]->data_.dtype;
   if (dtype.kind == 'O') return Mutable(args[1]);
+  if (dtype.kind == 'V' && args[1]->kind_ != Kind::kBytes && args[1]->kind_ != Kind::kString) {
+    return nullptr;  // a record that holds objects
+  }
   const absl::string_view data = RawBytes(args[1], "the data of a NumPy scalar");
   if (!status_.ok()) return &stand_in_;
   if (data.size() != static_cast<uint64_t>(dtype.item_size)) {
@@ -217,6 +292,15 @@ Value* Machine::MakeScalar(absl::Span<const Value* const> args) {
     if (!Utf32ToUtf8(data, dtype.big_endian, &text)) Fail("a NumPy str that is not Unicode");
     PushOwnedText(Value::Encoding::kReady, text);
     return Pop();
+  }
+  if (!IsPlainScalar(dtype)) {
+    Value::Array single = {};
+    single.dtype = dtype;
+    single.num_elements = 1;
+    single.data = data.data();
+    single.data_size = data.size();
+    Widen(&single);
+    return NewArray(single);
   }
   // An array of the one element converts like any other.
   Value::Array array = {};

@@ -1,11 +1,9 @@
-// Containers, text and calls.
+// Containers and text.
 #include <algorithm>
 #include <cmath>
 #include <string>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "storage/pickle/machine.h"
 #include "storage/pickle/text.h"
 #include "storage/pickle/value_data.h"
@@ -35,9 +33,7 @@ Value* Machine::Below(size_t begin) {
 }
 
 void Machine::Append(Value* list, const Value* const* items, size_t n) {
-  if (list->kind_ != Kind::kList) {
-    return Fail(absl::StrCat("items are appended to a ", KindName(list->kind_), ", not to a list"));
-  }
+  if (!Receives(list, Kind::kList, "items are appended to a ", ", not to a list")) return;
   Value::Sequence& sequence = list->data_.sequence;
   if (n > kMostEntries - std::min(kMostEntries, sequence.size)) {
     return Fail("a list of more than 2^29 objects is not supported");
@@ -68,6 +64,7 @@ bool Machine::CheckKey(Value* key, size_t longest_text, bool tuple_allowed) {
       return false;
     case Kind::kString:
     case Kind::kBytes:
+    case Kind::kBigInt:
       if (key->data_.text.size > longest_text) {
         Fail(absl::StrCat("a dict key or set member of more than ", longest_text,
                           " bytes is not supported"));
@@ -81,6 +78,11 @@ bool Machine::CheckKey(Value* key, size_t longest_text, bool tuple_allowed) {
         if (!CheckKey(Mutable(item), longest_text / kLongestKeyTuple, false)) return false;
       }
       return true;
+    case Kind::kGlobal:
+    case Kind::kObject:
+    case Kind::kDType:
+    case Kind::kSet:  // frozenset
+      return true;    // each is a key of its own
     default:
       break;
   }
@@ -141,21 +143,19 @@ void Machine::Insert(Value* container, Value* key, const Value* value) {
 
 void Machine::SetItems(size_t begin) {
   Value* dict = Below(begin);
-  if (dict->kind_ != Kind::kDict) {
-    return Fail(absl::StrCat("items are set in a ", KindName(dict->kind_), ", not in a dict"));
-  }
   if ((stack_.size() - begin) % 2 != 0) return Fail("a dict item without value");
-  for (size_t i = begin; i < stack_.size() && status_.ok(); i += 2) {
-    Insert(dict, stack_[i], stack_[i + 1]);
+  if (Receives(dict, Kind::kDict, "items are set in a ", ", not in a dict")) {
+    for (size_t i = begin; i < stack_.size() && status_.ok(); i += 2) {
+      Insert(dict, stack_[i], stack_[i + 1]);
+    }
   }
   stack_.resize(begin);
 }
 
 void Machine::AddItems(size_t begin, Value* set) {
-  if (set->kind_ != Kind::kSet) {
-    return Fail(absl::StrCat("members are added to a ", KindName(set->kind_), ", not to a set"));
+  if (Receives(set, Kind::kSet, "members are added to a ", ", not to a set")) {
+    for (size_t i = begin; i < stack_.size() && status_.ok(); ++i) Insert(set, stack_[i], nullptr);
   }
-  for (size_t i = begin; i < stack_.size() && status_.ok(); ++i) Insert(set, stack_[i], nullptr);
   stack_.resize(begin);
 }
 
@@ -221,153 +221,6 @@ absl::string_view Machine::RawBytes(const Value* value, absl::string_view what) 
   }
   Mutable(value)->encoding_ = Value::Encoding::kReady;
   return latin1_[value] = absl::string_view(out, size);
-}
-
-void Machine::PushGlobal(absl::string_view module, absl::string_view name) {
-  if (!status_.ok()) return Push(&stand_in_);
-  Value* global = New(Kind::kGlobal);
-  if (const BuiltinGlobal* builtin = FindBuiltinGlobal(module, name)) {
-    global->data_.global = {builtin->name.data(), static_cast<uint32_t>(builtin->name.size()),
-                            static_cast<uint32_t>(builtin->id)};
-    return Push(global);
-  }
-  const std::string full = absl::StrCat(module, ".", name);
-  if (options_.allowed_globals.count(full) == 0) {
-    std::string expected =
-        "NumPy arrays, scalars and dtypes, sets, bytes, OrderedDict and defaultdict";
-    if (!options_.allowed_globals.empty()) {
-      absl::StrAppend(&expected, ", ", absl::StrJoin(options_.allowed_globals, ", "));
-    }
-    Fail(absl::StrCat("global ", absl::CHexEscape(full.substr(0, 200)),
-                      " is not allowed: the file may be hostile; expected only ", expected));
-    return Push(&stand_in_);
-  }
-  absl::string_view& kept = allowed_names_[full];
-  if (kept.empty()) {
-    char* copy = arena_->New<char>(full.size());
-    std::copy(full.begin(), full.end(), copy);
-    kept = {copy, full.size()};
-  }
-  global->data_.global = {kept.data(), static_cast<uint32_t>(kept.size()),
-                          static_cast<uint32_t>(GlobalId::kAllowed)};
-  Push(global);
-}
-
-void Machine::Call(Value* callable, Value* args) {
-  Push(&stand_in_);  // the result, until there is one
-  if (!status_.ok()) return;
-  if (callable->kind_ != Kind::kGlobal) {
-    return Fail(absl::StrCat("a ", KindName(callable->kind_),
-                             " is called: the file is damaged or may be hostile"));
-  }
-  if (args->kind_ != Kind::kTuple) {
-    return Fail(absl::StrCat("expected a tuple of arguments for ", callable->global_name(),
-                             ", got ", KindName(args->kind_)));
-  }
-  const absl::Span<const Value* const> items = args->items();
-  Value* result = nullptr;
-  switch (static_cast<GlobalId>(callable->data_.global.id)) {
-    case GlobalId::kReconstruct:
-      result = MakeArray(items);
-      break;
-    case GlobalId::kFromBuffer:
-      result = MakeArrayFromBuffer(items);
-      break;
-    case GlobalId::kScalar:
-      result = MakeScalar(items);
-      break;
-    case GlobalId::kDType:
-      result = MakeDType(items);
-      break;
-    case GlobalId::kSet:
-    case GlobalId::kFrozenSet:
-      result = MakeSet(items);
-      break;
-    case GlobalId::kOrderedDict:
-      result = MakeDict(items);
-      break;
-    case GlobalId::kDefaultDict:  // its argument is the default_factory
-      if (items.size() <= 1) result = New(Kind::kDict);
-      break;
-    case GlobalId::kEncode:
-      // What Python 3 writes for bytes below protocol 3.
-      if (items.size() == 2) {
-        const absl::string_view encoding = TextOf(items[1], "an encoding");
-        if (encoding != "latin1" && encoding != "latin-1") break;
-        const absl::string_view raw = RawBytes(items[0], "bytes");
-        result = New(Kind::kBytes);
-        result->data_.text = {raw.data(), raw.size()};
-      }
-      break;
-    case GlobalId::kBytes:
-    case GlobalId::kByteArray:
-      // (), (bytes) or (text, "latin-1")
-      if (items.size() <= 2) {
-        const absl::string_view raw = items.empty() ? "" : RawBytes(items[0], "bytes");
-        result = New(Kind::kBytes);
-        result->data_.text = {raw.data(), raw.size()};
-      }
-      break;
-    case GlobalId::kAllowed:
-      result = New(Kind::kObject);
-      result->data_.call = arena_->New<Value::Call>();
-      *result->data_.call = {callable, args, nullptr};
-      break;
-    case GlobalId::kNdarray:
-    case GlobalId::kFactory:
-      break;
-  }
-  if (result == nullptr) {
-    return Fail(absl::StrCat("a call of ", callable->global_name(),
-                             " with these arguments is not supported"));
-  }
-  stack_.back() = result;
-}
-
-Value* Machine::MakeSet(absl::Span<const Value* const> args) {
-  if (args.size() > 1) return nullptr;
-  Value* set = New(Kind::kSet);
-  if (args.empty()) return set;
-  const Kind kind = args[0]->kind_;
-  if (kind != Kind::kList && kind != Kind::kTuple && kind != Kind::kSet) return nullptr;
-  if (!Spend(args[0]->items().size())) return set;
-  for (const Value* item : args[0]->items()) {
-    Insert(set, Mutable(item), nullptr);
-    if (!status_.ok()) break;
-  }
-  return set;
-}
-
-Value* Machine::MakeDict(absl::Span<const Value* const> args) {
-  if (args.size() > 1) return nullptr;
-  Value* dict = New(Kind::kDict);
-  if (args.empty()) return dict;
-  if (args[0]->kind_ != Kind::kList && args[0]->kind_ != Kind::kTuple) return nullptr;
-  if (!Spend(args[0]->items().size())) return dict;
-  for (const Value* item : args[0]->items()) {
-    if ((item->kind_ != Kind::kList && item->kind_ != Kind::kTuple) || item->items().size() != 2) {
-      return nullptr;
-    }
-    Insert(dict, Mutable(item->items()[0]), item->items()[1]);
-    if (!status_.ok()) break;
-  }
-  return dict;
-}
-
-void Machine::Build(Value* object, Value* state) {
-  switch (object->kind_) {
-    case Kind::kArray:
-      return BuildArray(object, state);
-    case Kind::kDType:
-      return BuildDType(object, state);
-    case Kind::kObject:
-      object->data_.call->state = state;
-      return;
-    case Kind::kDict:  // attributes of an OrderedDict, such as the _metadata of a state_dict
-      return;
-    default:
-      return Fail(absl::StrCat("the state of a ", KindName(object->kind_), " is not supported"));
-  }
 }
 
 }  // namespace cmerc::pickle

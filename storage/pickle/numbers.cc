@@ -16,7 +16,23 @@ namespace {
 constexpr int kDeepestList = 8;
 
 bool IsNumeric(const DType& dtype) {
-  return dtype.kind == 'b' || dtype.kind == 'i' || dtype.kind == 'u' || dtype.kind == 'f';
+  const bool number =
+      dtype.kind == 'b' || dtype.kind == 'i' || dtype.kind == 'u' || dtype.kind == 'f';
+  return number && dtype.item_size <= 8;
+}
+
+// Whether `value` holds what it holds by other objects: lists, tuples, arrays of objects with at
+// least one axis (so that every level of them takes an axis, and cycles end).
+bool HoldsItems(const Value& value) {
+  return value.kind() == Kind::kList || value.kind() == Kind::kTuple ||
+         (value.kind() == Kind::kArray && value.dtype().kind == 'O' && !value.shape().empty());
+}
+
+// The lengths of the axes that `value` has itself; `length` is a list's only one.
+absl::Span<const int64_t> OwnShape(const Value& value, int64_t* length) {
+  if (value.kind() != Kind::kList && value.kind() != Kind::kTuple) return value.shape();
+  *length = static_cast<int64_t>(value.items().size());
+  return absl::MakeConstSpan(length, 1);
 }
 
 }  // namespace
@@ -25,7 +41,8 @@ template <typename T>
 absl::Status Value::CopyTo(absl::Span<T> out) const {
   const DType type = dtype();
   if (kind_ != Kind::kArray || !IsNumeric(type)) {
-    return absl::InvalidArgumentError(absl::StrCat("expected numbers, got ", Describe(*this)));
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected numbers, got ", Describe(*this), HowToConvert(*this)));
   }
   if (static_cast<int64_t>(out.size()) != num_elements()) {
     return absl::InvalidArgumentError(
@@ -46,53 +63,42 @@ template absl::Status Value::CopyTo<int64_t>(absl::Span<int64_t>) const;
 
 absl::Status Document::CheckShape(const Value& value, absl::Span<const int64_t> shape,
                                   int64_t* visits_left) const {
-  switch (value.kind()) {
-    case Kind::kBool:
-    case Kind::kInt:
-    case Kind::kFloat:
-    case Kind::kArray:
-      if (value.kind() == Kind::kArray && !IsNumeric(value.dtype())) break;
-      *visits_left -= std::max<int64_t>(1, value.num_elements());
-      if (*visits_left < 0) {
-        return Error(value, "more numbers than a file of this size may hold");
-      }
-      if (value.shape() == shape) return absl::OkStatus();
-      return Error(value, absl::StrCat("expected numbers of shape [", absl::StrJoin(shape, ", "),
-                                       "] as in the first row, got ", Describe(value)));
-    case Kind::kList:
-    case Kind::kTuple: {
-      if (--*visits_left < 0) {
-        return Error(value, "more numbers than a file of this size may hold");
-      }
-      if (shape.empty() || static_cast<int64_t>(value.items().size()) != shape[0]) {
-        return Error(value, absl::StrCat("expected numbers of shape [", absl::StrJoin(shape, ", "),
-                                         "] as in the first row, got ", Describe(value)));
-      }
-      for (const Value* item : value.items()) {
-        RETURN_IF_ERROR(CheckShape(*item, shape.subspan(1), visits_left));
-      }
-      return absl::OkStatus();
-    }
-    default:
-      break;
+  const bool items = HoldsItems(value);
+  const bool numbers = value.kind() == Kind::kBool || value.kind() == Kind::kInt ||
+                       value.kind() == Kind::kFloat ||
+                       (value.kind() == Kind::kArray && IsNumeric(value.dtype()));
+  if (!items && !numbers) {
+    return Error(value, absl::StrCat("expected a number, a numeric array or a list of these, got ",
+                                     Describe(value), HowToConvert(value)));
   }
-  return Error(value, absl::StrCat("expected a number, a numeric array or a list of these, got ",
-                                   Describe(value)));
+  *visits_left -= items ? 1 : std::max<int64_t>(1, value.num_elements());
+  if (*visits_left < 0) return Error(value, "more numbers than a file of this size may hold");
+  int64_t length;
+  const absl::Span<const int64_t> own = OwnShape(value, &length);
+  if (own != (items ? shape.subspan(0, own.size()) : shape)) {
+    return Error(value, absl::StrCat("expected numbers of shape [", absl::StrJoin(shape, ", "),
+                                     "] as in the first row, got ", Describe(value)));
+  }
+  for (const Value* item : value.items()) {
+    RETURN_IF_ERROR(CheckShape(*item, shape.subspan(own.size()), visits_left));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<int64_t>> Document::NumbersShape(const Value& value) const {
   std::vector<int64_t> shape;
   const Value* first = &value;
-  for (int depth = 0; first->kind() == Kind::kList || first->kind() == Kind::kTuple; ++depth) {
+  for (int depth = 0;; ++depth) {
+    int64_t length;
+    const absl::Span<const int64_t> own = OwnShape(*first, &length);
+    shape.insert(shape.end(), own.begin(), own.end());
+    if (!HoldsItems(*first) || first->items().empty()) break;
     if (depth == kDeepestList) {
       return Error(value, absl::StrCat("expected numbers, got lists nested more than ",
                                        kDeepestList, " deep"));
     }
-    shape.push_back(static_cast<int64_t>(first->items().size()));
-    if (first->items().empty()) break;
     first = first->items()[0];
   }
-  shape.insert(shape.end(), first->shape().begin(), first->shape().end());
   int64_t visits_left = static_cast<int64_t>(pickle_size_) + (int64_t{1} << 24);
   RETURN_IF_ERROR(CheckShape(value, shape, &visits_left));
   return shape;
@@ -101,13 +107,13 @@ absl::StatusOr<std::vector<int64_t>> Document::NumbersShape(const Value& value) 
 template <typename T>
 absl::Status Document::CopyRows(const Value& value, absl::Span<T>* out) const {
   bool good = true;
+  if (HoldsItems(value)) {
+    for (const Value* item : value.items()) {
+      RETURN_IF_ERROR(CopyRows(*item, out));
+    }
+    return absl::OkStatus();
+  }
   switch (value.kind()) {
-    case Kind::kList:
-    case Kind::kTuple:
-      for (const Value* item : value.items()) {
-        RETURN_IF_ERROR(CopyRows(*item, out));
-      }
-      return absl::OkStatus();
     case Kind::kArray: {
       absl::Status status = value.CopyTo(out->subspan(0, value.num_elements()));
       if (!status.ok()) return Error(value, status.message());

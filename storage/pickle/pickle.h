@@ -1,7 +1,10 @@
-// Reads Python pickles (protocols 0 to 5, of Python 2 and 3) without executing anything: what a
-// file may hold is data and NumPy arrays; any other global is an error, so a hostile file can do no
-// more than fail to load. Opcodes as in CPython's Lib/pickletools.py, the layout of NumPy's states
-// as in its array_setstate and arraydescr_setstate.
+// Reads Python pickles (protocols 0 to 5, of Python 2 and 3) without executing anything. Data and
+// NumPy arrays are read, and so is, from its state, what is one of these in disguise: torch's
+// tensors, pandas' series, frames and indices, ranges, named tuples, ... An object of any other
+// class is kept as what the file says of it (kObject), so that it matters only to a reader who
+// needs its value. What no data names (os.system) is an error, so a hostile file can do no more
+// than fail to load. Opcodes as in CPython's Lib/pickletools.py, the layout of NumPy's states as in
+// its array_setstate and arraydescr_setstate.
 #ifndef CMERC_STORAGE_PICKLE_PICKLE_H_
 #define CMERC_STORAGE_PICKLE_PICKLE_H_
 
@@ -24,19 +27,19 @@ class Machine;
 enum class Kind : uint8_t {
   kNone,
   kBool,
-  kInt,     // also a NumPy integer scalar
-  kBigInt,  // an integer beyond 64 bits; bytes() is little-endian two's complement
-  kFloat,   // also a NumPy floating scalar
-  kString,  // UTF-8; Python 2's str too, decoded as latin-1
-  kBytes,   // bytes and bytearray
-  kList,
-  kTuple,
+  kInt,           // also a NumPy integer scalar
+  kBigInt,        // an integer beyond 64 bits; bytes() is little-endian two's complement
+  kFloat,         // also a NumPy floating scalar
+  kString,        // UTF-8; Python 2's str too, decoded as latin-1
+  kBytes,         // bytes and bytearray
+  kList,          // list, deque, other classes made of one
+  kTuple,         // tuple, namedtuple
   kSet,           // set and frozenset
-  kDict,          // dict, OrderedDict, defaultdict
-  kArray,         // numpy.ndarray
+  kDict,          // dict, OrderedDict, defaultdict, Counter, other classes made of one
+  kArray,         // numpy.ndarray, and what class_name() says
   kDType,         // numpy.dtype
-  kGlobal,        // an allowed global itself, for example torch.FloatStorage
-  kObject,        // the call of a global of Options::allowed_globals, not executed
+  kGlobal,        // a global itself, for example torch.FloatStorage
+  kObject,        // the call of a global that is no built-in one, not executed
   kPersistentId,  // what the pickler replaced by an identifier
 };
 
@@ -44,7 +47,9 @@ enum class Kind : uint8_t {
 absl::string_view KindName(Kind kind);
 
 struct DType {
-  char kind;  // NumPy's: b bool, i int, u unsigned, f float, S bytes, U str, O object
+  // NumPy's: b bool, i int, u unsigned, f float, S bytes, U str, O object; and of elements that
+  // cannot be read: c complex, M date, m time, V records and types that are not NumPy's.
+  char kind;
   bool big_endian;
   int64_t item_size;  // bytes per element; for U four bytes per character
 };
@@ -67,6 +72,9 @@ class Value {
   absl::string_view bytes() const;                                               // kBytes, kBigInt
   // kGlobal: "torch.FloatStorage"; kObject: the name of the global that is called.
   absl::string_view global_name() const;
+  // kObject: the class, "decimal.Decimal", or the function that makes it where the file says no
+  // more. kArray: the class that it stood for, "pandas.core.series.Series"; empty for an ndarray.
+  absl::string_view class_name() const;
 
   // kList, kTuple, kSet (in the order of the file), and kArray of dtype O (in C order).
   absl::Span<const Value* const> items() const;
@@ -144,10 +152,13 @@ class Value {
 };
 
 struct Options {
-  // Globals beyond the built-in list ("torch._utils._rebuild_tensor_v2"); calling one gives a
-  // kObject. The built-in list: NumPy's arrays, scalars and dtypes; set, frozenset, bytes,
-  // bytearray; collections.OrderedDict and defaultdict.
+  // Globals of which a kObject is made although they are built in or, with refuse_unknown, unknown
+  // ("torch._utils._rebuild_tensor_v2").
   std::set<std::string> allowed_globals;
+  // Whether a file may hold nothing but data, NumPy's arrays, scalars and dtypes, set, frozenset,
+  // bytes, bytearray, OrderedDict, defaultdict and allowed_globals: for readers that need all they
+  // are given.
+  bool refuse_unknown = false;
   // Whether the file may hold persistent ids, which are an error otherwise.
   bool allow_persistent_ids = false;
 };
@@ -226,8 +237,13 @@ class Document {
 };
 
 // A short description for messages: "str 'Ses01F'", "list of 12", "float32 array of shape [110,
-// 1024]".
+// 1024]", "object of class decimal.Decimal".
 std::string Describe(const Value& value);
+
+// What to do about a value that is of an unknown class, or an array of what is no number: "; make
+// it plain in Python, x = numpy.asarray(x), and dump the file again (docs/your_own_data.md)". Empty
+// for any other value. To be put behind a message that has Describe() of it.
+std::string HowToConvert(const Value& value);
 
 }  // namespace cmerc::pickle
 

@@ -4,8 +4,10 @@
 
 #include "absl/hash/hash.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "storage/pickle/globals.h"
 #include "storage/pickle/pickle.h"
 #include "storage/pickle/value_data.h"
 
@@ -29,6 +31,37 @@ bool AsInteger(const Value& value, int64_t* integer) {
     }
     default:
       return false;
+  }
+}
+
+// "float32", "object", "datetime64", ...: NumPy's word for a dtype.
+std::string DTypeName(const DType& dtype) {
+  const int64_t bits = 8 * dtype.item_size;
+  switch (dtype.kind) {
+    case 'b':
+      return "bool";
+    case 'i':
+      return absl::StrCat("int", bits);
+    case 'u':
+      return absl::StrCat("uint", bits);
+    case 'f':
+      return absl::StrCat("float", bits);
+    case 'c':
+      return absl::StrCat("complex", bits);
+    case 'M':
+      return "datetime64";
+    case 'm':
+      return "timedelta64";
+    case 'O':
+      return "object";
+    case 'U':
+      return "str";
+    case 'S':
+      return "bytes";
+    case 'E':
+      return "bfloat16";
+    default:
+      return "void";
   }
 }
 
@@ -81,13 +114,17 @@ uint64_t HashKey(const Value& key) {
       return absl::HashOf(key.string());
     case Kind::kBytes:
       return absl::HashOf(key.bytes());
+    case Kind::kBigInt:
+      return absl::HashOf(key.bytes());
     case Kind::kTuple: {
       uint64_t hash = key.items().size();
       for (const Value* item : key.items()) hash = absl::HashOf(hash, HashKey(*item));
       return hash;
     }
-    default:
+    case Kind::kNone:
       return 0;
+    default:
+      return absl::HashOf(&key);
   }
 }
 
@@ -106,6 +143,7 @@ bool SameKey(const Value& a, const Value& b) {
     case Kind::kString:
       return a.string() == b.string();
     case Kind::kBytes:
+    case Kind::kBigInt:
       return a.bytes() == b.bytes();
     case Kind::kTuple: {
       if (a.items().size() != b.items().size()) return false;
@@ -147,6 +185,22 @@ absl::string_view Value::global_name() const {
   if (kind_ == Kind::kObject) return data_.call->callable->global_name();
   if (kind_ != Kind::kGlobal) return {};
   return {data_.global.name, data_.global.size};
+}
+
+// The class is what is called, or what the reconstructing function that is called is told first.
+absl::string_view Value::class_name() const {
+  if (kind_ == Kind::kArray && data_.array != nullptr) return data_.array->class_name;
+  if (kind_ != Kind::kObject) return {};
+  const absl::string_view called = global_name();
+  if (absl::StartsWith(called, "torch._utils._rebuild")) return "torch.Tensor";
+  if (absl::StartsWith(called, "jax.")) return "jax.Array";
+  const absl::string_view last = called.substr(called.rfind('.') + 1);
+  const absl::Span<const Value* const> args = data_.call->args->items();
+  const bool made_by_function = absl::StartsWith(last, "_") || last == "getattr";
+  if (made_by_function && !args.empty() && args[0]->kind() == Kind::kGlobal) {
+    return args[0]->global_name();
+  }
+  return called;
 }
 
 absl::Span<const Value* const> Value::items() const {
@@ -228,12 +282,14 @@ const Value* Value::persistent_id() const {
 }
 
 std::string Describe(const Value& value) {
-  static constexpr size_t kLongest = 40;
+  static constexpr size_t kLongest = 40, kLongestName = 200;
   const auto quote = [](absl::string_view text) {
     return absl::StrCat("'", absl::Utf8SafeCHexEscape(text.substr(0, kLongest)), "'",
                         text.size() > kLongest ? "..." : "");
   };
   const absl::string_view name = KindName(value.kind());
+  const absl::string_view of = value.class_name();
+  const std::string class_name = absl::CHexEscape(of.substr(0, kLongestName));
   switch (value.kind()) {
     case Kind::kBool:
       return value.bool_value() ? "True" : "False";
@@ -253,25 +309,55 @@ std::string Describe(const Value& value) {
       return absl::StrCat(name, " of ", value.items().size());
     case Kind::kDict:
       return absl::StrCat(name, " of ", value.keys().size());
-    case Kind::kArray: {
-      const DType dtype = value.dtype();
-      const bool number = absl::string_view("biuf").find(dtype.kind) != absl::string_view::npos;
-      static constexpr absl::string_view kNames[] = {"bool", "int", "uint", "float"};
-      const std::string type =
-          number
-              ? absl::StrCat(kNames[absl::string_view("biuf").find(dtype.kind)],
-                             dtype.kind == 'b' ? std::string() : absl::StrCat(8 * dtype.item_size))
-              : absl::StrCat(dtype.kind == 'O'   ? "object"
-                             : dtype.kind == 'U' ? "str"
-                                                 : "bytes");
-      return absl::StrCat(type, " array of shape [", absl::StrJoin(value.shape(), ", "), "]");
-    }
+    case Kind::kArray:
+      return absl::StrCat(class_name, class_name.empty() ? "" : ", ", DTypeName(value.dtype()),
+                          " array of shape [", absl::StrJoin(value.shape(), ", "), "]");
     case Kind::kGlobal:
+      return absl::StrCat(name, " ", absl::CHexEscape(value.global_name().substr(0, kLongestName)));
     case Kind::kObject:
-      return absl::StrCat(name, " ", value.global_name());
+      return absl::StrCat("object of class ", class_name);
     default:
       return std::string(name);
   }
+}
+
+std::string HowToConvert(const Value& value) {
+  absl::string_view line;
+  if (value.kind() == Kind::kObject) {
+    line = PlainInPython(value.class_name());
+    // Of a class that is not known: attributes, or the one value that a member of an Enum is made
+    // of.
+    if (line.empty()) {
+      const Value* state = value.state();
+      const bool member =
+          value.args()->items().size() == 1 || value.global_name() == "builtins.getattr";
+      line = state != nullptr && state->kind() == Kind::kDict ? "list(vars(x).values())"
+             : state == nullptr && member                     ? "x.value"
+                                                              : "numpy.asarray(x)";
+    }
+  } else if (value.kind() == Kind::kArray) {
+    switch (value.dtype().kind) {
+      case 'c':
+        line = "x.real";
+        break;
+      case 'M':
+      case 'm':
+        line = "x.astype(str)";
+        break;
+      case 'V':
+        line = "numpy.lib.recfunctions.structured_to_unstructured(x)";
+        break;
+      case 'E':
+      case 'f':
+        if (value.dtype().kind == 'E' || value.dtype().item_size > 8) line = "x.astype('f4')";
+        break;
+      default:
+        break;
+    }
+  }
+  if (line.empty()) return "";
+  return absl::StrCat("; make it plain in Python, x = ", line,
+                      ", and dump the file again (docs/your_own_data.md)");
 }
 
 }  // namespace cmerc::pickle

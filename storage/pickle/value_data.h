@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
 #include "storage/pickle/pickle.h"
 
 namespace cmerc::pickle {
@@ -33,11 +34,12 @@ struct Value::Array {
   int64_t num_elements;
   const char* data;
   uint64_t data_size;
-  const Value** items;  // num_elements of them, for dtype O
+  const Value** items;           // num_elements of them, for dtype O
+  absl::string_view class_name;  // empty for numpy.ndarray
 };
 
 // A hash and the equality of keys (None, numbers, texts and tuples of these) with Python's meaning
-// of ==: 1 == 1.0 == True.
+// of ==: 1 == 1.0 == True. Of other objects each is equal to itself alone.
 uint64_t HashKey(const Value& key);
 bool SameKey(const Value& a, const Value& b);
 

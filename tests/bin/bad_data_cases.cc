@@ -102,6 +102,32 @@ void AddPickles(std::vector<BadInput>* cases) {
   cases->insert(cases->end(), more.begin(), more.end());
 }
 
+void AddObjects(std::vector<BadInput>* cases) {
+  const std::vector<BadInput> more = {
+      {"FeaturesOfAnUnknownClass",
+       TrainPickle("object.pkl"),
+       {"object.pkl: conversation 'Ses0': text (data[2]) is object of class features.LazyMatrix, "
+        "want a matrix or a list of vectors; make it plain in Python, x = list(vars(x).values()), "
+        "and dump the file again (docs/your_own_data.md)"}},
+      {"FeaturesThatAreMasked",
+       TrainPickle("masked.pkl"),
+       {"masked.pkl: conversation 'Ses0': text (data[2]) is object of class numpy.ma.MaskedArray",
+        "x = x.filled(0)"}},
+      {"ComplexFeatures",
+       TrainPickle("complex.pkl"),
+       {"complex.pkl: conversation 'Ses0': text (data[2]) ",
+        "got complex64 array of shape [2, 1]; make it plain in Python, x = x.real"}},
+      {"DatesAsConversationIds",
+       TrainPickle("dates.pkl"),
+       {"dates.pkl: the train list (data[7]) is not a list of conversation ids: ",
+        "expected an integer, got object of class datetime.date", "x = str(x)"}},
+      {"PickleOfAnObject",
+       TrainPickle("object_file.pkl"),
+       {"object_file.pkl has none of the layouts that are known", "object of class corpus.Corpus"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
 void AddSynthetic(std::vector<BadInput>* cases) {
   const std::vector<BadInput> more = {
       {"SyntheticLengthsThatDecrease",
@@ -119,6 +145,7 @@ void AddSynthetic(std::vector<BadInput>* cases) {
 
 void AddData(std::vector<BadInput>* cases) {
   AddPickles(cases);
+  AddObjects(cases);
   AddSynthetic(cases);
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "storage/pickle/writer.h"
 #include "tests/bin/bad_kind_cases.h"
+#include "tests/bin/bad_objects.h"
 #include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
@@ -119,6 +120,7 @@ void WriteBadFiles(const std::string& folder) {
   write_corpus("overlap.pkl", [](TinyCorpus& c) { c.test.push_back("Ses0"); });
   write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
 
+  WriteBadObjects(folder);
   WriteBadConversations(folder);
   WriteBadPlans(folder);
 

@@ -29,6 +29,7 @@ std::vector<std::string> Names() {
 void CheckPickle(absl::string_view pickled) {
   pickle::Options options;
   options.allow_persistent_ids = true;
+  options.refuse_unknown = true;
   options.allowed_globals = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
                              "torch.FloatStorage"};
   const auto document = pickle::Document::Parse(std::string(pickled), "fuzz", options);

@@ -1,5 +1,6 @@
-// The unpickler (pickle/), in the form that checkpoints use: with persistent ids and torch's
-// globals.
+// The unpickler (storage/pickle/), in the two forms that it is used in: as checkpoints are read,
+// with persistent ids and torch's globals and nothing unknown, and as data are, with objects of any
+// class.
 //
 //   tests/fuzz/run.sh pickle -max_total_time=300
 //
@@ -35,7 +36,13 @@ const pickle::Options& CheckpointOptions() {
   static const auto* options =
       new pickle::Options{{"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
                            "torch.FloatStorage", "torch.LongStorage"},
+                          true,
                           true};
+  return *options;
+}
+
+const pickle::Options& DataOptions() {
+  static const auto* options = new pickle::Options;
   return *options;
 }
 
@@ -56,14 +63,17 @@ void Walk(const Document& document) {
     todo.pop_back();
     if (value == nullptr || !seen.insert(value).second) continue;
     Law(!Describe(*value).empty(), "every object can be described");
+    Law(HowToConvert(*value).empty() || value->kind() == Kind::kObject ||
+            value->kind() == Kind::kArray,
+        "what is plain needs no conversion");
     Law(value->keys().size() == value->values().size(), "every key has its value");
     todo.insert(todo.end(), value->items().begin(), value->items().end());
     todo.insert(todo.end(), value->keys().begin(), value->keys().end());
     todo.insert(todo.end(), value->values().begin(), value->values().end());
     todo.insert(todo.end(), {value->args(), value->state(), value->persistent_id()});
     uint64_t sum = 0;
-    for (const absl::string_view text :
-         {value->string(), value->bytes(), value->global_name(), value->raw_data()}) {
+    for (const absl::string_view text : {value->string(), value->bytes(), value->global_name(),
+                                         value->class_name(), value->raw_data()}) {
       for (const char c : text) sum += static_cast<uint8_t>(c);
     }
     Law(sum <= std::numeric_limits<uint64_t>::max() / 2, "text is readable");
@@ -176,10 +186,10 @@ void CheckWritten(const Value& root) {
   Law(Same(root, (*again)->root()), "what is written is read as equal");
 }
 
-void Run(std::string bytes) {
+void Run(std::string bytes, const pickle::Options& options) {
   const size_t size = bytes.size();
   const PeakMemory memory;
-  const auto document = Document::Parse(std::move(bytes), "fuzz", CheckpointOptions());
+  const auto document = Document::Parse(std::move(bytes), "fuzz", options);
   // 64 for the objects; the stack and the memo, and what one opcode adds before it is counted.
   memory.CheckAtMost(size, 256, size_t{4} << 20);
   if (!document.ok()) return CheckError(document.status(), "fuzz: byte ");
@@ -194,6 +204,8 @@ void Run(std::string bytes) {
 }  // namespace cmerc::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
+  const std::string bytes(reinterpret_cast<const char*>(data), size);
+  cmerc::fuzz::Run(bytes, cmerc::fuzz::CheckpointOptions());
+  cmerc::fuzz::Run(bytes, cmerc::fuzz::DataOptions());
   return 0;
 }
