@@ -32,14 +32,16 @@ absl::StatusOr<MeasuredDifficulties> MeasureWith(const std::string& path, const 
     measured.protocol = trained.data().protocol();
     ASSIGN_OR_RETURN(prepared, Annotate(PrepareAsTrained(config, data, *checkpoint.metadata),
                                         absl::StrCat("curriculum.difficulty_checkpoint = ", path)));
-    const std::string warning = OtherClassesWarning(checkpoint.metadata->dataset(), prepared->info);
-    if (!warning.empty()) {
-      std::cerr << "warning: curriculum.difficulty_checkpoint: " << Printable(warning) << "\n";
-    }
   }
   const PreparedData& seen = prepared.has_value() ? *prepared : data;
   ASSIGN_OR_RETURN(const std::shared_ptr<Backbone> backbone,
                    MakeTrainedBackbone(trained, seen.info, checkpoint, path));
+  if (checkpoint.metadata.has_value()) {
+    const std::string warning = OtherClassesWarning(checkpoint.metadata->dataset(), seen.info);
+    if (!warning.empty()) {
+      std::cerr << "warning: curriculum.difficulty_checkpoint: " << Printable(warning) << "\n";
+    }
+  }
   backbone->to(seen.device);
   ASSIGN_OR_RETURN(measured.table, MeasureDifficulties(*backbone, seen, trained.calibration()));
   return measured;
