@@ -1,20 +1,16 @@
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "bytes/file_kind.h"
 #include "bytes/inflate.h"
+#include "bytes/whole_file.h"
 #include "core/status.h"
 #include "storage/pickle/arena.h"
 #include "storage/pickle/machine.h"
@@ -80,37 +76,18 @@ namespace {
 
 // Reads a regular file. Errors are those of Document::Open().
 absl::StatusOr<FileBytes> ReadFile(const std::string& path, size_t* file_size) {
-  // O_NONBLOCK: a named pipe must not make us wait.
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) {
-    const std::string message = absl::StrCat(path, ": cannot be opened: ", std::strerror(errno));
-    if (errno == ENOENT) return absl::NotFoundError(message);
-    return absl::InvalidArgumentError(message);
-  }
-  const absl::Cleanup close_file = [file] { close(file); };
-  const auto error = [&](absl::string_view problem) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": ", problem));
-  };
-  struct stat info;
-  if (fstat(file, &info) != 0) return error(std::strerror(errno));
-  if (S_ISDIR(info.st_mode)) return error("is a directory, expected a pickle file");
-  if (!S_ISREG(info.st_mode)) return error("is not a regular file");
-  if (info.st_size >= int64_t{1} << 48) return error("is larger than 2^48 bytes");
+  ASSIGN_OR_RETURN(const FileReader file, FileReader::Open(path));
+  if (S_ISDIR(file.mode())) return file.Error("is a directory, expected a pickle file");
+  if (!S_ISREG(file.mode())) return file.Error("is not a regular file");
+  if (file.size() >= uint64_t{1} << 48) return file.Error("is larger than 2^48 bytes");
   // Read, not mapped: a mapped file that another program cuts short ends this one by a signal.
-  const auto size = static_cast<size_t>(info.st_size);
-  *file_size = size;
-  FileBytes bytes = Allocate(size);
+  *file_size = file.size();
+  FileBytes bytes = Allocate(file.size());
   if (bytes == nullptr) {
     return absl::ResourceExhaustedError(
-        absl::StrCat(path, ": there is no memory for its ", size, " bytes"));
+        absl::StrCat(path, ": there is no memory for its ", file.size(), " bytes"));
   }
-  for (size_t done = 0; done < size;) {
-    const ssize_t count = read(file, bytes.get() + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return error(absl::StrCat("cannot be read: ", std::strerror(errno)));
-    if (count == 0) return error("has become shorter while it was read");
-    done += static_cast<size_t>(count);
-  }
+  RETURN_IF_ERROR(file.ReadAll(bytes.get()));
   return bytes;
 }
 
