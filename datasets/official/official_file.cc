@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -77,10 +76,11 @@ std::string NotFinite(const torch::Tensor& features) {
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(
     const std::string& path, const OfficialPicklesOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
-  const std::optional<OfficialLayout> layout = DetectLayout(*document, options);
-  if (layout.has_value()) return Make(std::move(document), *layout, options);
+  const absl::StatusOr<OfficialLayout> layout = DetectLayout(*document, options);
+  if (layout.ok()) return Make(std::move(document), *layout, options);
   return absl::InvalidArgumentError(
-      absl::StrCat(path, " has none of the layouts that are known. ", LayoutAdvice(*document)));
+      absl::StrCat(path, " has none of the layouts that are known: ", layout.status().message(),
+                   ". ", LayoutAdvice(*document)));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(

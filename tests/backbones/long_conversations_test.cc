@@ -113,6 +113,19 @@ const Case kCases[] = {
     {"M3Net",
      [] { return Make<M3NetOptions>("input_width: 6 graph_width: 5 high_frequency_layers: 2"); },
      0},
+    {"M3NetTransformer",
+     [] {
+       return Make<M3NetOptions>(
+           "input_width: 8 graph_width: 5 high_frequency_layers: 1 text_encoder: TRANSFORMER");
+     },
+     0},
+    {"MmgcnOfficialTransformer",
+     [] {
+       return Make<MmgcnOptions>(
+           "input_width: 8 graph_width: 5 graph_layers: 1 encoder: TRANSFORMER semantics: "
+           "OFFICIAL");
+     },
+     8},
     {"Transformer",
      [] { return Make<TransformerOptions>("hidden_width: 8 num_heads: 2 feed_forward_width: 5"); },
      0},
