@@ -26,6 +26,7 @@
 #include "datasets/formats/json_lines.h"
 #include "metrics/json.h"
 #include "profile/progress.h"
+#include "registry/registry.h"
 #include "storage/atomic_file.h"
 
 namespace cmerc {
@@ -139,8 +140,10 @@ class Work {
     for (const Conversation& conversation : waiting_) {
       longest = std::max(longest, conversation.speakers.size(0));
     }
-    const std::string warning =
-        LengthWarning(static_cast<int64_t>(waiting_.size()), longest, FreeMemory());
+    const BatchSize batch = {PluginType(predictor_.config().backbone()),
+                             static_cast<int64_t>(predictor_.info().modalities.size()),
+                             !views_.empty(), static_cast<int64_t>(waiting_.size()), longest};
+    const std::string warning = LengthWarning(batch, FreeMemory());
     if (warning.empty() || warned_) return;
     std::cerr << "warning: " << warning << "\n";
     warned_ = true;

@@ -44,7 +44,9 @@ absl::Status CheckRange(const std::string& name, const torch::Tensor& tensor, in
 // A context of more pairs is not written out if it need not be.
 constexpr int64_t kMostPairs = int64_t{1} << 24;
 
-// Batch::context, where every utterance may draw on its whole conversation.
+// Batch::context, where every utterance may draw on its whole conversation. One element stands for
+// all of it (its strides are 0) where it is very much and nothing is padding: then it takes no
+// memory, and cannot be written to.
 torch::Tensor WholeContext(const torch::Tensor& lengths, int64_t longest) {
   const int64_t num = lengths.size(0);
   if (num * longest * longest > kMostPairs && lengths.min().item<int64_t>() == longest) {

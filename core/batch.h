@@ -36,10 +36,8 @@ struct Batch {
 };
 
 // Puts conversations together, in the given order; the context of an utterance is its whole
-// conversation. Where that is very much and nothing is padding, one element stands for all of
-// `context` (its strides are 0), so that it takes no memory and cannot be written to.
-// `conversations` is not empty and all have the features that `info` names. Throws what LibTorch
-// throws.
+// conversation. `conversations` is not empty and all have the features that `info` names. Throws
+// what LibTorch throws.
 Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo& info);
 
 // OK if `batch` has the tensors that `info` promises; else InvalidArgument, which names the tensor
