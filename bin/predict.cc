@@ -347,7 +347,8 @@ absl::Status PredictInput(const Flags& flags, const std::string& output_name,
   const absl::Status last = work.PredictWaiting();
   if (!last.ok()) return work.Stop(last);
   const absl::Status answers = CheckAnswers(input, options, work.conversations(), skipped);
-  if (work.conversations() > 0) RETURN_IF_ERROR(work.Finish());
+  if (work.conversations() == 0) return answers;
+  RETURN_IF_ERROR(work.Finish());
   std::cerr << work.Summary();
   if (options.skip) std::cerr << ", " << skipped << " skipped";
   std::cerr << "\n";

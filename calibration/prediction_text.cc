@@ -2,10 +2,11 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <map>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -15,47 +16,59 @@
 namespace cmerc {
 namespace {
 
-// Names as JSON, each quoted but once.
-class QuotedNames {
- public:
-  const std::string& Of(const std::string& name) {
-    const auto [place, is_new] = quoted_.emplace(name, "");
-    if (!is_new) return place->second;
-    // The one place where names are quoted is Protobuf's.
-    PredictedConversation shell;
-    shell.set_id(name);
-    constexpr absl::string_view kBegin = "{\"id\":", kEnd = ",\"utterances\":[]}";
-    const std::string json = ToJson(shell, /*pretty=*/false);
-    place->second = json.substr(kBegin.size(), json.size() - kBegin.size() - kEnd.size());
-    return place->second;
+// Whether JSON has `text` as it is, between quotes.
+bool IsPlain(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(c) || absl::string_view(" _-.:/").find(c) != absl::string_view::npos;
+  });
+}
+
+// A name as JSON: in quotes, or the number that it is.
+std::string NameToJson(const std::string& name, bool is_number) {
+  if (is_number) return name;
+  if (IsPlain(name)) return absl::StrCat("\"", name, "\"");
+  PredictedConversation shell;
+  shell.set_id(name);
+  constexpr absl::string_view kBegin = "{\"id\":", kEnd = ",\"utterances\":[]}";
+  const std::string json = ToJson(shell, /*pretty=*/false);
+  return json.substr(kBegin.size(), json.size() - kBegin.size() - kEnd.size());
+}
+
+// The objects of the one list in the object `json`, without their braces.
+std::vector<absl::string_view> ObjectsOf(absl::string_view json) {
+  std::vector<absl::string_view> objects;
+  int depth = 0;
+  size_t begin = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_string = !in_string;
+    } else if (!in_string && (c == '{' || c == '[')) {
+      if (++depth == 3) begin = i + 1;
+    } else if (!in_string && (c == '}' || c == ']')) {
+      if (depth-- == 3) objects.push_back(json.substr(begin, i - begin));
+    }
   }
-  // A name, or the number that it is.
-  std::string Of(const std::string& name, bool is_number) { return is_number ? name : Of(name); }
+  return objects;
+}
 
- private:
-  std::map<std::string, std::string> quoted_;
-};
-
-// The names first, as a reader looks for them; Protobuf would put them last.
-std::string UtteranceToJson(PredictedUtterance utterance, const CarriedAlong::Utterance& carried,
-                            QuotedNames* names) {
-  std::string json = "{";
+// The names of an utterance, which a reader looks for first; Protobuf would put them last.
+std::string NamesToJson(const PredictedUtterance& utterance, bool numeric_id) {
+  std::string json;
   if (utterance.has_id()) {
-    absl::StrAppend(&json, "\"id\":", names->Of(utterance.id().value(), carried.numeric_id), ",");
+    absl::StrAppend(&json, "\"id\":", NameToJson(utterance.id().value(), numeric_id), ",");
   }
   if (utterance.has_speaker()) {
-    absl::StrAppend(&json, "\"speaker\":", names->Of(utterance.speaker().value()), ",");
+    absl::StrAppend(&json, "\"speaker\":", NameToJson(utterance.speaker().value(), false), ",");
   }
   if (utterance.has_true_label()) {
-    absl::StrAppend(&json, "\"true_label\":", names->Of(utterance.true_label().value()), ",");
+    absl::StrAppend(&json, "\"true_label\":", NameToJson(utterance.true_label().value(), false),
+                    ",");
   }
-  utterance.clear_id();
-  utterance.clear_speaker();
-  utterance.clear_true_label();
-  const std::string rest = ToJson(utterance, /*pretty=*/false);
-  absl::StrAppend(&json, absl::string_view(rest).substr(1, rest.size() - 2));
-  if (!carried.members.empty()) absl::StrAppend(&json, ",", carried.members);
-  return json + "}";
+  return json;
 }
 
 // What is carried along with utterance i.
@@ -87,12 +100,21 @@ bool IsAnswerKey(const std::string& key) {
 }
 
 std::string PredictionToJson(const PredictedConversation& prediction, const CarriedAlong& carried) {
-  QuotedNames names;
-  std::string json = absl::StrCat("{\"id\":", names.Of(prediction.id(), carried.numeric_id));
+  std::string json = absl::StrCat("{\"id\":", NameToJson(prediction.id(), carried.numeric_id));
   if (!carried.members.empty()) absl::StrAppend(&json, ",", carried.members);
+  PredictedConversation unnamed = prediction;
+  for (PredictedUtterance& utterance : *unnamed.mutable_utterances()) {
+    utterance.clear_id();
+    utterance.clear_speaker();
+    utterance.clear_true_label();
+  }
+  const std::string whole = ToJson(unnamed, /*pretty=*/false);
   std::vector<std::string> utterances;
-  for (int i = 0; i < prediction.utterances_size(); ++i) {
-    utterances.push_back(UtteranceToJson(prediction.utterances(i), CarriedOf(carried, i), &names));
+  for (const absl::string_view object : ObjectsOf(whole)) {
+    const auto i = static_cast<int>(utterances.size());
+    const CarriedAlong::Utterance more = CarriedOf(carried, i);
+    utterances.push_back(absl::StrCat("{", NamesToJson(prediction.utterances(i), more.numeric_id),
+                                      object, more.members.empty() ? "" : ",", more.members, "}"));
   }
   return absl::StrCat(json, ",\"utterances\":[", absl::StrJoin(utterances, ","), "]}");
 }

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -65,6 +67,36 @@ TEST(PredictionToJsonTest, NumbersAreNumbers) {
               StartsWith(R"({"id":-9007199254740993,"utterances":[{"id":"7","speaker")"));
   prediction.clear_utterances();
   EXPECT_EQ(PredictionToJson(prediction), R"({"id":"-9007199254740993","utterances":[]})");
+}
+
+// Whatever names hold, utterances are told apart.
+TEST(PredictionToJsonTest, NamesOfAnyKind) {
+  PredictedConversation prediction;
+  prediction.set_id("\\");
+  for (const char* name : {"}]", "\"}", "{\"label\":", "\\\"", "\xC3\xA9\n<"}) {
+    PredictedUtterance* utterance = prediction.add_utterances();
+    utterance->mutable_id()->set_value(name);
+    utterance->mutable_speaker()->set_value(name);
+    utterance->mutable_true_label()->set_value(name);
+    utterance->set_label(name);
+    (*utterance->mutable_probabilities())[name] = 1;
+    (*utterance->mutable_probabilities())["label"] = 0;
+    utterance->add_without()->set_view(name);
+  }
+  const std::string json = PredictionToJson(prediction, {false, "\"x\":[{}]", {}});
+  EXPECT_EQ(json.find('\n'), std::string::npos);
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  PredictedConversation again;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &again, options);
+  ASSERT_TRUE(status.ok()) << status.ToString() << json;
+  for (PredictedUtterance& utterance : *prediction.mutable_utterances()) {
+    utterance.set_confidence(0);  // what is not set is written
+    utterance.mutable_without(0)->set_label("");
+    utterance.mutable_without(0)->set_log_prob_change(0);
+    utterance.mutable_without(0)->set_confidence_change(0);
+  }
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(again, prediction)) << json;
 }
 
 TEST(PredictionToJsonTest, KnowsTheKeysOfAnswers) {
