@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace cmerc {
 namespace {
 
@@ -28,7 +30,7 @@ TEST(SkipLimitTest, AShareIsLookedAtAtTheEnd) {
   const SkipLimit limit = MustParse("2.5%");
   EXPECT_TRUE(limit.CheckSoFar(100).ok());
   EXPECT_TRUE(limit.CheckAtEnd(1, 40).ok());
-  EXPECT_THAT(limit.CheckAtEnd(2, 79).message(),
+  EXPECT_THAT(std::string(limit.CheckAtEnd(2, 79).message()),
               StartsWith("2 of 79 conversations were skipped, and --max_skipped=2.5%"));
   EXPECT_TRUE(MustParse("0%").CheckAtEnd(0, 5).ok());
   EXPECT_FALSE(MustParse("0%").CheckAtEnd(1, 100000).ok());
@@ -46,7 +48,8 @@ TEST(SkipLimitTest, RefusesWhatIsNeither) {
     const absl::StatusOr<SkipLimit> limit = SkipLimit::Parse(text);
     ASSERT_FALSE(limit.ok()) << text;
     EXPECT_EQ(limit.status().code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(limit.status().message(), StartsWith(std::string("--max_skipped=") + text + ","));
+    EXPECT_THAT(std::string(limit.status().message()),
+                StartsWith(std::string("--max_skipped=") + text + ","));
   }
 }
 
