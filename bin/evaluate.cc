@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "calibration/evaluation.h"
 #include "calibration/weighted_losses.h"
@@ -51,7 +52,7 @@ void Print(const std::string& split, const SplitReport& report) {
 
 absl::Status EvaluateCommand(const Flags& flags) {
   ASSIGN_OR_RETURN(const std::string split, SplitFlag(flags));
-  if (flags.has("output")) RETURN_IF_ERROR(CheckWritableFile(flags.Get("output")));
+  RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kScores));
   ASSIGN_OR_RETURN(const TrainedModel model, LoadTrainedModel(flags));
   ASSIGN_OR_RETURN(const SplitReport report, Score(model, split, flags.has("views")));
   Print(split, report);

@@ -17,6 +17,7 @@
 #include "absl/strings/strip.h"
 #include "bin/commands.h"
 #include "bin/machine_limits.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "calibration/predictor.h"
 #include "core/printable.h"
@@ -302,7 +303,7 @@ absl::Status PredictCommand(const Flags& flags) {
         " is about the conversations of --input; a dataset is checked before it is predicted");
   }
   const std::string output = flags.has("output") ? flags.Get("output") : "-";
-  if (output != "-") RETURN_IF_ERROR(CheckWritableFile(output));
+  RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kPredictions));
   return flags.has("input") ? PredictInput(flags, output, on_error == "SKIP")
                             : PredictDataset(flags, output);
 }
