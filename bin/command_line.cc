@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "bin/habits.h"
 #include "core/status.h"
 #include "registry/nearest_name.h"
 
@@ -14,11 +15,21 @@ namespace {
 
 constexpr char kVersionFlag[] = "--version";
 
+// Of the commands that write one file (bin/output.h).
+FlagSpec OverwriteFlag() {
+  return {"overwrite", FlagSpec::Kind::kSwitch, "replace a file of the same kind", ""};
+}
+
+FlagSpec SetFlag() {
+  return {"set", FlagSpec::Kind::kRepeatedValue,
+          "merged over the config: training.epochs=3 or 'training { epochs: 3 }'; may be repeated",
+          "FRAGMENT"};
+}
+
 std::vector<FlagSpec> TrainFlags() {
   return {
       {"config", FlagSpec::Kind::kValue, "the experiment (see `cmerc help config`)", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue,
-       "merged over it: --set='training { epochs: 3 }'; may be repeated", "FRAGMENT"},
+      SetFlag(),
       {"output", FlagSpec::Kind::kValue, "folder for the run; a new one below runs/ by default",
        "DIR"},
       {"profile", FlagSpec::Kind::kSwitch,
@@ -36,8 +47,7 @@ std::vector<FlagSpec> EvaluateFlags() {
       {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run, or a .pth that Python saved",
        "FILE"},
       {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
+      SetFlag(),
       {"split", FlagSpec::Kind::kValue, "train, valid or test (the default)", "SPLIT"},
       {"input", FlagSpec::Kind::kValue,
        "score these labelled conversations instead: JSON Lines, a record file or an .npz (- is "
@@ -45,6 +55,7 @@ std::vector<FlagSpec> EvaluateFlags() {
        "FILE"},
       {"views", FlagSpec::Kind::kSwitch, "also without each modality and kind of context", ""},
       {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
+      OverwriteFlag(),
   };
 }
 
@@ -60,6 +71,7 @@ std::vector<FlagSpec> PredictFlags() {
        "ends "
        "with .csv; - is standard output, the default",
        "FILE"},
+      OverwriteFlag(),
       {"explain", FlagSpec::Kind::kSwitch,
        "also what changes without each modality and kind of context", ""},
       {"on_error", FlagSpec::Kind::kValue,
@@ -76,8 +88,7 @@ std::vector<FlagSpec> PredictFlags() {
        "SPLIT"},
       {"config", FlagSpec::Kind::kValue,
        "names the dataset, in place of the config in the checkpoint", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
+      SetFlag(),
   };
 }
 
@@ -86,10 +97,10 @@ std::vector<FlagSpec> DifficultyFlags() {
       {"checkpoint", FlagSpec::Kind::kValue, "the model, usually trained without calibration",
        "FILE"},
       {"config", FlagSpec::Kind::kValue, "in place of the config in the checkpoint", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
+      SetFlag(),
       {"output", FlagSpec::Kind::kValue, "a .pkl that Python reads, or JSON for any other name",
        "FILE"},
+      OverwriteFlag(),
   };
 }
 
@@ -105,17 +116,17 @@ std::vector<FlagSpec> DataFlags() {
   return {
       {"config", FlagSpec::Kind::kValue,
        "names the data set (all of it: every modality, no scaling)", "FILE"},
-      {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
-       "FRAGMENT"},
+      SetFlag(),
       {"input", FlagSpec::Kind::kValue, "a record file or JSON Lines, in place of --config",
        "FILE"},
       {"output", FlagSpec::Kind::kValue,
        "convert: NAME.records (to train from), NAME.jsonl or NAME.npz (for NumPy)", "FILE"},
+      OverwriteFlag(),
   };
 }
 
 std::vector<FlagSpec> ReportFlags() {
-  return {{"output", FlagSpec::Kind::kValue, "the page, NAME.html", "FILE"}};
+  return {{"output", FlagSpec::Kind::kValue, "the page, NAME.html", "FILE"}, OverwriteFlag()};
 }
 
 std::vector<std::string> CommandNames() {
@@ -131,7 +142,7 @@ bool AsksForHelp(const std::string& arg) { return arg == "--help" || arg == "-h"
 const std::vector<CommandSpec>& CommandSpecs() {
   static const auto* commands = new std::vector<CommandSpec>{
       {"train", "train a model as a config says, calibrated or not",
-       "cmerc train --config=config/examples/quickstart.textproto --set='training { seed: 2 }'",
+       "cmerc train --config=config/examples/quickstart.textproto --set training.seed=2",
        TrainFlags(), 0},
       {"evaluate", "print the scores of a trained model",
        "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags(), 0},
@@ -155,12 +166,12 @@ const std::vector<CommandSpec>& CommandSpecs() {
        std::numeric_limits<size_t>::max()},
       {"plugins",
        "list the backbones, losses, schedulers and datasets, with their options",
-       "cmerc plugins [NAME]",
+       "cmerc plugins [backbones | losses | schedulers | datasets | NAME]",
        {},
        1},
       {"help",
-       "explain a command, or what a config may say",
-       "cmerc help [COMMAND | config]",
+       "explain a command, a plugin, or what a config may say",
+       "cmerc help [COMMAND | config | losses | NAME of a plugin]",
        {},
        1},
   };
@@ -174,7 +185,9 @@ absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name) {
   const std::vector<std::string> commands = CommandNames();
   std::vector<std::string> names = commands;
   names.insert(names.end(), {"--help", kVersionFlag});
-  const std::string nearest = NearestName(name, names);
+  const auto habit = CommandHabits().find(name);
+  const std::string nearest =
+      habit != CommandHabits().end() ? habit->second : NearestName(name, names);
   return absl::InvalidArgumentError(
       absl::StrCat("unknown command \"", name, "\"; ",
                    nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "),

@@ -12,8 +12,10 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "bin/commands.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "config/loader.h"
+#include "config/paths.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "core/torch_status.h"
@@ -28,8 +30,16 @@
 namespace cmerc {
 namespace {
 
-using Write = absl::Status (*)(const Dataset& dataset, const ByteSink& sink,
-                               OnConversation progress);
+// A format that can be written.
+struct Format {
+  const char* ending;
+  OutputKind kind;
+  absl::Status (*write)(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
+};
+
+constexpr Format kFormats[] = {{".records", OutputKind::kRecords, &WriteRecords},
+                               {".jsonl", OutputKind::kJsonLines, &WriteJsonLines},
+                               {".npz", OutputKind::kNpz, &WriteNpz}};
 
 constexpr char kWords[] = "want `cmerc data describe` or `cmerc data convert`";
 
@@ -48,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenConversations(const std::string& fi
 }
 
 // Opens the data set of --config, or the file that --input names. InvalidArgument: both are given,
-// or neither.
+// or neither, or the config names the file of --output.
 absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
   if (flags.has("config") == flags.has("input")) {
     return absl::InvalidArgumentError(
@@ -59,6 +69,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> DatasetOf(const Flags& flags) {
   if (flags.has("config")) {
     ASSIGN_OR_RETURN(const RunConfig config,
                      LoadConfigAndWarn(flags.Get("config"), flags.All("set")));
+    RETURN_IF_ERROR(CheckOutputIsNone(flags, PathsIn(config)));
     return OpenDataset(config);
   }
   if (flags.has("set")) {
@@ -115,11 +126,11 @@ absl::Status Describe(const Flags& flags) {
   return absl::OkStatus();
 }
 
-// The function that writes the format which --output ends in. InvalidArgument: no format does.
-absl::StatusOr<Write> WriterFor(const std::string& output) {
-  if (absl::EndsWith(output, ".records")) return &WriteRecords;
-  if (absl::EndsWith(output, ".jsonl")) return &WriteJsonLines;
-  if (absl::EndsWith(output, ".npz")) return &WriteNpz;
+// The format which --output ends in. InvalidArgument: none does.
+absl::StatusOr<Format> FormatFor(const std::string& output) {
+  for (const Format& format : kFormats) {
+    if (absl::EndsWith(output, format.ending)) return format;
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("--output=", output, ", must end in .records, .jsonl or .npz"));
 }
@@ -148,8 +159,8 @@ absl::Status Convert(const Flags& flags) {
     return absl::InvalidArgumentError(
         "--output=FILE is missing (NAME.records, NAME.jsonl or NAME.npz)");
   }
-  ASSIGN_OR_RETURN(const Write write, WriterFor(output));
-  RETURN_IF_ERROR(CheckWritableFile(output));
+  ASSIGN_OR_RETURN(const Format format, FormatFor(output));
+  RETURN_IF_ERROR(CheckOutput(flags, format.kind));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, DatasetOf(flags));
   for (const std::string& warning : WarningsOf(*dataset)) {
     std::cerr << "warning: " << warning << "\n";
@@ -163,8 +174,9 @@ absl::Status Convert(const Flags& flags) {
       bytes += static_cast<int64_t>(piece.size());
       return file->Write(piece);
     };
-    RETURN_IF_ERROR(CatchTorch(
-        [&] { return write(*dataset, sink, [&](int64_t done) { progress.Update(done, ""); }); }));
+    RETURN_IF_ERROR(CatchTorch([&] {
+      return format.write(*dataset, sink, [&](int64_t done) { progress.Update(done, ""); });
+    }));
   }
   RETURN_IF_ERROR(file->Commit());
   std::cout << total << " conversations written to " << output

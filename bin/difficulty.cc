@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "core/status.h"
 
@@ -14,7 +15,7 @@ absl::Status DifficultyCommand(const Flags& flags) {
   if (output.empty()) {
     return absl::InvalidArgumentError("--output=FILE is missing (NAME.json or NAME.pkl)");
   }
-  RETURN_IF_ERROR(CheckWritableFile(output));
+  RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kDifficulties));
   ASSIGN_OR_RETURN(const TrainedModel model, LoadTrainedModel(flags));
   MeasuredDifficulties measured;
   measured.protocol = model.protocol;

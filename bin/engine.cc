@@ -25,6 +25,8 @@
 #include "config/catalogue.h"
 #include "core/status.h"
 #include "core/torch_status.h"
+#include "registry/nearest_name.h"
+#include "registry/registry.h"
 #include "training/allocator.h"
 
 namespace cmerc {
@@ -40,12 +42,39 @@ absl::Status PluginsCommand(const Flags& flags) {
   return absl::OkStatus();
 }
 
-// The part of `help` that needs the plugins: `help config`.
+// The plugin that is spelled most like `topic`, or "".
+std::string NearestPlugin(const std::string& topic) {
+  std::vector<std::string> names;
+  for (const RegistryBase* registry : AllRegistries()) {
+    names.push_back(PluralKind(registry->kind()));
+    for (const auto& [type, plugin] : registry->plugins()) names.push_back(ShortPluginName(type));
+  }
+  return NearestName(topic, names);
+}
+
+// The part of `help` that needs the plugins: `help config`, `help training`, `help losses`, `help
+// Gru`.
 absl::Status HelpCommand(const Flags& flags) {
-  if (flags.words() != std::vector<std::string>{"config"}) {
+  if (flags.words().empty()) {
     return absl::InvalidArgumentError("this is the engine; `cmerc`, beside it, has the help");
   }
-  std::cout << ConfigReference();
+  const std::string& topic = flags.words()[0];
+  std::string text = topic == "config" ? ConfigReference() : "";
+  const absl::StatusOr<std::string> plugins = Catalogue(topic);
+  if (text.empty() && plugins.ok()) text = *plugins;
+  if (text.empty()) text = ConfigReference(topic);
+  if (text.empty()) {
+    const std::string nearest = NearestPlugin(topic);
+    const absl::Status no_command = FindCommand(topic).status();
+    if (no_command.ok()) {
+      return absl::InvalidArgumentError("this is the engine; `cmerc`, beside it, has that help");
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat(no_command.message(), "\nnor is it a plugin or a part of a config; ",
+                     nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "? "),
+                     "cmerc plugins lists the ones, cmerc help config the others"));
+  }
+  std::cout << text;
   return absl::OkStatus();
 }
 

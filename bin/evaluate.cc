@@ -6,6 +6,7 @@
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/labelled_input.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "calibration/evaluation.h"
 #include "calibration/predictor.h"
@@ -98,7 +99,7 @@ absl::Status EvaluateCommand(const Flags& flags) {
         absl::StrCat("--", flag, " says which dataset to score, and --input=", flags.Get("input"),
                      " which conversations; keep one"));
   }
-  if (flags.has("output")) RETURN_IF_ERROR(CheckWritableFile(flags.Get("output")));
+  RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kScores));
   EvaluationReport evaluation;
   evaluation.set_checkpoint(flags.Get("checkpoint"));
   ASSIGN_OR_RETURN(const SplitReport report, flags.has("input")

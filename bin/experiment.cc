@@ -7,9 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "bin/this_program.h"
 #include "bin/version.h"
+#include "config/paths.h"
 #include "core/status.h"
 #include "experiment/gather.h"
 #include "experiment/local_launcher.h"
@@ -67,6 +69,11 @@ absl::Status ExperimentCommand(const Flags& flags) {
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   const std::string output = flags.Get("output");
   RETURN_IF_ERROR(MakeOutput(output));
+  std::vector<std::string> inputs = {flags.Get("config")};
+  for (const PlannedRun& run : runs) {
+    for (std::string& path : PathsIn(run.config)) inputs.push_back(std::move(path));
+  }
+  RETURN_IF_ERROR(CheckExperimentOutput(output, inputs));
 
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
   LocalLauncher launcher(program, plan->parallel_runs());

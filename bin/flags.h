@@ -1,4 +1,6 @@
 // Command-line flags: --name=value or --name value, in any order, and words without dashes.
+// Behind a repeated flag, words of the form NAME=VALUE or NAME.NAME=VALUE are more values of it:
+// --set training.epochs=3 backbone.dropout=0.4.
 #ifndef CMERC_BIN_FLAGS_H_
 #define CMERC_BIN_FLAGS_H_
 
@@ -14,15 +16,18 @@ struct FlagSpec {
   enum class Kind { kValue, kRepeatedValue, kSwitch };
   std::string name;  // without dashes
   Kind kind = Kind::kValue;
-  std::string help;   // one line
-  std::string value;  // what a value looks like: "FILE"; empty for a switch
+  std::string help;  // one line
+  // What a value looks like; empty for a switch. A "~/" in front of the value of a "FILE" or "DIR"
+  // becomes the user's home folder, as it does in words.
+  std::string value;
 };
 
 class Flags {
  public:
   // Reads `args`, what follows the command's name. InvalidArgument: an unknown flag (the message
-  // has the nearest name and the list), a flag without its value, a flag given twice, or more words
-  // than `max_words`.
+  // has the nearest name, or the --set that does what other programs have such a flag for, and the
+  // list), a flag without its value, a flag given twice, more words than `max_words`, or a "~/" and
+  // no home folder.
   static absl::StatusOr<Flags> Parse(const std::vector<std::string>& args,
                                      const std::vector<FlagSpec>& specs, size_t max_words);
 

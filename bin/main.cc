@@ -98,11 +98,10 @@ absl::Status Run(char** argv, const std::vector<std::string>& args) {
     std::cout << Help();
     return absl::OkStatus();
   }
-  const std::string& topic = line.flags.words()[0];
-  if (topic == "config")
-    return BecomeEngine(line.command, argv);  // which knows the options of plugins
-  ASSIGN_OR_RETURN(const CommandSpec* command, FindCommand(topic));
-  std::cout << HelpOn(*command);
+  const absl::StatusOr<const CommandSpec*> command = FindCommand(line.flags.words()[0]);
+  // The engine knows the config and the options of plugins, and what else can be asked for.
+  if (!command.ok()) return BecomeEngine(line.command, argv);
+  std::cout << HelpOn(**command);
   return absl::OkStatus();
 }
 

@@ -16,6 +16,7 @@
 #include "bin/commands.h"
 #include "bin/conversation_input.h"
 #include "bin/machine_limits.h"
+#include "bin/output.h"
 #include "bin/predict_output.h"
 #include "bin/session.h"
 #include "bin/skip_limit.h"
@@ -415,10 +416,9 @@ absl::Status PredictCommand(const Flags& flags) {
     }
   }
   const std::string output = flags.has("output") ? flags.Get("output") : "-";
-  if (output != "-") {
-    RETURN_IF_ERROR(CheckAnswerName(output));
-    RETURN_IF_ERROR(CheckWritableFile(output));
-  }
+  if (output != "-") RETURN_IF_ERROR(CheckAnswerName(output));
+  RETURN_IF_ERROR(CheckOutput(
+      flags, IsTable(output) ? OutputKind::kPredictionTable : OutputKind::kPredictions));
   return flags.has("input") ? PredictInput(flags, output, options) : PredictDataset(flags, output);
 }
 

@@ -12,6 +12,8 @@
 
 namespace cmerc {
 
+bool IsTable(const std::string& output) { return absl::EndsWithIgnoreCase(output, ".csv"); }
+
 absl::Status CheckAnswerName(const std::string& output) {
   for (const char* ending : {".tsv", ".xlsx", ".xls", ".ods", ".parquet", ".feather", ".gz", ".zip",
                              ".npz", ".pkl", ".records", ".html", ".pdf"}) {
@@ -31,7 +33,7 @@ absl::StatusOr<PredictOutput> PredictOutput::Open(const std::string& path, const
     std::signal(SIGPIPE, SIG_IGN);
     return output;
   }
-  if (absl::EndsWithIgnoreCase(path, ".csv")) output.table_.emplace(info.class_names, views);
+  if (IsTable(path)) output.table_.emplace(info.class_names, views);
   ASSIGN_OR_RETURN(output.file_, AtomicFile::Create(path));
   return output;
 }

@@ -17,11 +17,14 @@
 
 namespace cmerc {
 
+// Whether --output=`output` is a table: its name ends with .csv.
+bool IsTable(const std::string& output);
+
 // InvalidArgument: the name of --output=`output` ends as a file does that this is not.
 absl::Status CheckAnswerName(const std::string& output);
 
-// Standard output, batch by batch, or a file, which appears at the end: JSON Lines, or CSV where
-// its name ends with .csv.
+// Standard output, batch by batch, or a file, which appears at the end: JSON Lines, or CSV
+// where it IsTable().
 class PredictOutput {
  public:
   // "-": standard output. A reader that goes away is then an error of Write(), and not a signal

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "bin/commands.h"
-#include "bin/session.h"
+#include "bin/output.h"
 #include "core/status.h"
 #include "report/page.h"
 #include "report/remarks.h"
@@ -21,7 +21,7 @@ absl::Status ReportCommand(const Flags& flags) {
                      " is missing; try cmerc report runs/quickstart --output=report.html"));
   }
   const std::string output = flags.Get("output");
-  RETURN_IF_ERROR(CheckWritableFile(output));
+  RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kPage));
   std::vector<TrainingRun> runs;
   for (const std::string& path : flags.words()) {
     ASSIGN_OR_RETURN(TrainingRun run, ReadRun(path));

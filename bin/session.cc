@@ -3,28 +3,25 @@
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <climits>
-#include <cstdlib>
-#include <cstring>
 #include <iostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/environment.h"
+#include "bin/output.h"
 #include "calibration/as_trained.h"
 #include "calibration/folds.h"
 #include "calibration/predictor.h"
 #include "config/loader.h"
+#include "config/paths.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "datasets/assembly/in_memory.h"
-#include "storage/atomic_file.h"
 #include "storage/checkpoint.h"
 #include "storage/trained_backbone.h"
 
@@ -159,6 +156,7 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
   const std::string source =
       flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
   ASSIGN_OR_RETURN(RunConfig config, ConfigOf(flags, source, checkpoint));
+  RETURN_IF_ERROR(CheckOutputIsNone(flags, PathsIn(config)));
 
   const Standardization* standardization = nullptr;
   if (checkpoint.metadata.has_value() && checkpoint.metadata->has_standardization()) {
@@ -201,48 +199,6 @@ absl::StatusOr<std::vector<int64_t>> ConversationsOf(const std::string& split,
   }
   return absl::InvalidArgumentError(absl::StrCat(
       "--split=", split, ": this split is empty under the protocol of the config (data.protocol)"));
-}
-
-absl::Status CheckWritableFolder(const std::string& folder, const std::string& output) {
-  // access() would say yes to root, whatever else is in the way.
-  std::string probe = absl::StrCat(folder, "/.cmerc-XXXXXX");
-  const int file = mkstemp(&probe[0]);
-  if (file >= 0) {
-    close(file);
-    unlink(probe.c_str());
-    return absl::OkStatus();
-  }
-  const int error = errno;
-  struct stat info {};
-  return absl::InvalidArgumentError(absl::StrCat("--output=", output, ": cannot write into ",
-                                                 folder, ": ", std::strerror(error),
-                                                 stat(folder.c_str(), &info) != 0 && errno == ENOENT
-                                                     ? "; create that folder or choose another"
-                                                     : "; choose a folder that can be written"));
-}
-
-absl::Status CheckWritableFile(const std::string& output) {
-  struct stat info {};
-  if (stat(output.c_str(), &info) == 0) {
-    const char* problem = S_ISDIR(info.st_mode)               ? "this is a folder"
-                          : !S_ISREG(info.st_mode)            ? "this is no regular file"
-                          : access(output.c_str(), W_OK) != 0 ? "this file may not be written"
-                                                              : nullptr;
-    if (problem != nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--output=", output, ": ", problem, "; choose the name of a file"));
-    }
-  }
-  const absl::StatusOr<std::string> target = FollowLinks(output);
-  if (!target.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--output=", output, ": ", target.status().message()));
-  }
-  const size_t slash = target->rfind('/');
-  return CheckWritableFolder(slash == std::string::npos ? "."
-                             : slash == 0               ? "/"
-                                                        : target->substr(0, slash),
-                             output);
 }
 
 }  // namespace cmerc

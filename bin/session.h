@@ -55,7 +55,7 @@ absl::StatusOr<std::string> CheckpointFlag(const Flags& flags);
 // The model in --checkpoint, with its data. --config takes the place of the config that the file
 // carries, and is needed for a file that Python saved, which carries none; --set is merged over
 // either. NotFound, InvalidArgument: a file is missing or damaged, the config is not valid, or
-// model and data do not fit each other.
+// model and data do not fit each other, or --output is a file that the config names.
 absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log = std::cout);
 
 // The value of --split; "test" when it is not given. InvalidArgument: not the name of a split.
@@ -65,13 +65,6 @@ absl::StatusOr<std::string> SplitFlag(const Flags& flags);
 // it empty.
 absl::StatusOr<std::vector<int64_t>> ConversationsOf(const std::string& split,
                                                      const PreparedData& data);
-
-// InvalidArgument, for --output=`output`, when no file can be made in `folder`.
-absl::Status CheckWritableFolder(const std::string& folder, const std::string& output);
-
-// InvalidArgument, for --output=`output`, when that file cannot be written: said before long work
-// is done for it.
-absl::Status CheckWritableFile(const std::string& output);
 
 }  // namespace cmerc
 

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
+#include "bin/output.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
 #include "calibration/device.h"
@@ -49,12 +50,14 @@ std::string Stem(const std::string& path) {
 std::string FreshFolder(const std::string& config_path) {
   const std::string base = absl::StrCat("runs/", Stem(config_path));
   std::string folder = base;
-  for (int i = 2; HoldsRun(folder) || IsLocked(folder); ++i) folder = absl::StrCat(base, "-", i);
+  for (int i = 2; !RunFiles(folder).empty() || IsLocked(folder); ++i) {
+    folder = absl::StrCat(base, "-", i);
+  }
   return folder;
 }
 
 // Creates the folder and its parents, and appends those that were not there to `created`.
-// InvalidArgument: one cannot be created, or the folder cannot be written into.
+// InvalidArgument: one cannot be created, or `folder` is no folder.
 absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* created) {
   for (size_t i = 1; i <= folder.size(); ++i) {
     if (i < folder.size() && folder[i] != '/') continue;
@@ -77,7 +80,7 @@ absl::Status MakeFolders(const std::string& folder, std::vector<std::string>* cr
                          : "not a folder",
                      "; choose another"));
   }
-  return CheckWritableFolder(folder, folder);
+  return absl::OkStatus();
 }
 
 // The file in which a run keeps its config.
@@ -137,7 +140,8 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& output) {
   const std::string why = absl::IsCancelled(status) ? absl::StrCat("stopped ", status.message())
                                                     : std::string(status.message());
   const bool again = absl::IsInvalidArgument(status) || absl::IsOutOfRange(status) ||
-                     absl::IsDataLoss(status) || !CanResume(output);
+                     absl::IsDataLoss(status) || absl::IsFailedPrecondition(status) ||
+                     !CanResume(output);
   if (again) return absl::Status(status.code(), why);
   return absl::Status(status.code(),
                       absl::StrCat(why, "\nto go on: cmerc train --resume --output=", output));
@@ -171,7 +175,7 @@ void Print(const RunSummary& summary, const RunConfig& config, const TrainOption
            const std::string& output) {
   const SplitReport& scores = summary.has_test() ? summary.test() : summary.valid();
   std::cout << (summary.has_test() ? "\nTest split" : "\nValidation split (there is no test split)")
-            << ", epoch " << summary.selected_epoch() + 1 << " of " << config.training().epochs()
+            << ", epoch " << summary.selected_epoch() << " of " << config.training().epochs()
             << ", protocol " << summary.protocol() << ", seed " << summary.seed() << "\n\n"
             << FormatSplitReport(scores) << "\n"
             << FormatCalibration(scores);
@@ -189,6 +193,14 @@ void Print(const RunSummary& summary, const RunConfig& config, const TrainOption
             << (summary.has_uncalibrated() ? ", uncalibrated/" : "") << "\n";
 }
 
+// What the lines of epochs mean that follow: "epochs    F1 is weighted over the classes; ...".
+std::string Legend(const RunConfig& config) {
+  const bool test = config.data().protocol() == DataConfig::OFFICIAL;
+  return absl::StrCat("epochs    F1 is weighted over the classes; * marks the highest on ",
+                      test ? "test" : "valid",
+                      " so far, by which the epoch is selected (its weights: selected.pth)\n");
+}
+
 // Trains in `output`, a folder that this process has locked.
 absl::Status TrainIn(const std::string& output, const Flags& flags, const RunConfig& config,
                      torch::Device device) {
@@ -201,7 +213,7 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
   ASSIGN_OR_RETURN(PreparedData data, LoadData(config));
   data.device = device;
 
-  std::cout << "output    " << output << "\n\n" << std::flush;
+  std::cout << "output    " << output << "\n" << Legend(config) << "\n" << std::flush;
   if (options.resume && !CanResume(output)) {
     std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
               << std::flush;
@@ -231,6 +243,7 @@ absl::Status TrainCommand(const Flags& flags) {
     for (auto it = created.rbegin(); it != created.rend(); ++it) rmdir(it->c_str());
   };
   RETURN_IF_ERROR(MakeFolders(output, &created));
+  RETURN_IF_ERROR(CheckRunOutput(flags, output, config));
   ASSIGN_OR_RETURN(const FolderLock lock, LockOutput(output));
   return TrainIn(output, flags, config, device);
 }

@@ -34,6 +34,7 @@ std::optional<CurriculumReport> Curriculum::Report(int epochs) const {
   if (scheduler_ == nullptr) return std::nullopt;
   CurriculumReport report;
   report.set_difficulties_from(source_);
+  report.set_epochs_from(1);
   for (const int64_t index : data_->train) {
     const Conversation& conversation = data_->conversations[index];
     CurriculumConversation* entry = report.add_conversations();
@@ -47,7 +48,7 @@ std::optional<CurriculumReport> Curriculum::Report(int epochs) const {
   for (int epoch = 0; epoch < epochs; ++epoch) {
     for (const int64_t i : scheduler_->Select(epoch, difficulties_)) {
       CurriculumConversation* entry = report.mutable_conversations(static_cast<int>(positions_[i]));
-      if (entry->first_epoch() < 0) entry->set_first_epoch(epoch);
+      if (entry->first_epoch() < 0) entry->set_first_epoch(epoch + 1);
     }
   }
   return report;

@@ -343,16 +343,29 @@ absl::StatusOr<std::string> Catalogue(const std::string& name) {
   // A name with a package must match in full.
   const bool full = absl::StrContains(name, ".");
   for (const RegistryBase* registry : AllRegistries()) {
+    const bool whole_kind = absl::EqualsIgnoreCase(name, registry->kind()) ||
+                            absl::EqualsIgnoreCase(name, PluralKind(registry->kind()));
     for (const auto& [type_name, plugin] : registry->plugins()) {
       const bool same =
           full ? absl::EqualsIgnoreCase(name, type_name) : SearchKey(name) == SearchKey(type_name);
-      if (!same) continue;
+      if (!same && !whole_kind) continue;
       if (found) renderer.Append("\n");
       found = true;
       AppendPlugin(*registry, *plugin.options, &renderer);
     }
   }
   if (!found) return absl::NotFoundError(UnknownPluginMessage(name));
+  return renderer.Take();
+}
+
+std::string ConfigReference(const std::string& field) {
+  const FieldDescriptor* const found = RunConfig::descriptor()->FindFieldByName(field);
+  if (found == nullptr || found->message_type() == google::protobuf::Any::descriptor()) return "";
+  const Comments comments = ReadComments();
+  Renderer renderer(comments);
+  renderer.Append(absl::StrCat(field, " {\n"));
+  renderer.AppendFields(*found->message_type(), "  ");
+  renderer.Append("}\n");
   return renderer.Take();
 }
 

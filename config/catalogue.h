@@ -15,11 +15,16 @@ namespace cmerc {
 std::string Catalogue();
 
 // The plugins called `name`: "cmerc.BabyStepOptions", "BabyStepOptions", "BabyStep" or "baby_step",
-// letter case ignored. NotFound, with the nearest name and the list of all, if there is none.
+// letter case ignored; all of a kind for "loss" or "losses". NotFound, with the nearest name and
+// the list of all, if there is none.
 absl::StatusOr<std::string> Catalogue(const std::string& name);
 
 // The fields of RunConfig, in the same way.
 std::string ConfigReference();
+
+// The part of it that describes `field`, such as "training"; "" for what is no message of
+// RunConfig.
+std::string ConfigReference(const std::string& field);
 
 }  // namespace cmerc
 

@@ -17,6 +17,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "config/assignments.h"
+#include "config/paths.h"
 #include "config/text_parser.h"
 #include "config/validator.h"
 #include "core/problems.h"
@@ -26,6 +28,9 @@
 namespace cmerc {
 namespace {
 
+using config::AreAssignments;
+using config::Assign;
+using config::ExpandHomes;
 using config::Findings;
 using config::kDeepestConfig;
 using config::ParseText;
@@ -243,11 +248,16 @@ absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string
   RunConfig config;
   ParseText(text, source, &config, &problems, &findings);
   for (const std::string& fragment : overrides) {
+    if (AreAssignments(fragment)) {
+      Assign(fragment, &config, &problems);
+      continue;
+    }
     RunConfig over;
     ParseText(fragment, absl::StrCat("--set='", absl::StrReplaceAll(fragment, {{"\n", " "}}), "'"),
               &over, &problems, &findings);
     MergeConfig(std::move(over), &config);
   }
+  ExpandHomes(&config, &problems);
   Validate(config, findings.unknown_plugins, &problems);
   RETURN_IF_ERROR(ToStatus(source, problems));
   if (warnings != nullptr) *warnings = std::move(findings.warnings);
@@ -270,6 +280,7 @@ absl::Status ReadText(const std::string& text, const std::string& source, Messag
   Problems problems(kMostProblems);
   Findings findings;
   ParseText(text, source, message, &problems, &findings);
+  ExpandHomes(message, &problems);
   if (warnings != nullptr) *warnings = std::move(findings.warnings);
   return ToStatus(source, problems);
 }

@@ -13,7 +13,8 @@
 namespace cmerc {
 
 // Reads the text-format RunConfig in the file `path`, merges each of `overrides` ("training
-// { epochs: 3 }", text format too) over it in order, and validates the result.
+// { epochs: 3 }", text format too, or "training.epochs=3", config/assignments.h) over it in order,
+// puts the home folder in place of "~/" at the front of paths, and validates the result.
 //
 // Merging: a scalar replaces, a message merges field by field, and so do the options of the same
 // plugin; another plugin replaces, and a repeated field replaces the whole list. An entry of

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "config/field_names.h"
 #include "registry/bare_number.pb.h"
-#include "registry/nearest_name.h"
 #include "registry/range.pb.h"
 #include "registry/registry.h"
 
@@ -34,18 +34,6 @@ const Descriptor* FindPlugin(const std::string& type_name) {
     if (it != registry->plugins().end()) return it->second.options;
   }
   return nullptr;
-}
-
-// The field of `type` that is called `name`, or else the one that once was; null if there is none.
-const FieldDescriptor* FindField(const Descriptor& type, const std::string& name) {
-  const FieldDescriptor* field = type.FindFieldByName(name);
-  for (int i = 0; field == nullptr && i < type.field_count(); ++i) {
-    const google::protobuf::FieldOptions& options = type.field(i)->options();
-    for (int k = 0; k < options.ExtensionSize(former_name); ++k) {
-      if (options.GetExtension(former_name, k) == name) field = type.field(i);
-    }
-  }
-  return field;
 }
 
 class SilentCollector final : public google::protobuf::io::ErrorCollector {
@@ -139,7 +127,7 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     }
     const FieldDescriptor* field = FindField(type, name.text);
     if (field == nullptr) {
-      ReportUnknownField(name, type);
+      Report(name, UnknownField(name.text, type));
       return SkipValue();
     }
     if (field->name() != name.text) NoteFormerName(name, *field);
@@ -265,16 +253,6 @@ class Parser final : public google::protobuf::io::ErrorCollector {
     any->set_type_url(type_url);
     any->set_value(options->SerializePartialAsString());
     return ok;
-  }
-
-  void ReportUnknownField(const Tokenizer::Token& name, const Descriptor& type) {
-    std::vector<std::string> fields;
-    for (int i = 0; i < type.field_count(); ++i) fields.push_back(type.field(i)->name());
-    const std::string nearest = NearestName(name.text, fields);
-    Report(name, absl::StrCat(
-                     "message type \"", type.full_name(), "\" has no field \"", name.text, "\"; ",
-                     nearest.empty() ? "" : absl::StrCat("did you mean \"", nearest, "\"? "),
-                     "fields: ", fields.empty() ? "none" : absl::StrJoin(fields, ", ")));
   }
 
   // Skips the value of an unknown field, with its colon.

@@ -25,7 +25,7 @@ std::string FormatTableOf(const std::vector<TrainingRun>& runs) {
     const SplitReport& test = summary.test();
     const auto percent = [](double share) { return FormatNumber(share, Numbers::kPercent); };
     table.rows.push_back({name, model, summary.protocol().substr(0, summary.protocol().find(' ')),
-                          absl::StrCat(summary.seed()), absl::StrCat(summary.selected_epoch() + 1),
+                          absl::StrCat(summary.seed()), absl::StrCat(summary.selected_epoch()),
                           summary.has_test() ? percent(test.weighted_f1()) : "-",
                           summary.has_test() ? percent(test.macro_f1()) : "-",
                           summary.has_test() ? percent(test.accuracy()) : "-",

@@ -12,7 +12,7 @@ namespace {
 constexpr size_t kHardestShown = 10;
 
 std::string FirstEpoch(const CurriculumConversation& conversation) {
-  return conversation.first_epoch() < 0 ? "never" : absl::StrCat(conversation.first_epoch() + 1);
+  return conversation.first_epoch() < 0 ? "never" : absl::StrCat(conversation.first_epoch());
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ std::string FormatCurriculum(const TrainingRun& run) {
   used.series = {{"conversations", {}}};
   std::vector<double> counts = {0};
   for (const EpochReport& epoch : run.epochs) {
-    used.x.push_back(epoch.epoch() + 1);
+    used.x.push_back(epoch.epoch());
     used.series[0].values.push_back(epoch.conversations());
     counts.push_back(epoch.conversations());
   }
@@ -60,7 +60,7 @@ std::string FormatCurriculum(const TrainingRun& run) {
         absl::StrFormat("%s: difficulty %.4g, %d utterances, first epoch %s", one.conversation(),
                         one.difficulty(), one.utterances(), FirstEpoch(one));
     if (one.first_epoch() >= 0) {
-      when.points.push_back({one.first_epoch() + 1.0, one.difficulty(), name});
+      when.points.push_back({static_cast<double>(one.first_epoch()), one.difficulty(), name});
     }
     length.points.push_back({static_cast<double>(one.utterances()), one.difficulty(), name});
     hardest.push_back(&one);

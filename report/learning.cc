@@ -17,20 +17,17 @@ namespace {
 
 using Value = std::function<double(const EpochReport&)>;
 
-// Shown to people: the first epoch is 1.
-double Shown(int epoch) { return epoch + 1; }
-
 // A chart over the epochs of either list.
 LineChart OverEpochs(const TrainingRun& run) {
   std::set<double> epochs;
   for (const auto* list : {&run.epochs, &run.uncalibrated_epochs}) {
-    for (const EpochReport& report : *list) epochs.insert(Shown(report.epoch()));
+    for (const EpochReport& report : *list) epochs.insert(report.epoch());
   }
   LineChart chart;
   chart.x_label = "epoch";
   chart.x.assign(epochs.begin(), epochs.end());
   if (run.summary.has_value()) {
-    chart.mark = Shown(run.summary->selected_epoch());
+    chart.mark = run.summary->selected_epoch();
     chart.mark_label = absl::StrCat("selected: epoch ", *chart.mark);
   }
   return chart;
@@ -41,7 +38,7 @@ void AddSeries(const std::string& name, const std::vector<EpochReport>& epochs, 
   if (epochs.empty()) return;
   Series series{name, std::vector<double>(chart->x.size(), std::nan(""))};
   for (const EpochReport& report : epochs) {
-    const auto place = std::lower_bound(chart->x.begin(), chart->x.end(), Shown(report.epoch()));
+    const auto place = std::lower_bound(chart->x.begin(), chart->x.end(), report.epoch());
     series.values[place - chart->x.begin()] = value(report);
   }
   chart->series.push_back(std::move(series));
@@ -173,7 +170,7 @@ std::string FormatTiming(const TrainingRun& run) {
   Series train{"training steps", {}}, total{"with evaluation and checkpoints", {}};
   std::vector<const TimingReport*> slowest;
   for (const TimingReport& timing : run.timing) {
-    chart.x.push_back(Shown(timing.epoch()));
+    chart.x.push_back(timing.epoch());
     train.values.push_back(timing.train_seconds());
     total.values.push_back(timing.total_seconds());
     seconds += timing.total_seconds();
@@ -193,9 +190,9 @@ std::string FormatTiming(const TrainingRun& run) {
     Table table{{"epoch", "seconds", "utterances", "conversations of the step"}, {}};
     for (const TimingReport* timing : slowest) {
       const StepTiming& step = timing->slowest_step();
-      table.rows.push_back(
-          {absl::StrCat(timing->epoch() + 1), absl::StrFormat("%.3f", step.seconds()),
-           absl::StrCat(step.utterances()), absl::StrJoin(step.conversations(), ", ")});
+      table.rows.push_back({absl::StrCat(timing->epoch()), absl::StrFormat("%.3f", step.seconds()),
+                            absl::StrCat(step.utterances()),
+                            absl::StrJoin(step.conversations(), ", ")});
     }
     html.Open("div").Element("h4", "Slowest steps");
     html.Element("p",

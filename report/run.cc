@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <memory>
 
 #include "absl/strings/ascii.h"
@@ -200,6 +201,11 @@ absl::Status CheckSummary(const std::string& prefix, const RunSummary& summary) 
   return status;
 }
 
+// An epoch of a file whose first epoch is 0, as versions before 0.2 wrote it, or else 1.
+int CountedFrom1(int epoch, bool from_0) {
+  return from_0 && epoch < std::numeric_limits<int>::max() ? epoch + 1 : epoch;
+}
+
 // Reads a file of one message a line. InvalidArgument: a line is malformed, or its epoch is not
 // above the epoch of the line before.
 template <typename Message>
@@ -219,7 +225,23 @@ absl::StatusOr<std::vector<Message>> ReadLines(const std::string& path) {
     }
     messages.push_back(std::move(message));
   }
+  const bool from_0 = !messages.empty() && messages.front().epoch() == 0;
+  for (Message& message : messages) message.set_epoch(CountedFrom1(message.epoch(), from_0));
   return messages;
+}
+
+void CountFrom1(RunSummary* summary) {
+  summary->set_selected_epoch(CountedFrom1(summary->selected_epoch(), summary->epochs_from() == 0));
+  summary->set_epochs_from(1);
+  if (summary->has_uncalibrated()) CountFrom1(summary->mutable_uncalibrated());
+}
+
+void CountFrom1(CurriculumReport* curriculum) {
+  const bool from_0 = curriculum->epochs_from() == 0;
+  for (CurriculumConversation& one : *curriculum->mutable_conversations()) {
+    if (one.first_epoch() >= 0) one.set_first_epoch(CountedFrom1(one.first_epoch(), from_0));
+  }
+  curriculum->set_epochs_from(1);
 }
 
 absl::Status Exists(const std::string& path, bool* exists) {
@@ -292,11 +314,14 @@ absl::StatusOr<TrainingRun> ReadRun(const std::string& path) {
   }));
   RETURN_IF_ERROR(IfThere(run.path + "/summary.json", [&](const std::string& file) -> absl::Status {
     RETURN_IF_ERROR(ReadMessage(file, &run.summary.emplace()));
+    CountFrom1(&*run.summary);
     const absl::Status checked = CheckSummary("", *run.summary);
     return checked.ok() ? checked : Malformed(file, checked.message());
   }));
   RETURN_IF_ERROR(IfThere(run.path + "/curriculum.json", [&](const std::string& file) {
-    return ReadMessage(file, &run.curriculum.emplace());
+    const absl::Status read = ReadMessage(file, &run.curriculum.emplace());
+    CountFrom1(&*run.curriculum);
+    return read;
   }));
   return run;
 }

@@ -97,7 +97,7 @@ std::string FormatIdentity(const TrainingRun& run) {
     add("Backbone",
         absl::StrCat(PluginName(summary.backbone()), ", ", summary.parameters(), " parameters"));
     add("Selected epoch",
-        absl::StrCat(summary.selected_epoch() + 1, " of ", run.epochs.back().epoch() + 1));
+        absl::StrCat(summary.selected_epoch(), " of ", run.epochs.back().epoch()));
     // A map of Protobuf has no order of its own.
     std::vector<std::string> versions;
     for (const auto& [name, version] : summary.versions()) {

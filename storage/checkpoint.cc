@@ -12,6 +12,7 @@
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -132,6 +133,19 @@ bool ReadFormerMetadata(const std::string& text, CheckpointMetadata* metadata) {
   return text.size() <= kMostFormerMetadataBytes && ReadText(text, kMetadataRecord, metadata).ok();
 }
 
+// Counts the epochs of a file whose first one is 0, as versions before 0.2 wrote it, from 1.
+void CountFrom1(CheckpointMetadata* metadata) {
+  if (metadata->epochs_from() != 0) return;
+  metadata->set_epochs_from(1);
+  const auto next = [](int epoch) {
+    return epoch < std::numeric_limits<int>::max() ? epoch + 1 : epoch;
+  };
+  if (metadata->has_epoch()) metadata->set_epoch(next(metadata->epoch()));
+  if (!metadata->progress().has_selected_epoch()) return;
+  TrainingProgress* const progress = metadata->mutable_progress();
+  progress->set_selected_epoch(next(progress->selected_epoch()));
+}
+
 // InvalidArgument, without the file's name: `text` is no metadata, nested too deep, or of a newer
 // format.
 absl::StatusOr<CheckpointMetadata> ParseMetadata(const std::string& text) {
@@ -243,6 +257,7 @@ absl::StatusOr<Checkpoint> ReadArchive(const Archive& archive, const std::string
   if (ours) {
     ASSIGN_OR_RETURN(const absl::string_view text, Annotate(archive.Read(kMetadataRecord), path));
     ASSIGN_OR_RETURN(checkpoint.metadata, Annotate(ParseMetadata(std::string(text)), path));
+    CountFrom1(&*checkpoint.metadata);
   }
   return checkpoint;
 }
@@ -263,6 +278,7 @@ absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
     for (const auto& [name, tensor] : state) plain[name] = tensor.detach().cpu().contiguous();
     CheckpointMetadata versioned = metadata;
     versioned.set_format_version(kFormatVersion);
+    versioned.set_epochs_from(1);
     WriteArchive(plain, versioned, [&](absl::string_view bytes) {
       if (written.ok()) written = file->Write(bytes);
     });

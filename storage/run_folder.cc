@@ -7,10 +7,10 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
-#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "config/loader.h"
 #include "core/status.h"
 #include "storage/atomic_file.h"
@@ -26,21 +26,37 @@ absl::Status Remove(const std::string& path) {
       absl::StrCat("cannot remove ", path, " of the earlier run: ", std::strerror(error)));
 }
 
-// Removes the files of a run's folders for whose names doomed(folder, name) holds.
-template <typename Doomed>
-absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
+// The files of a run's folders for whose names chosen(folder, name) holds.
+template <typename Chosen>
+std::vector<std::string> FilesOf(const std::string& output, const Chosen& chosen) {
+  std::vector<std::string> paths;
   for (const std::string& folder : {output, UncalibratedFolder(output)}) {
     std::error_code none;
-    std::vector<std::string> paths;
     for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
-      if (doomed(folder, entry.path().filename().string())) paths.push_back(entry.path().string());
-    }
-    for (const std::string& path : paths) {
-      RETURN_IF_ERROR(Remove(path));
+      const std::string name = entry.path().filename().string();
+      if (chosen(folder, name)) paths.push_back(absl::StrCat(folder, "/", name));
     }
   }
+  return paths;
+}
+
+// Removes the files for which doomed(folder, name) holds.
+template <typename Doomed>
+absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
+  for (const std::string& path : FilesOf(output, doomed)) RETURN_IF_ERROR(Remove(path));
   return absl::OkStatus();
 }
+
+// Whether a new run removes a file of this name.
+bool IsOfOneRun(absl::string_view file) {
+  for (const char* written : {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth",
+                              "curriculum.json", "resume.pth"}) {
+    if (file == written) return true;
+  }
+  return absl::StartsWith(file, kEventFileMark);
+}
+
+bool IsLog(absl::string_view file) { return file == "metrics.jsonl" || file == "timing.jsonl"; }
 
 bool IsTemporary(const std::string& /*folder*/, const std::string& file) {
   return absl::EndsWith(file, kTemporaryEnding);
@@ -60,16 +76,16 @@ bool CanResume(const std::string& output) {
   return false;
 }
 
+std::vector<std::string> RunFiles(const std::string& output) {
+  return FilesOf(output, [](const std::string& /*folder*/, const std::string& file) {
+    return IsOfOneRun(file) || IsLog(file) || file == "config.textproto" || file == "trace.json";
+  });
+}
+
 absl::Status BeginRun(const RunConfig& config, const std::string& output) {
   const auto doomed = [&output](const std::string& folder, const std::string& file) {
-    for (const char* written : {"summary.json", "test_predictions.jsonl", "selected.pth",
-                                "last.pth", "curriculum.json", "resume.pth"}) {
-      if (file == written) return true;
-    }
     // The logs in `output` itself are begun anew by whoever writes them.
-    const bool of_log = file == "metrics.jsonl" || file == "timing.jsonl";
-    return (of_log && folder != output) || absl::StartsWith(file, kEventFileMark) ||
-           IsTemporary(folder, file);
+    return IsOfOneRun(file) || (IsLog(file) && folder != output) || IsTemporary(folder, file);
   };
   RETURN_IF_ERROR(RemoveFiles(output, doomed));
   rmdir(UncalibratedFolder(output).c_str());

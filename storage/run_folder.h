@@ -3,6 +3,7 @@
 #define CMERC_STORAGE_RUN_FOLDER_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "config/run.pb.h"
@@ -18,6 +19,10 @@ std::string ResumeFile(const std::string& folder);
 
 // Whether `output` holds a run that was interrupted and can be resumed.
 bool CanResume(const std::string& output);
+
+// The files in `output`, and in the folder of the uncalibrated model there, that a new run would
+// remove or write over.
+std::vector<std::string> RunFiles(const std::string& output);
 
 // Makes `output`, a folder that exists, the folder of a new run: removes the files of an earlier
 // one and writes config.textproto, so that an interrupted run, too, says what it was. Unavailable:

@@ -10,6 +10,7 @@
 #include "metrics/classification.h"
 #include "profile/scope.h"
 #include "storage/module_state.h"
+#include "training/epoch_order.h"
 #include "training/stopwatch.h"
 
 namespace cmerc {
@@ -18,28 +19,11 @@ namespace {
 // Skipped steps of an epoch that are told of one by one; the epoch's line counts them all.
 constexpr int kSkippedTold = 3;
 
-// Puts the conversations of an epoch in the order they are trained on.
-void Order(const TrainingConfig& training, std::vector<int64_t>& conversations) {
-  if (training.reseed_every_pass()) {
-    torch::manual_seed(training.seed());
-    // PyTorch's DataLoader draws a seed for its workers before anything else; with this draw the
-    // orders and dropout masks that follow are the official ones.
-    torch::empty({}, torch::kInt64).random_();
-  }
-  if (!training.shuffle()) return;
-  const torch::Tensor permutation =
-      torch::randperm(static_cast<int64_t>(conversations.size()), torch::kInt64);
-  const std::vector<int64_t> unshuffled = conversations;
-  for (size_t i = 0; i < conversations.size(); ++i) {
-    conversations[i] = unshuffled[permutation[static_cast<int64_t>(i)].item<int64_t>()];
-  }
-}
-
 void Begin(const StagePlan& plan, TrainingState& state) {
   state.epoch = EpochProgress();
   state.epoch.conversations = plan.curriculum.Conversations(state.progress.epochs());
   state.epoch.losses.resize(plan.losses.size());
-  Order(plan.config.training(), state.epoch.conversations);
+  OrderEpoch(plan.config.training(), state.epoch.conversations);
   if (state.snapshot != nullptr) CopyState(state.live, *state.snapshot);
 }
 
@@ -178,7 +162,7 @@ void Epoch::Accumulate(int64_t step, const StepReport& report, double seconds) {
 
 absl::StatusOr<EpochReport> Epoch::Report() const {
   EpochReport report;
-  report.set_epoch(number_ - 1);
+  report.set_epoch(number_);
   report.set_conversations(static_cast<int>(done_.conversations.size()));
   report.set_steps(static_cast<int>(steps_));
   if (done_.skipped > 0) report.mutable_skipped_steps()->set_value(static_cast<int>(done_.skipped));

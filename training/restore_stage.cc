@@ -71,17 +71,17 @@ absl::Status ChangedSelection(const StagePlan& plan, const std::string& what) {
 absl::StatusOr<SelectedWeights> ReadSelected(const StagePlan& plan,
                                              const TrainingProgress& progress) {
   ASSIGN_OR_RETURN(Checkpoint best, ReadCheckpoint(plan.SelectedFile()));
-  const int epoch = best.metadata.has_value() ? best.metadata->epoch() : -1;
+  const int epoch = best.metadata.has_value() ? best.metadata->epoch() : 0;
   const bool is_trained_again =
-      epoch >= progress.epochs() && epoch < plan.config.training().epochs();
+      epoch > progress.epochs() && epoch <= plan.config.training().epochs();
   if (epoch != progress.selected_epoch() && !is_trained_again) {
-    return ChangedSelection(plan, absl::StrCat("the weights of epoch ", epoch + 1,
-                                               ", want those of ", progress.selected_epoch() + 1));
+    return ChangedSelection(plan, absl::StrCat("the weights of epoch ", epoch, ", want those of ",
+                                               progress.selected_epoch()));
   }
   if (epoch == progress.selected_epoch() && progress.has_selected_digest() &&
       WeightsDigest(best.state) != progress.selected_digest()) {
     return ChangedSelection(
-        plan, absl::StrCat("other weights than those that were selected after epoch ", epoch + 1));
+        plan, absl::StrCat("other weights than those that were selected after epoch ", epoch));
   }
   return SelectedWeights{std::move(best.state), epoch};
 }

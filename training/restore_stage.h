@@ -13,7 +13,7 @@ namespace cmerc {
 // was over.
 struct SelectedWeights {
   StateDict weights;
-  int epoch = -1;
+  int epoch = 0;  // 1, 2, ...; 0: none yet
 };
 
 // Reads `state` of the stage from its resume.pth, and returns the weights that it had selected.

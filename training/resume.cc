@@ -186,8 +186,8 @@ absl::Status CheckProgress(const std::string& path, const Tensors& tensors,
   }
   const TrainingProgress& progress = checkpoint.metadata->progress();
   if (progress.epochs() < 0 || progress.has_best() != (progress.epochs() > 0) ||
-      progress.selected_epoch() < 0 ||
-      (progress.has_best() && progress.selected_epoch() >= progress.epochs())) {
+      (progress.has_best() ? progress.selected_epoch() < 1 : progress.has_selected_epoch()) ||
+      progress.selected_epoch() > progress.epochs()) {
     return tensors.Error("what it says of the epochs contradicts itself");
   }
   if (progress.data_digest() == data_digest) return absl::OkStatus();

@@ -134,7 +134,7 @@ absl::Status Stage::TrainEpochs() {
 absl::Status Stage::TrainEpoch() {
   const Stopwatch stopwatch;
   TimingReport timing;
-  timing.set_epoch(state_.progress.epochs());
+  timing.set_epoch(state_.progress.epochs() + 1);
   absl::StatusOr<EpochReport> trained = TrainSteps(&timing);
   if (absl::IsCancelled(trained.status())) {
     RETURN_IF_ERROR(folder_->CheckThere());
@@ -186,12 +186,12 @@ absl::StatusOr<SplitReport> Stage::Score() {
 
 absl::Status Stage::SaveWeights(bool better, double weighted_f1) {
   RETURN_IF_ERROR(folder_->CheckThere());
-  const int epoch = state_.progress.epochs();
+  const int epoch = state_.progress.epochs() + 1;
   const StateDict weights = TensorsOf(*live_);
   metadata_.set_epoch(epoch);
   if (!better && selected_.epoch == epoch) {
     return absl::DataLossError(absl::StrCat(
-        plan_.SelectedFile(), ": holds the weights of epoch ", epoch + 1,
+        plan_.SelectedFile(), ": holds the weights of epoch ", epoch,
         ", which is not the best when it is trained again; was it changed since? Begin again: "
         "--overwrite"));
   }
@@ -220,10 +220,9 @@ void Stage::PrintEpoch(const EpochReport& report, bool better, double seconds) c
   std::cout
       << absl::StrFormat(
              "%sepoch %3d/%d  %4d conversations  loss %.4f  F1 train %.4f %s %.4f%s %5.1f s%s\n",
-             plan_.label, report.epoch() + 1, plan_.config.training().epochs(),
-             report.conversations(), report.total_loss(), report.train_weighted_f1(),
-             test_selects_ ? "test" : "valid", scores.weighted_f1(), better ? " *" : "  ", seconds,
-             SkippedNote(report))
+             plan_.label, report.epoch(), plan_.config.training().epochs(), report.conversations(),
+             report.total_loss(), report.train_weighted_f1(), test_selects_ ? "test" : "valid",
+             scores.weighted_f1(), better ? " *" : "  ", seconds, SkippedNote(report))
       << std::flush;
 }
 
@@ -237,6 +236,7 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   summary.mutable_versions()->insert(plan_.versions.begin(), plan_.versions.end());
   summary.set_backbone(PluginType(plan_.config.backbone()));
   summary.set_parameters(static_cast<int>(CountParameters(*live_)));
+  summary.set_epochs_from(1);
   summary.set_selected_epoch(state_.progress.selected_epoch());
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   ASSIGN_OR_RETURN(

@@ -1,5 +1,7 @@
 #include "training/trainer.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -22,8 +24,10 @@
 #include "storage/run_folder.h"
 #include "storage/trained_backbone.h"
 #include "training/digest.h"
+#include "training/known_batches.h"
 #include "training/stage.h"
 #include "training/stage_plan.h"
+#include "training/step_profile.h"
 
 namespace cmerc {
 namespace {
@@ -31,6 +35,8 @@ namespace {
 // The plugins that a config asks for, made for its data.
 struct Plugins {
   std::vector<WeightedLoss> losses;
+  std::shared_ptr<Backbone> backbone;
+  at::Generator begun;                   // the default generator, as making the backbone left it
   std::unique_ptr<Scheduler> scheduler;  // null without a curriculum
 };
 
@@ -45,6 +51,7 @@ void WarnOfDeparture(const Backbone& backbone) {
 absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data) {
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
   const absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, data.info);
+  at::Generator begun = at::detail::getDefaultCPUGenerator().clone();
   absl::StatusOr<std::unique_ptr<Scheduler>> scheduler = std::unique_ptr<Scheduler>();
   if (config.has_curriculum()) scheduler = Schedulers().Create(config.curriculum().scheduler());
 
@@ -62,7 +69,7 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
   }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   WarnOfDeparture(**backbone);
-  return Plugins{*std::move(losses), *std::move(scheduler)};
+  return Plugins{*std::move(losses), *backbone, std::move(begun), *std::move(scheduler)};
 }
 
 // Whether the difficulties are those of the model that is trained without calibration.
@@ -92,12 +99,20 @@ struct Trained {
   std::shared_ptr<Backbone> selected;
 };
 
+// The error of a run that has begun to write: it is none of bad usage or input any more.
+absl::Status OfRun(const absl::Status& status) {
+  const bool bad_input = absl::IsInvalidArgument(status) || absl::IsNotFound(status) ||
+                         absl::IsPermissionDenied(status);
+  return bad_input ? absl::FailedPreconditionError(status.message()) : status;
+}
+
 // One stage from beginning to end.
 absl::StatusOr<Trained> TrainStage(StagePlan plan) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Stage> stage, Stage::Open(std::move(plan)));
-  RETURN_IF_ERROR(stage->TrainEpochs());
-  ASSIGN_OR_RETURN(RunSummary summary, stage->Summarize());
-  return Trained{std::move(summary), stage->model()};
+  RETURN_IF_ERROR(OfRun(stage->TrainEpochs()));
+  absl::StatusOr<RunSummary> summary = stage->Summarize();
+  RETURN_IF_ERROR(OfRun(summary.status()));
+  return Trained{*std::move(summary), stage->model()};
 }
 
 // MakeCurriculum(); what is doubtful about it is said before anything is trained with it.
@@ -109,6 +124,25 @@ absl::StatusOr<Curriculum> MakeCurriculumAndWarn(const RunConfig& config, const 
   if (!curriculum.warning().empty())
     std::cerr << "warning: " << Printable(curriculum.warning()) << "\n";
   return curriculum;
+}
+
+// Says before anything is written which batches are, or may be, too large for the backbone, and
+// that there are too few to profile. With `curriculum` null those of the model without calibration
+// alone are known.
+absl::Status CheckBatches(const RunConfig& config, const PreparedData& data, const Plugins& plugins,
+                          const Curriculum* curriculum, bool profile) {
+  const std::string warning = BatchWarning(*plugins.backbone, config, data);
+  if (!warning.empty()) std::cerr << "warning: backbone: " << Printable(warning) << "\n";
+  if (curriculum == nullptr || config.training().compare_uncalibrated()) {
+    RETURN_IF_ERROR(
+        CheckKnownBatches(*plugins.backbone, plugins.begun, config, data, Curriculum(data)));
+  }
+  if (curriculum == nullptr) return absl::OkStatus();
+  if (profile) {
+    const auto conversations = static_cast<int64_t>(curriculum->Conversations(0).size());
+    RETURN_IF_ERROR(StepProfile::Check((conversations - 1) / config.training().batch_size() + 1));
+  }
+  return CheckKnownBatches(*plugins.backbone, plugins.begun, config, data, *curriculum);
 }
 
 absl::Status WriteSummary(const RunSummary& summary, const std::string& output) {
@@ -148,6 +182,8 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
     ASSIGN_OR_RETURN(curriculum,
                      MakeCurriculumAndWarn(config, data, std::move(plugins.scheduler), nullptr));
   }
+  RETURN_IF_ERROR(
+      CheckBatches(config, data, plugins, waits ? nullptr : &curriculum, options.profile));
   RETURN_IF_ERROR(options.resume && CanResume(output) ? ContinueRun(output)
                                                       : BeginRun(config, output));
   StagePlan plan{config,
@@ -167,6 +203,8 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
       ASSIGN_OR_RETURN(plan.curriculum,
                        MakeCurriculumAndWarn(config, data, std::move(plugins.scheduler),
                                              uncalibrated.selected.get()));
+      RETURN_IF_ERROR(OfRun(
+          CheckKnownBatches(*plugins.backbone, plugins.begun, config, data, plan.curriculum)));
     }
   }
   ASSIGN_OR_RETURN(Trained trained, TrainStage(std::move(plan)));

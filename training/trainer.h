@@ -34,10 +34,12 @@ namespace cmerc {
 // (storage/folder_lock.h).
 //
 // InvalidArgument: the config does not fit the data (all that is wrong with its plugins at once, a
-// line each), or what `resume` finds does not fit config and data. Cancelled: options.should_stop
-// said so. Unavailable: `output` was moved or deleted meanwhile; that is seen when it is next
-// saved. OutOfRange: a loss, a gradient or a buffer is not finite (see TrainStep()). Other codes:
-// a file cannot be read or written, or LibTorch failed. What was written until then stays.
+// line each), a batch that is known before is too large (training/known_batches.h), or what
+// `resume` finds does not fit config and data. Cancelled: options.should_stop said so. Unavailable:
+// `output` was moved or deleted meanwhile; that is seen when it is next saved. OutOfRange: a loss,
+// a gradient or a buffer is not finite (see TrainStep()). FailedPrecondition: what would have been
+// InvalidArgument before anything was written, such as a batch that the backbone refuses. Other
+// codes: a file cannot be read or written, or LibTorch failed. What was written until then stays.
 absl::StatusOr<RunSummary> Train(const RunConfig& config, const PreparedData& data,
                                  const std::string& output,
                                  const std::map<std::string, std::string>& versions,

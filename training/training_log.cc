@@ -40,18 +40,19 @@ Scalars ScalarsOf(const EpochReport& report) {
   return scalars;
 }
 
-absl::Status WriteGradients(int epoch, const Backbone& model, EventWriter& events) {
+// `step` is what the event file calls `epoch`.
+absl::Status WriteGradients(int epoch, int step, const Backbone& model, EventWriter& events) {
   for (const auto& parameter : model.named_parameters()) {
     const torch::Tensor& gradient = parameter.value().grad();
     if (!gradient.defined()) continue;
     const torch::Tensor values = gradient.to(torch::kCPU, torch::kFloat32).contiguous();
     if (!torch::isfinite(values).all().item<bool>()) {
-      return absl::InternalError(absl::StrCat("epoch ", epoch + 1, ": the gradient of ",
+      return absl::InternalError(absl::StrCat("epoch ", epoch, ": the gradient of ",
                                               parameter.key(),
                                               " is not finite; lower training.learning_rate"));
     }
     RETURN_IF_ERROR(events.WriteHistogram(
-        epoch, "gradient/" + parameter.key(),
+        step, "gradient/" + parameter.key(),
         absl::MakeConstSpan(values.data_ptr<float>(), static_cast<size_t>(values.numel()))));
   }
   return absl::OkStatus();
@@ -96,7 +97,9 @@ absl::StatusOr<int64_t> LineFile::Sync() {
 
 absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Create(const std::string& folder,
                                                                  bool tensorboard) {
-  ASSIGN_OR_RETURN(std::unique_ptr<TrainingLog> log, Continue(folder, LogPosition()));
+  LogPosition beginning;
+  beginning.set_epochs_from(1);
+  ASSIGN_OR_RETURN(std::unique_ptr<TrainingLog> log, Continue(folder, beginning));
   if (tensorboard) {
     ASSIGN_OR_RETURN(log->events_, EventWriter::Create(folder));
   }
@@ -106,6 +109,7 @@ absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Create(const std::stri
 absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Continue(const std::string& folder,
                                                                    const LogPosition& position) {
   std::unique_ptr<TrainingLog> log(new TrainingLog(folder));
+  log->epochs_from_ = position.epochs_from();
   RETURN_IF_ERROR(log->metrics_.Open(position.metrics_bytes()));
   RETURN_IF_ERROR(log->timing_.Open(position.timing_bytes()));
   if (position.has_event_file()) {
@@ -117,6 +121,7 @@ absl::StatusOr<std::unique_ptr<TrainingLog>> TrainingLog::Continue(const std::st
 
 absl::StatusOr<LogPosition> TrainingLog::Sync() {
   LogPosition position;
+  position.set_epochs_from(epochs_from_);
   ASSIGN_OR_RETURN(const int64_t metrics_bytes, metrics_.Sync());
   ASSIGN_OR_RETURN(const int64_t timing_bytes, timing_.Sync());
   position.set_metrics_bytes(metrics_bytes);
@@ -129,13 +134,17 @@ absl::StatusOr<LogPosition> TrainingLog::Sync() {
   return position;
 }
 
-absl::Status TrainingLog::WriteEpoch(const EpochReport& report, const TimingReport& timing,
+absl::Status TrainingLog::WriteEpoch(EpochReport report, TimingReport timing,
                                      const Backbone& model) {
+  const int epoch = report.epoch();
+  const int step = epoch - 1 + epochs_from_;
+  report.set_epoch(step);
+  timing.set_epoch(step);
   RETURN_IF_ERROR(metrics_.Write(ToJson(report, /*pretty=*/false)));
   RETURN_IF_ERROR(timing_.Write(ToJson(timing, /*pretty=*/false)));
   if (events_ == nullptr) return absl::OkStatus();
-  RETURN_IF_ERROR(events_->WriteScalars(report.epoch(), ScalarsOf(report)));
-  return WriteGradients(report.epoch(), model, *events_);
+  RETURN_IF_ERROR(events_->WriteScalars(step, ScalarsOf(report)));
+  return WriteGradients(epoch, step, model, *events_);
 }
 
 absl::Status TrainingLog::Close() {

@@ -47,11 +47,12 @@ class TrainingLog {
   static absl::StatusOr<std::unique_ptr<TrainingLog>> Continue(const std::string& folder,
                                                                const LogPosition& position);
 
-  // The event file gets every number of `report` as loss/..., train/..., valid/... and test/...,
-  // and for each parameter of `model` a histogram of the gradient that the epoch's last step left,
-  // as gradient/NAME; a parameter without a gradient has none. Internal: a gradient is not finite.
-  absl::Status WriteEpoch(const EpochReport& report, const TimingReport& timing,
-                          const Backbone& model);
+  // The epochs of both reports count from 1, and the files go on as they were begun
+  // (LogPosition.epochs_from). The event file gets every number of `report` as loss/..., train/...,
+  // valid/... and test/..., and for each parameter of `model` a histogram of the gradient that the
+  // epoch's last step left, as gradient/NAME; a parameter without a gradient has none. Internal: a
+  // gradient is not finite.
+  absl::Status WriteEpoch(EpochReport report, TimingReport timing, const Backbone& model);
 
   // Brings all that was written to the disk, and returns how far that is.
   absl::StatusOr<LogPosition> Sync();
@@ -66,6 +67,7 @@ class TrainingLog {
   LineFile metrics_;
   LineFile timing_;
   std::unique_ptr<EventWriter> events_;  // null without `tensorboard`
+  int epochs_from_ = 1;                  // as in LogPosition
 };
 
 }  // namespace cmerc

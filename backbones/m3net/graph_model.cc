@@ -3,6 +3,8 @@
 #include <torch/nn/modules/embedding.h>
 #include <torch/nn/modules/linear.h>
 
+#include <numeric>
+
 #include "absl/strings/str_cat.h"
 #include "backbones/m3net/graph_features.h"
 #include "backbones/m3net/official_leftovers.h"
@@ -79,6 +81,13 @@ HypergraphNorms GraphModel::MakeNorms(const Packing& packing) const {
   if (biases_.empty()) return {};
   return official_ ? NormsByPosition(hyperedge_weight_, node_weight_, num_modalities_, packing)
                    : NormsByModality(hyperedge_weight_, node_weight_, packing);
+}
+
+std::string GraphModel::WhyTooLarge(absl::Span<const int64_t> lengths) const {
+  if (!official_ || biases_.empty()) return "";
+  return WhyTooFewWeights(kOfficialHyperedges, kOfficialNodes, num_modalities_,
+                          static_cast<int64_t>(lengths.size()),
+                          std::accumulate(lengths.begin(), lengths.end(), int64_t{0}));
 }
 
 HighFrequencyGraph GraphModel::MakeGraph(const Tensor& context, const Packing& packing) const {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "backbones/layers/packing.h"
 #include "backbones/m3net/high_frequency.h"
 #include "backbones/m3net/hypergraph.h"
@@ -44,6 +45,9 @@ class GraphModel : public torch::nn::Module {
   // Undefined tensors where there is no hypergraph layer. Throws where a batch is too large for
   // semantics: OFFICIAL.
   HypergraphNorms MakeNorms(const Packing& packing) const;
+
+  // Why MakeNorms() would throw for conversations of these lengths; "" where it would not.
+  std::string WhyTooLarge(absl::Span<const int64_t> lengths) const;
 
   HighFrequencyGraph MakeGraph(const torch::Tensor& context, const Packing& packing) const;
 

@@ -57,17 +57,26 @@ HypergraphNorms NormsByModality(const Tensor& hyperedge_weight, const Tensor& no
               .expand({num_modalities, packing.num_utterances()})};
 }
 
+std::string WhyTooFewWeights(int64_t hyperedges, int64_t nodes, int64_t num_modalities,
+                             int64_t num_conversations, int64_t num_utterances) {
+  const int64_t num_nodes = num_modalities * num_utterances;
+  const int64_t num_hyperedges = num_utterances + num_modalities * num_conversations;
+  if (num_hyperedges <= hyperedges && num_nodes <= nodes) return "";
+  return absl::StrCat("M3Net with semantics: OFFICIAL has weights for ", hyperedges,
+                      " hyperedges and ", nodes, " nodes, and this batch of ", num_conversations,
+                      " conversations and ", num_utterances, " utterances needs ", num_hyperedges,
+                      " and ", num_nodes,
+                      "; use a smaller batch (training.batch_size), or semantics: CORRECTED "
+                      "(backbone.semantics), which has no limit");
+}
+
 HypergraphNorms NormsByPosition(const Tensor& hyperedge_weight, const Tensor& node_weight,
                                 int64_t num_modalities, const Packing& packing) {
+  const std::string why =
+      WhyTooFewWeights(hyperedge_weight.size(0), node_weight.size(0), num_modalities,
+                       packing.num_conversations(), packing.num_utterances());
+  TORCH_CHECK_VALUE(why.empty(), why);
   const int64_t num_nodes = num_modalities * packing.num_utterances();
-  const int64_t num_hyperedges =
-      packing.num_utterances() + num_modalities * packing.num_conversations();
-  TORCH_CHECK_VALUE(num_hyperedges <= hyperedge_weight.size(0) && num_nodes <= node_weight.size(0),
-                    "M3Net with semantics: OFFICIAL has weights for ", hyperedge_weight.size(0),
-                    " hyperedges and ", node_weight.size(0), " nodes, and this batch of ",
-                    packing.num_conversations(), " conversations and ", packing.num_utterances(),
-                    " utterances needs ", num_hyperedges, " and ", num_nodes,
-                    "; use a smaller batch, or semantics: CORRECTED, which has no limit");
   const Tensor& lengths = packing.lengths();
   // Positions are computed on the CPU, where the lengths are.
   const Tensor conversation = torch::repeat_interleave(lengths);       // [N]

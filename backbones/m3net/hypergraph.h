@@ -12,6 +12,7 @@
 #define CMERC_BACKBONES_M3NET_HYPERGRAPH_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "backbones/layers/packing.h"
@@ -32,6 +33,11 @@ struct HypergraphNorms {
 // one for all utterances'. node_weight [M].
 HypergraphNorms NormsByModality(const torch::Tensor& hyperedge_weight,
                                 const torch::Tensor& node_weight, const Packing& packing);
+
+// Why `hyperedges` and `nodes` weights of the official code are too few for a batch of so many
+// conversations and utterances, and what to do; "" where they are not.
+std::string WhyTooFewWeights(int64_t hyperedges, int64_t nodes, int64_t num_modalities,
+                             int64_t num_conversations, int64_t num_utterances);
 
 // The official code's: weights belong to positions in the batch. Conversation b starts at node
 // M * sum(n of earlier ones), modality after modality, and at hyperedge sum(n + M of earlier ones):

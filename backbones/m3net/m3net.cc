@@ -39,6 +39,7 @@
 #include "backbones/m3net/shared_passes.h"
 #include "backbones/m3net/stream_norms.h"
 #include "core/backbone.h"
+#include "core/batch_limit.h"
 #include "core/official_model.h"
 #include "core/status.h"
 #include "core/torch_status.h"
@@ -49,7 +50,7 @@ namespace {
 
 using torch::Tensor;
 
-class M3Net final : public Backbone, public OfficialModel {
+class M3Net final : public Backbone, public OfficialModel, public BatchLimit {
  public:
   static absl::StatusOr<std::unique_ptr<Backbone>> Create(const M3NetOptions& options,
                                                           const DatasetInfo& info) {
@@ -60,6 +61,9 @@ class M3Net final : public Backbone, public OfficialModel {
   std::string Departure() const override { return M3NetDeparture(options_); }
   std::string Doubt(const std::map<std::string, Tensor>& state) const override {
     return M3NetDoubt(options_, info(), state);
+  }
+  std::string WhyTooLarge(absl::Span<const int64_t> lengths) const override {
+    return graph_model_->WhyTooLarge(lengths);
   }
 
  private:

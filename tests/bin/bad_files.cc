@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "storage/pickle/writer.h"
+#include "tests/bin/bad_habit_cases.h"
 #include "tests/bin/bad_kind_cases.h"
 #include "tests/bin/bad_objects.h"
 #include "tests/bin/bad_plan_cases.h"
@@ -155,6 +156,7 @@ void WriteBadFiles(const std::string& folder) {
   WritePythonFiles(folder);
   WriteBadRecords(folder);
   WriteKinds(folder);
+  WriteKept(folder);
 }
 
 }  // namespace cmerc

@@ -5,6 +5,7 @@
 #include "tests/bin/bad_command_cases.h"
 #include "tests/bin/bad_config_cases.h"
 #include "tests/bin/bad_data_cases.h"
+#include "tests/bin/bad_habit_cases.h"
 #include "tests/bin/bad_kind_cases.h"
 #include "tests/bin/bad_output_cases.h"
 #include "tests/bin/bad_plan_cases.h"
@@ -23,6 +24,7 @@ const std::vector<BadInputTopic>& BadInputTopics() {
   static const auto* topics = [] {
     const std::vector<std::pair<const char*, void (*)(std::vector<BadInput>*)>> tables = {
         {"The command line", AddCommandLine},
+        {"Habits of other programs", AddHabits},
         {"The environment", AddEnvironment},
         {"Configs", AddConfig},
         {"The official pickles and generated data", AddData},
@@ -35,6 +37,7 @@ const std::vector<BadInputTopic>& BadInputTopics() {
         {"Plans of experiments", AddPlans},
         {"Reports", AddReports},
         {"Where results go", AddOutputs},
+        {"What is not written over", AddKept},
     };
     auto* all = new std::vector<BadInputTopic>;
     for (const auto& [title, add] : tables) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,44 @@ TEST(FlagsTest, AnUnknownFlagNamesTheNearestAndAll) {
   EXPECT_EQ(Error({"--quux"}), "unknown flag --quux; flags: --config, --set, --views");
   EXPECT_EQ(Error({"--=x"}), "unknown flag --; flags: --config, --set, --views");
   EXPECT_EQ(Error({"--"}), "unknown flag --; flags: --config, --set, --views");
+}
+
+TEST(FlagsTest, AssignmentsBehindARepeatedFlagAreItsValues) {
+  const absl::StatusOr<Flags> flags =
+      Parse({"--set", "training.epochs=3", "backbone.dropout=0.4", "losses[0].weight=1", "word",
+             "--set=a { b: 1 }", "x=~/y"},
+            1);
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_THAT(flags->All("set"), ElementsAre("training.epochs=3", "backbone.dropout=0.4",
+                                             "losses[0].weight=1", "a { b: 1 }", "x=~/y"));
+  EXPECT_THAT(flags->words(), ElementsAre("word"));
+  EXPECT_THAT(Error({"--config=x", "training.epochs=3"}),
+              HasSubstr("unexpected argument \"training.epochs=3\""));
+  EXPECT_THAT(Error({"--set=a", "=3"}), HasSubstr("unexpected argument \"=3\""));
+}
+
+TEST(FlagsTest, ATildeIsTheHomeFolder) {
+  setenv("HOME", "/home/ann", 1);
+  const absl::StatusOr<Flags> flags = Parse({"--config=~/x", "--set=~/x", "~/y"}, 1);
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->Get("config"), "/home/ann/x");
+  EXPECT_THAT(flags->All("set"), ElementsAre("~/x"));  // paths in a config are expanded there
+  EXPECT_THAT(flags->words(), ElementsAre("/home/ann/y"));
+}
+
+TEST(FlagsTest, WhatAConfigSaysComesWithTheSetThatSaysIt) {
+  EXPECT_EQ(Error({"--epochs=3"}),
+            "unknown flag --epochs; a config says that; write --set=training.epochs=3; flags: "
+            "--config, --set, --views");
+  EXPECT_THAT(Error({"--lr", "1e-3", "--views"}),
+              HasSubstr("write --set=training.learning_rate=1e-3;"));
+  EXPECT_THAT(Error({"--Batch-Size=8"}), HasSubstr("write --set=training.batch_size=8;"));
+  EXPECT_THAT(Error({"--seed", "--views"}), HasSubstr("write --set=training.seed=VALUE;"));
+  EXPECT_THAT(Error({"--cuda=0"}), HasSubstr("write --set=training.device=cuda;"));
+  EXPECT_THAT(Error({"--difficulty_file=my file"}),
+              HasSubstr("write --set=curriculum.difficulty_file='my file';"));
+  const absl::StatusOr<Flags> without_set = Flags::Parse({"--epochs=3"}, {}, 0);
+  EXPECT_EQ(without_set.status().message(), "unknown flag --epochs; this command has no flags");
 }
 
 TEST(FlagsTest, ACommandWithoutFlagsSaysSo) {

@@ -116,7 +116,9 @@ class LinkTest : public testing::Test {
     std::filesystem::create_directory(folder_ + "/far");
   }
   Outcome Evaluate(const std::string& output) {
-    return RunCmerc({"evaluate", "--checkpoint=run/selected.pth", "--output=" + output}, folder_);
+    return RunCmerc(
+        {"evaluate", "--checkpoint=run/selected.pth", "--output=" + output, "--overwrite"},
+        folder_);
   }
   const std::string folder_ = NewFolder();
 };

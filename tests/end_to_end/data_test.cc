@@ -126,14 +126,17 @@ TEST_F(DataTest, WarningsOfTheDataAreSaidByEveryCommand) {
 }
 
 TEST_F(DataTest, ConvertReplacesAFileAsAWhole) {
-  WriteFile(folder_ + "/x.npz", "old");
   const std::string file = Absolute("tests/datasets/data/conversations.jsonl");
-  Run({"data", "convert", "--input=" + file, "--output=x.npz"});
-  EXPECT_THAT(ReadFile(folder_ + "/x.npz"), StartsWith("PK\3\4"));
+  Run({"data", "convert", "--config=tiny.textproto", "--output=x.npz"});
+  const std::string old = ReadFile(folder_ + "/x.npz");
+  Run({"data", "convert", "--input=" + file, "--output=x.npz", "--overwrite"});
+  EXPECT_THAT(ReadFile(folder_ + "/x.npz"), AllOf(StartsWith("PK\3\4"), Not(old)));
   const auto before = Files(folder_);
   WriteFile(folder_ + "/bad.jsonl", ReadFile(file) + "{}\n");
-  EXPECT_EQ(RunCmerc({"data", "convert", "--input=bad.jsonl", "--output=x.npz"}, folder_).exit_code,
-            2);
+  EXPECT_EQ(
+      RunCmerc({"data", "convert", "--input=bad.jsonl", "--output=x.npz", "--overwrite"}, folder_)
+          .exit_code,
+      2);
   std::filesystem::remove(folder_ + "/bad.jsonl");
   EXPECT_EQ(Files(folder_), before);
 }

@@ -113,11 +113,11 @@ TEST(TrainTest, SelectsTheEpochThatIsBestOnTheValidationSplit) {
   ASSERT_EQ(epochs.size(), 6u);
   size_t best = 0;
   for (size_t e = 0; e < epochs.size(); ++e) {
-    EXPECT_EQ(epochs[e].epoch(), static_cast<int>(e));
+    EXPECT_EQ(epochs[e].epoch(), static_cast<int>(e) + 1);
     EXPECT_FALSE(epochs[e].has_test());
     if (epochs[e].valid().weighted_f1() > epochs[best].valid().weighted_f1()) best = e;
   }
-  EXPECT_EQ(summary.selected_epoch(), static_cast<int>(best));
+  EXPECT_EQ(summary.selected_epoch(), static_cast<int>(best) + 1);
   EXPECT_EQ(summary.valid().weighted_f1(), epochs[best].valid().weighted_f1());
 }
 

@@ -211,7 +211,7 @@ TEST(RemarksTest, NoneOnAGoodRun) { EXPECT_THAT(Remarks(SampleRun()), IsEmpty())
 TEST(RemarksTest, SaysWhatIsWrongWithTheScores) {
   TrainingRun run = SampleRun();
   run.summary->set_protocol("OFFICIAL (trains on train + valid; the test set selects the epoch)");
-  run.summary->set_selected_epoch(2);
+  run.summary->set_selected_epoch(3);
   SplitReport& test = *run.summary->mutable_test();
   test.mutable_confusion(1)->set_predicted(1, 0);
   test.set_weighted_f1(0.5);

@@ -39,6 +39,38 @@ TEST(ReadRunTest, ReadsEverything) {
   EXPECT_TRUE(differencer.Compare(*run->summary, SampleSummary()));
 }
 
+// Versions before 0.2 counted epochs from 0, and did not say so.
+TEST(ReadRunTest, EpochsOfFormerVersionsCountFromOne) {
+  const std::string folder = WriteSampleRun("former");
+  for (const char* file : {"metrics.jsonl", "uncalibrated/metrics.jsonl", "timing.jsonl"}) {
+    const std::string path = absl::StrCat(folder, "/", file);
+    WriteText(path, absl::StrReplaceAll(ReadText(path), {{"\"epoch\":1,", "\"epoch\":0,"},
+                                                         {"\"epoch\":2,", "\"epoch\":1,"},
+                                                         {"\"epoch\":3,", "\"epoch\":2,"}}));
+  }
+  for (const char* file : {"summary.json", "curriculum.json"}) {
+    const std::string path = absl::StrCat(folder, "/", file);
+    std::string text =
+        absl::StrReplaceAll(ReadText(path), {{"\"selected_epoch\": 2", "\"selected_epoch\": 1"},
+                                             {"\"first_epoch\": 1", "\"first_epoch\": 0"},
+                                             {"\"first_epoch\": 3", "\"first_epoch\": 2"},
+                                             {"\"epochs_from\": 1", "\"epochs_from\": 0"}});
+    ASSERT_NE(text, ReadText(path));
+    WriteText(path, text);
+  }
+  const absl::StatusOr<TrainingRun> run = ReadRun(folder);
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->epochs[0].epoch(), 1);
+  EXPECT_EQ(run->epochs[2].epoch(), 3);
+  EXPECT_EQ(run->uncalibrated_epochs[2].epoch(), 3);
+  EXPECT_EQ(run->timing[0].epoch(), 1);
+  EXPECT_EQ(run->summary->selected_epoch(), 2);
+  EXPECT_EQ(run->summary->uncalibrated().selected_epoch(), 2);
+  EXPECT_EQ(run->curriculum->conversations(0).first_epoch(), 1);
+  EXPECT_EQ(run->curriculum->conversations(1).first_epoch(), 3);
+  EXPECT_EQ(run->curriculum->conversations(2).first_epoch(), -1);
+}
+
 TEST(ReadRunTest, SomeFilesMayBeMissing) {
   const std::string folder = WriteSampleRun("partial");
   for (const char* file : {"summary.json", "timing.jsonl", "curriculum.json"}) {

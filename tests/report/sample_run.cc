@@ -62,7 +62,8 @@ std::string Views(double share) {
 
 RunSummary SampleSummary() {
   const std::string identity =
-      "protocol: 'HELD_OUT (the validation split selects the epoch)' seed: 7 selected_epoch: 1 "
+      "protocol: 'HELD_OUT (the validation split selects the epoch)' seed: 7 selected_epoch: 2 "
+      "epochs_from: 1 "
       "versions { key: 'libtorch' value: '1.13.1' } versions { key: 'cmerc' value: '0.1' } "
       "backbone: 'cmerc.M3NetOptions' parameters: 1234 ";
   const std::string splits =
@@ -92,11 +93,10 @@ std::string WriteSampleRun(const std::string& name) {
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder + "/uncalibrated");
   std::string metrics, plain_metrics, timing;
-  for (int epoch = 0; epoch < 3; ++epoch) {
+  for (int epoch = 1; epoch <= 3; ++epoch) {
     const std::string report = absl::StrCat(
-        "epoch: ", epoch, " conversations: ", 2 + epoch,
-        " steps: 2 total_loss: ", 1.0 / (1 + epoch), " train_accuracy: 0.7 train_weighted_f1: 0.6",
-        " valid {", kSplit,
+        "epoch: ", epoch, " conversations: ", 1 + epoch, " steps: 2 total_loss: ", 1.0 / epoch,
+        " train_accuracy: 0.7 train_weighted_f1: 0.6", " valid {", kSplit,
         " calibration { ece: 0.1 } } losses { loss: 'cmerc.NllOptions' value: 0.75 } ");
     absl::StrAppend(&plain_metrics, ToJson(Parsed<EpochReport>(report), false), "\n");
     absl::StrAppend(
@@ -108,7 +108,7 @@ std::string WriteSampleRun(const std::string& name) {
     absl::StrAppend(&timing,
                     ToJson(Parsed<TimingReport>(absl::StrCat(
                                "epoch: ", epoch, " train_seconds: 1.5 total_seconds: 2 ",
-                               "peak_memory_bytes: 2e8 slowest_step { seconds: 0.", epoch + 1,
+                               "peak_memory_bytes: 2e8 slowest_step { seconds: 0.", epoch,
                                " utterances: 9 conversations: 'Ses1' conversations: 'Ses2' }")),
                            false),
                     "\n");
@@ -123,8 +123,9 @@ std::string WriteSampleRun(const std::string& name) {
       ToJson(
           Parsed<CurriculumReport>(R"pb(
             difficulties_from: "the uncalibrated model"
-            conversations { conversation: "Ses1" difficulty: 0.25 utterances: 4 first_epoch: 0 }
-            conversations { conversation: "Ses2" difficulty: 0.5 utterances: 5 first_epoch: 2 }
+            epochs_from: 1
+            conversations { conversation: "Ses1" difficulty: 0.25 utterances: 4 first_epoch: 1 }
+            conversations { conversation: "Ses2" difficulty: 0.5 utterances: 5 first_epoch: 3 }
             conversations { conversation: "Ses<3>" difficulty: 0.75 utterances: 6 first_epoch: -1 }
           )pb"),
           true));

@@ -42,12 +42,12 @@ TEST(OutcomeTest, SelectsTheFirstBestEpochOfTheValidationSplit) {
     for (const EpochReport& epoch : Epochs(run.folder)) {
       scores.push_back(epoch.valid().weighted_f1());
     }
-    EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores));
+    EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores) + 1);
     EXPECT_EQ(run.summary.valid().weighted_f1(), scores[FirstBest(scores)]);
     selected.push_back(run.summary.selected_epoch());
   }
   // Not only the first or the last epoch was ever chosen.
-  EXPECT_THAT(selected, testing::Contains(AllOf(testing::Gt(0), testing::Lt(7))));
+  EXPECT_THAT(selected, testing::Contains(AllOf(testing::Gt(1), testing::Lt(8))));
 }
 
 TEST(OutcomeTest, TheSelectedCheckpointGivesTheSummarysScores) {
@@ -210,7 +210,7 @@ TEST(OutcomeTest, OfficialProtocolSelectsOnTheTestSplit) {
     ASSERT_TRUE(epoch.has_test());
     scores.push_back(epoch.test().weighted_f1());
   }
-  EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores));
+  EXPECT_EQ(run.summary.selected_epoch(), FirstBest(scores) + 1);
   EXPECT_EQ(run.summary.test().weighted_f1(), scores[FirstBest(scores)]);
   EXPECT_FALSE(run.summary.has_valid());
   EXPECT_EQ(run.summary.test().post_hoc_size(), 0);

@@ -199,7 +199,7 @@ TEST_F(StoppedTest, OtherSelectedWeightsAreRefused) {
   checkpoint->metadata->clear_epoch();
   Spoil([](Checkpoint* resume) {
     resume->metadata->mutable_progress()->set_epochs(2);
-    resume->metadata->mutable_progress()->set_selected_epoch(1);
+    resume->metadata->mutable_progress()->set_selected_epoch(2);
   });
   EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 1, want those of 2"));
 }
@@ -237,13 +237,13 @@ TEST_F(StoppedTest, WeightsOfAnEpochThatIsNotTheBestAreRefused) {
   const std::string path = folder_ + "/selected.pth";
   absl::StatusOr<Checkpoint> selected = ReadCheckpoint(path);
   ASSERT_TRUE(selected.ok());
-  selected->metadata->set_epoch(7);  // no such epoch
+  selected->metadata->set_epoch(8);  // no such epoch
   ASSERT_TRUE(WriteCheckpoint(path, selected->state, *selected->metadata).ok());
   EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 8, want those of 1"));
   Spoil([](Checkpoint* resume) {
     resume->metadata->mutable_progress()->set_best(1);  // no epoch is better
   });
-  selected->metadata->set_epoch(1);
+  selected->metadata->set_epoch(2);
   ASSERT_TRUE(WriteCheckpoint(path, selected->state, *selected->metadata).ok());
   EXPECT_THAT(Refusal(), HasSubstr("holds the weights of epoch 2, which is not the best when it is "
                                    "trained again; was it changed since?"));

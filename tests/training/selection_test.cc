@@ -86,14 +86,14 @@ constexpr char kNearTie[] = "101, 99, 105";
 
 TEST_F(SelectedEpochTest, TheHighestOfAllByDefault) {
   const RunSummary summary = MustTrain("", kNearTie);
-  EXPECT_EQ(summary.selected_epoch(), 1);
+  EXPECT_EQ(summary.selected_epoch(), 2);
   EXPECT_NEAR(summary.test().weighted_f1(), 0.997519, 1e-6);
   EXPECT_EQ(ReadCheckpoint(folder_ + "/selected.pth")->state.at("steps").item<int64_t>(), 2);
 }
 
 TEST_F(SelectedEpochTest, TheFirstOfThoseThatRoundAlike) {
   const RunSummary summary = MustTrain("round_scores: true", kNearTie);
-  EXPECT_EQ(summary.selected_epoch(), 0);
+  EXPECT_EQ(summary.selected_epoch(), 1);
   EXPECT_NEAR(summary.test().weighted_f1(), 0.997469, 1e-6);
   EXPECT_EQ(ReadCheckpoint(folder_ + "/selected.pth")->state.at("steps").item<int64_t>(), 1);
   // What is reported is not rounded.
@@ -101,8 +101,8 @@ TEST_F(SelectedEpochTest, TheFirstOfThoseThatRoundAlike) {
 }
 
 TEST_F(SelectedEpochTest, AClearlyHigherScoreIsSelectedEitherWay) {
-  EXPECT_EQ(MustTrain("", "101, 99, 60").selected_epoch(), 2);
-  EXPECT_EQ(MustTrain("round_scores: true", "101, 99, 60").selected_epoch(), 2);
+  EXPECT_EQ(MustTrain("", "101, 99, 60").selected_epoch(), 3);
+  EXPECT_EQ(MustTrain("round_scores: true", "101, 99, 60").selected_epoch(), 3);
 }
 
 }  // namespace

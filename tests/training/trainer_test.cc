@@ -55,7 +55,7 @@ TEST(TrainTest, WritesItsFiles) {
   const std::vector<EpochReport> epochs = Epochs(run.folder);
   ASSERT_THAT(epochs, SizeIs(4));
   for (int e = 0; e < 4; ++e) {
-    EXPECT_EQ(epochs[e].epoch(), e);
+    EXPECT_EQ(epochs[e].epoch(), e + 1);
     EXPECT_EQ(epochs[e].conversations(), 6);
     EXPECT_EQ(epochs[e].steps(), 3);
     ASSERT_EQ(epochs[e].losses_size(), 2);
@@ -260,7 +260,7 @@ TEST(TrainTest, TheCurriculumSaysHowManyConversationsAnEpochHas) {
       EXPECT_EQ(entry.utterances(), conversation.length());
       EXPECT_EQ(entry.difficulty(), easiest_first ? i : -i);
       // Two more in every epoch.
-      EXPECT_EQ(entry.first_epoch(), (easiest_first ? i : 5 - i) / 2);
+      EXPECT_EQ(entry.first_epoch(), (easiest_first ? i : 5 - i) / 2 + 1);
     }
   }
   // Other conversations.
