@@ -204,8 +204,9 @@ void AddNightlyPredictions(std::vector<BadInput>* cases) {
        {absl::StrCat("numbers.jsonl", place, "utterances[0].label is \"0\""),
         "numbers say nothing without a list of names"}},
       {"EvaluateAConversationTwice",
-       EvaluateInput({"--input=twice.jsonl"}),
-       {"twice.jsonl, line 2: conversation d1: its id is that of twice.jsonl", "scored once"}},
+       EvaluateInput({"--input=said_twice.jsonl"}),
+       {"said_twice.jsonl, line 2: conversation d1: its id is that of said_twice.jsonl",
+        "scored once"}},
       {"EvaluateAMissingInput",
        EvaluateInput({"--input=nowhere.jsonl"}),
        {"--input=nowhere.jsonl: cannot be opened: No such file or directory"}},
@@ -253,7 +254,7 @@ void WriteBadConversations(const std::string& folder) {
   write("float_id.jsonl", with(line, speaker, "\"id\": 17.0, "));
   write("other_labels.jsonl", with(line, speaker, "\"label\": \"Class_0\", "));
   write("numbers.jsonl", with(line, speaker, "\"label\": 0, "));
-  write("twice.jsonl", labelled + labelled);
+  write("said_twice.jsonl", labelled + labelled);
   const auto in_split = [&](const std::string& name, const std::string& split, int label) {
     return absl::StrReplaceAll(
         with(ConversationLine({"A", "B"}, text + rest), speaker,
