@@ -17,8 +17,9 @@ namespace cmerc {
 // Scores the selected model: fills train, valid and test of `summary`, the test split with all
 // views. Under a protocol with a validation split also test.post_hoc, the remedies fitted on that
 // split, and a warning for each that is withheld. Writes `folder`/test_predictions.jsonl, a
-// ConversationPredictions a line, in the order of the split. Errors: those of Evaluate(),
-// FitRemedies() and ScoreRemedy(); Unavailable: the file cannot be written.
+// ConversationPredictions a line, and test_views.jsonl, a ConversationViews a line, in the order of
+// the split. Errors: those of Evaluate(), FitRemedies() and ScoreRemedy(); Unavailable: a file
+// cannot be written.
 absl::Status MeasureOutcome(Backbone& selected, const PreparedData& data,
                             const std::vector<WeightedLoss>& losses, const RunConfig& config,
                             const std::string& folder, RunSummary* summary);

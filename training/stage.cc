@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -238,6 +239,10 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   summary.set_backbone(PluginType(plan_.config.backbone()));
   summary.set_parameters(static_cast<int>(CountParameters(*live_)));
   summary.set_selected_epoch(state_.progress.selected_epoch());
+  summary.mutable_calibrated()->set_value(
+      plan_.config.has_curriculum() ||
+      std::any_of(plan_.losses.begin(), plan_.losses.end(),
+                  [](const WeightedLoss& loss) { return !loss.loss->views().empty(); }));
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   RETURN_IF_ERROR(
       MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));
