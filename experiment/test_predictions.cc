@@ -2,12 +2,26 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <limits>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
+namespace {
+
+// The probability of class `c` in a row; unset where there is none.
+std::optional<double> ProbabilityOf(int32_t c, const google::protobuf::ListValue& row) {
+  if (c < 0 || c >= row.values_size()) return std::nullopt;
+  const double p = row.values(c).number_value();
+  return p >= 0 && p <= 1 + 1e-3 ? std::optional<double>(p) : std::nullopt;
+}
+
+}  // namespace
 
 absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path) {
   TestPredictions result;
@@ -19,9 +33,14 @@ absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path) {
     bool usable = status.ok() && one.labels_size() == one.predicted_size() &&
                   one.labels_size() == one.probabilities_size();
     for (int i = 0; usable && i < one.labels_size(); ++i) {
-      for (const int32_t c : {one.labels(i), one.predicted(i)}) {
-        usable = usable && c >= 0 && c < one.probabilities(i).values_size();
-      }
+      const std::optional<double> truth = ProbabilityOf(one.labels(i), one.probabilities(i));
+      const std::optional<double> chosen = ProbabilityOf(one.predicted(i), one.probabilities(i));
+      usable = truth.has_value() && chosen.has_value();
+      if (!usable) break;
+      // Exponentials may round to a little above 1, and to 0.
+      result.confidences.push_back(std::min(1.0, *chosen));
+      result.true_log_probs.push_back(
+          std::log(std::max(std::numeric_limits<double>::min(), *truth)));
     }
     if (!usable) {
       return absl::DataLossError(absl::StrCat(

@@ -12,15 +12,17 @@ namespace cmerc {
 
 // A run's predictions of the test split, of N utterances.
 struct TestPredictions {
-  std::vector<std::string> ids;    // of each conversation
-  std::vector<int64_t> lengths;    // its utterances
-  std::vector<int32_t> labels;     // [N]
-  std::vector<int32_t> predicted;  // [N]
+  std::vector<std::string> ids;        // of each conversation
+  std::vector<int64_t> lengths;        // its utterances
+  std::vector<int32_t> labels;         // [N]
+  std::vector<int32_t> predicted;      // [N]
+  std::vector<double> confidences;     // [N], the probability of `predicted`, in [0, 1]
+  std::vector<double> true_log_probs;  // [N], natural logarithm of the probability of `labels`
 };
 
 // Reads a test_predictions.jsonl; empty where there is none, as in runs of earlier versions.
-// DataLoss: a line is no ConversationPredictions, or its lists do not fit each other; the message
-// has file and line.
+// DataLoss: a line is no ConversationPredictions, its lists do not fit each other, or a probability
+// that is needed is not one; the message has file and line.
 absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path);
 
 }  // namespace cmerc

@@ -15,8 +15,9 @@ constexpr size_t kSeriesClasses = 6;
 
 bool ContinuesCharacter(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
-// Longer cells wrap, shorter ones do not.
-constexpr size_t kLongCell = 24;
+// Longer cells wrap, anywhere if need be, shorter ones do not: so the tables of a page fit into its
+// width whatever the names are.
+constexpr size_t kLongCell = 16;
 
 void AddCell(const std::string& tag, const std::string& scope, const std::string& text,
              Markup* html) {
