@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status.h"
@@ -130,13 +131,17 @@ Groups GroupsOf(const std::vector<FinishedRun>& runs) {
   return groups;
 }
 
-// "cmerc 0.2.0; libtorch 1.13.1; ...", sorted: a map of Protobuf has no order of its own.
+// "cmerc 0.2.0; abseil 20220623.1; ...": cmerc, and then in the order of names, since a map of
+// Protobuf has none of its own.
 std::string VersionsOf(const RunSummary& summary) {
   std::vector<std::string> versions;
   for (const auto& [name, version] : summary.versions()) {
     versions.push_back(absl::StrCat(name, " ", version));
   }
   std::sort(versions.begin(), versions.end());
+  std::stable_partition(versions.begin(), versions.end(), [](const std::string& version) {
+    return absl::StartsWith(version, "cmerc ");
+  });
   return absl::StrJoin(versions, "; ");
 }
 

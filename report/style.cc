@@ -46,10 +46,10 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
         overflow-wrap: normal; }
 th, td { padding: 0.25rem 0.5rem; text-align: right; border-bottom: 1px solid var(--grid);
          white-space: nowrap; }
-.long { white-space: normal; min-width: 7rem; text-align: left; overflow-wrap: anywhere; }
+.long { white-space: normal; min-width: 7rem; overflow-wrap: anywhere; }
+.name { text-align: left; }
 thead th { color: var(--faint); font-weight: 600; vertical-align: bottom; white-space: normal; }
-thead .long { min-width: 5rem; text-align: right; }
-thead .long:first-child { text-align: left; }
+thead .long { min-width: 5rem; }
 th:first-child { text-align: left; font-weight: 600; }
 .remarks { background: var(--warn); border-left: 4px solid var(--warn-edge); padding: 0.5rem 1rem;
            margin: 1rem 0; }

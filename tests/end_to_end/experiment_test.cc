@@ -203,11 +203,11 @@ TEST(ExperimentTest, TablesForAPaper) {
   const std::string folder = ran.folder + "/out/tiny";
   EXPECT_THAT(ran.outcome.out, HasSubstr("written to out/tiny: results.md, results.csv, "
                                          "results_runs.csv, results.tex, results.json\n"));
-  EXPECT_THAT(ReadFile(folder + "/results.md"),
-              AllOf(HasSubstr("Protocol: HELD_OUT (the validation split selects the epoch)."),
-                    HasSubstr("- Made with BLAS "), HasSubstr("; cmerc 0."),
-                    HasSubstr("with 2 seeds it cannot be below 0.5"),
-                    HasSubstr("| dataset | variant | class_0 | class_1 | class_2 |")));
+  EXPECT_THAT(
+      ReadFile(folder + "/results.md"),
+      AllOf(HasSubstr("Protocol: HELD_OUT (the validation split selects the epoch)."),
+            HasSubstr("- Made with cmerc 0."), HasSubstr("with 2 seeds it cannot be below 0.5"),
+            HasSubstr("| dataset | variant | class_0 | class_1 | class_2 |")));
   EXPECT_THAT(ReadFile(folder + "/results.tex"), HasSubstr("\\toprule"));
   const std::string runs = ReadFile(folder + "/results_runs.csv");
   // Three models with two seeds each, of three splits, and the heading.

@@ -266,6 +266,17 @@ TEST(IntervalChartTest, PointsMeanAndInterval) {
   EXPECT_THAT(DrawIntervals(chart), Not(testing::ContainsRegex("=\"[^\"]*(nan|inf)")));
 }
 
+// Names begin on the left, numbers end on the right, whatever is missing.
+TEST(FormatTableTest, ColumnsOfNames) {
+  const XmlElement table = Parsed(FormatTable(
+      {{"run", "model", "F1", "valid"},
+       {{"1", "-", "12.5", "-"}, {"2", "Gru", "-0.5", ""}, {"3", "Größe", "a mistake", "-"}}}));
+  std::vector<std::string> left;
+  for (const XmlElement& cell : FindAll(table, "th", "name")) left.push_back(cell.text);
+  for (const XmlElement& cell : FindAll(table, "td", "name")) left.push_back(cell.text);
+  EXPECT_THAT(left, ElementsAre("model", "-", "Gru", "Größe"));
+}
+
 // Cells of any name wrap, so that no table is wider than the page.
 TEST(FormatTableTest, LongCellsWrapAnywhere) {
   const std::string name(80, 'x');

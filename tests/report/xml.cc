@@ -145,7 +145,7 @@ std::vector<XmlElement> FindAll(const XmlElement& root, const std::string& tag,
 }
 
 double LeastWidth(const XmlElement& table) {
-  constexpr double kCharacter = 10, kLong = 112, kPadding = 16;
+  constexpr double kCharacter = 10, kLong = 112, kLongHeading = 80, kPadding = 16;
   std::vector<double> columns;
   for (const XmlElement& row : FindAll(table, "tr")) {
     columns.resize(std::max(columns.size(), row.children.size()));
@@ -155,7 +155,12 @@ double LeastWidth(const XmlElement& table) {
       for (const absl::string_view word : absl::StrSplit(cell.text, ' ')) {
         width = std::max(width, kCharacter * static_cast<double>(word.size()));
       }
-      if (cell.attributes.count("class") > 0) width = kLong;
+      const auto scope = cell.attributes.find("scope");
+      const bool heading = scope != cell.attributes.end() && scope->second == "col";
+      const auto styles = cell.attributes.find("class");
+      const bool is_long =
+          styles != cell.attributes.end() && absl::StartsWith(styles->second, "long");
+      if (is_long) width = heading ? kLongHeading : kLong;
       columns[i] = std::max(columns[i], width);
     }
   }
