@@ -109,6 +109,15 @@ std::vector<FlagSpec> ExperimentFlags() {
       {"config", FlagSpec::Kind::kValue, "the plan, an ExperimentPlan in text format", "FILE"},
       {"output", FlagSpec::Kind::kValue,
        "folder for the runs and their tables; runs that it holds are not repeated", "DIR"},
+      {"set", FlagSpec::Kind::kRepeatedValue,
+       "merged over the config of every run: --set='training { epochs: 3 }'; may be repeated",
+       "FRAGMENT"},
+      {"seeds", FlagSpec::Kind::kValue, "in place of the plan's: --seeds=1,2,3 or --seeds=1-5",
+       "LIST"},
+      {"jobs", FlagSpec::Kind::kValue,
+       "how many runs at the same time, in place of the plan's; 0: one per processor", "N"},
+      {"dry_run", FlagSpec::Kind::kSwitch,
+       "only say which runs there are and which of them are to do", ""},
   };
 }
 
@@ -161,9 +170,10 @@ const std::vector<CommandSpec>& CommandSpecs() {
        "  cmerc data describe features.pkl audio_folder\n"
        "  cmerc data convert --input=corpus.jsonl --output=corpus.records",
        DataFlags(), std::numeric_limits<size_t>::max()},
-      {"report", "draw one run, or several side by side, as an HTML page",
-       "cmerc report runs/quickstart runs/m3net --output=report.html", ReportFlags(),
-       std::numeric_limits<size_t>::max()},
+      {"report", "draw one run, several side by side, or an experiment, as an HTML page",
+       "cmerc report runs/quickstart runs/m3net --output=report.html\n"
+       "  cmerc report runs/experiment --output=report.html",
+       ReportFlags(), std::numeric_limits<size_t>::max()},
       {"plugins",
        "list the backbones, losses, schedulers and datasets, with their options",
        "cmerc plugins [backbones | losses | schedulers | datasets | NAME]",

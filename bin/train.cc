@@ -34,12 +34,6 @@ bool Exists(const std::string& path) {
   return stat(path.c_str(), &info) == 0;
 }
 
-// Whether a run, finished or not, has written into `folder`.
-bool HoldsRun(const std::string& folder) {
-  return Exists(folder + "/metrics.jsonl") || Exists(folder + "/uncalibrated/metrics.jsonl") ||
-         Exists(folder + "/summary.json");
-}
-
 // "config/examples/quickstart.textproto" -> "quickstart".
 std::string Stem(const std::string& path) {
   const std::string file = path.substr(path.rfind('/') + 1);
@@ -50,7 +44,7 @@ std::string Stem(const std::string& path) {
 std::string FreshFolder(const std::string& config_path) {
   const std::string base = absl::StrCat("runs/", Stem(config_path));
   std::string folder = base;
-  for (int i = 2; !RunFiles(folder).empty() || IsLocked(folder); ++i) {
+  for (int i = 2; !RunFiles(folder).empty() || HoldsExperiment(folder) || IsLocked(folder); ++i) {
     folder = absl::StrCat(base, "-", i);
   }
   return folder;
@@ -151,6 +145,13 @@ absl::Status WithWayOn(const absl::Status& status, const std::string& output) {
 // with another config.
 absl::Status CheckEarlierRun(const Flags& flags, const RunConfig& config,
                              const std::string& output) {
+  if (HoldsExperiment(output)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--output=", output,
+                     " holds an experiment, not a run; choose another folder, or go on with the "
+                     "experiment: cmerc experiment --output=",
+                     output, " with its --config"));
+  }
   if (flags.has("resume")) {
     const bool compare = flags.has("config") && Exists(ConfigOf(output));
     return compare ? CheckSameConfig(config, output) : absl::OkStatus();
@@ -186,7 +187,7 @@ void Print(const RunSummary& summary, const RunConfig& config, const TrainOption
     std::cout << "\nwarning: " << Printable(warning) << "\n";
   }
   std::cout << "\nwritten to " << output << ": summary.json, metrics.jsonl, timing.jsonl, "
-            << (summary.has_test() ? "test_predictions.jsonl, " : "")
+            << (summary.has_test() ? "test_predictions.jsonl, test_views.jsonl, " : "")
             << "config.textproto, selected.pth, last.pth"
             << (config.has_curriculum() ? ", curriculum.json" : "")
             << (options.tensorboard ? ", events.out.tfevents.*" : "")

@@ -230,6 +230,21 @@ absl::Status ToStatus(const std::string& source, const Problems& problems) {
   return absl::InvalidArgumentError(text);
 }
 
+// Merges each fragment of --set over `config`, in order.
+void MergeOverrides(const std::vector<std::string>& overrides, RunConfig* config,
+                    Problems* problems, Findings* findings) {
+  for (const std::string& fragment : overrides) {
+    if (AreAssignments(fragment)) {
+      Assign(fragment, config, problems);
+      continue;
+    }
+    RunConfig over;
+    ParseText(fragment, absl::StrCat("--set='", absl::StrReplaceAll(fragment, {{"\n", " "}}), "'"),
+              &over, problems, findings);
+    MergeConfig(std::move(over), config);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<RunConfig> LoadConfig(const std::string& path,
@@ -247,16 +262,7 @@ absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string
   Findings findings;
   RunConfig config;
   ParseText(text, source, &config, &problems, &findings);
-  for (const std::string& fragment : overrides) {
-    if (AreAssignments(fragment)) {
-      Assign(fragment, &config, &problems);
-      continue;
-    }
-    RunConfig over;
-    ParseText(fragment, absl::StrCat("--set='", absl::StrReplaceAll(fragment, {{"\n", " "}}), "'"),
-              &over, &problems, &findings);
-    MergeConfig(std::move(over), &config);
-  }
+  MergeOverrides(overrides, &config, &problems, &findings);
   ExpandHomes(&config, &problems);
   Validate(config, findings.unknown_plugins, &problems);
   RETURN_IF_ERROR(ToStatus(source, problems));
@@ -265,12 +271,18 @@ absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string
 }
 
 absl::StatusOr<RunConfig> MergeConfigs(const std::vector<RunConfig>& layers,
-                                       const std::string& source) {
+                                       const std::string& source,
+                                       const std::vector<std::string>& overrides,
+                                       std::vector<std::string>* warnings) {
   RunConfig config;
   for (const RunConfig& layer : layers) MergeConfig(layer, &config);
   Problems problems(kMostProblems);
-  Validate(config, /*unknown_plugins=*/{}, &problems);
+  Findings findings;
+  MergeOverrides(overrides, &config, &problems, &findings);
+  ExpandHomes(&config, &problems);
+  Validate(config, findings.unknown_plugins, &problems);
   RETURN_IF_ERROR(ToStatus(source, problems));
+  if (warnings != nullptr) *warnings = std::move(findings.warnings);
   return config;
 }
 

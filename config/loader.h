@@ -36,10 +36,12 @@ absl::StatusOr<RunConfig> ParseConfig(const std::string& text, const std::string
                                       const std::vector<std::string>& overrides,
                                       std::vector<std::string>* warnings = nullptr);
 
-// `layers` merged in order, each over those before it, as LoadConfig() does, and validated;
-// `source` names the result in messages.
+// `layers` merged in order, each over those before it, and then `overrides`, as LoadConfig() does,
+// and validated; `source` names the result in messages. `warnings` are those of the overrides.
 absl::StatusOr<RunConfig> MergeConfigs(const std::vector<RunConfig>& layers,
-                                       const std::string& source);
+                                       const std::string& source,
+                                       const std::vector<std::string>& overrides = {},
+                                       std::vector<std::string>* warnings = nullptr);
 
 // Reads any message in text format, such as a plan of runs, over an empty `message`, with
 // LoadConfig()'s errors for the file and for what cannot be parsed, and its `warnings`. Values are

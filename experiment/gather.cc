@@ -1,55 +1,21 @@
 #include "experiment/gather.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/status.h"
-#include "experiment/over_conversations.h"
-#include "experiment/run_files.h"
+#include "experiment/compare.h"
+#include "experiment/labels.h"
 #include "experiment/statistics.h"
-#include "experiment/test_predictions.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
 namespace {
-
-// What the runs of one dataset and variant found, in the order of their seeds; the uncalibrated
-// models of the same runs are a variant of their own.
-struct Scores {
-  std::vector<uint64_t> seeds;
-  std::vector<RunSummary> summaries;
-  std::vector<std::string> folders;
-};
-
-// Test predictions by the folder of their run. A folder is read once, however many variants are
-// compared with it.
-class PredictionFiles {
- public:
-  // DataLoss: the file of this folder, which has this summary, cannot be read as predictions.
-  absl::StatusOr<const TestPredictions*> Of(const std::string& folder, const RunSummary& summary) {
-    const auto known = files_.find(folder);
-    if (known != files_.end()) return &known->second;
-    std::vector<std::string> class_names;
-    for (const ClassReport& one : summary.test().classes()) class_names.push_back(one.name());
-    ASSIGN_OR_RETURN(TestPredictions read, ReadTestPredictions(folder + "/test_predictions.jsonl",
-                                                               std::move(class_names)));
-    return &files_.emplace(folder, std::move(read)).first->second;
-  }
-
- private:
-  std::map<std::string, TestPredictions> files_;
-};
-
-// What temperature scaling did for a run; null where it was not measured.
-const PostHocReport* TemperatureOf(const RunSummary& summary) {
-  for (const PostHocReport& one : summary.test().post_hoc()) {
-    if (one.method() == "temperature") return &one;
-  }
-  return nullptr;
-}
 
 CalibrationStatistic DescribeCalibration(const std::vector<const CalibrationReport*>& reports) {
   const auto statistic = [&](double (CalibrationReport::*measure)() const) {
@@ -73,27 +39,48 @@ CalibrationStatistic DescribeCalibration(const std::vector<const CalibrationRepo
   return result;
 }
 
-// The row of a table: statistics over the seeds of one dataset and variant, of which there is at
-// least one.
-ExperimentRow RowOf(const std::string& dataset, const std::string& variant, const Scores& scores) {
+// Sets the F1 of each class, unless the classes of the runs differ.
+void AddClasses(const Scores& scores, ExperimentRow* row) {
+  const SplitReport& first = scores[0]->summary.test();
+  for (const FinishedRun* run : scores) {
+    if (!SameClasses(first, run->summary.test())) return;
+  }
+  for (int c = 0; c < first.classes_size(); ++c) {
+    std::vector<double> f1;
+    for (const FinishedRun* run : scores) f1.push_back(run->summary.test().classes(c).f1());
+    ClassStatistic* one = row->add_classes();
+    one->set_name(first.classes(c).name());
+    *one->mutable_f1() = Describe(f1);
+  }
+}
+
+// The row of a table: statistics over the seeds of one dataset and variant.
+ExperimentRow RowOf(const Scores& scores) {
   ExperimentRow row;
-  row.set_dataset(dataset);
-  row.set_variant(variant);
-  row.set_protocol(scores.summaries[0].protocol());
+  row.set_dataset(scores[0]->dataset);
+  row.set_variant(scores[0]->variant());
+  row.set_base_variant(scores[0]->base_variant);
+  row.set_protocol(scores[0]->summary.protocol());
+  const std::optional<bool> calibrated = scores[0]->calibrated();
+  const bool all_say = std::all_of(scores.begin(), scores.end(), [&](const FinishedRun* run) {
+    return run->calibrated() == calibrated;
+  });
+  if (calibrated.has_value() && all_say) row.mutable_calibrated()->set_value(*calibrated);
+  AddClasses(scores, &row);
   std::vector<double> weighted_f1, accuracy, macro_f1, valid;
   std::vector<std::string> views;
   std::map<std::string, std::vector<double>> shares, scaled_shares;
   std::vector<const CalibrationReport*> calibration, scaled;
-  for (size_t i = 0; i < scores.seeds.size(); ++i) {
-    const RunSummary& summary = scores.summaries[i];
-    row.add_seeds(scores.seeds[i]);
+  for (const FinishedRun* run : scores) {
+    const RunSummary& summary = run->summary;
+    row.add_seeds(run->seed);
     row.add_weighted_f1_of_seeds(summary.test().weighted_f1());
     weighted_f1.push_back(summary.test().weighted_f1());
     accuracy.push_back(summary.test().accuracy());
     macro_f1.push_back(summary.test().macro_f1());
     if (summary.has_valid()) valid.push_back(summary.valid().weighted_f1());
     if (summary.test().has_calibration()) calibration.push_back(&summary.test().calibration());
-    const PostHocReport* temperature = TemperatureOf(summary);
+    const PostHocReport* temperature = TemperatureOf(summary.test());
     if (temperature != nullptr) scaled.push_back(&temperature->calibration());
     for (int v = 0; v < summary.test().views_size(); ++v) {
       const ViewReport& view = summary.test().views(v);
@@ -112,169 +99,93 @@ ExperimentRow RowOf(const std::string& dataset, const std::string& variant, cons
     ViewStatistic* statistic = row.add_views();
     statistic->set_view(view);
     *statistic->mutable_share_surer_without() = Describe(shares[view]);
-    if (scaled_shares[view].size() == scores.seeds.size()) {
+    if (scaled_shares[view].size() == scores.size()) {
       *statistic->mutable_share_surer_without_scaled() = Describe(scaled_shares[view]);
     }
   }
   // Rows of runs with and without them would compare different runs.
-  if (calibration.size() == scores.seeds.size()) {
+  if (calibration.size() == scores.size()) {
     *row.mutable_calibration() = DescribeCalibration(calibration);
   }
-  if (scaled.size() == scores.seeds.size()) {
+  if (scaled.size() == scores.size()) {
     *row.mutable_calibration_scaled() = DescribeCalibration(scaled);
   }
   return row;
 }
 
-// "HELD_OUT" of "HELD_OUT (the validation split selects the epoch)".
-std::string ShortProtocol(const RunSummary& summary) {
-  return summary.protocol().substr(0, summary.protocol().find(' '));
+// The rows of a dataset and variant: its uncalibrated model's, where it has one, and its own.
+struct Group {
+  Scores uncalibrated;
+  Scores own;
+};
+
+// (dataset, variant of the plan) -> its runs.
+using Groups = std::map<std::pair<std::string, std::string>, Group>;
+
+Groups GroupsOf(const std::vector<FinishedRun>& runs) {
+  Groups groups;
+  for (const FinishedRun& run : runs) {
+    Group& group = groups[{run.dataset, run.base_variant}];
+    (run.is_uncalibrated ? group.uncalibrated : group.own).push_back(&run);
+  }
+  return groups;
 }
 
-// Why the test scores of two systems mean different things, so that their difference means nothing;
-// "" where they do not.
-std::string Incomparable(const Scores& scores, const Scores& baseline) {
-  const RunSummary& ours = scores.summaries[0];
-  const std::string protocol = ShortProtocol(ours);
-  const SplitReport& test = ours.test();
-  for (const Scores* one : {&scores, &baseline}) {
-    for (const RunSummary& other : one->summaries) {
-      if (ShortProtocol(other) != protocol) {
-        return absl::StrCat("one was scored under ", protocol, ", the other under ",
-                            ShortProtocol(other));
-      }
-      bool same = test.classes_size() == other.test().classes_size();
-      for (int c = 0; same && c < test.classes_size(); ++c) {
-        same = test.classes(c).name() == other.test().classes(c).name();
-      }
-      if (!same) return "their classes differ";
-    }
+// "cmerc 0.2.0; abseil 20220623.1; ...": cmerc, and then in the order of names, since a map of
+// Protobuf has none of its own.
+std::string VersionsOf(const RunSummary& summary) {
+  std::vector<std::string> versions;
+  for (const auto& [name, version] : summary.versions()) {
+    versions.push_back(absl::StrCat(name, " ", version));
   }
-  return "";
-}
-
-// Compares a row with its baseline `name` over the seeds that both have, and leaves the row as it
-// is where they share none. Where they may not be compared, or only over seeds, `remark` says so.
-absl::Status Compare(const Scores& scores, const Scores& baseline, const std::string& name,
-                     PredictionFiles* files, ExperimentRow* row, std::string* remark) {
-  const std::string why = Incomparable(scores, baseline);
-  if (!why.empty()) {
-    *remark = absl::StrCat("not compared with ", name, ": ", why);
-    return absl::OkStatus();
-  }
-  std::vector<double> differences;
-  std::vector<PairedPredictions> pairs;
-  const TestPredictions* first = nullptr;
-  bool missing = false;
-  for (size_t i = 0; i < scores.seeds.size(); ++i) {
-    for (size_t j = 0; j < baseline.seeds.size(); ++j) {
-      if (scores.seeds[i] != baseline.seeds[j]) continue;
-      differences.push_back(scores.summaries[i].test().weighted_f1() -
-                            baseline.summaries[j].test().weighted_f1());
-      ASSIGN_OR_RETURN(const TestPredictions* ours,
-                       files->Of(scores.folders[i], scores.summaries[i]));
-      ASSIGN_OR_RETURN(const TestPredictions* theirs,
-                       files->Of(baseline.folders[j], baseline.summaries[j]));
-      missing = missing || ours->labels.empty() || theirs->labels.empty();
-      if (first == nullptr) first = ours;
-      const auto same_utterances = [first](const TestPredictions& other) {
-        return other.ids == first->ids && other.lengths == first->lengths &&
-               other.labels == first->labels;
-      };
-      if (same_utterances(*ours) && same_utterances(*theirs)) {
-        pairs.push_back({ours->predicted, theirs->predicted});
-      }
-    }
-  }
-  if (differences.empty()) return absl::OkStatus();
-  Comparison* comparison = row->mutable_comparison();
-  comparison->set_baseline(name);
-  comparison->set_seeds(static_cast<int>(differences.size()));
-  *comparison->mutable_difference() = Describe(differences);
-  comparison->set_p_value(RandomizationTest(differences));
-  if (missing) {
-    *remark = absl::StrCat("compared with ", name,
-                           " over seeds alone: a run has no test_predictions.jsonl");
-  } else if (pairs.size() < differences.size()) {
-    *remark = absl::StrCat("compared with ", name,
-                           " over seeds alone: their test splits are not the same utterances");
-  } else {
-    *comparison->mutable_over_conversations() =
-        CompareOverConversations(first->labels, first->lengths, pairs);
-  }
-  return absl::OkStatus();
-}
-
-// Fills what Holm makes of the p-values of all comparisons: those over seeds are one family, those
-// over conversations another.
-void CorrectPValues(ExperimentResults* results) {
-  std::vector<Comparison*> comparisons;
-  std::vector<ConversationComparison*> over_conversations;
-  std::vector<double> of_seeds, of_conversations;
-  for (ExperimentRow& row : *results->mutable_rows()) {
-    if (!row.has_comparison()) continue;
-    comparisons.push_back(row.mutable_comparison());
-    of_seeds.push_back(row.comparison().p_value());
-    if (!row.comparison().has_over_conversations()) continue;
-    over_conversations.push_back(row.mutable_comparison()->mutable_over_conversations());
-    of_conversations.push_back(over_conversations.back()->p_value());
-  }
-  of_seeds = HolmCorrected(of_seeds);
-  of_conversations = HolmCorrected(of_conversations);
-  for (size_t i = 0; i < comparisons.size(); ++i) comparisons[i]->set_p_value_holm(of_seeds[i]);
-  for (size_t i = 0; i < over_conversations.size(); ++i) {
-    over_conversations[i]->set_p_value_holm(of_conversations[i]);
-  }
+  std::sort(versions.begin(), versions.end());
+  std::stable_partition(versions.begin(), versions.end(), [](const std::string& version) {
+    return absl::StartsWith(version, "cmerc ");
+  });
+  return absl::StrJoin(versions, "; ");
 }
 
 }  // namespace
 
 absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
-                                                const std::vector<PlannedRun>& runs,
-                                                const std::string& output) {
-  const std::string uncalibrated = ", uncalibrated";
-  // (dataset, variant) -> what its runs found.
-  std::map<std::pair<std::string, std::string>, Scores> scores;
-  std::vector<std::pair<std::string, std::string>> order;  // dataset and variant
-  for (const PlannedRun& run : runs) {
-    const std::pair<std::string, std::string> key(run.dataset, run.variant);
-    if (std::find(order.begin(), order.end(), key) == order.end()) order.push_back(key);
-    const std::string folder = RunFolder(output, run);
-    if (!IsFinished(folder, run)) continue;
-    ASSIGN_OR_RETURN(const RunSummary summary, ReadSummary(folder));
-    Scores& own = scores[key];
-    own.seeds.push_back(run.seed);
-    own.summaries.push_back(summary);
-    own.folders.push_back(folder);
-    if (!summary.has_uncalibrated()) continue;
-    Scores& plain = scores[{run.dataset, run.variant + uncalibrated}];
-    plain.seeds.push_back(run.seed);
-    plain.summaries.push_back(summary.uncalibrated());
-    plain.folders.push_back(folder + "/uncalibrated");
-  }
+                                                const std::vector<PlannedRun>& planned,
+                                                const std::vector<FinishedRun>& finished) {
+  const Groups groups = GroupsOf(finished);
   std::map<std::string, std::string> baselines;
   for (const Variation& variant : plan.variants()) baselines[variant.name()] = variant.baseline();
 
   ExperimentResults results;
-  PredictionFiles files;
-  for (const auto& [dataset, variant] : order) {
-    const auto own = scores.find({dataset, variant});
-    if (own == scores.end()) continue;
-    const std::string plain_name = variant + uncalibrated;
-    const auto plain = scores.find({dataset, plain_name});
-    if (plain != scores.end()) *results.add_rows() = RowOf(dataset, plain_name, plain->second);
+  TestFiles files;
+  std::vector<std::pair<std::string, std::string>> done;
+  for (const PlannedRun& run : planned) {
+    const std::pair<std::string, std::string> key(run.dataset, run.variant);
+    if (groups.count(key) == 0 || std::find(done.begin(), done.end(), key) != done.end()) continue;
+    done.push_back(key);
+    const Group& group = groups.at(key);
+    if (!group.uncalibrated.empty()) *results.add_rows() = RowOf(group.uncalibrated);
     ExperimentRow* row = results.add_rows();
-    *row = RowOf(dataset, variant, own->second);
-    const std::string baseline = baselines[variant].empty() ? plain_name : baselines[variant];
-    const auto against = scores.find({dataset, baseline});
-    if (against == scores.end()) continue;
-    std::string remark;
-    RETURN_IF_ERROR(Compare(own->second, against->second, baseline, &files, row, &remark));
-    if (remark.empty()) continue;
-    results.add_remarks(absl::StrCat(dataset, dataset.empty() ? "" : "/",
-                                     variant.empty() ? "the base" : variant, ": ", remark));
+    *row = RowOf(group.own);
+    const std::string& named = baselines[run.variant];
+    const auto other = groups.find({run.dataset, named});
+    const Scores* against = named.empty()           ? &group.uncalibrated
+                            : other == groups.end() ? nullptr
+                                                    : &other->second.own;
+    if (against == nullptr || against->empty()) continue;
+    std::vector<std::string> remarks;
+    RETURN_IF_ERROR(
+        Compare(group.own, *against, against->front()->variant(), &files, row, &remarks));
+    for (const std::string& remark : remarks) {
+      results.add_remarks(absl::StrCat(run.dataset, run.dataset.empty() ? "" : "/",
+                                       ShownVariant(run.variant), ": ", remark));
+    }
   }
   CorrectPValues(&results);
+  for (const FinishedRun& run : finished) {
+    const std::string versions = VersionsOf(run.summary);
+    const bool known = std::find(results.versions().begin(), results.versions().end(), versions) !=
+                       results.versions().end();
+    if (!versions.empty() && !known) results.add_versions(versions);
+  }
   return results;
 }
 

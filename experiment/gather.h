@@ -2,21 +2,21 @@
 #ifndef CMERC_EXPERIMENT_GATHER_H_
 #define CMERC_EXPERIMENT_GATHER_H_
 
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "experiment/finished_runs.h"
 #include "experiment/plan.h"
 #include "experiment/results.pb.h"
 
 namespace cmerc {
 
-// The rows of the finished runs of the experiment in `output`: datasets in the order of the plan,
-// then variants. DataLoss: a summary.json or test_predictions.jsonl cannot be read. Runs of earlier
-// versions have no test_predictions.jsonl, and so no comparison over utterances.
+// The rows of the runs of an experiment that are finished: datasets in the order of the plan, then
+// variants. DataLoss: a test_predictions.jsonl or test_views.jsonl cannot be read. Runs of earlier
+// versions have one or neither of them, and so lack comparisons over conversations.
 absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
-                                                const std::vector<PlannedRun>& runs,
-                                                const std::string& output);
+                                                const std::vector<PlannedRun>& planned,
+                                                const std::vector<FinishedRun>& finished);
 
 }  // namespace cmerc
 

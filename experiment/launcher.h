@@ -3,7 +3,9 @@
 #ifndef CMERC_EXPERIMENT_LAUNCHER_H_
 #define CMERC_EXPERIMENT_LAUNCHER_H_
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -40,9 +42,10 @@ class Launcher {
   // that fails is told of by WaitForOne().
   virtual absl::Status Start(const Launch& launch) = 0;
 
-  // Waits until one of the runs ends; IsBusy() must hold. Returns an error when it is not possible
-  // to wait for them.
-  virtual absl::StatusOr<EndedRun> WaitForOne() = 0;
+  // Waits until one of the runs ends, but no longer than `patience`: unset where none has. IsBusy()
+  // must hold. Returns an error when it is not possible to wait for them.
+  virtual absl::StatusOr<std::optional<EndedRun>> WaitForOne(
+      std::chrono::milliseconds patience) = 0;
 
   // Asks every run that was started to save and stop, and returns when all have ended.
   virtual void StopAll() = 0;

@@ -75,6 +75,7 @@ absl::Status LocalLauncher::Start(const Launch& launch) {
     // No run goes on unseen after its experiment has died.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(1);
+    setpgid(0, 0);
     dup2(descriptor, STDOUT_FILENO);
     dup2(descriptor, STDERR_FILENO);
     execv(program_.c_str(), const_cast<char* const*>(arguments));
@@ -85,21 +86,33 @@ absl::Status LocalLauncher::Start(const Launch& launch) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<EndedRun> LocalLauncher::WaitForOne() {
+absl::StatusOr<std::optional<EndedRun>> LocalLauncher::WaitForOne(
+    std::chrono::milliseconds patience) {
+  const Clock::time_point end = Clock::now() + patience;
+  // Looks seldom while nothing happens, and often while runs end quickly.
+  constexpr std::chrono::milliseconds kLongestNap(50);
+  std::chrono::milliseconds nap(1);
   while (true) {
     int status = 0;
-    const pid_t process = waitpid(-1, &status, 0);
+    const pid_t process = waitpid(-1, &status, WNOHANG);
     if (process < 0 && errno == EINTR) continue;
     if (process < 0) {
       return absl::InternalError(
           absl::StrCat("cannot wait for the running processes: ", std::strerror(errno)));
     }
+    if (process == 0) {
+      if (Clock::now() >= end) return std::nullopt;
+      std::this_thread::sleep_for(nap);
+      nap = std::min(2 * nap, kLongestNap);
+      continue;
+    }
     const auto found = children_.find(process);
     if (found == children_.end()) continue;  // an orphan that this process was handed
     const Child child = found->second;
     children_.erase(found);
-    return EndedRun{child.run, status == 0, Ending(status),
-                    std::chrono::duration<double>(Clock::now() - child.start).count()};
+    return std::optional<EndedRun>(
+        EndedRun{child.run, status == 0, Ending(status),
+                 std::chrono::duration<double>(Clock::now() - child.start).count()});
   }
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -29,11 +30,13 @@ class LocalLauncher final : public Launcher {
   bool HasRoom() const override { return children_.size() < parallel_runs_; }
   bool IsBusy() const override { return !children_.empty(); }
 
-  // Unavailable: the log cannot be written, or the system has no process to spare.
+  // The process is in a group of its own: Ctrl-C in a terminal reaches this process alone, which
+  // asks each run once. A run that is asked twice stops without saving. Unavailable: the log
+  // cannot be written, or the system has no process to spare.
   absl::Status Start(const Launch& launch) override;
 
   // Internal: the system says that there is no child to wait for.
-  absl::StatusOr<EndedRun> WaitForOne() override;
+  absl::StatusOr<std::optional<EndedRun>> WaitForOne(std::chrono::milliseconds patience) override;
 
   // Kills a child that does not stop within a minute.
   void StopAll() override;

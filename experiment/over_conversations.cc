@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <map>
+#include <numeric>
 #include <random>
 
 #include "absl/types/span.h"
@@ -138,40 +139,138 @@ void AddTo(std::vector<int64_t>* counts, absl::Span<const Count> more) {
   for (const Count& count : more) (*counts)[count.place] += count.number;
 }
 
-double PValue(const Counts& counts, const std::vector<int64_t>& observed,
-              const CountLists& exchanges, int rounds) {
+// Weighted F1 of two systems, as the functions below want it: State sums up what conversations
+// contribute.
+class WeightedF1Systems {
+ public:
+  using State = std::vector<int64_t>;
+
+  WeightedF1Systems(const std::vector<int32_t>& labels, const std::vector<int64_t>& lengths,
+                    const std::vector<PairedPredictions>& seeds)
+      : counts_(seeds.size(), ClassCount(labels, seeds)),
+        conversations_(CountsOf(labels, lengths, seeds, counts_)),
+        exchanges_(ExchangesOf(conversations_, counts_.SupportPlace(0))) {}
+
+  size_t size() const { return conversations_.size(); }
+  State Nothing() const { return State(counts_.size()); }
+  void Add(size_t conversation, State* state) const { AddTo(state, conversations_[conversation]); }
+  // `state` holds the conversation, and then with its predictions exchanged.
+  void Exchange(size_t conversation, State* state) const { AddTo(state, exchanges_[conversation]); }
+  double Difference(const State& state) const { return counts_.Difference(state); }
+
+ private:
+  const Counts counts_;
+  const CountLists conversations_, exchanges_;
+};
+
+// A measure of sums, in the same way. A State has for each seed the sums of our system and those of
+// theirs, and at its end the number of utterances.
+class SumSystems {
+ public:
+  using State = std::vector<double>;
+
+  SumSystems(const std::vector<int64_t>& lengths, const std::vector<PairedSums>& seeds,
+             const SumMeasure& measure)
+      : lengths_(lengths),
+        seeds_(seeds),
+        measure_(measure),
+        width_(seeds[0].ours.size() / lengths.size()) {}
+
+  size_t size() const { return lengths_.size(); }
+  State Nothing() const { return State(seeds_.size() * 2 * width_ + 1); }
+  void Add(size_t conversation, State* state) const {
+    for (size_t s = 0; s < seeds_.size(); ++s) {
+      double* sums = state->data() + s * 2 * width_;
+      for (size_t i = 0; i < width_; ++i) {
+        sums[i] += seeds_[s].ours[conversation * width_ + i];
+        sums[width_ + i] += seeds_[s].theirs[conversation * width_ + i];
+      }
+    }
+    state->back() += static_cast<double>(lengths_[conversation]);
+  }
+  void Exchange(size_t conversation, State* state) const {
+    for (size_t s = 0; s < seeds_.size(); ++s) {
+      double* sums = state->data() + s * 2 * width_;
+      for (size_t i = 0; i < width_; ++i) {
+        const double gain =
+            seeds_[s].theirs[conversation * width_ + i] - seeds_[s].ours[conversation * width_ + i];
+        sums[i] += gain;
+        sums[width_ + i] -= gain;
+      }
+    }
+  }
+  double Difference(const State& state) const {
+    if (state.back() == 0) return 0;
+    double sum = 0;
+    for (size_t s = 0; s < seeds_.size(); ++s) {
+      const absl::Span<const double> both = absl::MakeConstSpan(state).subspan(s * 2 * width_);
+      sum += measure_(both.subspan(0, width_), state.back()) -
+             measure_(both.subspan(width_, width_), state.back());
+    }
+    return sum / static_cast<double>(seeds_.size());
+  }
+
+ private:
+  const std::vector<int64_t>& lengths_;
+  const std::vector<PairedSums>& seeds_;
+  const SumMeasure& measure_;
+  const size_t width_;  // sums of a conversation
+};
+
+template <typename Systems>
+double PValue(const Systems& systems, const typename Systems::State& observed, int rounds) {
   // The difference of two sums below 1 is off by a few roundings.
-  const double limit = std::abs(counts.Difference(observed)) - 1e-12;
+  const double limit = std::abs(systems.Difference(observed)) - 1e-12;
   // mt19937_64 is the same everywhere; the standard's distributions are not.
   std::mt19937_64 random(1);
   int as_far = 0;
   for (int round = 0; round < rounds; ++round) {
-    std::vector<int64_t> exchanged = observed;
+    typename Systems::State exchanged = observed;
     uint64_t bits = 0;
-    for (size_t k = 0; k < exchanges.size(); ++k) {
+    for (size_t k = 0; k < systems.size(); ++k) {
       if (k % 64 == 0) bits = random();
-      if ((bits >> (k % 64)) & 1) AddTo(&exchanged, exchanges[k]);
+      if ((bits >> (k % 64)) & 1) systems.Exchange(k, &exchanged);
     }
-    if (std::abs(counts.Difference(exchanged)) >= limit) ++as_far;
+    if (std::abs(systems.Difference(exchanged)) >= limit) ++as_far;
   }
   return static_cast<double>(as_far + 1) / (rounds + 1);
 }
 
 // The deviation of the difference over resamples of conversations.
-double ResampledDeviation(const Counts& counts, const CountLists& conversations, int resamples) {
+template <typename Systems>
+double ResampledDeviation(const Systems& systems, int resamples) {
   std::mt19937_64 random(2);
   double sum = 0, squares = 0;
   for (int resample = 0; resample < resamples; ++resample) {
-    std::vector<int64_t> drawn(counts.size());
-    for (size_t k = 0; k < conversations.size(); ++k) {
-      AddTo(&drawn, conversations[random() % conversations.size()]);
-    }
-    const double difference = counts.Difference(drawn);
+    typename Systems::State drawn = systems.Nothing();
+    for (size_t k = 0; k < systems.size(); ++k) systems.Add(random() % systems.size(), &drawn);
+    const double difference = systems.Difference(drawn);
     sum += difference;
     squares += difference * difference;
   }
   const double mean = sum / resamples;
   return std::sqrt(std::max(0.0, (squares - sum * mean) / (resamples - 1)));
+}
+
+template <typename Systems>
+ConversationComparison Compare(const Systems& systems, const std::vector<int64_t>& lengths,
+                               const Rounds& rounds) {
+  typename Systems::State observed = systems.Nothing();
+  for (size_t k = 0; k < systems.size(); ++k) systems.Add(k, &observed);
+  ConversationComparison result;
+  result.set_conversations(static_cast<int>(lengths.size()));
+  result.set_utterances(
+      static_cast<int>(std::accumulate(lengths.begin(), lengths.end(), int64_t{0})));
+  result.set_p_value(PValue(systems, observed, rounds.exchanges));
+  if (lengths.size() == 1) return result;
+  const auto count = static_cast<double>(lengths.size());
+  const double difference = systems.Difference(observed);
+  const double reach = TQuantile(static_cast<int64_t>(lengths.size()) - 1) *
+                       std::sqrt(count / (count - 1)) *
+                       ResampledDeviation(systems, rounds.resamples);
+  result.mutable_low()->set_value(difference - reach);
+  result.mutable_high()->set_value(difference + reach);
+  return result;
 }
 
 }  // namespace
@@ -180,26 +279,14 @@ ConversationComparison CompareOverConversations(const std::vector<int32_t>& labe
                                                 const std::vector<int64_t>& lengths,
                                                 const std::vector<PairedPredictions>& seeds,
                                                 const Rounds& rounds) {
-  const Counts counts(seeds.size(), ClassCount(labels, seeds));
-  const CountLists conversations = CountsOf(labels, lengths, seeds, counts);
-  std::vector<int64_t> observed(counts.size());
-  for (size_t k = 0; k < conversations.size(); ++k) AddTo(&observed, conversations[k]);
+  return Compare(WeightedF1Systems(labels, lengths, seeds), lengths, rounds);
+}
 
-  ConversationComparison result;
-  result.set_conversations(static_cast<int>(lengths.size()));
-  result.set_utterances(static_cast<int>(labels.size()));
-  result.set_p_value(PValue(counts, observed, ExchangesOf(conversations, counts.SupportPlace(0)),
-                            rounds.exchanges));
-  const auto count = static_cast<double>(lengths.size());
-  if (lengths.size() > 1) {
-    const double difference = counts.Difference(observed);
-    const double reach = TQuantile(static_cast<int64_t>(lengths.size()) - 1) *
-                         std::sqrt(count / (count - 1)) *
-                         ResampledDeviation(counts, conversations, rounds.resamples);
-    result.mutable_low()->set_value(difference - reach);
-    result.mutable_high()->set_value(difference + reach);
-  }
-  return result;
+ConversationComparison CompareSumsOverConversations(const std::vector<int64_t>& lengths,
+                                                    const std::vector<PairedSums>& seeds,
+                                                    const SumMeasure& measure,
+                                                    const Rounds& rounds) {
+  return Compare(SumSystems(lengths, seeds, measure), lengths, rounds);
 }
 
 }  // namespace cmerc

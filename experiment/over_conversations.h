@@ -5,8 +5,10 @@
 #define CMERC_EXPERIMENT_OVER_CONVERSATIONS_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "experiment/results.pb.h"
 
 namespace cmerc {
@@ -16,6 +18,16 @@ struct PairedPredictions {
   std::vector<int32_t> ours;    // [N]
   std::vector<int32_t> theirs;  // [N]
 };
+
+// What two systems contribute to a measure with one seed: as many sums for each conversation as the
+// measure is made of, conversation by conversation.
+struct PairedSums {
+  std::vector<double> ours;    // [K * sums]
+  std::vector<double> theirs;  // [K * sums]
+};
+
+// A measure of a split from its sums over conversations and its number of utterances, above 0.
+using SumMeasure = std::function<double(absl::Span<const double> sums, double utterances)>;
 
 // How often conversations are exchanged and drawn.
 struct Rounds {
@@ -40,6 +52,13 @@ ConversationComparison CompareOverConversations(const std::vector<int32_t>& labe
                                                 const std::vector<int64_t>& lengths,
                                                 const std::vector<PairedPredictions>& seeds,
                                                 const Rounds& rounds = {});
+
+// The same of another measure than weighted F1. lengths[k] is the utterances of conversation k;
+// there are one or more of them, one seed or more, and one utterance or more.
+ConversationComparison CompareSumsOverConversations(const std::vector<int64_t>& lengths,
+                                                    const std::vector<PairedSums>& seeds,
+                                                    const SumMeasure& measure,
+                                                    const Rounds& rounds = {});
 
 }  // namespace cmerc
 

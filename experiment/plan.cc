@@ -1,5 +1,6 @@
 #include "experiment/plan.h"
 
+#include <google/protobuf/text_format.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -8,12 +9,17 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "config/loader.h"
 #include "core/status.h"
 #include "registry/registry.h"
@@ -23,6 +29,8 @@ namespace {
 
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
+
+constexpr int kMostJobs = 1024;
 
 bool IsName(const std::string& name) {
   return !name.empty() && name[0] != '.' && std::all_of(name.begin(), name.end(), [](char c) {
@@ -143,7 +151,101 @@ absl::StatusOr<std::string> IdentityOf(const RunConfig& config, const std::strin
   return text + ResolvedConfig(config);
 }
 
+// InvalidArgument: what --set makes of the config of a run is what its seed decides.
+absl::Status CheckSets(const RunConfig& without, const RunConfig& with) {
+  if (with.training().seed() != without.training().seed()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--set: training.seed = ", with.training().seed(),
+        ", but the plan gives every run its seed; write --seeds=", with.training().seed()));
+  }
+  if (with.data().fold() != without.data().fold()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--set: data.fold = ", with.data().fold(),
+                     ", but a run validates on the part seed mod data.folds; choose the seeds: "
+                     "--seeds=",
+                     with.data().fold()));
+  }
+  return absl::OkStatus();
+}
+
+// More seeds are a slip of the hand.
+constexpr uint64_t kMostSeeds = 1000;
+
+// The seeds of one part of --seeds: "3", or "1-5". InvalidArgument: it is neither.
+absl::StatusOr<std::vector<uint64_t>> SeedsIn(absl::string_view part) {
+  const size_t dash = part.find('-');
+  const absl::string_view from = part.substr(0, dash);
+  const absl::string_view to = dash == absl::string_view::npos ? from : part.substr(dash + 1);
+  uint64_t first = 0, last = 0;
+  // SimpleAtoi() takes signs and spaces.
+  const auto is_number = [](absl::string_view text, uint64_t* number) {
+    return std::all_of(text.begin(), text.end(), absl::ascii_isdigit) &&
+           absl::SimpleAtoi(text, number);
+  };
+  if (!is_number(from, &first) || !is_number(to, &last) || last < first) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", part, "\", want seeds as in --seeds=1,2,3 or --seeds=1-5"));
+  }
+  if (last - first >= kMostSeeds) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", part, "\" is more than ", kMostSeeds, " seeds; name fewer"));
+  }
+  std::vector<uint64_t> seeds(last - first + 1);
+  std::iota(seeds.begin(), seeds.end(), first);
+  return seeds;
+}
+
 }  // namespace
+
+absl::Status ChangePlan(const PlanChanges& changes, ExperimentPlan* plan) {
+  if (changes.seeds.has_value()) {
+    plan->clear_seeds();
+    std::set<uint64_t> seen;
+    for (const absl::string_view part : absl::StrSplit(*changes.seeds, ',')) {
+      ASSIGN_OR_RETURN(const std::vector<uint64_t> seeds,
+                       Annotate(SeedsIn(part), absl::StrCat("--seeds=", *changes.seeds)));
+      for (const uint64_t seed : seeds) {
+        if (!seen.insert(seed).second) {
+          return absl::InvalidArgumentError(
+              absl::StrCat("--seeds=", *changes.seeds, ": ", seed,
+                           " occurs twice; it would be the same run again"));
+        }
+        plan->add_seeds(seed);
+      }
+    }
+    if (seen.size() > kMostSeeds) {
+      return absl::InvalidArgumentError(absl::StrCat("--seeds=", *changes.seeds, ": more than ",
+                                                     kMostSeeds, " seeds; name fewer"));
+    }
+  }
+  if (!changes.jobs.has_value()) return absl::OkStatus();
+  int32_t jobs = 0;
+  if (!absl::SimpleAtoi(*changes.jobs, &jobs) || jobs < 0 || jobs > kMostJobs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--jobs=", *changes.jobs, ", must be a number of runs in [0, ", kMostJobs,
+                     "] to do at the same time; 0 means one per processor"));
+  }
+  plan->set_parallel_runs(jobs);
+  return absl::OkStatus();
+}
+
+std::string PlanText(const ExperimentPlan& plan, const std::string& version,
+                     const std::vector<std::string>& sets) {
+  std::string text =
+      absl::StrCat("# proto-file: experiment/plan.proto\n# proto-message: cmerc.ExperimentPlan\n",
+                   "#\n# The plan of the experiment in this folder; cmerc ", version,
+                   " wrote it when that was begun last.\n");
+  for (const std::string& set : sets) {
+    absl::StrAppend(&text, "# --set='", absl::StrReplaceAll(set, {{"\n", " "}, {"\r", " "}}),
+                    "'\n");
+  }
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetExpandAny(true);
+  printer.SetUseUtf8StringEscaping(true);
+  std::string fields;
+  printer.PrintToString(plan, &fields);
+  return text + fields;
+}
 
 std::string PlannedRun::path() const {
   return absl::StrCat(dataset.empty() ? "" : dataset + "/", variant.empty() ? "" : variant + "/",
@@ -162,9 +264,9 @@ absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
   if (static_cast<int>(seeds.size()) != plan.seeds_size()) {
     problems.push_back("seeds: one occurs twice; it would be the same run again");
   }
-  if (plan.parallel_runs() < 0 || plan.parallel_runs() > 1024) {
-    problems.push_back(
-        absl::StrCat("parallel_runs = ", plan.parallel_runs(), ", must be in [0, 1024]"));
+  if (plan.parallel_runs() < 0 || plan.parallel_runs() > kMostJobs) {
+    problems.push_back(absl::StrCat("parallel_runs = ", plan.parallel_runs(), ", must be in [0, ",
+                                    kMostJobs, "]"));
   }
   if (problems.empty()) return plan;
   return absl::InvalidArgumentError(
@@ -172,7 +274,9 @@ absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
 }
 
 absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
-                                               const std::string& version) {
+                                               const std::string& version,
+                                               const std::vector<std::string>& sets,
+                                               std::vector<std::string>* warnings) {
   const std::vector<Variation> nothing(1);
   const std::vector<Variation> datasets(plan.datasets().begin(), plan.datasets().end());
   const std::vector<Variation> variants(plan.variants().begin(), plan.variants().end());
@@ -180,16 +284,20 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
   if (seeds.empty()) seeds.push_back(plan.base().training().seed());
   std::map<std::string, FileIdentity> files;
   std::vector<PlannedRun> runs;
+  RunConfig threads;
+  threads.mutable_training()->set_threads(1);
   for (const uint64_t seed : seeds) {
     for (const Variation& dataset : datasets.empty() ? nothing : datasets) {
       for (const Variation& variant : variants.empty() ? nothing : variants) {
         PlannedRun run{dataset.name(), variant.name(), seed, {}, {}};
-        RunConfig threads, last;
-        threads.mutable_training()->set_threads(1);
-        last.mutable_training()->set_seed(seed);
-        ASSIGN_OR_RETURN(run.config,
-                         MergeConfigs({threads, plan.base(), dataset.set(), variant.set(), last},
-                                      "run " + run.path()));
+        const std::vector<RunConfig> layers = {threads, plan.base(), dataset.set(), variant.set()};
+        const std::string source = "run " + run.path();
+        ASSIGN_OR_RETURN(run.config, MergeConfigs(layers, source, sets, warnings));
+        if (runs.empty() && !sets.empty()) {
+          ASSIGN_OR_RETURN(const RunConfig without, MergeConfigs(layers, source));
+          RETURN_IF_ERROR(CheckSets(without, run.config));
+        }
+        run.config.mutable_training()->set_seed(seed);
         if (const int folds = run.config.data().folds(); folds > 0) {
           run.config.mutable_data()->set_fold(static_cast<int>(seed % folds));
         }

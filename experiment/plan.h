@@ -3,6 +3,7 @@
 #define CMERC_EXPERIMENT_PLAN_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,31 @@ struct PlannedRun {
 absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
                                         std::vector<std::string>* warnings = nullptr);
 
+// What of a plan the command line replaces.
+struct PlanChanges {
+  std::vector<std::string> sets;     // merged over every run's config, as --set of `cmerc train`
+  std::optional<std::string> seeds;  // in place of the plan's: "1,2,3", "1-5" or both
+  std::optional<std::string> jobs;   // in place of parallel_runs
+};
+
+// Puts seeds and jobs into the plan. InvalidArgument: they are not what is wanted, each said as the
+// flag --seeds or --jobs.
+absl::Status ChangePlan(const PlanChanges& changes, ExperimentPlan* plan);
+
 // Every run of the plan, all of the first seed first, so that an early look at the results shows
 // every variant. A run's identity: `version`, the config with every default, and for each string of
 // it that names a file that file's size and a 64-bit FNV-1a of its bytes; a file is read once.
-// InvalidArgument: a config that is not valid, with the run that it belongs to. NotFound: a file
-// that cannot be read.
+// `sets` are merged over the config of every run before its seed. InvalidArgument: a config that is
+// not valid, with the run that it belongs to, or one of `sets` gives what the seeds give. NotFound:
+// a file that cannot be read. `warnings` are those of `sets`.
 absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
-                                               const std::string& version);
+                                               const std::string& version,
+                                               const std::vector<std::string>& sets = {},
+                                               std::vector<std::string>* warnings = nullptr);
+
+// The plan in text format, for the folder of the experiment, with how it was changed in a comment.
+std::string PlanText(const ExperimentPlan& plan, const std::string& version,
+                     const std::vector<std::string>& sets);
 
 }  // namespace cmerc
 

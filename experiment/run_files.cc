@@ -6,10 +6,13 @@
 #include <fstream>
 #include <ios>
 #include <sstream>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace cmerc {
 namespace {
@@ -19,6 +22,16 @@ std::string Rest(std::ifstream& in) {
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
+}
+
+std::string LogFile(const std::string& folder) { return folder + "/train.log"; }
+
+// The end of a log, which may be of any size, behind a newline.
+std::string EndOf(const std::string& log) {
+  constexpr std::streamoff kEnd = 1 << 14;
+  std::ifstream in(log, std::ios::binary | std::ios::ate);
+  in.seekg(std::max<std::streamoff>(0, in.tellg() - kEnd));
+  return absl::StrCat("\n", Rest(in));
 }
 
 }  // namespace
@@ -33,6 +46,8 @@ std::string RunFolder(const std::string& output, const PlannedRun& run) {
 }
 
 std::string FinishedFile(const std::string& folder) { return folder + "/finished.txt"; }
+
+std::string BegunFile(const std::string& folder) { return folder + "/begun.txt"; }
 
 bool IsFinished(const std::string& folder, const PlannedRun& run) {
   return Contents(FinishedFile(folder)) == run.identity;
@@ -56,17 +71,27 @@ absl::StatusOr<RunSummary> ReadSummary(const std::string& folder) {
 }
 
 std::string LastWords(const std::string& folder) {
-  // A log may be of any size; its end is read.
-  constexpr std::streamoff kEnd = 1 << 14;
-  const std::string log = folder + "/train.log";
-  std::ifstream in(log, std::ios::binary | std::ios::ate);
-  in.seekg(std::max<std::streamoff>(0, in.tellg() - kEnd));
-  const std::string text = absl::StrCat("\n", Rest(in));
+  const std::string log = LogFile(folder);
+  const std::string text = EndOf(log);
   const std::string mark = "\ncmerc: ";
   const size_t error = text.rfind(mark);
   std::string words = error == std::string::npos ? "" : text.substr(error + mark.size());
   absl::StripAsciiWhitespace(&words);
   return words.empty() ? "see " + log : words;
+}
+
+std::string LastEpoch(const std::string& folder) {
+  std::string last;
+  std::vector<std::string> lines = absl::StrSplit(EndOf(LogFile(folder)), '\n');
+  lines.pop_back();  // which may not be whole
+  for (std::string& line : lines) {
+    absl::RemoveExtraAsciiWhitespace(&line);
+    // Where two models are trained, each line begins with which.
+    for (const char* beginning : {"epoch ", "uncalibrated epoch ", "calibrated epoch "}) {
+      if (absl::StartsWith(line, beginning)) last = line;
+    }
+  }
+  return last;
 }
 
 }  // namespace cmerc

@@ -19,6 +19,9 @@ std::string RunFolder(const std::string& output, const PlannedRun& run);
 // The file of a run that holds its identity once it has succeeded.
 std::string FinishedFile(const std::string& folder);
 
+// The file of a run that holds its identity from its beginning on.
+std::string BegunFile(const std::string& folder);
+
 // Whether the run in `folder` has succeeded, as the run that `run` is now.
 bool IsFinished(const std::string& folder, const PlannedRun& run);
 
@@ -27,6 +30,10 @@ absl::StatusOr<RunSummary> ReadSummary(const std::string& folder);
 
 // Why a run failed: what `cmerc train` said last in the run's train.log, or where that log is.
 std::string LastWords(const std::string& folder);
+
+// The last whole line about an epoch in the run's train.log, with single spaces; "" where there is
+// none so far.
+std::string LastEpoch(const std::string& folder);
 
 }  // namespace cmerc
 

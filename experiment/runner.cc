@@ -5,6 +5,8 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <optional>
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
@@ -37,7 +39,7 @@ absl::StatusOr<bool> PrepareRunFolder(const PlannedRun& run, const std::string& 
         absl::StrCat("cannot create ", folder, ": ", error.message(), "; choose another --output"));
   }
   unlink(FinishedFile(folder).c_str());
-  const std::string begun = folder + "/begun.txt";
+  const std::string begun = BegunFile(folder);
   if (Contents(begun) == run.identity) return true;
   unlink(begun.c_str());
   RETURN_IF_ERROR(FinishRun(folder));
@@ -67,43 +69,124 @@ absl::StatusOr<Outcome> OutcomeOf(const PlannedRun& run, const std::string& fold
   return Outcome{false, text};
 }
 
+// How the runs stand, and what is told of it.
+class Progress {
+ public:
+  Progress(const std::vector<PlannedRun>& runs, const std::string& output,
+           std::chrono::milliseconds between_lines)
+      : runs_(runs), output_(output), between_lines_(between_lines) {}
+
+  size_t kept() const { return kept_; }
+  size_t done() const { return done_; }
+
+  void Keep() { ++kept_; }
+
+  void Begin(size_t run, bool resume) {
+    std::cout << runs_[run].path() << (resume ? ": goes on" : ": begins") << "; its log is "
+              << RunFolder(output_, runs_[run]) << "/train.log\n"
+              << std::flush;
+    running_[run] = {"", Clock::now()};
+  }
+
+  void End(size_t run, const Outcome& outcome, double seconds) {
+    running_.erase(run);
+    ++done_;
+    const size_t left = runs_.size() - kept_ - done_;
+    const double seconds_left =
+        SecondsSince(start_) / static_cast<double>(done_) * static_cast<double>(left);
+    std::cout << absl::StrFormat("[%d/%d] %s: %s, %.0f s", kept_ + done_, runs_.size(),
+                                 runs_[run].path(), outcome.text, seconds);
+    if (left > 0) std::cout << absl::StrFormat("; about %.0f min left", seconds_left / 60);
+    std::cout << "\n" << std::flush;
+  }
+
+  // Tells how far the runs have got that have got any farther.
+  void Look() {
+    for (auto& [run, told] : running_) {
+      if (Clock::now() - told.when < between_lines_) continue;
+      const std::string line = LastEpoch(RunFolder(output_, runs_[run]));
+      if (line.empty() || line == told.line) continue;
+      told = {line, Clock::now()};
+      std::cout << runs_[run].path() << ": " << line << "\n" << std::flush;
+    }
+  }
+
+ private:
+  struct Told {
+    std::string line;
+    Clock::time_point when;
+  };
+
+  const std::vector<PlannedRun>& runs_;
+  const std::string& output_;
+  const std::chrono::milliseconds between_lines_;
+  const Clock::time_point start_ = Clock::now();
+  std::map<size_t, Told> running_;
+  size_t kept_ = 0, done_ = 0;
+};
+
+// Why an experiment that was to stop has stopped, and how to go on.
+absl::Status Stopped(const Progress& progress, size_t runs) {
+  return absl::CancelledError(absl::StrCat("stopped with ", progress.kept() + progress.done(),
+                                           " of ", runs,
+                                           " runs done\nto go on: the same command again; it keeps "
+                                           "what is finished and goes on with the "
+                                           "others where they are"));
+}
+
+// Starts a run. Errors: those of PrepareRunFolder() and Launcher::Start().
+absl::Status Start(const std::vector<PlannedRun>& runs, size_t run, const std::string& output,
+                   Launcher& launcher, Progress* progress) {
+  const std::string folder = RunFolder(output, runs[run]);
+  ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs[run], folder));
+  RETURN_IF_ERROR(launcher.Start({run, folder, resume}));
+  progress->Begin(run, resume);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
+RunState StateOf(const PlannedRun& run, const std::string& output) {
+  const std::string folder = RunFolder(output, run);
+  if (IsFinished(folder, run)) return RunState::kFinished;
+  return Contents(BegunFile(folder)) == run.identity ? RunState::kInterrupted : RunState::kNew;
+}
+
 absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
-                                                const std::string& output, Launcher& launcher) {
+                                                const std::string& output, Launcher& launcher,
+                                                const RunnerOptions& options) {
+  // How soon a wish to stop is seen.
+  constexpr std::chrono::milliseconds kPatience(200);
   ASSIGN_OR_RETURN(const FolderLock lock, LockOutput(output));
+  RETURN_IF_ERROR(options.begin());
   // Before the lock goes: nothing may write into a folder that another process holds.
   const absl::Cleanup stop_all = [&launcher] { launcher.StopAll(); };
   std::vector<std::string> failures;
-  const Clock::time_point start = Clock::now();
-  size_t next = 0, done = 0, kept = 0;
+  Progress progress(runs, output, options.between_lines);
+  size_t next = 0;
   while (next < runs.size() || launcher.IsBusy()) {
+    if (options.should_stop()) {
+      launcher.StopAll();
+      return Stopped(progress, runs.size());
+    }
     if (next < runs.size() && launcher.HasRoom()) {
-      const PlannedRun& run = runs[next];
-      const std::string folder = RunFolder(output, run);
-      if (IsFinished(folder, run)) {
-        ++kept;
+      if (StateOf(runs[next], output) == RunState::kFinished) {
+        progress.Keep();
       } else {
-        ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(run, folder));
-        RETURN_IF_ERROR(launcher.Start({next, folder, resume}));
+        RETURN_IF_ERROR(Start(runs, next, output, launcher, &progress));
       }
       ++next;
       continue;
     }
-    ASSIGN_OR_RETURN(const EndedRun ended, launcher.WaitForOne());
-    ++done;
-    const PlannedRun& run = runs[ended.run];
-    ASSIGN_OR_RETURN(const Outcome outcome, OutcomeOf(run, RunFolder(output, run), ended));
+    ASSIGN_OR_RETURN(const std::optional<EndedRun> ended, launcher.WaitForOne(kPatience));
+    progress.Look();
+    if (!ended.has_value()) continue;
+    const PlannedRun& run = runs[ended->run];
+    ASSIGN_OR_RETURN(const Outcome outcome, OutcomeOf(run, RunFolder(output, run), *ended));
     if (outcome.failed) failures.push_back(absl::StrCat(run.path(), ": ", outcome.text));
-    const size_t left = runs.size() - kept - done;
-    const double seconds_left =
-        SecondsSince(start) / static_cast<double>(done) * static_cast<double>(left);
-    std::cout << absl::StrFormat("[%d/%d] %s: %s, %.0f s", kept + done, runs.size(), run.path(),
-                                 outcome.text, ended.seconds);
-    if (left > 0) std::cout << absl::StrFormat("; about %.0f min left", seconds_left / 60);
-    std::cout << "\n" << std::flush;
+    progress.End(ended->run, outcome, ended->seconds);
   }
-  if (kept > 0) std::cout << kept << " runs were finished already\n";
+  if (progress.kept() > 0) std::cout << progress.kept() << " runs were finished already\n";
   return failures;
 }
 

@@ -2,28 +2,49 @@
 #ifndef CMERC_EXPERIMENT_RUNNER_H_
 #define CMERC_EXPERIMENT_RUNNER_H_
 
+#include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiment/launcher.h"
 #include "experiment/plan.h"
 
 namespace cmerc {
 
+struct RunnerOptions {
+  // Called before the first run, when no other process can write into the folder any more. Its
+  // error is that of DoRuns().
+  std::function<absl::Status()> begin = [] { return absl::OkStatus(); };
+  // Asked several times a second: whether to save and stop.
+  std::function<bool()> should_stop = [] { return false; };
+  // A run's last epoch is told of when it has changed and so much time has passed since the line
+  // before about this run.
+  std::chrono::milliseconds between_lines = std::chrono::seconds(10);
+};
+
+// Whether a run needs to be done, and how.
+enum class RunState { kFinished, kInterrupted, kNew };
+RunState StateOf(const PlannedRun& run, const std::string& output);
+
 // Does the runs that are not finished, as many at the same time as the launcher has room for, and
-// tells of each on standard output. A run that fails does not stop the others. Returns "RUN: why"
-// for those that failed. `output`, the folder of the experiment, exists; a run is in
+// tells of each on standard output: that it begins and where its log is, how far it has got, and
+// how it ended. A run that fails does not stop the others. Returns "RUN: why" for those that
+// failed. `output`, the folder of the experiment, exists; a run is in
 // OUTPUT/DATASET/VARIANT/seed-N, with
 //   config.textproto  its config
 //   train.log         what `cmerc train` printed
 //   begun.txt         the identity of the run, written when it is begun: one that was interrupted
 //                     is resumed (`cmerc train --resume`)
 //   finished.txt      the identity again, written when it has succeeded
-// InvalidArgument: another process runs this experiment. Other errors: a file of it cannot be read
-// or written, or a run cannot be started; the runs that were started are stopped.
+// InvalidArgument: another process runs this experiment. Cancelled: it was to stop; the message
+// says how to go on. Other errors: a file of it cannot be read or written, or a run cannot be
+// started. The runs that were started are then asked to save and stop, and waited for.
 absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
-                                                const std::string& output, Launcher& launcher);
+                                                const std::string& output, Launcher& launcher,
+                                                const RunnerOptions& options = {});
 
 }  // namespace cmerc
 

@@ -9,9 +9,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "core/printable.h"
+#include "experiment/labels.h"
 
 namespace cmerc {
 namespace {
+
+// More columns would not be a table to read.
+constexpr size_t kMostClassColumns = 20;
 
 // A single run has a number, but neither deviation nor interval.
 bool HasSpread(const Statistic& statistic) { return statistic.has_low(); }
@@ -35,11 +39,6 @@ std::string Interval(const Message& message) {
   return absl::StrFormat("%.2f to %.2f", 100 * message.low().value(), 100 * message.high().value());
 }
 
-// "HELD_OUT" of "HELD_OUT (the validation split selects the epoch)".
-std::string ShortProtocol(const ExperimentRow& row) {
-  return row.protocol().substr(0, row.protocol().find(' '));
-}
-
 // A cell of Markdown.
 std::string Or(const std::string& text, const std::string& otherwise) {
   return text.empty() ? otherwise : MarkdownCell(text);
@@ -50,7 +49,8 @@ std::string CalibrationRow(const ExperimentRow& row, const std::vector<std::stri
                            bool scaled) {
   const bool measured = scaled ? row.has_calibration_scaled() : row.has_calibration();
   const CalibrationStatistic& calibration = scaled ? row.calibration_scaled() : row.calibration();
-  std::vector<std::string> cells = {Or(row.dataset(), "-"), Or(row.variant(), "-"),
+  std::vector<std::string> cells = {Or(row.dataset(), "-"),
+                                    MarkdownCell(ShownVariant(row.variant())),
                                     scaled ? "temperature" : "none"};
   cells.push_back(measured ? Percent(calibration.ece()) : "-");
   cells.push_back(calibration.has_ece_error() ? Percent(calibration.ece_error()) : "-");
@@ -97,66 +97,13 @@ std::string CalibrationTable(const ExperimentResults& results,
   return any ? text : "";
 }
 
-// What a number of the CSV file is over.
-struct Source {
-  const ExperimentRow& row;
-  int seeds;
-};
-
-void AppendCsv(const Source& source, absl::string_view measure, const Statistic& statistic,
-               std::string* text) {
-  const auto field = [&](bool known, double value) {
-    return known ? absl::StrFormat("%.17g", value) : std::string();
-  };
-  const bool spread = HasSpread(statistic);
-  absl::StrAppendFormat(
-      text, "%s,%s,%s,%d,%.17g,%s,%s,%s,%s\n", CsvField(source.row.dataset()),
-      CsvField(source.row.variant()), CsvField(measure), source.seeds, statistic.mean(),
-      field(spread, statistic.standard_deviation()), field(spread, statistic.low().value()),
-      field(spread, statistic.high().value()), CsvField(ShortProtocol(source.row)));
-}
-
-void AppendCsv(const Source& source, absl::string_view ending,
-               const CalibrationStatistic& calibration, std::string* text) {
-  AppendCsv(source, absl::StrCat("ece", ending), calibration.ece(), text);
-  if (calibration.has_ece_error()) {
-    AppendCsv(source, absl::StrCat("ece_error", ending), calibration.ece_error(), text);
-  }
-  if (calibration.has_ece_floor()) {
-    AppendCsv(source, absl::StrCat("ece_floor", ending), calibration.ece_floor(), text);
-  }
-  AppendCsv(source, absl::StrCat("nll", ending), calibration.nll(), text);
-  AppendCsv(source, absl::StrCat("brier", ending), calibration.brier(), text);
-  AppendCsv(source, absl::StrCat("e_aurc", ending), calibration.e_aurc(), text);
-}
-
-// A probability as a measure of its own: it has no spread.
-void AppendPValue(const Source& source, absl::string_view measure, double p_value,
-                  std::string* text) {
-  Statistic statistic;
-  statistic.set_mean(p_value);
-  AppendCsv(source, measure, statistic, text);
-}
-
-void AppendComparison(const ExperimentRow& row, std::string* text) {
-  const Comparison& comparison = row.comparison();
-  const Source source{row, comparison.seeds()};
-  AppendCsv(source, "difference_of_weighted_f1", comparison.difference(), text);
-  AppendPValue(source, "p_over_seeds", comparison.p_value(), text);
-  AppendPValue(source, "p_over_seeds_holm", comparison.p_value_holm(), text);
-  if (!comparison.has_over_conversations()) return;
-  const ConversationComparison& over = comparison.over_conversations();
-  AppendPValue(source, "p_over_conversations", over.p_value(), text);
-  AppendPValue(source, "p_over_conversations_holm", over.p_value_holm(), text);
-}
-
 // The last cells of a row: its comparison, "-" for what it lacks.
 std::vector<std::string> ComparisonCells(const ExperimentRow& row) {
   std::vector<std::string> cells(6, "-");
   if (!row.has_comparison()) return cells;
   const Comparison& comparison = row.comparison();
   cells[0] = absl::StrFormat("%+.2f against %s", 100 * comparison.difference().mean(),
-                             Or(comparison.baseline(), "the base"));
+                             MarkdownCell(ShownVariant(comparison.baseline())));
   cells[1] = absl::StrFormat("%.3f", comparison.p_value());
   cells[2] = absl::StrFormat("%.3f", comparison.p_value_holm());
   if (!comparison.has_over_conversations()) return cells;
@@ -167,36 +114,91 @@ std::vector<std::string> ComparisonCells(const ExperimentRow& row) {
   return cells;
 }
 
-// What the columns of the table of scores mean, and how large its families of tests are.
-std::string Explanation(const ExperimentResults& results) {
-  int over_seeds = 0, over_conversations = 0;
+// A cell of the table of differences: a difference in the unit of its measure.
+std::string Difference(const MeasureComparison& compared) {
+  const double mean = compared.difference().mean();
+  return compared.measure() == "nll" ? absl::StrFormat("%+.4f", mean)
+                                     : absl::StrFormat("%+.2f", 100 * mean);
+}
+
+// Its interval over conversations.
+std::string DifferenceInterval(const MeasureComparison& compared) {
+  const ConversationComparison& over = compared.over_conversations();
+  if (compared.measure() != "nll") return Interval(over);
+  if (!over.has_low()) return "-";
+  return absl::StrFormat("%.4f to %.4f", over.low().value(), over.high().value());
+}
+
+// The table of differences of measures of calibration; "" where none are compared.
+std::string DifferencesTable(const ExperimentResults& results) {
+  const std::string families = CalibrationFamilies(results);
+  if (families.empty()) return "";
+  std::string text = absl::StrCat(
+      "\nDifferences of calibration on the test split, before any remedy: below 0 the variant is "
+      "the "
+      "better one. ECE and shares in percentage points. Tests as above. ",
+      families,
+      "\n\n| dataset | variant | against | measure | difference | p, seeds | Holm | 95 %, "
+      "conversations "
+      "| p, conversations | Holm |\n"
+      "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n");
   for (const ExperimentRow& row : results.rows()) {
-    if (!row.has_comparison()) continue;
-    ++over_seeds;
-    over_conversations += row.comparison().has_over_conversations() ? 1 : 0;
+    for (const MeasureComparison& compared : row.comparison().measures()) {
+      std::vector<std::string> cells = {Or(row.dataset(), "-"),
+                                        MarkdownCell(ShownVariant(row.variant())),
+                                        MarkdownCell(ShownVariant(row.comparison().baseline())),
+                                        MarkdownCell(ShownMeasure(compared.measure())),
+                                        Difference(compared),
+                                        absl::StrFormat("%.3f", compared.p_value()),
+                                        absl::StrFormat("%.3f", compared.p_value_holm()),
+                                        DifferenceInterval(compared)};
+      const bool over = compared.has_over_conversations();
+      const ConversationComparison& conversations = compared.over_conversations();
+      cells.push_back(over ? absl::StrFormat("%.4f", conversations.p_value()) : "-");
+      cells.push_back(over ? absl::StrFormat("%.4f", conversations.p_value_holm()) : "-");
+      absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
+    }
   }
-  std::string text =
-      "\n95 %: of the mean over seeds, by Student's t; ±: standard deviation over seeds. Single "
-      "runs "
-      "have neither.\n";
-  const bool official =
-      std::any_of(results.rows().begin(), results.rows().end(),
-                  [](const ExperimentRow& row) { return ShortProtocol(row) == "OFFICIAL"; });
-  if (official) {
-    text +=
-        "OFFICIAL: the test set selected the epoch, so these scores are optimistic, also beside "
-        "those "
-        "under HELD_OUT.\n";
+  return text;
+}
+
+// The names of the classes of a row.
+std::vector<std::string> ClassesOf(const ExperimentRow& row) {
+  std::vector<std::string> names;
+  for (const ClassStatistic& one : row.classes()) names.push_back(one.name());
+  return names;
+}
+
+// A table of F1 for each list of classes; "" without any.
+std::string ClassTables(const ExperimentResults& results) {
+  std::vector<std::vector<std::string>> lists;
+  for (const ExperimentRow& row : results.rows()) {
+    const std::vector<std::string> names = ClassesOf(row);
+    if (names.empty() || std::find(lists.begin(), lists.end(), names) != lists.end()) continue;
+    lists.push_back(names);
   }
-  if (over_seeds == 0) return text;
-  absl::StrAppend(
-      &text,
-      "Conversations: whether the difference would remain with other test conversations, for these "
-      "seeds; 95 % and p by resampling and by exchanging whole conversations, in all seeds "
-      "together. "
-      "Holm: the p before it, corrected for the ",
-      over_seeds, over_seeds == 1 ? " comparison" : " comparisons", " over seeds and the ",
-      over_conversations, " over conversations of this table.\n");
+  std::string text;
+  for (const std::vector<std::string>& names : lists) {
+    if (names.size() > kMostClassColumns) {
+      absl::StrAppend(&text, "\nF1 of each of the ", names.size(),
+                      " classes is in results.csv: too many for a table here.\n");
+      continue;
+    }
+    absl::StrAppend(&text, "\nF1 of each class, %\n\n| dataset | variant |");
+    for (const std::string& name : names) absl::StrAppend(&text, " ", MarkdownCell(name), " |");
+    absl::StrAppend(&text, "\n| --- | --- |");
+    for (size_t c = 0; c < names.size(); ++c) text += " --- |";
+    text += "\n";
+    for (const ExperimentRow& row : results.rows()) {
+      if (ClassesOf(row) != names) continue;
+      absl::StrAppend(&text, "| ", Or(row.dataset(), "-"), " | ",
+                      MarkdownCell(ShownVariant(row.variant())), " |");
+      for (const ClassStatistic& one : row.classes()) {
+        absl::StrAppend(&text, " ", Percent(one.f1()), " |");
+      }
+      text += "\n";
+    }
+  }
   return text;
 }
 
@@ -224,8 +226,8 @@ std::string FormatMarkdown(const ExperimentResults& results) {
   for (const ExperimentRow& row : results.rows()) {
     std::vector<std::string> cells = {
         Or(row.dataset(), "-"),
-        Or(row.variant(), "-"),
-        Or(ShortProtocol(row), "-"),
+        MarkdownCell(ShownVariant(row.variant())),
+        Or(ShortProtocol(row.protocol()), "-"),
         absl::StrCat(row.seeds_size()),
         Percent(row.weighted_f1()),
         Interval(row.weighted_f1()),
@@ -241,33 +243,10 @@ std::string FormatMarkdown(const ExperimentResults& results) {
       }
     }
   }
-  absl::StrAppend(
-      &text, Explanation(results), List("Before you trust the differences:", results.remarks()),
-      CalibrationTable(results, views), List("Failed, and left out above:", results.failed_runs()));
-  return text;
-}
-
-std::string FormatCsv(const ExperimentResults& results) {
-  std::string text = "dataset,variant,measure,seeds,mean,standard_deviation,low,high,protocol\n";
-  for (const ExperimentRow& row : results.rows()) {
-    const Source source{row, row.seeds_size()};
-    AppendCsv(source, "weighted_f1", row.weighted_f1(), &text);
-    AppendCsv(source, "accuracy", row.accuracy(), &text);
-    AppendCsv(source, "macro_f1", row.macro_f1(), &text);
-    if (row.has_valid_weighted_f1()) {
-      AppendCsv(source, "valid_weighted_f1", row.valid_weighted_f1(), &text);
-    }
-    for (const ViewStatistic& view : row.views()) {
-      AppendCsv(source, absl::StrCat("share_surer_without_", view.view()),
-                view.share_surer_without(), &text);
-      if (!view.has_share_surer_without_scaled()) continue;
-      AppendCsv(source, absl::StrCat("share_surer_without_", view.view(), "_scaled"),
-                view.share_surer_without_scaled(), &text);
-    }
-    if (row.has_calibration()) AppendCsv(source, "", row.calibration(), &text);
-    if (row.has_calibration_scaled()) AppendCsv(source, "_scaled", row.calibration_scaled(), &text);
-    if (row.has_comparison()) AppendComparison(row, &text);
-  }
+  absl::StrAppend(&text, List("What the numbers are:", Legend(results)),
+                  List("Before you trust the differences:", results.remarks()),
+                  ClassTables(results), CalibrationTable(results, views), DifferencesTable(results),
+                  List("Failed, and left out above:", results.failed_runs()));
   return text;
 }
 

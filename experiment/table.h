@@ -1,4 +1,4 @@
-// The results of an experiment as tables.
+// The results of an experiment as tables to read.
 #ifndef CMERC_EXPERIMENT_TABLE_H_
 #define CMERC_EXPERIMENT_TABLE_H_
 
@@ -10,17 +10,12 @@ namespace cmerc {
 
 // Markdown: a table of scores in percent (protocol, mean and standard deviation over seeds, 95 %
 // interval of weighted F1, difference to the baseline with p-values and Holm's correction over
-// seeds and over conversations), what its columns mean and how many comparisons there are, what is
-// not compared, a table of calibration (ECE in percent with its error and floor, NLL, Brier score,
-// E-AURC, percent of utterances surer of the true emotion without each source of evidence; a row
-// for the predictions as they are and one after temperature scaling), and the runs that failed.
+// seeds and over conversations), what its columns mean, how many comparisons there are, the
+// protocols and what the runs were made with, what is not compared, F1 of each class, a table of
+// calibration (ECE in percent with its error and floor, NLL, Brier score, E-AURC, percent of
+// utterances surer of the true emotion without each source of evidence; a row for the predictions
+// as they are and one after temperature scaling), its differences, and the runs that failed.
 std::string FormatMarkdown(const ExperimentResults& results);
-
-// Comma-separated values: a line per dataset, variant and number, with the columns dataset,
-// variant, measure, seeds, mean, standard_deviation, low, high, protocol. Measures that end in
-// _scaled are after temperature scaling. The deviation and the interval of a single run, or of a
-// p-value, are empty.
-std::string FormatCsv(const ExperimentResults& results);
 
 }  // namespace cmerc
 

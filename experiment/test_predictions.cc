@@ -3,7 +3,9 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -15,6 +17,22 @@
 
 namespace cmerc {
 namespace {
+
+// Appends an utterance with these probabilities of its true and its predicted class; false where
+// one is none.
+bool Append(int32_t label, int32_t predicted, double of_label, double of_predicted,
+            TestPredictions* result) {
+  for (const double p : {of_label, of_predicted}) {
+    if (!(p >= 0 && p <= 1 + 1e-3)) return false;
+  }
+  result->labels.push_back(label);
+  result->predicted.push_back(predicted);
+  // Exponentials may round to a little above 1, and to 0.
+  result->confidences.push_back(std::min(1.0, of_predicted));
+  result->true_log_probs.push_back(
+      std::log(std::max(std::numeric_limits<double>::min(), of_label)));
+  return true;
+}
 
 // The line with an id that is a number in quotes, which is what a message takes.
 std::string WithQuotedId(const std::string& line) {
@@ -43,33 +61,41 @@ std::vector<std::string> ClassNames(const ConversationPredictions& one) {
   return names;
 }
 
-// Appends labels and predictions of a line of this version; false where they are no classes.
+// Appends the utterances of a line of this version; false where they name no classes, or have no
+// probabilities of them.
 bool AppendNames(const ConversationPredictions& one, const std::vector<std::string>& class_names,
                  TestPredictions* result) {
   for (const ConversationPredictions::Utterance& utterance : one.utterances()) {
     const std::optional<int32_t> label = PositionOf(utterance.true_label(), class_names);
     const std::optional<int32_t> predicted = PositionOf(utterance.label(), class_names);
-    if (!label.has_value() || !predicted.has_value()) return false;
-    result->labels.push_back(*label);
-    result->predicted.push_back(*predicted);
+    const auto of_label = utterance.probabilities().find(utterance.true_label());
+    const auto of_predicted = utterance.probabilities().find(utterance.label());
+    const auto end = utterance.probabilities().end();
+    if (!label.has_value() || !predicted.has_value() || of_label == end || of_predicted == end ||
+        !Append(*label, *predicted, of_label->second, of_predicted->second, result)) {
+      return false;
+    }
   }
   result->lengths.push_back(one.utterances_size());
   return true;
 }
 
-// Appends labels and predictions of a line of an earlier version; false where they do not fit.
+// Appends the utterances of a line of an earlier version; false where its lists do not fit.
 bool AppendNumbers(const ConversationPredictions& one, TestPredictions* result) {
   if (one.labels_size() != one.predicted_size() || one.labels_size() != one.probabilities_size()) {
     return false;
   }
   for (int i = 0; i < one.labels_size(); ++i) {
+    const google::protobuf::ListValue& row = one.probabilities(i);
     for (const int32_t c : {one.labels(i), one.predicted(i)}) {
-      if (c < 0 || c >= one.probabilities(i).values_size()) return false;
+      if (c < 0 || c >= row.values_size()) return false;
+    }
+    if (!Append(one.labels(i), one.predicted(i), row.values(one.labels(i)).number_value(),
+                row.values(one.predicted(i)).number_value(), result)) {
+      return false;
     }
   }
   result->lengths.push_back(one.labels_size());
-  result->labels.insert(result->labels.end(), one.labels().begin(), one.labels().end());
-  result->predicted.insert(result->predicted.end(), one.predicted().begin(), one.predicted().end());
   return true;
 }
 

@@ -15,7 +15,6 @@
 namespace cmerc {
 namespace {
 
-constexpr int kBins = 15;
 // Float32 rows of a few hundred classes miss 1 by less than 1e-4.
 constexpr double kRowTolerance = 1e-3;
 
@@ -34,14 +33,7 @@ struct Bin {
   double error() const { return std::abs(right - confidence); }
   double mean(double sum) const { return count == 0 ? 0 : sum / static_cast<double>(count); }
 };
-using Bins = std::array<Bin, kBins>;
-
-// Compares with the edges themselves: 15 * p rounds to the wrong side of some.
-int BinOf(double p) {
-  int k = 0;
-  while (k + 1 < kBins && p > static_cast<double>(k + 1) / kBins) ++k;
-  return k;
-}
+using Bins = std::array<Bin, kReliabilityBins>;
 
 double ExpectedError(const Bins& bins, int64_t n) {
   double sum = 0;
@@ -140,8 +132,8 @@ std::vector<Ranked> Rank(const std::vector<double>& confidences, const std::vect
 double AdaptiveEce(const std::vector<Ranked>& ranked) {
   const auto n = static_cast<int64_t>(ranked.size());
   Bins bins;
-  for (int64_t k = 0; k < kBins; ++k) {
-    for (int64_t i = k * n / kBins; i < (k + 1) * n / kBins; ++i) {
+  for (int64_t k = 0; k < kReliabilityBins; ++k) {
+    for (int64_t i = k * n / kReliabilityBins; i < (k + 1) * n / kReliabilityBins; ++i) {
       bins[k].Add(ranked[i].confidence, ranked[i].right);
     }
   }
@@ -165,6 +157,13 @@ double PerfectAurc(double error_rate) {
 }
 
 }  // namespace
+
+// Compares with the edges themselves: 15 * p rounds to the wrong side of some.
+int ReliabilityBinOf(double p) {
+  int k = 0;
+  while (k + 1 < kReliabilityBins && p > static_cast<double>(k + 1) / kReliabilityBins) ++k;
+  return k;
+}
 
 std::vector<int64_t> PredictedClasses(absl::Span<const double> log_probs, int64_t num_classes) {
   std::vector<int64_t> predicted;
@@ -197,14 +196,14 @@ absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> lo
       // Rounding may have left a log-probability a little above 0.
       const double p = std::min(1.0, std::exp(log_probs[i * num_classes + c]));
       const double y = labels[i] == c ? 1 : 0;
-      class_bins[c][BinOf(p)].Add(p, y);
+      class_bins[c][ReliabilityBinOf(p)].Add(p, y);
       brier += (p - y) * (p - y);
       if (c == predicted[i]) confidences[i] = p;
     }
     nll -= log_probs[i * num_classes + labels[i]];
     right[i] = predicted[i] == labels[i];
     wrong += right[i] ? 0 : 1;
-    binned.push_back({BinOf(confidences[i]), confidences[i], right[i]});
+    binned.push_back({ReliabilityBinOf(confidences[i]), confidences[i], right[i]});
     bins[binned.back().bin].Add(confidences[i], right[i] ? 1 : 0);
   }
 

@@ -48,6 +48,10 @@ absl::StatusOr<CalibrationReport> MeasureCalibration(absl::Span<const double> lo
                                                      int64_t num_classes,
                                                      absl::Span<const int64_t> lengths = {});
 
+// The number of bins of equal width, and the one, 0 to kReliabilityBins - 1, of a probability `p`.
+inline constexpr int kReliabilityBins = 15;
+int ReliabilityBinOf(double p);
+
 // The predicted classes, [N]: the first class among the most probable of each row.
 std::vector<int64_t> PredictedClasses(absl::Span<const double> log_probs, int64_t num_classes);
 

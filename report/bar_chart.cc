@@ -12,26 +12,35 @@ constexpr double kBarHeight = 14;
 constexpr double kGroupGap = 8;
 constexpr double kCharacterWidth = 7.6;  // a wide guess: no text measures itself here
 constexpr size_t kLongestLabel = 18;
-// The room for the number at the end of a bar.
-constexpr double kNumberWidth = 52;
+// Between a bar and the number at its end.
+constexpr double kNumberGap = 4;
 
 }  // namespace
 
 std::string DrawBarChart(const BarChart& chart) {
   size_t longest = 0;
   double low = 0, high = chart.reach;
+  // The room for the longest number at the left end of a bar, and at the right one.
+  double left = 0, right = kNumberGap;
+  const auto make_room = [&](double value) {
+    const size_t characters = CharacterCount(FormatNumber(value, chart.numbers));
+    double& room = value < 0 ? left : right;
+    room = std::max(room, kCharacterWidth * static_cast<double>(characters) + kNumberGap);
+  };
+  if (chart.reach > 0) make_room(chart.reach);
   for (const BarGroup& group : chart.groups) {
     longest = std::max(longest, std::min(CharacterCount(group.label), kLongestLabel));
     for (const double value : group.values) {
       if (!std::isfinite(value)) continue;
       low = std::min(low, value);
       high = std::max(high, value);
+      make_room(value);
     }
   }
   if (low == high) high = 1;
   const double label_width = kCharacterWidth * static_cast<double>(longest) + 8;
-  const double begin = label_width + (low < 0 ? kNumberWidth : 0);
-  const double end = kPictureWidth - (high > 0 ? kNumberWidth : 4);
+  const double begin = label_width + left;
+  const double end = kPictureWidth - right;
   const auto x = [&](double value) { return Place(value, low, high, begin, end); };
 
   const double bars = static_cast<double>(chart.series.size()) * kBarHeight;
@@ -57,9 +66,9 @@ std::string DrawBarChart(const BarChart& chart) {
               absl::StrCat(group.label, chart.series[i].empty() ? "" : ", ", chart.series[i], ": ",
                            text),
               &svg);
-      DrawText(
-          {x(value) + (value < 0 ? -4 : 4), top + kBarHeight - 3, value < 0 ? "end" : "start", ""},
-          text, &svg);
+      DrawText({x(value) + (value < 0 ? -kNumberGap : kNumberGap), top + kBarHeight - 3,
+                value < 0 ? "end" : "start", ""},
+               text, &svg);
     }
     y += bars + kGroupGap;
   }

@@ -59,6 +59,27 @@ struct BarChart {
 };
 std::string DrawBarChart(const BarChart& chart);
 
+// Numbers with their uncertainty, a row each: points, their mean and an interval.
+struct IntervalRow {
+  std::string label;
+  std::vector<double> points;
+  double mean = 0;
+  // NaN: there is no interval.
+  double low = 0;
+  double high = 0;
+};
+struct IntervalChart {
+  Heading heading;
+  std::string row_label;
+  // What the interval is: "95 % over seeds".
+  std::string interval;
+  std::vector<IntervalRow> rows;
+  Numbers numbers = Numbers::kPlain;
+  // Whether the axis holds 0, with a line.
+  bool mark_zero = false;
+};
+std::string DrawIntervals(const IntervalChart& chart);
+
 struct Point {
   double x = 0;
   double y = 0;

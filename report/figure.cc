@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "report/axis.h"
 
 namespace cmerc::report {
@@ -15,15 +17,33 @@ constexpr size_t kSeriesClasses = 6;
 
 bool ContinuesCharacter(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
 
-// Longer cells wrap, shorter ones do not.
-constexpr size_t kLongCell = 24;
+// Longer cells wrap, anywhere if need be, shorter ones do not: so the tables of a page fit into its
+// width whatever the names are.
+constexpr size_t kLongCell = 16;
 
 void AddCell(const std::string& tag, const std::string& scope, const std::string& text,
-             Markup* html) {
+             bool is_name, Markup* html) {
   Markup::Attributes attributes;
   if (!scope.empty()) attributes.emplace_back("scope", scope);
-  if (CharacterCount(text) > kLongCell) attributes.emplace_back("class", "long");
+  std::vector<std::string> classes;
+  if (CharacterCount(text) > kLongCell) classes.emplace_back("long");
+  if (is_name) classes.emplace_back("name");
+  if (!classes.empty()) attributes.emplace_back("class", absl::StrJoin(classes, " "));
   html->Element(tag, attributes, text);
+}
+
+// Whether a column, not the first, holds names rather than numbers: every cell that holds anything
+// begins with a letter.
+bool HoldsNames(const Table& table, size_t column) {
+  bool any = false;
+  for (const std::vector<std::string>& row : table.rows) {
+    const std::string& cell = row[column];
+    if (cell.empty() || cell == "-") continue;
+    const auto first = static_cast<unsigned char>(cell[0]);
+    if (!absl::ascii_isalpha(first) && first < 0x80) return false;
+    any = true;
+  }
+  return any && column > 0;
 }
 
 // The byte at which the i-th character begins.
@@ -95,14 +115,18 @@ std::string Shortened(const std::string& text, size_t characters) {
 }
 
 std::string FormatTable(const Table& table) {
+  std::vector<bool> names;
+  for (size_t i = 0; i < table.header.size(); ++i) names.push_back(HoldsNames(table, i));
   Markup html;
   html.Open("div", {{"class", "scroll"}}).Open("table").Open("thead").Open("tr");
-  for (const std::string& cell : table.header) AddCell("th", "col", cell, &html);
+  for (size_t i = 0; i < names.size(); ++i) {
+    AddCell("th", "col", table.header[i], names[i], &html);
+  }
   html.Close().Close().Open("tbody");
   for (const std::vector<std::string>& row : table.rows) {
     html.Open("tr");
     for (size_t i = 0; i < row.size(); ++i) {
-      AddCell(i == 0 ? "th" : "td", i == 0 ? "row" : "", row[i], &html);
+      AddCell(i == 0 ? "th" : "td", i == 0 ? "row" : "", row[i], names[i], &html);
     }
     html.Close();
   }

@@ -32,21 +32,20 @@ std::string FormatRun(const TrainingRun& run, const std::string& anchor,
   return html.Append(FormatTiming(run)).Finish();
 }
 
+// Links to the runs.
+std::string FormatNavigation(const std::vector<TrainingRun>& runs) {
+  if (runs.size() == 1) return "";
+  Markup html;
+  html.Open("nav").Open("ol");
+  for (size_t i = 0; i < runs.size(); ++i) {
+    html.Open("li").Element("a", {{"href", absl::StrCat("#", Anchor(i))}}, runs[i].path).Close();
+  }
+  return html.Finish();
+}
+
 std::string FormatRuns(const std::vector<TrainingRun>& runs) {
   Markup html;
-  html.Open("html", {{"xmlns", "http://www.w3.org/1999/xhtml"}, {"lang", "en"}}).Open("head");
-  html.Empty("meta", {{"charset", "utf-8"}});
-  html.Empty("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
-  html.Element("title", Title(runs)).Element("style", kStyleSheet).Close();
-  html.Open("body").Open("header").Element("h1", Title(runs));
-  if (runs.size() > 1) {
-    html.Open("nav").Open("ol");
-    for (size_t i = 0; i < runs.size(); ++i) {
-      html.Open("li").Element("a", {{"href", absl::StrCat("#", Anchor(i))}}, runs[i].path).Close();
-    }
-    html.Close().Close();
-  }
-  html.Close().Open("main");
+  OpenPage(Title(runs), &html, FormatNavigation(runs));
   if (runs.size() > 1) html.Append(FormatComparison(runs));
   for (size_t i = 0; i < runs.size(); ++i) {
     const std::string heading =
@@ -57,6 +56,16 @@ std::string FormatRuns(const std::vector<TrainingRun>& runs) {
 }
 
 }  // namespace
+
+void OpenPage(const std::string& title, Markup* html, const std::string& navigation) {
+  html->Open("html", {{"xmlns", "http://www.w3.org/1999/xhtml"}, {"lang", "en"}}).Open("head");
+  html->Empty("meta", {{"charset", "utf-8"}});
+  html->Empty("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+  html->Element("title", title).Element("style", kStyleSheet).Close();
+  html->Open("body").Open("header").Element("h1", title).Append(navigation);
+  html->Close().Open("main");
+}
+
 }  // namespace report
 
 std::string FormatPage(const std::vector<TrainingRun>& runs) { return report::FormatRuns(runs); }

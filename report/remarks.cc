@@ -16,6 +16,9 @@ namespace {
 // The difference of weighted F1 between validation and test split that is worth a remark.
 constexpr double kFarApart = 0.05;
 
+// How much a weighted F1 below the uncalibrated model's is worth a remark.
+constexpr double kWorse = 0.01;
+
 // The names, or, of many, the first of them and how many there are more.
 std::string Quoted(const std::vector<std::string>& names) {
   constexpr size_t kShown = 20;
@@ -64,6 +67,50 @@ std::vector<std::string> ClassNames(const TrainingRun& run) {
   std::vector<std::string> names;
   for (const ClassReport& one : split.classes()) names.push_back(one.name());
   return names;
+}
+
+// Training conversations that the selected weights have not seen, or no epoch has.
+void AddCurriculum(const TrainingRun& run, std::vector<std::string>* remarks) {
+  if (!run.curriculum.has_value()) return;
+  const CurriculumReport& curriculum = *run.curriculum;
+  int never = 0, unseen = 0;
+  for (const CurriculumConversation& one : curriculum.conversations()) {
+    const bool used = one.first_epoch() >= 0;
+    never += used ? 0 : 1;
+    unseen += used && one.first_epoch() <= run.summary->selected_epoch() ? 0 : 1;
+  }
+  const int all = curriculum.conversations_size();
+  const bool stood_still =
+      run.epochs.size() > 1 && run.epochs.front().conversations() == all - never;
+  if (never > 0 && stood_still) {
+    remarks->push_back(absl::StrFormat(
+        "The curriculum has not opened: every epoch trained on the same %d of %d training "
+        "conversations, and none on the other %d. More epochs, or a scheduler that opens sooner, "
+        "would use them.",
+        all - never, all, never));
+  } else if (never > 0) {
+    remarks->push_back(absl::StrFormat(
+        "No epoch trained on %d of the %d training conversations: the curriculum had not opened to "
+        "them when training ended. More epochs, or a scheduler that opens sooner, would use them.",
+        never, all));
+  }
+  if (unseen > never) {
+    remarks->push_back(
+        absl::StrFormat("The selected epoch comes before the curriculum has opened: its weights "
+                        "have seen %d of the "
+                        "%d training conversations.",
+                        all - unseen, all));
+  }
+}
+
+// Scores below those of the same model without calibration.
+void AddWorseThanUncalibrated(const SplitReport& with, const SplitReport& without,
+                              std::vector<std::string>* remarks) {
+  if (with.weighted_f1() >= without.weighted_f1() - kWorse) return;
+  remarks->push_back(absl::StrFormat(
+      "Worse than uncalibrated: weighted F1 on the test split fell from %.1f %% (uncalibrated) to "
+      "%.1f %%.",
+      100 * without.weighted_f1(), 100 * with.weighted_f1()));
 }
 
 }  // namespace
@@ -122,9 +169,11 @@ std::vector<std::string> Remarks(const TrainingRun& run) {
   if (run.epochs.size() > 1 && summary.selected_epoch() == run.epochs.back().epoch()) {
     remarks.emplace_back("The last epoch was selected: more epochs may score better.");
   }
+  AddCurriculum(run, &remarks);
   if (summary.has_uncalibrated()) {
     const SplitReport& with = summary.test();
     const SplitReport& without = summary.uncalibrated().test();
+    AddWorseThanUncalibrated(with, without, &remarks);
     if (EceRose(with.calibration(), without.calibration())) {
       remarks.push_back(absl::StrFormat(
           "The expected calibration error rose from %.2f ± %.2f %% (uncalibrated) to %.2f ± %.2f "

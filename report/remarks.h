@@ -12,7 +12,9 @@ namespace cmerc::report {
 
 // One sentence each, for: a run that has not finished; scores that the test set selected; each of
 // RunSummary.warnings; a class that is never predicted on the test split; a split without a class;
-// a weighted F1 on valid and test more than 5 points apart; the last epoch selected; an expected
+// a weighted F1 on valid and test more than 5 points apart; the last epoch selected; training
+// conversations that no epoch used, or that the selected epoch had not seen since the curriculum
+// had not opened; a weighted F1 more than a point below the uncalibrated model's; an expected
 // calibration error above the uncalibrated model's by more than two standard errors of their
 // difference; a mean share of utterances surer without a source of evidence above the uncalibrated
 // model's.

@@ -1,133 +1,23 @@
 #include "report/run.h"
 
-#include <google/protobuf/util/json_util.h>
-#include <google/protobuf/util/type_resolver_util.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
-#include <memory>
+#include <system_error>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "absl/strings/string_view.h"
 #include "core/status.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "report/json_file.h"
 
 namespace cmerc {
 namespace {
 
 constexpr char kRemedy[] = "name a folder that `cmerc train` has written, or repeat the run";
 
-// The contents of a file. InvalidArgument, NotFound, PermissionDenied: it is no file that can be
-// read.
-absl::StatusOr<std::string> Contents(const std::string& path) {
-  std::error_code none;
-  const auto type = std::filesystem::status(path, none).type();
-  if (type == std::filesystem::file_type::directory) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder, not a file; ", kRemedy));
-  }
-  // Reading a named pipe might never begin, and reading a device never end.
-  if (std::filesystem::exists(std::filesystem::file_status(type)) &&
-      type != std::filesystem::file_type::regular) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": is a pipe or a device, not a file; ", kRemedy));
-  }
-  errno = 0;
-  std::ifstream in(path, std::ios::binary);
-  std::string text;
-  if (in) text.assign(std::istreambuf_iterator<char>(in), {});
-  if (in.good() || in.eof()) return text;
-  const int error = errno != 0 ? errno : EIO;
-  const absl::StatusCode code = error == ENOENT || error == ENOTDIR ? absl::StatusCode::kNotFound
-                                : error == EACCES ? absl::StatusCode::kPermissionDenied
-                                                  : absl::StatusCode::kInvalidArgument;
-  return absl::Status(code, absl::StrCat(path, ": ", std::strerror(error), "; ", kRemedy));
-}
-
-absl::Status Malformed(const std::string& place, absl::string_view problem) {
-  return absl::InvalidArgumentError(absl::StrCat(place, ": ", problem, "; ", kRemedy));
-}
-
-// A text, given to its reader a line at a time: the number of lines taken when the reader stops at
-// an error says where the error is.
-class LineStream final : public google::protobuf::io::ZeroCopyInputStream {
- public:
-  explicit LineStream(absl::string_view text) : text_(text) {}
-
-  bool Next(const void** data, int* size) override {
-    if (position_ == text_.size()) return false;
-    const size_t end = std::min(text_.find('\n', position_), text_.size() - 1) + 1;
-    *data = text_.data() + position_;
-    *size = static_cast<int>(end - position_);
-    position_ = end;
-    ++line_;
-    return true;
-  }
-  void BackUp(int count) override {
-    position_ -= count;
-    --line_;
-  }
-  bool Skip(int count) override {
-    position_ = std::min(text_.size(), position_ + count);
-    return position_ < text_.size();
-  }
-  int64_t ByteCount() const override { return static_cast<int64_t>(position_); }
-
-  int line() const { return line_; }
-
- private:
-  const absl::string_view text_;
-  size_t position_ = 0;
-  int line_ = 0;
-};
-
-// What Protobuf says of an error, on one line and without the text that it quotes. When a value
-// does not fit its field, it says "(field): ...", but only after it has read the whole file, and so
-// the line that it has come to means nothing.
-std::string FirstLine(absl::string_view message, bool* names_a_field) {
-  message = absl::StripAsciiWhitespace(message.substr(0, message.find('\n')));
-  absl::ConsumeSuffix(&message, ".");
-  const size_t end = message.find("): ");
-  *names_a_field = absl::ConsumePrefix(&message, "(") && end != absl::string_view::npos;
-  if (!*names_a_field) return std::string(message);
-  return absl::StrCat(message.substr(0, end - 1), message.substr(end));
-}
-
-// Parses a JSON object. `text` is line `line` of the file, or the whole file where that is 0.
-// InvalidArgument: it is not one.
-absl::Status FromJson(const std::string& path, absl::string_view text, int line,
-                      google::protobuf::Message* message) {
-  const auto place = [&](int at) { return at > 0 ? absl::StrCat(path, ":", at) : path; };
-  if (absl::StripAsciiWhitespace(text).empty()) {
-    return Malformed(place(line), "is empty, want a JSON object");
-  }
-  const google::protobuf::Descriptor* descriptor = message->GetDescriptor();
-  const std::unique_ptr<google::protobuf::util::TypeResolver> resolver(
-      google::protobuf::util::NewTypeResolverForDescriptorPool("type.googleapis.com",
-                                                               descriptor->file()->pool()));
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  LineStream input(text);
-  std::string wire;
-  google::protobuf::io::StringOutputStream output(&wire);
-  const auto status = google::protobuf::util::JsonToBinaryStream(
-      resolver.get(), absl::StrCat("type.googleapis.com/", descriptor->full_name()), &input,
-      &output, options);
-  if (!status.ok()) {
-    bool names_a_field = false;
-    const std::string problem =
-        FirstLine({status.message().data(), status.message().size()}, &names_a_field);
-    return Malformed(place(line > 0 || names_a_field ? line : input.line()), problem);
-  }
-  if (!message->ParseFromString(wire)) return Malformed(place(line), "not a report of this kind");
-  return absl::OkStatus();
+absl::Status MalformedRun(const std::string& place, absl::string_view problem) {
+  return Malformed(place, problem, kRemedy);
 }
 
 bool IsShare(double value) { return value >= 0 && value <= 1; }
@@ -210,18 +100,18 @@ int CountedFrom1(int epoch, bool from_0) {
 // above the epoch of the line before.
 template <typename Message>
 absl::StatusOr<std::vector<Message>> ReadLines(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, Contents(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadReportFile(path, kRemedy));
   std::vector<Message> messages;
   std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   if (lines.back().empty()) lines.pop_back();
   for (size_t i = 0; i < lines.size(); ++i) {
     const int line = static_cast<int>(i) + 1;
     Message message;
-    RETURN_IF_ERROR(FromJson(path, lines[i], line, &message));
+    RETURN_IF_ERROR(ParseReport(path, lines[i], line, kRemedy, &message));
     const int before = messages.empty() ? -1 : messages.back().epoch();
     if (!message.has_epoch() || message.epoch() <= before) {
-      return Malformed(absl::StrCat(path, ":", line),
-                       absl::StrCat("epoch = ", message.epoch(), ", must be above ", before));
+      return MalformedRun(absl::StrCat(path, ":", line),
+                          absl::StrCat("epoch = ", message.epoch(), ", must be above ", before));
     }
     messages.push_back(std::move(message));
   }
@@ -260,16 +150,16 @@ absl::Status IfThere(const std::string& path, const Read& read) {
 }
 
 absl::Status CheckEpochs(const std::string& path, const std::vector<EpochReport>& epochs) {
-  if (epochs.empty()) return Malformed(path, "no epoch has finished");
+  if (epochs.empty()) return MalformedRun(path, "no epoch has finished");
   for (size_t i = 0; i < epochs.size(); ++i) {
     const std::string place = absl::StrCat(path, ":", i + 1);
     if (epochs[i].losses_size() != epochs[0].losses_size()) {
-      return Malformed(place, absl::StrCat(epochs[i].losses_size(), " losses, but ",
-                                           epochs[0].losses_size(), " in line 1"));
+      return MalformedRun(place, absl::StrCat(epochs[i].losses_size(), " losses, but ",
+                                              epochs[0].losses_size(), " in line 1"));
     }
     absl::Status status = CheckSplit("valid", epochs[i].valid());
     if (status.ok()) status = CheckSplit("test", epochs[i].test());
-    if (!status.ok()) return Malformed(place, status.message());
+    if (!status.ok()) return MalformedRun(place, status.message());
   }
   return absl::OkStatus();
 }
@@ -282,8 +172,33 @@ absl::Status ReadEpochs(const std::string& path, std::vector<EpochReport>* epoch
 
 // Reads a file that is one JSON object.
 absl::Status ReadMessage(const std::string& path, google::protobuf::Message* message) {
-  ASSIGN_OR_RETURN(const std::string text, Contents(path));
-  return FromJson(path, text, 0, message);
+  ASSIGN_OR_RETURN(const std::string text, ReadReportFile(path, kRemedy));
+  return ParseReport(path, text, 0, kRemedy, message);
+}
+
+// InvalidArgument: the run in `folder` has not finished an epoch yet, nor has anything gone wrong.
+absl::Status CheckBegun(const std::string& folder) {
+  std::error_code none;
+  const auto is_empty = [&](const std::string& file) {
+    return std::filesystem::is_regular_file(file, none) && std::filesystem::is_empty(file, none);
+  };
+  const std::string own = folder + "/metrics.jsonl";
+  const std::string first = folder + "/uncalibrated";
+  std::string before;
+  if (!std::filesystem::exists(own, none)) {
+    if (std::filesystem::exists(first, none)) {
+      before = ", since the uncalibrated model is trained first (see uncalibrated/metrics.jsonl)";
+    } else if (!std::filesystem::exists(folder + "/lock", none)) {
+      return absl::OkStatus();
+    }
+  } else if (!is_empty(own)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(folder, ": no epoch of this run has finished yet", before,
+                   "; wait for the first, or if the run has stopped, go on with it: cmerc train "
+                   "--resume --output=",
+                   folder));
 }
 
 }  // namespace
@@ -297,13 +212,10 @@ absl::StatusOr<TrainingRun> ReadRun(const std::string& path) {
   if (!std::filesystem::is_directory(path)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": not a folder; ", kRemedy));
   }
-  if (std::filesystem::exists(path + "/results.json")) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        path, ": an experiment, not a run; name some of its runs: ", path, "/.../seed-1"));
-  }
   TrainingRun run;
   run.path = path.size() > 1 && absl::EndsWith(path, "/") ? path.substr(0, path.size() - 1) : path;
-  ASSIGN_OR_RETURN(run.config, Contents(run.path + "/config.textproto"));
+  ASSIGN_OR_RETURN(run.config, ReadReportFile(run.path + "/config.textproto", kRemedy));
+  RETURN_IF_ERROR(CheckBegun(run.path));
   RETURN_IF_ERROR(ReadEpochs(run.path + "/metrics.jsonl", &run.epochs));
   RETURN_IF_ERROR(IfThere(run.path + "/uncalibrated/metrics.jsonl", [&](const std::string& file) {
     return ReadEpochs(file, &run.uncalibrated_epochs);
@@ -316,7 +228,7 @@ absl::StatusOr<TrainingRun> ReadRun(const std::string& path) {
     RETURN_IF_ERROR(ReadMessage(file, &run.summary.emplace()));
     CountFrom1(&*run.summary);
     const absl::Status checked = CheckSummary("", *run.summary);
-    return checked.ok() ? checked : Malformed(file, checked.message());
+    return checked.ok() ? checked : MalformedRun(file, checked.message());
   }));
   RETURN_IF_ERROR(IfThere(run.path + "/curriculum.json", [&](const std::string& file) {
     const absl::Status read = ReadMessage(file, &run.curriculum.emplace());

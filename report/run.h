@@ -26,8 +26,8 @@ struct TrainingRun {
 // as large as its classes, counts are not negative, shares lie in [0, 1], epochs ascend from 1, in
 // runs of earlier versions too, whose files count from 0. Fields
 // that this version does not know are skipped. NotFound, PermissionDenied or InvalidArgument: the
-// folder is no run, or a file of it is missing or malformed; the message has the file, the line (of
-// a JSON syntax error) or the field, and what to do.
+// folder is no run, no epoch of it has finished yet, or a file of it is missing or malformed; the
+// message has the file, the line (of a JSON syntax error) or the field, and what to do.
 absl::StatusOr<TrainingRun> ReadRun(const std::string& path);
 
 }  // namespace cmerc

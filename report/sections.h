@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "report/axis.h"
+#include "report/markup.h"
 #include "report/run.h"
 
 namespace cmerc::report {
+
+// Begins a page, as far as its <main>; `navigation` is finished markup below the title.
+void OpenPage(const std::string& title, Markup* html, const std::string& navigation = "");
 
 // Protocol, seed, backbone, selected epoch, versions, and the command that repeats the run.
 std::string FormatIdentity(const TrainingRun& run);

@@ -44,10 +44,12 @@ summary { cursor: pointer; color: var(--link); font-size: 0.9rem; }
 .scroll { overflow-x: auto; max-width: 100%; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums;
         overflow-wrap: normal; }
-th, td { padding: 0.25rem 0.6rem; text-align: right; border-bottom: 1px solid var(--grid);
+th, td { padding: 0.25rem 0.5rem; text-align: right; border-bottom: 1px solid var(--grid);
          white-space: nowrap; }
-.long { white-space: normal; min-width: 12rem; text-align: left; overflow-wrap: anywhere; }
-thead th { color: var(--faint); font-weight: 600; vertical-align: bottom; }
+.long { white-space: normal; min-width: 7rem; overflow-wrap: anywhere; }
+.name { text-align: left; }
+thead th { color: var(--faint); font-weight: 600; vertical-align: bottom; white-space: normal; }
+thead .long { min-width: 5rem; }
 th:first-child { text-align: left; font-weight: 600; }
 .remarks { background: var(--warn); border-left: 4px solid var(--warn-edge); padding: 0.5rem 1rem;
            margin: 1rem 0; }
@@ -71,6 +73,7 @@ svg .inverse { fill: var(--inverse); }
 .fill { fill: var(--c); }
 .heat { fill: var(--heat); }
 .dot { fill: var(--c); fill-opacity: 0.5; }
+.interval { stroke: var(--faint); stroke-width: 1.5; }
 .gap { fill: var(--c1); fill-opacity: 0.5; }
 .under { fill: var(--c2); fill-opacity: 1; }
 .line.mark { stroke: var(--faint); stroke-width: 1.5; }
@@ -87,6 +90,9 @@ figure svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .line.s3 { stroke-dasharray: 8 3 2 3; }
 .line.s4 { stroke-dasharray: 12 4; }
 .line.s5 { stroke-dasharray: 1 4; }
+@media screen and (min-width: 60rem) {
+  th, td { white-space: normal; }
+}
 @media print {
   body { max-width: none; padding: 0; font-size: 11pt; }
   .figures { grid-template-columns: repeat(2, 1fr); }

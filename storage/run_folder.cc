@@ -19,6 +19,11 @@
 namespace cmerc {
 namespace {
 
+bool Exists(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0;
+}
+
 absl::Status Remove(const std::string& path) {
   if (unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
   const int error = errno;
@@ -49,8 +54,8 @@ absl::Status RemoveFiles(const std::string& output, const Doomed& doomed) {
 
 // Whether a new run removes a file of this name.
 bool IsOfOneRun(absl::string_view file) {
-  for (const char* written : {"summary.json", "test_predictions.jsonl", "selected.pth", "last.pth",
-                              "curriculum.json", "resume.pth"}) {
+  for (const char* written : {"summary.json", "test_predictions.jsonl", "test_views.jsonl",
+                              "selected.pth", "last.pth", "curriculum.json", "resume.pth"}) {
     if (file == written) return true;
   }
   return absl::StartsWith(file, kEventFileMark);
@@ -66,12 +71,26 @@ bool IsTemporary(const std::string& /*folder*/, const std::string& file) {
 
 std::string UncalibratedFolder(const std::string& output) { return output + "/uncalibrated"; }
 
+bool HoldsRun(const std::string& folder) {
+  return Exists(folder + "/metrics.jsonl") ||
+         Exists(UncalibratedFolder(folder) + "/metrics.jsonl") || Exists(folder + "/summary.json");
+}
+
+std::string PlanFile(const std::string& output) { return output + "/cmerc_experiment.textproto"; }
+
+bool HoldsExperiment(const std::string& folder) {
+  if (Exists(PlanFile(folder))) return true;
+  for (const char* file : {"/results.json", "/results.csv", "/results.md"}) {
+    if (!Exists(folder + file)) return false;
+  }
+  return true;
+}
+
 std::string ResumeFile(const std::string& folder) { return folder + "/resume.pth"; }
 
 bool CanResume(const std::string& output) {
   for (const std::string& folder : {output, UncalibratedFolder(output)}) {
-    struct stat info {};
-    if (stat(ResumeFile(folder).c_str(), &info) == 0) return true;
+    if (Exists(ResumeFile(folder))) return true;
   }
   return false;
 }

@@ -13,6 +13,16 @@ namespace cmerc {
 // The folder that the model without calibration has within the folder `output` of a run.
 std::string UncalibratedFolder(const std::string& output);
 
+// Whether a run of `cmerc train`, finished or not, has written into `folder`.
+bool HoldsRun(const std::string& folder);
+
+// The file in which the experiment in the folder `output` keeps its plan.
+std::string PlanFile(const std::string& output);
+
+// Whether an experiment, finished or not, has written into `folder`. Experiments of versions before
+// 0.2 are known by their results alone.
+bool HoldsExperiment(const std::string& folder);
+
 // The file in which a stage of training that writes into `folder` keeps what it needs to go on
 // (training/resume.h) while the run is not finished.
 std::string ResumeFile(const std::string& folder);

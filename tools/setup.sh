@@ -2,7 +2,8 @@
 # Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
 # Usage: tools/setup.sh [--test] [--fuzz]
-#   --test: also what //tests/tools:lint_test and tools/lint.sh need
+#   --test: also what //tests/tools:lint_test and tools/lint.sh need, and pandas for
+#     //tests/end_to_end:pandas_test, which skips itself where that cannot be installed
 #   --fuzz: also what tests/fuzz/run.sh needs
 set -euo pipefail
 
@@ -46,9 +47,13 @@ fi
 column=2
 [[ $codename != trixie ]] || column=3
 
+# What is done without where it cannot be installed.
+optional=()
+
 for argument in "$@"; do
   case "$argument" in
     --test)
+      optional+=("python3-pandas 1.5.3 2.2.3")
       # The sources keep the form that clang-format 14 gives them; of another version, the lint test
       # skips what needs it.
       packages+=("python3 3.11.2 3.13.5")
@@ -70,6 +75,9 @@ done
 for ((i = 0; i < ${#packages[@]}; ++i)); do
   packages[i]=$(awk -v column="$column" '{ print $1 "=" $column }' <<< "${packages[i]}")
 done
+for ((i = 0; i < ${#optional[@]}; ++i)); do
+  optional[i]=$(awk -v column="$column" '{ print $1 "=" $column }' <<< "${optional[i]}")
+done
 
 if ! command -v dpkg-query > /dev/null || ! command -v apt-get > /dev/null; then
   fail "this is $distribution, but the packages come from Debian 12 or 13 with apt. Work in a \
@@ -80,8 +88,8 @@ fi
 
 # NAME VERSION, a line for each that is installed.
 installed_versions() {
-  dpkg-query --show --showformat='${db:Status-Status} ${Package} ${Version}\n' "${packages[@]%%=*}" \
-    2> /dev/null | sed --quiet 's/^installed //p' || true
+  dpkg-query --show --showformat='${db:Status-Status} ${Package} ${Version}\n' \
+    "${packages[@]%%=*}" "${optional[@]%%=*}" 2> /dev/null | sed --quiet 's/^installed //p' || true
 }
 
 # 1:1.2.13.dfsg-1 -> 1.2.13, without epoch, revision and what Debian adds.
@@ -98,24 +106,31 @@ for package in "${packages[@]%%=*}"; do
   [[ $'\n'$installed$'\n' == *$'\n'"$package "* ]] || missing+=("$package")
 done
 
+# The command `apt`, as root; fails where there is no way to be that.
+find_apt() {
+  local as_root=(env DEBIAN_FRONTEND=noninteractive) quiet=()
+  if ((EUID != 0)); then
+    command -v sudo > /dev/null || return 1
+    as_root=(sudo "${as_root[@]}")
+  fi
+  [[ -t 1 ]] || quiet=(-qq -o Dpkg::Use-Pty=0)
+  # A machine that has just been started may be installing its updates.
+  apt=("${as_root[@]}" apt-get "${quiet[@]}" -o DPkg::Lock::Timeout=300)
+}
+
+missing_optional=()
+for package in "${optional[@]%%=*}"; do
+  [[ $'\n'$installed$'\n' == *$'\n'"$package "* ]] || missing_optional+=("$package")
+done
+
 if ((${#missing[@]} > 0)); then
   if [[ $codename != bookworm && $codename != trixie ]]; then
     fail "this is $distribution, but only Debian 12 (bookworm) and 13 (trixie) are known to work. Work \
 in a Debian container (docker run -it debian:12), or install these packages or their like yourself \
 and leave out tools/setup.sh: ${missing[*]}"
   fi
-  as_root=(env DEBIAN_FRONTEND=noninteractive)
-  if ((EUID != 0)); then
-    if ! command -v sudo > /dev/null; then
-      fail "there is no sudo. As root: apt-get update && \
+  find_apt || fail "there is no sudo. As root: apt-get update && \
 apt-get install --no-install-recommends ${missing[*]}"
-    fi
-    as_root=(sudo "${as_root[@]}")
-  fi
-  quiet=()
-  [[ -t 1 ]] || quiet=(-qq -o Dpkg::Use-Pty=0)
-  # A machine that has just been started may be installing its updates.
-  apt=("${as_root[@]}" apt-get "${quiet[@]}" -o DPkg::Lock::Timeout=300)
   echo "tools/setup.sh: installing ${missing[*]}"
   "${apt[@]}" update || fail "apt-get update failed: see above; is there a network?"
   "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" ||
@@ -124,9 +139,21 @@ apt-get install --no-install-recommends ${missing[*]}"
   installed=$(installed_versions)
 fi
 
+if ((${#missing_optional[@]} > 0)) && [[ $codename == bookworm || $codename == trixie ]]; then
+  echo "tools/setup.sh: installing ${missing_optional[*]}"
+  if find_apt && "${apt[@]}" update &&
+    "${apt[@]}" install --yes --no-install-recommends "${missing_optional[@]}"; then
+    installed=$(installed_versions)
+  else
+    echo "tools/setup.sh: warning: goes on without ${missing_optional[*]}: the tests that need it \
+skip themselves" >&2
+  fi
+fi
+
 differing=()
-for package in "${packages[@]}"; do
+for package in "${packages[@]}" "${optional[@]}"; do
   version=$(sed --quiet "s/^${package%%=*} //p" <<< "$installed" | head --lines=1)
+  [[ -n $version ]] || continue
   [[ "$(upstream "$version")" == "${package#*=}" ]] ||
     differing+=("${package%%=*} $version (tested: ${package#*=})")
 done

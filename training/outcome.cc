@@ -44,6 +44,31 @@ absl::StatusOr<SplitPredictions> Measure(Backbone& selected, const PreparedData&
   return predictions;
 }
 
+// Writes what the shares of utterances surer without a source of evidence are made of.
+absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& indices,
+                        const SplitPredictions& predictions, const std::string& path) {
+  const auto num_classes = static_cast<size_t>(data.info.num_classes());
+  std::string text;
+  size_t utterance = 0;
+  for (const int64_t index : indices) {
+    const Conversation& conversation = data.conversations[index];
+    ConversationViews line;
+    line.set_id(conversation.id);
+    for (const View& view : predictions.views) line.add_without()->set_view(view.name());
+    for (int64_t i = 0; i < conversation.length(); ++i, ++utterance) {
+      const size_t truth =
+          utterance * num_classes + static_cast<size_t>(predictions.labels[utterance]);
+      line.add_log_probs(predictions.log_probs[truth]);
+      for (size_t v = 0; v < predictions.views.size(); ++v) {
+        line.mutable_without(static_cast<int>(v))
+            ->add_log_probs(predictions.view_log_probs[v][truth]);
+      }
+    }
+    absl::StrAppend(&text, ToJson(line, /*pretty=*/false), "\n");
+  }
+  return WriteFileAtomically(path, text);
+}
+
 // The remedies that are not withheld; warns of the others.
 std::vector<Remedy> NotWithheld(const std::vector<Remedy>& remedies, RunSummary* summary) {
   std::vector<Remedy> used;
@@ -92,6 +117,7 @@ absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const P
     ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
                      ScoreRemedy(remedy, test, data.info));
   }
+  RETURN_IF_ERROR(WriteViews(data, data.test, test, absl::StrCat(folder, "/test_views.jsonl")));
   RETURN_IF_ERROR(WritePredictions(data, data.test, test, temperature,
                                    absl::StrCat(folder, "/test_predictions.jsonl")));
   return temperature;

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -238,6 +239,10 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   summary.set_parameters(static_cast<int>(CountParameters(*live_)));
   summary.set_epochs_from(1);
   summary.set_selected_epoch(state_.progress.selected_epoch());
+  summary.mutable_calibrated()->set_value(
+      plan_.config.has_curriculum() ||
+      std::any_of(plan_.losses.begin(), plan_.losses.end(),
+                  [](const WeightedLoss& loss) { return !loss.loss->views().empty(); }));
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   ASSIGN_OR_RETURN(
       const std::optional<double> temperature,

@@ -143,6 +143,13 @@ void WriteBadFiles(const std::string& folder) {
       write(broken + file, ReadFile(absl::StrCat(folder, "/run", file)));
     }
   }
+  for (const char* begun : {"begun_run", "uncalibrated_first/uncalibrated"}) {
+    std::filesystem::create_directories(absl::StrCat(folder, "/", begun));
+    write(absl::StrCat(begun, "/metrics.jsonl"), "");
+  }
+  for (const char* begun : {"begun_run", "uncalibrated_first"}) {
+    write(absl::StrCat(begun, "/config.textproto"), ReadFile(folder + "/run/config.textproto"));
+  }
   write("broken_metrics/metrics.jsonl",
         ReadFile(folder + "/run/metrics.jsonl") + "{\"epoch\": 1, \"total_loss\": }\n");
   write("broken_summary/summary.json", "{\n\"seed\": \"1\",\nselected_epoch\": 1}\n");

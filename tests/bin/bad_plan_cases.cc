@@ -1,13 +1,14 @@
 #include "tests/bin/bad_plan_cases.h"
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
+#include "tests/bin/bad_arguments.h"
 #include "tests/bin/files.h"
 #include "tests/bin/tiny_files.h"
 
 namespace cmerc {
 namespace {
-
-using Args = std::vector<std::string>;
 
 // A case, and the plan beside tiny.textproto as its base that it is about: NAME.plan.
 struct BadPlan {
@@ -51,6 +52,59 @@ std::vector<BadPlan> BadPlans() {
   return plans;
 }
 
+// A good plan with a flag that is not, or into a folder that is not for it.
+Args Good(const std::string& flag) {
+  return {"experiment", "--config=good.plan", "--output=out/of/this", flag};
+}
+
+void AddFlagsOfExperiments(std::vector<BadInput>* cases) {
+  const std::string want = "want seeds as in --seeds=1,2,3 or --seeds=1-5";
+  const std::vector<BadInput> more = {
+      {"SeedsThatAreWords", Good("--seeds=one,two"), {"--seeds=one,two: \"one\"", want}},
+      {"SeedsWithSpaces", Good("--seeds=1, 2"), {"--seeds=1, 2: \" 2\"", want}},
+      {"SeedsAsARangeOfPython", Good("--seeds=range(5)"), {"--seeds=range(5): \"range(5)\"", want}},
+      {"SeedsBackwards", Good("--seeds=5-1"), {"--seeds=5-1: \"5-1\"", want}},
+      {"SeedOfTheCommandLineTwice",
+       Good("--seeds=1-3,2"),
+       {"--seeds=1-3,2: 2 occurs twice; it would be the same run again"}},
+      {"NumberOfSeedsForTheLastOfThem",
+       Good("--seeds=0-100000"),
+       {"--seeds=0-100000: \"0-100000\" is more than 1000 seeds; name fewer"}},
+      {"JobsInWords",
+       Good("--jobs=all"),
+       {"--jobs=all, must be a number of runs in [0, 1024]", "0 means one per processor"}},
+      {"NegativeJobs", Good("--jobs=-1"), {"--jobs=-1, must be a number of runs in [0, 1024]"}},
+      {"SeedOfAnExperimentBySet",
+       Good("--set=training { seed: 7 }"),
+       {"--set: training.seed = 7, but the plan gives every run its seed; write --seeds=7"}},
+      {"FoldOfAnExperimentBySet",
+       Good("--set=data { folds: 4 fold: 2 }"),
+       {"--set: data.fold = 2, but a run validates on the part seed mod data.folds",
+        "choose the seeds: --seeds=2"}},
+      {"ExperimentWithBadSet",
+       Good("--set=training { epochs: 0 }"),
+       {"run seed-1 is not a valid config", "training.epochs = 0, must be >= 1"}},
+      {"DryRunOfABadPlan",
+       {"experiment", "--config=variant.plan", "--output=out/of/this", "--dry_run"},
+       {"run a/seed-7 is not a valid config", "training.epochs = 0, must be >= 1"}},
+      {"ExperimentIntoTheFolderOfARun",
+       {"experiment", "--config=good.plan", "--output=run"},
+       {"--output=run holds a single run of `cmerc train`; choose another folder"}},
+      {"ExperimentOverTheResultsOfOthers",
+       {"experiment", "--config=good.plan", "--output=results_of_others"},
+       {"--output=results_of_others holds a results.csv that no experiment wrote",
+        "choose another folder or move the file"}},
+      {"TrainIntoTheFolderOfAnExperiment",
+       Train({"--output=experiment"}),
+       {"--output=experiment holds an experiment, not a run; choose another folder"}},
+      {"TrainOverAnExperiment",
+       Train({"--output=experiment", "--overwrite"}),
+       {"--output=experiment holds an experiment, not a run; choose another folder",
+        "cmerc experiment --output=experiment with its --config"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
 }  // namespace
 
 void AddPlans(std::vector<BadInput>* cases) {
@@ -68,6 +122,10 @@ void AddPlans(std::vector<BadInput>* cases) {
       {"ConfigAsPlan",
        Experiment("tiny.textproto"),
        {"no field \"data\"; fields: base, datasets, variants, seeds, parallel_runs"}},
+      {"PlanAsConfig",
+       {"train", "--config=good.plan", "--output=out/of/this"},
+       {"good.plan is not a valid config", "good.plan:1:", "has no field \"base\"",
+        "fields: data, backbone, losses"}},
       {"PlanWithoutBase",
        Experiment("baseless.plan"),
        {"run seed-1 is not a valid config:",
@@ -77,6 +135,7 @@ void AddPlans(std::vector<BadInput>* cases) {
        {"--output=tiny.textproto/out: cannot create it", "choose a folder that can be written"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
+  AddFlagsOfExperiments(cases);
   for (const BadPlan& bad : BadPlans()) cases->push_back(bad.input);
 }
 
@@ -90,6 +149,16 @@ void WriteBadPlans(const std::string& folder) {
   write("good.plan", plan("seeds: 1"));
   write("baseless.plan", "seeds: 1");
   for (const BadPlan& bad : BadPlans()) write(bad.file, plan(bad.plan));
+  for (const char* name :
+       {"experiment", "broken_experiment", "begun_experiment", "results_of_others"}) {
+    std::filesystem::create_directory(absl::StrCat(folder, "/", name));
+  }
+  for (const char* begun : {"experiment", "broken_experiment", "begun_experiment"}) {
+    write(absl::StrCat(begun, "/cmerc_experiment.textproto"), plan("seeds: 1"));
+  }
+  write("experiment/results.json", "{\"rows\": []}\n");
+  write("broken_experiment/results.json", "{\n\"rows\": [\n{]\n}\n");
+  write("results_of_others/results.csv", "model,f1\n");
 }
 
 }  // namespace cmerc

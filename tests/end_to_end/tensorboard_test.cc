@@ -74,6 +74,7 @@ TEST(TensorboardTest, ScalarsAreThoseOfTheMetrics) {
       is(epoch.epoch(), "valid/accuracy", epoch.valid().accuracy());
       is(epoch.epoch(), "valid/weighted_f1", epoch.valid().weighted_f1());
       is(epoch.epoch(), "valid/macro_f1", epoch.valid().macro_f1());
+      is(epoch.epoch(), "valid/ece", epoch.valid().calibration().ece());
     }
     EXPECT_EQ(scalars.size(), expected);
     EXPECT_EQ(gradients.count("gradient/smax_fc.weight"), 1u);

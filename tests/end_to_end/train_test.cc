@@ -60,14 +60,14 @@ TEST(QuickstartTest, TrainsBothModelsAndComparesThem) {
   EXPECT_THAT(outcome.out, Not(HasSubstr("\033")));
   EXPECT_THAT(
       RegularFiles(folder + "/runs"),
-      ElementsAre("quickstart/config.textproto", "quickstart/curriculum.json",
-                  "quickstart/last.pth", "quickstart/metrics.jsonl", "quickstart/selected.pth",
-                  "quickstart/summary.json", "quickstart/test_predictions.jsonl",
-                  "quickstart/timing.jsonl", "quickstart/uncalibrated/last.pth",
-                  "quickstart/uncalibrated/metrics.jsonl", "quickstart/uncalibrated/selected.pth",
-                  "quickstart/uncalibrated/summary.json",
-                  "quickstart/uncalibrated/test_predictions.jsonl",
-                  "quickstart/uncalibrated/timing.jsonl"));
+      ElementsAre(
+          "quickstart/config.textproto", "quickstart/curriculum.json", "quickstart/last.pth",
+          "quickstart/metrics.jsonl", "quickstart/selected.pth", "quickstart/summary.json",
+          "quickstart/test_predictions.jsonl", "quickstart/test_views.jsonl",
+          "quickstart/timing.jsonl", "quickstart/uncalibrated/last.pth",
+          "quickstart/uncalibrated/metrics.jsonl", "quickstart/uncalibrated/selected.pth",
+          "quickstart/uncalibrated/summary.json", "quickstart/uncalibrated/test_predictions.jsonl",
+          "quickstart/uncalibrated/test_views.jsonl", "quickstart/uncalibrated/timing.jsonl"));
 
   const std::string run = folder + "/runs/quickstart";
   const RunSummary summary = ReadSummary(run);

@@ -11,10 +11,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <iostream>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -32,6 +35,12 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 using testing::UnorderedElementsAre;
+
+// What is printed from the first run on that has ended.
+std::string EndedRuns(const std::string& out) {
+  const size_t first = out.find("\n[");
+  return first == std::string::npos ? "" : out.substr(first + 1);
+}
 
 class RunnerTest : public testing::Test {
  protected:
@@ -67,7 +76,7 @@ class RunnerTest : public testing::Test {
       runs.push_back(run);
     }
     testing::internal::CaptureStdout();
-    auto failures = DoRuns(runs, output_, launcher);
+    auto failures = DoRuns(runs, output_, launcher, options_);
     out_ = testing::internal::GetCapturedStdout();
     return failures;
   }
@@ -81,6 +90,7 @@ class RunnerTest : public testing::Test {
   std::string output_;
   std::string program_;
   int parallel_runs_ = 2;
+  RunnerOptions options_;
   std::string out_;
 };
 
@@ -135,7 +145,7 @@ TEST_F(RunnerTest, ALogOfMegabytes) {
 // for it, as for a slow disk.
 TEST_F(RunnerTest, ASlowRunHoldsNoOtherUp) {
   EXPECT_THAT(Failures({"is_slow", "works", "opens_the_gate"}), IsEmpty());
-  EXPECT_THAT(out_, StartsWith("[1/3] works/seed-1: "));
+  EXPECT_THAT(EndedRuns(out_), StartsWith("[1/3] works/seed-1: "));
 }
 
 TEST_F(RunnerTest, AProcessThatARunLeavesBehindIsNotWaitedFor) {
@@ -179,22 +189,31 @@ class FakeLauncher final : public Launcher {
     most_ = std::max(most_, started_.size());
     return absl::OkStatus();
   }
-  absl::StatusOr<EndedRun> WaitForOne() override {
+  absl::StatusOr<std::optional<EndedRun>> WaitForOne(std::chrono::milliseconds) override {
+    if (looks_ < epochs_.size()) {
+      WriteFile(started_.back().folder + "/train.log", epochs_[looks_]);
+      ++looks_;
+      return std::nullopt;
+    }
     const Launch launch = started_.back();
     started_.pop_back();
     const bool works = launch.folder.find("works") != std::string::npos;
-    return EndedRun{launch.run, works, "time limit", 90};
+    return std::optional<EndedRun>(EndedRun{launch.run, works, "time limit", 90});
   }
   void StopAll() override {
     stopped_ += static_cast<int>(started_.size());
     started_.clear();
   }
 
+  // What a run has logged each time before it ends.
+  void set_epochs(const std::vector<std::string>& epochs) { epochs_ = epochs; }
   size_t most() const { return most_; }
   int stopped() const { return stopped_; }
 
  private:
   std::vector<Launch> started_;
+  std::vector<std::string> epochs_;
+  size_t looks_ = 0;
   size_t most_ = 0;
   int stopped_ = 0;
 };
@@ -206,7 +225,9 @@ TEST_F(RunnerTest, RunsByAnotherLauncher) {
   EXPECT_THAT(*failures,
               ElementsAre(AllOf(StartsWith("is_late/seed-1: failed with time limit: see "),
                                 EndsWith("/is_late/seed-1/train.log"))));
-  EXPECT_THAT(out_, StartsWith("[1/3] is_late/seed-1: failed with time limit: "));
+  EXPECT_THAT(out_, StartsWith(absl::StrCat("works/seed-0: begins; its log is ", output_,
+                                            "/works/seed-0/train.log\nis_late/seed-1: begins")));
+  EXPECT_THAT(EndedRuns(out_), StartsWith("[1/3] is_late/seed-1: failed with time limit: "));
   EXPECT_THAT(out_, HasSubstr("\n[2/3] works/seed-2: weighted F1 0.2500, 90 s"));
   EXPECT_EQ(launcher.most(), 2u);
   EXPECT_EQ(launcher.stopped(), 0);
@@ -214,7 +235,47 @@ TEST_F(RunnerTest, RunsByAnotherLauncher) {
   const auto again = Do({"works", "is_late", "works"}, "1", launcher);
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_THAT(
-      out_, AllOf(StartsWith("[3/3] is_late/seed-1"), EndsWith("2 runs were finished already\n")));
+      out_, AllOf(StartsWith("is_late/seed-1: goes on; its log is "),
+                  HasSubstr("\n[3/3] is_late/seed-1"), EndsWith("2 runs were finished already\n")));
+}
+
+TEST_F(RunnerTest, TellsHowFarARunHasGot) {
+  FakeLauncher launcher;
+  const std::string first = "data      toy\nepoch   1/9     4 conversations  loss 1\n";
+  launcher.set_epochs({"data      toy\n", first, first + "epoch   2/9  half of a li",
+                       first + "uncalibrated  epoch   2/9  loss 2\nTest split, epoch 2 of 9\n"});
+  options_.between_lines = std::chrono::milliseconds(0);
+  ASSERT_TRUE(Do({"works"}, "1", launcher).ok());
+  EXPECT_THAT(out_, HasSubstr("train.log\nworks/seed-0: epoch 1/9 4 conversations loss 1\n"
+                              "works/seed-0: uncalibrated epoch 2/9 loss 2\n[1/1] works/seed-0: "));
+  FakeLauncher seldom;
+  seldom.set_epochs({first});
+  options_.between_lines = std::chrono::hours(1);
+  ASSERT_TRUE(Do({"works"}, "2", seldom).ok());
+  EXPECT_THAT(out_, HasSubstr("train.log\n[1/1] works/seed-0: "));
+}
+
+// Asked to stop while a run never ends: that run is asked too, and nothing is held afterwards.
+TEST_F(RunnerTest, StopsWhenItIsAskedTo) {
+  parallel_runs_ = 1;
+  std::future<void> met =
+      std::async(std::launch::async, [&] { close(open((output_ + "/gate").c_str(), O_RDONLY)); });
+  options_.should_stop = [&] {
+    return met.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  };
+  const absl::Status status = Do({"never_ends", "works"}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_THAT(std::string(status.message()), AllOf(StartsWith("stopped with 0 of 2 runs done\n"),
+                                                   HasSubstr("to go on: the same command again")));
+  EXPECT_FALSE(std::filesystem::exists(output_ + "/lock"));
+  EXPECT_FALSE(std::filesystem::exists(output_ + "/works"));
+  PlannedRun begun;
+  begun.variant = "never_ends";
+  begun.seed = 0;
+  begun.identity = "1";
+  EXPECT_EQ(StateOf(begun, output_), RunState::kInterrupted);
+  begun.identity = "2";
+  EXPECT_EQ(StateOf(begun, output_), RunState::kNew);
 }
 
 TEST_F(RunnerTest, ALauncherThatRefusesARunStopsTheOthers) {

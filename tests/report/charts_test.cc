@@ -197,6 +197,101 @@ TEST(BarChartTest, EverythingLiesInThePicture) {
   EXPECT_EQ(FindAll(Parsed(DrawBarChart(chart)), "rect")[0].number("width"), 0);
 }
 
+// The width of a text of 12 pixels is at most this for each character.
+constexpr double kWidest = 7.6;
+
+// A number beside a bar is not cut off at the edge of the picture, nor by the label of its row.
+TEST(BarChartTest, NumbersOfSmallBarsAreWhole) {
+  const std::vector<std::vector<double>> cases = {
+      {-1, 0},         {-1, -0.0},        {-1, -0.0001234},       {-123456789, -1e-9},
+      {1, 0.00001234}, {-1e-7, 1.234e-9}, {-0.00001234, -0.0012}, {0, 0},
+  };
+  for (const std::vector<double>& values : cases) {
+    BarChart chart;
+    chart.series = {"", ""};
+    chart.groups = {{"same speaker", values}};
+    const XmlElement figure = Parsed(DrawBarChart(chart));
+    const std::vector<XmlElement> texts = FindAll(figure, "text");
+    ASSERT_EQ(texts.size(), 3u);  // the label, and a number for each bar
+    const double label_ends = texts[0].number("x");
+    for (size_t i = 1; i < texts.size(); ++i) {
+      const double width = kWidest * static_cast<double>(CharacterCount(texts[i].text));
+      const bool ends = texts[i].attributes.count("text-anchor") > 0;
+      const double x = texts[i].number("x");
+      // Coordinates are rounded to tenths.
+      EXPECT_GE(ends ? x - width : x, label_ends - 0.1) << figure.text;
+      EXPECT_LE(ends ? x : x + width, kPictureWidth + 0.1) << figure.text;
+    }
+  }
+}
+
+TEST(BarChartTest, EqualReachIsTheSameScaleWhateverTheNumbersAre) {
+  BarChart chart;
+  chart.series = {"a"};
+  chart.numbers = Numbers::kPercent;
+  chart.reach = 0.5;
+  chart.groups = {{"x", {0.05}}};
+  const double one = FindAll(Parsed(DrawBarChart(chart)), "rect", "fill s0")[0].number("width");
+  chart.groups = {{"x", {0.5}}};
+  const double ten = FindAll(Parsed(DrawBarChart(chart)), "rect", "fill s0")[0].number("width");
+  EXPECT_NEAR(ten, 10 * one, 1.1);  // the rounding of one to a tenth
+}
+
+TEST(IntervalChartTest, PointsMeanAndInterval) {
+  IntervalChart chart;
+  chart.heading = {"F1", "Dots."};
+  chart.row_label = "variant";
+  chart.interval = "95 % over seeds";
+  chart.numbers = Numbers::kPercent;
+  chart.mark_zero = true;
+  chart.rows = {{"gru", {0.25, 0.75}, 0.5, 0.125, 1},
+                {"fear & <loathing>, uncalibrated", {}, 0.25, std::nan(""), std::nan("")}};
+  const XmlElement figure = Parsed(DrawIntervals(chart));
+  const std::vector<XmlElement> dots = FindAll(figure, "circle", "dot s0");
+  ASSERT_EQ(dots.size(), 2u);
+  EXPECT_EQ(Tooltip(dots[1]), "gru: 75.0 %");
+  const std::vector<XmlElement> lines = FindAll(figure, "line", "interval");
+  ASSERT_EQ(lines.size(), 3u);  // the line and its two ends, of the first row alone
+  const double zero = FindAll(figure, "line", "mark")[0].number("x1");
+  // 0.125 and 1 are as far from 0 as one to eight.
+  EXPECT_NEAR(8 * (lines[0].number("x1") - zero), lines[0].number("x2") - zero, 1);
+  const std::vector<XmlElement> means = FindAll(figure, "rect", "fill s1");
+  ASSERT_EQ(means.size(), 2u);
+  EXPECT_NEAR(means[0].number("x") - zero, 2 * (means[1].number("x") - zero), 2);
+  for (const XmlElement& text : FindAll(figure, "text")) EXPECT_GE(text.number("x"), 0);
+  EXPECT_THAT(Row(figure, 0), ElementsAre("variant", "mean", "95 % over seeds"));
+  EXPECT_THAT(Row(figure, 1), ElementsAre("gru", "50.0 %", "12.5 % to 100.0 %"));
+  EXPECT_THAT(Row(figure, 2), ElementsAre("fear & <loathing>, uncalibrated", "25.0 %", "-"));
+  chart.rows = {{"a", {std::nan("")}, std::nan(""), -INFINITY, INFINITY}};
+  EXPECT_THAT(DrawIntervals(chart), Not(testing::ContainsRegex("=\"[^\"]*(nan|inf)")));
+}
+
+// Names begin on the left, numbers end on the right, whatever is missing.
+TEST(FormatTableTest, ColumnsOfNames) {
+  const XmlElement table = Parsed(FormatTable(
+      {{"run", "model", "F1", "valid"},
+       {{"1", "-", "12.5", "-"}, {"2", "Gru", "-0.5", ""}, {"3", "Größe", "a mistake", "-"}}}));
+  std::vector<std::string> left;
+  for (const XmlElement& cell : FindAll(table, "th", "name")) left.push_back(cell.text);
+  for (const XmlElement& cell : FindAll(table, "td", "name")) left.push_back(cell.text);
+  EXPECT_THAT(left, ElementsAre("model", "-", "Gru", "Größe"));
+}
+
+// Cells of any name wrap, so that no table is wider than the page.
+TEST(FormatTableTest, LongCellsWrapAnywhere) {
+  const std::string name(80, 'x');
+  const XmlElement table = Parsed(FormatTable({{"run", name}, {{name, "12.34 ± 1.23"}}}));
+  EXPECT_EQ(table.attributes.at("class"), "scroll");
+  std::vector<std::string> classes;
+  for (const char* tag : {"th", "td"}) {
+    for (const XmlElement& cell : FindAll(table, tag)) {
+      const auto found = cell.attributes.find("class");
+      classes.push_back(found == cell.attributes.end() ? "" : found->second);
+    }
+  }
+  EXPECT_THAT(classes, ElementsAre("", "long", "long", ""));
+}
+
 TEST(MatrixTest, ShadesByTheShareOfTheRow) {
   MatrixChart chart;
   chart.heading = {"Confusion", "A grid."};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -35,6 +36,15 @@ TrainingRun SampleRun(const std::string& name = "sample") {
   return sample;
 }
 
+// The same with a curriculum that has opened: nothing to remark on.
+TrainingRun GoodRun() {
+  TrainingRun run = SampleRun();
+  for (CurriculumConversation& one : *run.curriculum->mutable_conversations()) {
+    one.set_first_epoch(run.epochs.front().epoch());
+  }
+  return run;
+}
+
 XmlElement Parsed(const std::string& page) {
   const absl::StatusOr<XmlElement> root = ParseXml(page);
   EXPECT_TRUE(root.ok()) << root.status();
@@ -50,10 +60,11 @@ std::vector<std::string> Texts(const XmlElement& root, const std::string& tag) {
 TEST(FormatPageTest, EverySectionOfARun) {
   const XmlElement page = Parsed(FormatPage({SampleRun()}));
   EXPECT_EQ(page.tag, "html");
-  EXPECT_THAT(Texts(page, "h3"), ElementsAre("Scores of the selected epoch", "Learning",
-                                             "Can the confidences be trusted?",
-                                             "Confidence without a source of evidence",
-                                             "Curriculum", "Class balance", "Time and memory"));
+  EXPECT_THAT(
+      Texts(page, "h3"),
+      ElementsAre("Before you trust the scores", "Scores of the selected epoch", "Learning",
+                  "Can the confidences be trusted?", "Confidence without a source of evidence",
+                  "Curriculum", "Class balance", "Time and memory"));
   EXPECT_THAT(
       Texts(page, "figcaption"),
       ElementsAre("Confusion, test split", "Confusion, test split, uncalibrated", "Weighted F1",
@@ -121,6 +132,49 @@ TEST(FormatPageTest, SeveralRunsAreComparedFirst) {
   const XmlElement table = FindAll(FindAll(page, "section")[0], "table")[0];
   EXPECT_EQ(FindAll(table, "tr").size(), 7u);
   EXPECT_THAT(page.text, HasSubstr("--config='runs/a <third> & run/config.textproto'"));
+}
+
+// A window of 1200 pixels has this much beside the page's own padding.
+constexpr double kPageWidth = 1200 - 32;
+
+// Whatever the names of runs, plugins, classes and views are. Tables of pictures are within these,
+// and scroll there.
+TEST(FormatPageTest, NoTableIsWiderThanThePage) {
+  const std::string name(200, 'W');
+  TrainingRun run = SampleRun(std::string(60, 'r'));
+  run.path = "runs/" + name;
+  run.summary->set_backbone(name);
+  run.summary->set_seed(18446744073709551615U);
+  SplitReport& test = *run.summary->mutable_test();
+  test.mutable_classes(0)->set_name(name);
+  test.mutable_calibration()->mutable_ece_error()->set_value(0.1);
+  test.mutable_calibration()->mutable_ece_floor()->set_value(0.1);
+  while (test.views_size() < 5) *test.add_views() = test.views(1);
+  test.mutable_views(0)->set_view(name);
+  run.timing[0].mutable_slowest_step()->set_conversations(0, name);
+  run.curriculum->mutable_conversations(2)->set_conversation(name);
+  TrainingRun other = run;
+  other.path += "2";
+  XmlElement page = Parsed(FormatPage({run, other}));
+  int tables = 0;
+  const std::function<void(const XmlElement&)> look = [&](const XmlElement& element) {
+    if (element.tag == "figure") return;
+    if (element.tag == "table") {
+      ++tables;
+      EXPECT_LE(LeastWidth(element), kPageWidth) << element.text.substr(0, 200);
+    }
+    for (const XmlElement& child : element.children) look(child);
+  };
+  look(page);
+  EXPECT_EQ(tables, 1 + 2 * 7);
+  EXPECT_EQ(FindAll(page, "div", "scroll").size(), FindAll(page, "table").size());
+  const std::string style = FindAll(page, "style")[0].text;
+  for (const char* rule :
+       {".scroll { overflow-x: auto; max-width: 100%; }",
+        ".long { white-space: normal; min-width: 7rem;", "th, td { padding: 0.25rem 0.5rem;",
+        "@media screen and (min-width: 60rem) {\n  th, td { white-space: normal; }"}) {
+    EXPECT_THAT(style, HasSubstr(rule));
+  }
 }
 
 TEST(FormatPageTest, EqualRunsGiveEqualBytes) {
@@ -206,10 +260,46 @@ TEST(FormatPageTest, OfManyClassesTheLargestConfusionsAlone) {
   EXPECT_THAT(page.text, HasSubstr(" and 128 more."));
 }
 
-TEST(RemarksTest, NoneOnAGoodRun) { EXPECT_THAT(Remarks(SampleRun()), IsEmpty()); }
+TEST(RemarksTest, NoneOnAGoodRun) { EXPECT_THAT(Remarks(GoodRun()), IsEmpty()); }
+
+TEST(RemarksTest, WorseThanUncalibrated) {
+  TrainingRun run = GoodRun();
+  run.summary->mutable_test()->set_weighted_f1(0.17);
+  run.summary->mutable_valid()->set_weighted_f1(0.17);
+  run.summary->mutable_uncalibrated()->mutable_test()->set_weighted_f1(0.54);
+  EXPECT_THAT(Remarks(run), ElementsAre("Worse than uncalibrated: weighted F1 on the test split "
+                                        "fell from 54.0 % (uncalibrated) to 17.0 %."));
+  // A point is no more than another seed makes.
+  run.summary->mutable_test()->set_weighted_f1(0.535);
+  run.summary->mutable_valid()->set_weighted_f1(0.535);
+  EXPECT_THAT(Remarks(run), IsEmpty());
+}
+
+TEST(RemarksTest, ConversationsThatNoEpochUsed) {
+  TrainingRun run = GoodRun();
+  run.epochs[0].set_conversations(1);
+  run.epochs[1].set_conversations(2);
+  run.epochs[2].set_conversations(2);
+  CurriculumConversation* last = run.curriculum->mutable_conversations(2);
+  last->set_first_epoch(-1);
+  EXPECT_THAT(Remarks(run), ElementsAre(HasSubstr("No epoch trained on 1 of the 3 training "
+                                                  "conversations: the curriculum had not opened")));
+  // It never opened any farther than in the first epoch.
+  run.epochs[0].set_conversations(2);
+  EXPECT_THAT(Remarks(run), ElementsAre(HasSubstr(
+                                "The curriculum has not opened: every epoch trained on the same "
+                                "2 of 3 training conversations, and none on the other 1.")));
+  // Opened only after the epoch that was selected.
+  last->set_first_epoch(run.epochs[2].epoch());
+  EXPECT_THAT(Remarks(run),
+              ElementsAre("The selected epoch comes before the curriculum has opened: its weights "
+                          "have seen 2 of the 3 training conversations."));
+  run.summary->set_selected_epoch(run.epochs[2].epoch());
+  EXPECT_THAT(Remarks(run), ElementsAre(HasSubstr("The last epoch was selected")));
+}
 
 TEST(RemarksTest, SaysWhatIsWrongWithTheScores) {
-  TrainingRun run = SampleRun();
+  TrainingRun run = GoodRun();
   run.summary->set_protocol("OFFICIAL (trains on train + valid; the test set selects the epoch)");
   run.summary->set_selected_epoch(3);
   SplitReport& test = *run.summary->mutable_test();
@@ -225,23 +315,25 @@ TEST(RemarksTest, SaysWhatIsWrongWithTheScores) {
   run.summary->add_warnings("the remedy vector is withheld");
   test.mutable_views(0)->set_share_surer_without(0.9);
   run.summary->mutable_valid()->mutable_classes(0)->set_support(0);
-  EXPECT_THAT(Remarks(run),
-              UnorderedElementsAre(
-                  HasSubstr("the test set selected the epoch, so the test scores are optimistic"),
-                  HasSubstr("The last epoch was selected"),
-                  "Never predicted on the test split: fear & <loathing>.",
-                  HasSubstr("79.0 % on the validation and 50.0 % on the test split"),
-                  "The expected calibration error rose from 6.00 ± 1.00 % (uncalibrated) to 9.00 ± "
-                  "1.00 %.",
-                  "Warning: the remedy vector is withheld.",
-                  HasSubstr("mean over sources, rose from 40.0 % (uncalibrated) to 55.0 %"),
-                  "The validation split has no utterance of: joy."));
-  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "li"), testing::SizeIs(8));
+  EXPECT_THAT(
+      Remarks(run),
+      UnorderedElementsAre(
+          HasSubstr("the test set selected the epoch, so the test scores are optimistic"),
+          HasSubstr("The last epoch was selected"),
+          "Never predicted on the test split: fear & <loathing>.",
+          HasSubstr("79.0 % on the validation and 50.0 % on the test split"),
+          "The expected calibration error rose from 6.00 ± 1.00 % (uncalibrated) to 9.00 ± "
+          "1.00 %.",
+          "Warning: the remedy vector is withheld.",
+          HasSubstr("mean over sources, rose from 40.0 % (uncalibrated) to 55.0 %"),
+          HasSubstr("Worse than uncalibrated: weighted F1 on the test split fell from 79.0"),
+          "The validation split has no utterance of: joy."));
+  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "li"), testing::SizeIs(9));
 }
 
 // Two standard errors of a difference of two numbers with an error of 1 % each are 2.83 %.
 TEST(RemarksTest, AnEceThatRoseByNoMoreThanNoise) {
-  TrainingRun run = SampleRun();
+  TrainingRun run = GoodRun();
   SplitReport& with = *run.summary->mutable_test();
   SplitReport& without = *run.summary->mutable_uncalibrated()->mutable_test();
   with.mutable_calibration()->set_ece(without.calibration().ece() + 0.03);
@@ -269,8 +361,9 @@ TEST(FormatPageTest, AnEceIsShownWithItsErrorAndItsFloor) {
 }
 
 TEST(RemarksTest, FivePointsBetweenValidAndTestAreNotFar) {
-  TrainingRun run = SampleRun();
+  TrainingRun run = GoodRun();
   run.summary->mutable_test()->set_weighted_f1(0.75);
+  run.summary->mutable_uncalibrated()->mutable_test()->set_weighted_f1(0.75);
   EXPECT_THAT(Remarks(run), IsEmpty());
 }
 

@@ -93,6 +93,32 @@ TEST(ReadRunTest, UnknownFieldsAreSkipped) {
   EXPECT_TRUE(ReadRun(folder).ok());
 }
 
+// Nothing is wrong with a run that has only begun: whoever looks at it has to wait.
+TEST(ReadRunTest, ARunWithoutAnEpochSaysWait) {
+  const std::string folder = WriteSampleRun("begun");
+  const auto says = [&](const std::string& part) {
+    const absl::Status status = ReadRun(folder).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(
+        std::string(status.message()),
+        AllOf(HasSubstr(folder + ": no epoch of this run has finished yet"), HasSubstr(part),
+              HasSubstr("; wait for the first, or if the run has stopped, go on with it: "
+                        "cmerc train --resume --output=" +
+                        folder)));
+  };
+  WriteText(folder + "/metrics.jsonl", "");
+  says("yet; wait");
+  std::filesystem::remove(folder + "/metrics.jsonl");
+  says("yet, since the uncalibrated model is trained first (see uncalibrated/metrics.jsonl); wait");
+  std::filesystem::remove_all(folder + "/uncalibrated");
+  WriteText(folder + "/lock", "1\n");
+  says("yet; wait");
+  // A folder in which nobody trains is no run.
+  std::filesystem::remove(folder + "/lock");
+  EXPECT_THAT(std::string(ReadRun(folder).status().message()),
+              HasSubstr("metrics.jsonl: No such file or directory; name a folder that"));
+}
+
 struct Broken {
   std::string file;
   // Replaces `from` by `to`; with an empty `from`, the whole file.
@@ -103,7 +129,6 @@ struct Broken {
 
 TEST(ReadRunTest, SaysWhereAFileIsBroken) {
   const std::vector<Broken> cases = {
-      {"metrics.jsonl", "", "", {"metrics.jsonl: no epoch has finished"}},
       {"metrics.jsonl", "\"epoch\":1", "\"epoch\":", {"metrics.jsonl:2: "}},
       {"metrics.jsonl",
        "\"epoch\":1",
@@ -195,9 +220,7 @@ TEST(ReadRunTest, FoldersThatHoldNoRun) {
   EXPECT_EQ(status(folder + "/summary.json").code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status(folder + "/summary.json").message()),
               HasSubstr("summary.json: not a folder"));
-  WriteText(folder + "/results.json", "{}");
-  EXPECT_THAT(std::string(status(folder).message()), HasSubstr("an experiment, not a run"));
-  std::filesystem::remove(folder + "/results.json");
+  std::filesystem::remove_all(folder + "/uncalibrated");
   for (const char* needed : {"metrics.jsonl", "config.textproto"}) {
     std::filesystem::rename(absl::StrCat(folder, "/", needed), folder + "/moved");
     EXPECT_EQ(status(folder).code(), absl::StatusCode::kNotFound) << needed;

@@ -12,8 +12,8 @@ namespace cmerc {
 // the uncalibrated model. Nothing that Remarks() would remark on.
 RunSummary SampleSummary();
 
-// A new folder with all files of a run of three epochs and SampleSummary(). Its path ends in
-// `name`.
+// A new folder with all files of a run of three epochs and SampleSummary(), and a curriculum that
+// does not use one of three conversations. Its path ends in `name`.
 std::string WriteSampleRun(const std::string& name);
 
 void WriteText(const std::string& path, const std::string& text);

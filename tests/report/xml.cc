@@ -1,11 +1,13 @@
 #include "tests/report/xml.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "core/status.h"
 
 namespace cmerc {
@@ -140,6 +142,31 @@ std::vector<XmlElement> FindAll(const XmlElement& root, const std::string& tag,
   std::vector<XmlElement> found;
   Collect(root, tag, style_class, &found);
   return found;
+}
+
+double LeastWidth(const XmlElement& table) {
+  constexpr double kCharacter = 10, kLong = 112, kLongHeading = 80, kPadding = 16;
+  std::vector<double> columns;
+  for (const XmlElement& row : FindAll(table, "tr")) {
+    columns.resize(std::max(columns.size(), row.children.size()));
+    for (size_t i = 0; i < row.children.size(); ++i) {
+      const XmlElement& cell = row.children[i];
+      double width = 0;
+      for (const absl::string_view word : absl::StrSplit(cell.text, ' ')) {
+        width = std::max(width, kCharacter * static_cast<double>(word.size()));
+      }
+      const auto scope = cell.attributes.find("scope");
+      const bool heading = scope != cell.attributes.end() && scope->second == "col";
+      const auto styles = cell.attributes.find("class");
+      const bool is_long =
+          styles != cell.attributes.end() && absl::StartsWith(styles->second, "long");
+      if (is_long) width = heading ? kLongHeading : kLong;
+      columns[i] = std::max(columns[i], width);
+    }
+  }
+  double sum = 0;
+  for (const double column : columns) sum += column + kPadding;
+  return sum;
 }
 
 }  // namespace cmerc

@@ -52,6 +52,7 @@ installed libbenchmark-dev 1.7.1-1
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
+installed python3-pandas 1.5.3+dfsg-2
 END
 
 # What setup.sh says on a system with the packages of standard input, but for a remark on which
@@ -83,6 +84,13 @@ said < <(sed '/zlib1g-dev/d; s/^installed pkgconf/config-files pkgconf/' "$TEST_
 grep --quiet 'pkgconf zlib1g-dev' "$TEST_TMPDIR/said" ||
   fail "does not name what is missing: $(< "$TEST_TMPDIR/said")"
 
+# What one can do without is tried, and no error.
+said < <(sed '/pandas/d' "$TEST_TMPDIR/debian12")
+((status == 0)) || fail "exit status $status without pandas: $(< "$TEST_TMPDIR/said")"
+grep --quiet 'apt-get' "$system/calls" || fail "did not try to install pandas"
+[[ $(tail --lines=1 "$TEST_TMPDIR/said") == "tools/setup.sh: warning: goes on without \
+python3-pandas: the tests that need it skip themselves" ]] || fail "said: $(< "$TEST_TMPDIR/said")"
+
 # Before the first build it says how long that takes.
 rm -r "$HOME/.cache"
 said < "$TEST_TMPDIR/debian12"
@@ -112,6 +120,7 @@ installed libgtest-dev 1.16.0-1
 installed libgmock-dev 1.16.0-1
 installed libbenchmark-dev 1.9.1-1
 installed python3 3.13.5-1
+installed python3-pandas 2.2.3+dfsg-9
 END
 said < "$TEST_TMPDIR/debian13"
 ((status == 0)) || fail "failed on Debian 13: $(< "$TEST_TMPDIR/said")"

@@ -272,7 +272,8 @@ Conversation Utterance(const std::string& id, int64_t label) {
 }
 
 void ExpectAllFinite(const std::string& folder) {
-  for (const char* file : {"/summary.json", "/metrics.jsonl", "/test_predictions.jsonl"}) {
+  for (const char* file :
+       {"/summary.json", "/metrics.jsonl", "/test_predictions.jsonl", "/test_views.jsonl"}) {
     EXPECT_THAT(Bytes(folder + file),
                 AllOf(Not(testing::IsEmpty()), Not(HasSubstr("NaN")), Not(HasSubstr("Infinity"))))
         << file;

@@ -199,6 +199,43 @@ TEST(OutcomeTest, WithoutATestSplitThereAreNoTestScores) {
   EXPECT_EQ(summary->valid().SerializeAsString(), with_test.summary.valid().SerializeAsString());
 }
 
+// What test_views.jsonl holds, utterance by utterance, are the shares and the NLL of the summary.
+TEST(OutcomeTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
+  const TrainedRun run = MustTrain(Calibrated(), "views");
+  const SplitReport& test = run.summary.test();
+  const std::vector<std::string> lines = Lines(run.folder + "/test_views.jsonl");
+  ASSERT_EQ(lines.size(), run.data.test.size());
+  std::vector<int> surer(test.views_size());
+  double log_likelihood = 0;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const auto line = FromJson<ConversationViews>(lines[i]);
+    const Conversation& conversation = run.data.conversations[run.data.test[i]];
+    EXPECT_EQ(line.id(), conversation.id);
+    ASSERT_EQ(line.log_probs_size(), conversation.length());
+    ASSERT_EQ(line.without_size(), test.views_size());
+    for (int u = 0; u < line.log_probs_size(); ++u) log_likelihood += line.log_probs(u);
+    for (int v = 0; v < test.views_size(); ++v) {
+      EXPECT_EQ(line.without(v).view(), test.views(v).view());
+      ASSERT_EQ(line.without(v).log_probs_size(), conversation.length());
+      for (int u = 0; u < line.log_probs_size(); ++u) {
+        surer[v] += line.without(v).log_probs(u) > line.log_probs(u) ? 1 : 0;
+      }
+    }
+  }
+  EXPECT_NEAR(-log_likelihood / test.utterances(), test.calibration().nll(), 1e-12);
+  for (int v = 0; v < test.views_size(); ++v) {
+    EXPECT_EQ(static_cast<double>(surer[v]) / test.utterances(),
+              test.views(v).share_surer_without());
+  }
+}
+
+TEST(OutcomeTest, SaysWhetherTheModelWasCalibrated) {
+  EXPECT_TRUE(MustTrain(Calibrated(), "calibrated").summary.calibrated().value());
+  const RunSummary plain = MustTrain(Config(kTask), "plain").summary;
+  EXPECT_TRUE(plain.has_calibrated());
+  EXPECT_FALSE(plain.calibrated().value());
+}
+
 TEST(OutcomeTest, OfficialProtocolSelectsOnTheTestSplit) {
   RunConfig config = Calibrated();
   config.mutable_data()->set_protocol(DataConfig::OFFICIAL);

@@ -50,7 +50,7 @@ TEST(TrainTest, WritesItsFiles) {
   }
   EXPECT_THAT(files, testing::UnorderedElementsAre(
                          "config.textproto", "metrics.jsonl", "timing.jsonl", "summary.json",
-                         "test_predictions.jsonl", "selected.pth", "last.pth"));
+                         "test_predictions.jsonl", "test_views.jsonl", "selected.pth", "last.pth"));
 
   const std::vector<EpochReport> epochs = Epochs(run.folder);
   ASSERT_THAT(epochs, SizeIs(4));
@@ -113,8 +113,8 @@ TEST(TrainTest, TheSameSeedGivesTheSameBytesAndAnotherSeedOthers) {
   RunConfig config = Calibrated();
   const TrainedRun first = MustTrain(config, "first");
   const TrainedRun second = MustTrain(config, "second");
-  for (const std::string file :
-       {"metrics.jsonl", "summary.json", "test_predictions.jsonl", "selected.pth", "last.pth"}) {
+  for (const std::string file : {"metrics.jsonl", "summary.json", "test_predictions.jsonl",
+                                 "test_views.jsonl", "selected.pth", "last.pth"}) {
     EXPECT_EQ(Bytes(first.folder + "/" + file), Bytes(second.folder + "/" + file)) << file;
   }
   config.mutable_training()->set_seed(4);
