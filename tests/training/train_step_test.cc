@@ -89,6 +89,18 @@ TEST(MakeLossesTest, WithoutALossThatLearnsTheTask) {
   }
 }
 
+TEST(MakeLossesTest, ALossThatTeachesViewsNeedsTheirGradient) {
+  const std::string distilled =
+      std::string(kNll) + "losses { loss { [type.googleapis.com/cmerc.ViewNllOptions] {} } }";
+  const absl::Status status = MakeLosses(Config(distilled), StubInfo()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "calibration.view_weights = EPOCH_SNAPSHOT: cmerc.ViewNllOptions teaches the "
+            "predictions without a source of evidence, which have no gradient then; set "
+            "calibration { view_weights: LIVE_WITH_GRADIENT }");
+  EXPECT_EQ(Make(distilled + "calibration { view_weights: LIVE_WITH_GRADIENT }").size(), 2U);
+}
+
 TEST(MakeLossesTest, ReportsEveryLossThatRefusesItsOptions) {
   const absl::Status status =
       MakeLosses(Config(std::string(kNll) + R"pb(
