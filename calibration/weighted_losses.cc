@@ -14,14 +14,17 @@ namespace {
 // InvalidArgument: a loss teaches the views of a config that predicts them without gradient.
 absl::Status CheckViewGradient(const std::vector<WeightedLoss>& losses,
                                const CalibrationConfig& config) {
-  if (config.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT) return absl::OkStatus();
+  if (config.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT ||
+      config.view_weights() == CalibrationConfig::LIVE_PAIRED) {
+    return absl::OkStatus();
+  }
   for (const WeightedLoss& entry : losses) {
     if (!entry.loss->teaches_views()) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "calibration.view_weights = ", CalibrationConfig::Weights_Name(config.view_weights()), ": ",
         entry.name,
         " teaches the predictions without a source of evidence, which have no gradient then; set "
-        "calibration { view_weights: LIVE_WITH_GRADIENT }"));
+        "calibration { view_weights: LIVE_PAIRED }"));
   }
   return absl::OkStatus();
 }

@@ -97,8 +97,10 @@ TEST(MakeLossesTest, ALossThatTeachesViewsNeedsTheirGradient) {
   EXPECT_EQ(std::string(status.message()),
             "calibration.view_weights = EPOCH_SNAPSHOT: cmerc.ViewNllOptions teaches the "
             "predictions without a source of evidence, which have no gradient then; set "
-            "calibration { view_weights: LIVE_WITH_GRADIENT }");
-  EXPECT_EQ(Make(distilled + "calibration { view_weights: LIVE_WITH_GRADIENT }").size(), 2U);
+            "calibration { view_weights: LIVE_PAIRED }");
+  for (const std::string weights : {"LIVE_WITH_GRADIENT", "LIVE_PAIRED"}) {
+    EXPECT_EQ(Make(distilled + "calibration { view_weights: " + weights + " }").size(), 2U);
+  }
 }
 
 TEST(MakeLossesTest, ReportsEveryLossThatRefusesItsOptions) {
