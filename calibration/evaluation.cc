@@ -10,6 +10,7 @@
 #include "core/status.h"
 #include "metrics/calibration.h"
 #include "metrics/classification.h"
+#include "metrics/evidence.h"
 
 namespace cmerc {
 namespace {
@@ -17,25 +18,6 @@ namespace {
 void Append(const torch::Tensor& log_probs, std::vector<double>* out) {
   const torch::Tensor values = log_probs.to(torch::kCPU, torch::kFloat32).contiguous();
   out->insert(out->end(), values.data_ptr<float>(), values.data_ptr<float>() + values.numel());
-}
-
-// How the log-probability of one class per utterance changes from `full` to `view`.
-struct Rise {
-  double share_surer = 0;
-  double mean = 0;
-};
-
-Rise RiseOf(const std::vector<int64_t>& classes, absl::Span<const double> full,
-            absl::Span<const double> view, int64_t num_classes) {
-  Rise rise;
-  for (size_t i = 0; i < classes.size(); ++i) {
-    const size_t entry = i * static_cast<size_t>(num_classes) + static_cast<size_t>(classes[i]);
-    const double change = view[entry] - full[entry];
-    rise.share_surer += change > 0 ? 1 : 0;
-    rise.mean += change;
-  }
-  const auto total = static_cast<double>(classes.size());
-  return {rise.share_surer / total, rise.mean / total};
 }
 
 // The calibration of `log_probs`, which the model predicts for the utterances of `predictions`;
@@ -69,22 +51,17 @@ absl::Status AddLosses(const std::vector<WeightedLoss>& losses, const LossInput&
   return absl::OkStatus();
 }
 
-// What the view `name` changes, in probabilities and in calibration. `predicted` holds the classes
-// predicted from all evidence.
-absl::StatusOr<ViewReport> ScoreView(const SplitPredictions& predictions,
-                                     const std::vector<int64_t>& predicted, const std::string& name,
+// What the view `name` changes, in probabilities and in calibration.
+absl::StatusOr<ViewReport> ScoreView(const SplitPredictions& predictions, const std::string& name,
                                      const std::vector<double>& view_log_probs,
                                      int64_t num_classes) {
-  ViewReport report;
+  ASSIGN_OR_RETURN(
+      const CalibrationReport calibration,
+      Measure(view_log_probs, predictions, num_classes, absl::StrCat("without ", name)));
+  ASSIGN_OR_RETURN(ViewReport report, MeasureEvidence(predictions.log_probs, view_log_probs,
+                                                      predictions.labels, num_classes));
   report.set_view(name);
-  ASSIGN_OR_RETURN(*report.mutable_calibration(), Measure(view_log_probs, predictions, num_classes,
-                                                          absl::StrCat("without ", name)));
-  const Rise truth = RiseOf(predictions.labels, predictions.log_probs, view_log_probs, num_classes);
-  report.set_share_surer_without(truth.share_surer);
-  report.set_mean_log_prob_rise(truth.mean);
-  const Rise own = RiseOf(predicted, predictions.log_probs, view_log_probs, num_classes);
-  report.set_share_predicted_surer_without(own.share_surer);
-  report.set_mean_predicted_log_prob_rise(own.mean);
+  *report.mutable_calibration() = calibration;
   return report;
 }
 
@@ -138,9 +115,8 @@ absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions
   report.set_loss(predictions.loss);
   *report.mutable_calibration() = calibration;
   for (size_t v = 0; v < predictions.views.size(); ++v) {
-    ASSIGN_OR_RETURN(*report.add_views(),
-                     ScoreView(predictions, predicted, predictions.views[v].name(),
-                               predictions.view_log_probs[v], num_classes));
+    ASSIGN_OR_RETURN(*report.add_views(), ScoreView(predictions, predictions.views[v].name(),
+                                                    predictions.view_log_probs[v], num_classes));
   }
   return report;
 }

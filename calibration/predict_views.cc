@@ -1,5 +1,7 @@
 #include "calibration/predict_views.h"
 
+#include <ATen/Context.h>
+
 #include <utility>
 
 #include "absl/types/span.h"
@@ -39,6 +41,41 @@ std::vector<ViewPrediction> WithViews(const std::vector<View>& views,
   return result;
 }
 
+// Lets passes of a backbone draw the random numbers of the first one, and keeps what the first one
+// leaves: where random numbers are drawn, running statistics.
+class Replay {
+ public:
+  Replay(Backbone& backbone, const torch::Device& device)
+      : backbone_(backbone),
+        generator_(at::globalContext().defaultGenerator(device)),
+        begin_(generator_.get_state()) {
+    backbone_.UseBatchStatistics(Backbone::BatchStatistics::kOwnAndKeep);
+  }
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+  ~Replay() { backbone_.UseBatchStatistics(Backbone::BatchStatistics::kOwn); }
+
+  // After the first pass, and never without Finish() after it.
+  void Begin() {
+    end_ = generator_.get_state();
+    for (const torch::Tensor& buffer : backbone_.buffers()) buffers_.push_back(buffer.clone());
+    backbone_.UseBatchStatistics(Backbone::BatchStatistics::kKept);
+  }
+  void Rewind() { generator_.set_state(begin_); }
+  void Finish() {
+    generator_.set_state(end_);
+    const torch::NoGradGuard no_grad;
+    const std::vector<torch::Tensor> buffers = backbone_.buffers();
+    for (size_t i = 0; i < buffers.size(); ++i) torch::Tensor(buffers[i]).copy_(buffers_[i]);
+  }
+
+ private:
+  Backbone& backbone_;
+  at::Generator generator_;
+  torch::Tensor begin_, end_;
+  std::vector<torch::Tensor> buffers_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::vector<ViewPrediction>> PredictViews(Backbone& backbone, const Batch& batch,
@@ -61,6 +98,26 @@ absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& b
                              /*with_gradient=*/false));
   return LossInput{predictions[0], WithViews(views, absl::MakeSpan(predictions).subspan(1)),
                    batch.labels};
+}
+
+absl::StatusOr<LossInput> PredictPaired(Backbone& backbone, const Batch& batch,
+                                        const std::vector<View>& views,
+                                        const CalibrationConfig& config) {
+  Replay replay(backbone, batch.labels.device());
+  ASSIGN_OR_RETURN(Prediction full, backbone.Forward(batch));
+  LossInput input{std::move(full), {}, batch.labels};
+  replay.Begin();
+  absl::Status status;
+  for (size_t v = 0; v < views.size() && status.ok(); ++v) {
+    replay.Rewind();
+    absl::StatusOr<Prediction> prediction =
+        backbone.Forward(ApplyView(batch, views[v], config.masked_mean()));
+    status = prediction.status();
+    if (status.ok()) input.views.push_back({views[v], *std::move(prediction)});
+  }
+  replay.Finish();
+  RETURN_IF_ERROR(status);
+  return input;
 }
 
 }  // namespace cmerc

@@ -27,6 +27,15 @@ absl::StatusOr<LossInput> PredictFullAndViews(Backbone& backbone, const Batch& b
                                               const std::vector<View>& views,
                                               const CalibrationConfig& config);
 
+// Predicts a batch in full as backbone.Forward() does, in training mode and with gradient, and then
+// without each of `views` in pairs with that: with its dropout masks and the statistics of its
+// batch (CalibrationConfig.LIVE_PAIRED). The random numbers that come next and the running
+// statistics are those that the full prediction alone leaves. Errors are those of
+// Backbone::Forward().
+absl::StatusOr<LossInput> PredictPaired(Backbone& backbone, const Batch& batch,
+                                        const std::vector<View>& views,
+                                        const CalibrationConfig& config);
+
 }  // namespace cmerc
 
 #endif  // CMERC_CALIBRATION_PREDICT_VIEWS_H_

@@ -5,9 +5,31 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/status.h"
 #include "registry/registry.h"
 
 namespace cmerc {
+namespace {
+
+// InvalidArgument: a loss teaches the views of a config that predicts them without gradient.
+absl::Status CheckViewGradient(const std::vector<WeightedLoss>& losses,
+                               const CalibrationConfig& config) {
+  if (config.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT ||
+      config.view_weights() == CalibrationConfig::LIVE_PAIRED) {
+    return absl::OkStatus();
+  }
+  for (const WeightedLoss& entry : losses) {
+    if (!entry.loss->teaches_views()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "calibration.view_weights = ", CalibrationConfig::Weights_Name(config.view_weights()), ": ",
+        entry.name,
+        " teaches the predictions without a source of evidence, which have no gradient then; set "
+        "calibration { view_weights: LIVE_PAIRED }"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
                                                      const DatasetInfo& info) {
@@ -32,6 +54,7 @@ absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
         "emotions; add one, for example losses { loss { "
         "[type.googleapis.com/cmerc.NllOptions] {} } }");
   }
+  RETURN_IF_ERROR(CheckViewGradient(losses, config.calibration()));
   return losses;
 }
 

@@ -19,8 +19,8 @@ struct WeightedLoss {
 };
 
 // The losses of a config whose weight is not 0, in its order. InvalidArgument: a loss refused its
-// options (all such errors at once, a line each), or every loss needs views, so that nothing learns
-// the task.
+// options (all such errors at once, a line each), every loss needs views, so that nothing learns
+// the task, or a loss teaches views that calibration.view_weights predicts without gradient.
 absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
                                                      const DatasetInfo& info);
 

@@ -32,6 +32,16 @@ class Backbone : public torch::nn::Module {
   // as the views of one batch do. The predictions are those of Forward.
   absl::StatusOr<std::vector<Prediction>> ForwardAll(absl::Span<const Batch> batches);
 
+  // What a pass in training normalizes over its batch by.
+  enum class BatchStatistics {
+    kOwn,         // those of its batch, which enter the running ones
+    kOwnAndKeep,  // the same, and they are kept for the passes after it ...
+    kKept,        // ... which use them and leave the running ones alone
+  };
+  // Says what the next passes do. A backbone that normalizes over the batch overrides this; no
+  // other has anything to do.
+  virtual void UseBatchStatistics(BatchStatistics /*statistics*/) {}
+
   const DatasetInfo& info() const { return info_; }
 
  protected:

@@ -44,6 +44,10 @@ class Loss {
   // Which views Compute needs; none for a loss that does not calibrate.
   virtual std::vector<View> views() const { return {}; }
 
+  // Whether it does nothing unless the predictions of the views have a gradient: it moves them, and
+  // not the full prediction.
+  virtual bool teaches_views() const { return false; }
+
   // A scalar ([]), differentiable in full.log_probs, full.features or both. InvalidArgument: a view
   // is missing, shapes do not agree or N is 0. What LibTorch throws comes as the Status that
   // StatusFromException() makes of it.

@@ -4,23 +4,24 @@
 //   loss = sum_i sum_v max(0, log p_i^v[y_i] - log p_i[y_i])
 //
 // log_probs and each view's log_probs [N, C], labels [N] -> []. A sum, not a mean: its weight in a
-// config depends on the batch size. Where both are equal, the gradient of log p_i[y_i] is -1 (and
-// that of the view's +1, if the view has a gradient).
+// config depends on the batch size, unless the options say MEAN (over all N utterances and V
+// views). Where both are equal, the gradient of log p_i[y_i] is -1 (and that of the view's +1, if
+// the view has a gradient).
 // Source: CMERC (MM '24), the calibration loss over modalities and context; official train_cm.py,
-// "rank loss, indicate cf", whose condition is `<=`.
+// "rank loss, indicate cf", whose condition is `<=`. The gate and the side without gradient: Ma et
+// al., "Calibrating Multimodal Learning" (ICML '23), whose code ranks in both directions where the
+// larger set of evidence is right.
 //
 //   loss { [type.googleapis.com/cmerc.CalibrationRankingOptions] { views: "text" views: "audio" } }
-#include <algorithm>
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/confidence.h"
 #include "core/loss.h"
+#include "core/status.h"
 #include "losses/calibration_ranking.pb.h"
+#include "losses/named_views.h"
 
 namespace cmerc {
 namespace {
@@ -29,30 +30,18 @@ class CalibrationRanking final : public Loss {
  public:
   static absl::StatusOr<std::unique_ptr<Loss>> Create(const CalibrationRankingOptions& options,
                                                       const DatasetInfo& info) {
-    std::vector<View> all = AllViews(info);
-    if (options.views().empty()) return std::make_unique<CalibrationRanking>(std::move(all));
-    std::vector<View> views;
-    for (const std::string& name : options.views()) {
-      const auto named = [&](const View& view) { return view.name() == name; };
-      const auto found = std::find_if(all.begin(), all.end(), named);
-      if (found == all.end()) {
-        const auto append_name = [](std::string* out, const View& view) { *out += view.name(); };
-        return absl::InvalidArgumentError(
-            absl::StrCat("cmerc.CalibrationRankingOptions: views has \"", name,
-                         "\", must be among ", absl::StrJoin(all, ", ", append_name)));
-      }
-      if (std::any_of(views.begin(), views.end(), named)) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "cmerc.CalibrationRankingOptions: views has \"", name, "\" twice, must have it once"));
-      }
-      views.push_back(*found);
-    }
-    return std::make_unique<CalibrationRanking>(std::move(views));
+    ASSIGN_OR_RETURN(std::vector<View> views,
+                     NamedViews(options.GetTypeName(), options.views(), info));
+    return std::make_unique<CalibrationRanking>(options, std::move(views));
   }
 
-  explicit CalibrationRanking(std::vector<View> views) : views_(std::move(views)) {}
+  CalibrationRanking(CalibrationRankingOptions options, std::vector<View> views)
+      : options_(std::move(options)), views_(std::move(views)) {}
 
   std::vector<View> views() const override { return views_; }
+  bool teaches_views() const override {
+    return options_.stop_gradient() == CalibrationRankingOptions::FULL;
+  }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {
@@ -60,11 +49,20 @@ class CalibrationRanking final : public Loss {
     for (const View& view : views_) {
       of_views.push_back(TrueClassLogProbs(input.at(view).log_probs, input.labels));
     }
-    const torch::Tensor full = TrueClassLogProbs(input.full.log_probs, input.labels);
+    torch::Tensor views = torch::stack(of_views);
+    torch::Tensor full = TrueClassLogProbs(input.full.log_probs, input.labels);
+    if (options_.stop_gradient() == CalibrationRankingOptions::FULL) full = full.detach();
+    if (options_.stop_gradient() == CalibrationRankingOptions::VIEWS) views = views.detach();
     // Not relu(), whose gradient at a tie is 0; clamp_min() passes it on.
-    return (torch::stack(of_views) - full).clamp_min(0).sum();
+    torch::Tensor excess = (views - full).clamp_min(0);
+    if (options_.gate() == CalibrationRankingOptions::FULL_IS_RIGHT) {
+      const torch::Tensor wrong = input.full.log_probs.argmax(1) != input.labels;
+      excess = excess.masked_fill(wrong, 0);
+    }
+    return options_.reduction() == CalibrationRankingOptions::MEAN ? excess.mean() : excess.sum();
   }
 
+  const CalibrationRankingOptions options_;
   const std::vector<View> views_;
 };
 

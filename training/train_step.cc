@@ -30,8 +30,21 @@ absl::StatusOr<std::vector<ViewPrediction>> PredictViewsOfLosses(const StepConte
                       context.calibration.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
 }
 
+absl::StatusOr<LossInput> PredictInPairs(const StepContext& context, const Batch& batch) {
+  const ProfileScope scope("full prediction and views");
+  const Autocast autocast(context.training.precision(), batch.labels.device());
+  ASSIGN_OR_RETURN(LossInput input, PredictPaired(context.live, batch, ViewsOf(context.losses),
+                                                  context.calibration));
+  input.full = ToFloat32(input.full);
+  for (ViewPrediction& view : input.views) view.prediction = ToFloat32(view.prediction);
+  return input;
+}
+
 // What the losses see.
 absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch) {
+  if (context.calibration.view_weights() == CalibrationConfig::LIVE_PAIRED) {
+    return PredictInPairs(context, batch);
+  }
   ASSIGN_OR_RETURN(const Prediction full, PredictInFull(context, batch));
   ASSIGN_OR_RETURN(std::vector<ViewPrediction> views, PredictViewsOfLosses(context, batch));
   for (ViewPrediction& view : views) view.prediction = ToFloat32(view.prediction);

@@ -62,6 +62,12 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
         "training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
         "again, so nothing can be replayed; leave it out, or set one of them the other way");
   }
+  if (config.training().cuda_graphs() &&
+      config.calibration().view_weights() == CalibrationConfig::LIVE_PAIRED) {
+    problems.emplace_back(
+        "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
+        "(calibration.view_weights: LIVE_PAIRED); leave it out");
+  }
   if (!losses.ok()) problems.emplace_back(losses.status().message());
   if (!backbone.ok()) problems.emplace_back(backbone.status().message());
   if (!scheduler.ok()) {

@@ -58,6 +58,10 @@ class M3Net final : public Backbone, public OfficialModel, public BatchLimit {
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new M3Net(options, info)); });
   }
 
+  void UseBatchStatistics(BatchStatistics statistics) override {
+    for (const ModalityEncoder& encoder : encoders_) encoder.UseBatchStatistics(statistics);
+  }
+
   std::string Departure() const override { return M3NetDeparture(options_); }
   std::string Doubt(const std::map<std::string, Tensor>& state) const override {
     return M3NetDoubt(options_, info(), state);

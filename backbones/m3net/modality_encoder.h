@@ -13,6 +13,7 @@
 #include "backbones/layers/sequence_encoder.h"
 #include "backbones/m3net/m3net.pb.h"
 #include "backbones/m3net/stream_norms.h"
+#include "core/backbone.h"
 #include "core/dataset.h"
 
 namespace torch::nn {
@@ -48,6 +49,11 @@ class ModalityEncoder {
   // The streams [B, T, D], normalized and projected. Updates running statistics in training.
   Rows MakeRows(const std::vector<torch::Tensor>& streams, const Packing& packing,
                 bool training) const;
+
+  // See Backbone::UseBatchStatistics().
+  void UseBatchStatistics(Backbone::BatchStatistics statistics) const {
+    norms_.UseBatchStatistics(statistics);
+  }
 
   // The rows as recurrent.h wants them.
   static RecurrentRows EncoderInput(const Rows& rows, const Packing& packing);

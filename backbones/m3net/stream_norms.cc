@@ -85,8 +85,30 @@ Tensor StreamNorms::NormalizeByRunningStatistics(const Tensor& rows, size_t begi
   return torch::addcmul(shift, rows, Mean(begin, end, num_streams, scale));
 }
 
+void StreamNorms::UseBatchStatistics(Backbone::BatchStatistics statistics) const {
+  passes_->statistics = statistics;
+  if (statistics != Backbone::BatchStatistics::kKept) passes_->kept.clear();
+}
+
+Tensor StreamNorms::NormalizeByKept(const Pass& kept, const Tensor& rows, size_t begin, size_t end,
+                                    size_t num_streams) const {
+  // The same rows are the same bits, and are not normalized again.
+  if (torch::equal(rows, kept.rows)) return kept.normalized;
+  const auto count = static_cast<double>(kept.rows.size(0));
+  const Tensor deviation =
+      (kept.variance * ((count - 1) / count) + batch_norms_[begin]->options.eps()).sqrt();
+  return torch::addcmul(
+      Mean(begin, end, num_streams, [&](size_t s) { return batch_norms_[s]->bias; }),
+      (rows - kept.mean) / deviation,
+      Mean(begin, end, num_streams, [&](size_t s) { return batch_norms_[s]->weight; }));
+}
+
 Tensor StreamNorms::NormalizeByBatch(const Tensor& rows, size_t begin, size_t end,
                                      size_t num_streams) const {
+  const auto kept = passes_->kept.find(begin);
+  if (passes_->statistics == Backbone::BatchStatistics::kKept && kept != passes_->kept.end()) {
+    return NormalizeByKept(kept->second, rows, begin, end, num_streams);
+  }
   // With a momentum of 1 the running statistics become those of the batch.
   const Tensor batch_mean = torch::zeros_like(batch_norms_[begin]->running_mean);
   const Tensor batch_variance = torch::zeros_like(batch_mean);
@@ -103,6 +125,9 @@ Tensor StreamNorms::NormalizeByBatch(const Tensor& rows, size_t begin, size_t en
     norm.running_mean.mul_(1 - momentum).add_(batch_mean, momentum);
     norm.running_var.mul_(1 - momentum).add_(batch_variance, momentum);
     norm.num_batches_tracked += 1;
+  }
+  if (passes_->statistics == Backbone::BatchStatistics::kOwnAndKeep) {
+    passes_->kept[begin] = {rows, normalized, batch_mean, batch_variance};
   }
   return normalized;
 }

@@ -6,12 +6,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "backbones/layers/packing.h"
 #include "backbones/m3net/m3net.pb.h"
+#include "core/backbone.h"
 #include "core/dataset.h"
 
 namespace torch::nn {
@@ -45,6 +47,9 @@ class StreamNorms {
   torch::Tensor NormalizeRows(const torch::Tensor& rows, size_t begin, size_t end,
                               size_t num_streams, bool training) const;
 
+  // BN: see Backbone::UseBatchStatistics(). All copies of this handle obey.
+  void UseBatchStatistics(Backbone::BatchStatistics statistics) const;
+
   // LN2: mean 0 and variance 1 over all features of a conversation, [B, T, D] -> [B, T, D]. Without
   // `count_padding` the result is 0 on padding; with it, as in the official code, padding counts as
   // rows of the conversation.
@@ -52,8 +57,22 @@ class StreamNorms {
                                               bool count_padding);
 
  private:
+  // What a pass in training normalized, for the passes that are paired with it.
+  struct Pass {
+    torch::Tensor rows;        // [R, D]
+    torch::Tensor normalized;  // [R, D]
+    torch::Tensor mean;        // [D]
+    torch::Tensor variance;    // [D], as the running one counts it: over R - 1
+  };
+  struct Passes {
+    Backbone::BatchStatistics statistics = Backbone::BatchStatistics::kOwn;
+    std::map<size_t, Pass> kept;  // by the first of the streams that were normalized at once
+  };
+
   torch::Tensor NormalizeByBatch(const torch::Tensor& rows, size_t begin, size_t end,
                                  size_t num_streams) const;
+  torch::Tensor NormalizeByKept(const Pass& kept, const torch::Tensor& rows, size_t begin,
+                                size_t end, size_t num_streams) const;
   torch::Tensor NormalizeByRunningStatistics(const torch::Tensor& rows, size_t begin, size_t end,
                                              size_t num_streams) const;
   torch::Tensor NormalizeByLayer(const torch::Tensor& rows, size_t begin, size_t end,
@@ -62,6 +81,7 @@ class StreamNorms {
   M3NetOptions::Norm norm_ = M3NetOptions::NO_NORM;
   std::vector<std::shared_ptr<torch::nn::BatchNorm1dImpl>> batch_norms_;  // per stream, with BN
   std::vector<std::shared_ptr<torch::nn::LayerNormImpl>> layer_norms_;    // per stream, with LN
+  std::shared_ptr<Passes> passes_ = std::make_shared<Passes>();
 };
 
 }  // namespace cmerc

@@ -101,6 +101,10 @@ void AddTrainingOptions(std::vector<BadInput>* cases) {
        {"training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
         "again",
         "leave it out"}},
+      {"CudaGraphsOfPairedViews",
+       TrainSet("training { cuda_graphs: true shuffle: false } "
+                "calibration { view_weights: LIVE_PAIRED }"),
+       {"training.cuda_graphs: cannot replay views", "LIVE_PAIRED", "leave it out"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }
@@ -156,6 +160,16 @@ void AddModelsAndLosses(std::vector<BadInput>* cases) {
                  "{ views: 'txt' } }"),
        {"losses[1]: cmerc.CalibrationRankingOptions: views has \"txt\"",
         "text, audio, visual, same_speaker, other_speakers"}},
+      {"LossOfViewsWithoutGradient",
+       TrainLoss("loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] {} }"),
+       {"calibration.view_weights = EPOCH_SNAPSHOT: cmerc.ShrunkDistillationOptions teaches the "
+        "predictions without a source of evidence",
+        "set calibration { view_weights: LIVE_PAIRED }"}},
+      {"ShrinkageOfAViewThatIsNotNamed",
+       TrainLoss("loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] "
+                 "{ views: 'text' view_shrinkage { view: 'audio' } } }"),
+       {"losses[1]: cmerc.ShrunkDistillationOptions: view_shrinkage has \"audio\"",
+        "none of its views"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }

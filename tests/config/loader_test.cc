@@ -79,7 +79,7 @@ calibration { view_weights: SNAPSHOT }
           "BATCH, LAYER"
           "\n  f:4:35: training.shuffle = maybe, must be true or false"
           "\n  f:5:29: calibration.view_weights = SNAPSHOT, must be one of EPOCH_SNAPSHOT, LIVE, "
-          "LIVE_WITH_GRADIENT"
+          "LIVE_WITH_GRADIENT, LIVE_PAIRED"
           "\n  losses[0].weight = -1, must be >= 0"
           "\n  training.batch_size = 0, must be >= 1");
 }

@@ -1,10 +1,12 @@
 // Laws of training a backbone: with every registered loss and every view, calibrated or not.
+#include <ATen/Context.h>
 #include <gtest/gtest.h>
 #include <torch/optim/adam.h>
 
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "calibration/predict_views.h"
 #include "calibration/views.h"
 #include "calibration/weighted_losses.h"
 #include "storage/checkpoint.h"
@@ -17,9 +19,14 @@ namespace {
 
 using torch::Tensor;
 
-constexpr CalibrationConfig::Weights kViewWeights[] = {CalibrationConfig::EPOCH_SNAPSHOT,
-                                                       CalibrationConfig::LIVE,
-                                                       CalibrationConfig::LIVE_WITH_GRADIENT};
+constexpr CalibrationConfig::Weights kViewWeights[] = {
+    CalibrationConfig::EPOCH_SNAPSHOT, CalibrationConfig::LIVE,
+    CalibrationConfig::LIVE_WITH_GRADIENT, CalibrationConfig::LIVE_PAIRED};
+
+bool HaveGradient(CalibrationConfig::Weights weights) {
+  return weights == CalibrationConfig::LIVE_WITH_GRADIENT ||
+         weights == CalibrationConfig::LIVE_PAIRED;
+}
 
 class BackboneTrainingLaws : public BackboneFixture {
  protected:
@@ -37,13 +44,14 @@ class BackboneTrainingLaws : public BackboneFixture {
     return losses;
   }
 
-  // Every linked loss, those that need no views with weight 1, the others with `weight`.
+  // Every linked loss that moves the full prediction, those that need no views with weight 1, the
+  // others with `weight`.
   RunConfig AllLosses(double weight) const {
     RunConfig config;
     for (const auto& [type, plugin] : Losses().plugins()) {
       const PluginCase one{type, ""};
       const std::vector<WeightedLoss> made = OneLoss(one);
-      if (made.empty()) continue;
+      if (made.empty() || made[0].loss->teaches_views()) continue;
       LossConfig* entry = config.add_losses();
       entry->set_weight(made[0].loss->views().empty() ? 1 : weight);
       *entry->mutable_loss() = ExactOptions(one).value();
@@ -106,6 +114,7 @@ TEST_P(BackboneTrainingLaws, TakesAStepWithEveryLossAndEveryView) {
       const auto snapshot = Make(info_, 2);
       const std::vector<WeightedLoss> losses = OneLoss(plugin);
       ASSERT_TRUE(model != nullptr && snapshot != nullptr && !losses.empty());
+      if (losses[0].loss->teaches_views() && !HaveGradient(weights)) continue;
       CalibrationConfig config;
       config.set_view_weights(weights);
       torch::optim::Adam adam(model->parameters(), torch::optim::AdamOptions(1e-3));
@@ -188,8 +197,70 @@ TEST_P(BackboneTrainingLaws, CalibratingWithWeightZeroCostsNothing) {
   for (const auto& [name, value] : want) {
     all_equal = all_equal && torch::equal(calibrated.at(name), value);
   }
-  EXPECT_EQ(all_equal, without.losses_size() == static_cast<int>(Losses().plugins().size()))
+  EXPECT_EQ(all_equal, without.losses_size() == AllLosses(1).losses_size())
       << "calibrating changed nothing";
+}
+
+// A batch from which no view removes anything: one speaker per conversation, or with `alone` each
+// utterance by itself; features that are the same, and so their mean, all through a conversation.
+Batch NothingToRemove(const DatasetInfo& info, bool alone) {
+  Batch batch =
+      RandomBatch(alone ? std::vector<int64_t>{1, 1, 1} : std::vector<int64_t>{4, 1, 6}, info, 2);
+  for (Modality& modality : batch.modalities) {
+    for (Tensor& stream : modality.streams) {
+      stream = torch::zeros_like(stream);
+      // Sums of a few of them are exact.
+      for (int64_t b = 0; b < batch.num_conversations(); ++b) {
+        stream[b].slice(0, 0, batch.lengths[b].item<int64_t>()).fill_(0.25 * (b + 1));
+      }
+    }
+  }
+  batch.speakers = torch::zeros_like(batch.speakers);
+  return batch;
+}
+
+TEST_P(BackboneTrainingLaws, AViewThatRemovesNothingIsTheFullPredictionWhereTheyArePaired) {
+  const auto model = Make(info_);
+  ASSERT_NE(model, nullptr);
+  CalibrationConfig config;
+  for (const bool alone : {false, true}) {
+    for (const View& view : AllViews(info_)) {
+      if (!alone && view.kind == View::Kind::kSameSpeaker) continue;
+      const auto input = PredictPaired(*model, NothingToRemove(info_, alone), {view}, config);
+      ASSERT_TRUE(input.ok()) << input.status();
+      SCOPED_TRACE(view.name());
+      ExpectSameBits(input->views[0].prediction, input->full);
+    }
+  }
+}
+
+TEST_P(BackboneTrainingLaws, PairedViewsLeaveWhatTheFullPredictionLeaves) {
+  const auto model = Make(info_, 1);
+  const auto alone = Make(info_, 1);
+  ASSERT_TRUE(model != nullptr && alone != nullptr);
+  const Batch batch = RandomBatch({4, 1, 6}, info_, 2);
+  at::Generator generator = at::globalContext().defaultGenerator(torch::kCPU);
+  const Tensor begin = generator.get_state();
+  const Prediction expected = Predict(*alone, batch);
+  const Tensor end = generator.get_state();
+  for (const View& view : AllViews(info_)) {
+    generator.set_state(begin);
+    Predict(*alone, ApplyView(batch, view, CalibrationConfig::REAL_UTTERANCES));
+    EXPECT_TRUE(torch::equal(generator.get_state(), end))
+        << "draws other random numbers without " << view.name() << ", so that masks do not pair";
+  }
+  generator.set_state(begin);
+  const auto input = PredictPaired(*model, batch, AllViews(info_), CalibrationConfig());
+  ASSERT_TRUE(input.ok()) << input.status();
+  ExpectSameBits(input->full, expected);
+  EXPECT_TRUE(torch::equal(generator.get_state(), end));
+  const auto only_full = Make(info_, 1);
+  generator.set_state(begin);
+  Predict(*only_full, batch);
+  const StateDict want = StateOf(*only_full);
+  for (const auto& [name, value] : StateOf(*model)) {
+    EXPECT_TRUE(torch::equal(value, want.at(name))) << name;
+  }
 }
 
 TEST_P(BackboneTrainingLaws, ACheckpointBringsBackTheSameBits) {

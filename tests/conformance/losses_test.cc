@@ -15,6 +15,10 @@ const ExtraCase kExtraCases[] = {
     {"cmerc.FocalOptions", "gamma: 0.5"},
     {"cmerc.FocalOptions", "form: OFFICIAL_ALL_CLASSES"},
     {"cmerc.CalibrationRankingOptions", "views: 'audio' views: 'same_speaker'"},
+    {"cmerc.CalibrationRankingOptions", "reduction: MEAN gate: FULL_IS_RIGHT stop_gradient: FULL"},
+    {"cmerc.ShrunkDistillationOptions", "views: 'text' views: 'other_speakers' shrinkage: 1"},
+    {"cmerc.ShrunkDistillationOptions", "view_shrinkage { view: 'same_speaker' shrinkage: 0 }"},
+    {"cmerc.ViewNllOptions", "class_weights: INVERSE_FREQUENCY"},
     {"cmerc.MsclOptions", "semantics: OFFICIAL"},
     {"cmerc.MsclOptions", "temperature: 0.005"},
     {"cmerc.CsclOptions", "semantics: OFFICIAL"},
@@ -23,10 +27,11 @@ const ExtraCase kExtraCases[] = {
 TEST(LossLinkageTest, TheBundleLinksThesePlugins) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Losses().plugins()) types.push_back(type);
-  EXPECT_EQ(types, (std::vector<std::string>{"cmerc.CalibrationRankingOptions", "cmerc.CsclOptions",
-                                             "cmerc.FocalOptions", "cmerc.LabelSmoothingOptions",
-                                             "cmerc.MsclOptions", "cmerc.NllOptions",
-                                             "cmerc.SupConOptions"}));
+  EXPECT_EQ(types,
+            (std::vector<std::string>{
+                "cmerc.CalibrationRankingOptions", "cmerc.CsclOptions", "cmerc.FocalOptions",
+                "cmerc.LabelSmoothingOptions", "cmerc.MsclOptions", "cmerc.NllOptions",
+                "cmerc.ShrunkDistillationOptions", "cmerc.SupConOptions", "cmerc.ViewNllOptions"}));
 }
 
 }  // namespace

@@ -210,6 +210,38 @@ TEST(CalibrationRankingTest, PushesAtATieAndReachesTheViews) {
   EXPECT_TRUE(text.grad().equal(torch::tensor({{1.0F, 0.0F, 0.0F}, {0.0F, 0.0F, 1.0F}})));
 }
 
+TEST(CalibrationRankingTest, TheMeanIsOverUtterancesAndViews) {
+  // 1.75 over two utterances and five views, or over two and one.
+  const std::string type = "cmerc.CalibrationRankingOptions";
+  EXPECT_NEAR(Value(type, "reduction: MEAN", RankedInput()), 0.175, kFloatTolerance);
+  EXPECT_EQ(Value(type, "reduction: MEAN views: 'same_speaker'", RankedInput()), 0.125);
+}
+
+TEST(CalibrationRankingTest, TheGateLeavesOutWhatTheFullPredictionGetsWrong) {
+  LossInput input = RankedInput();
+  input.full.log_probs[1][0] = -1.9F;  // before the truth, -2
+  const std::string type = "cmerc.CalibrationRankingOptions";
+  EXPECT_EQ(Value(type, "gate: FULL_IS_RIGHT", input), 0);
+  EXPECT_EQ(Value(type, "gate: FULL_IS_RIGHT", RankedInput()), 1.75);
+  EXPECT_EQ(Value(type, "", input), 1.75);
+}
+
+TEST(CalibrationRankingTest, OneSideCanBeHeld) {
+  for (const bool full_moves : {false, true}) {
+    LossInput input = RankedInput();
+    input.full.log_probs.set_requires_grad(true);
+    const torch::Tensor text = input.views[0].prediction.log_probs.set_requires_grad(true);
+    const auto loss =
+        LossFromText("cmerc.CalibrationRankingOptions",
+                     full_moves ? "stop_gradient: VIEWS" : "stop_gradient: FULL", LossTestInfo(3));
+    ASSERT_TRUE(loss.ok()) << loss.status();
+    EXPECT_EQ((*loss)->teaches_views(), !full_moves);
+    (*loss)->Compute(input)->backward();
+    EXPECT_EQ(input.full.log_probs.grad().defined(), full_moves);
+    EXPECT_EQ(text.grad().defined(), !full_moves);
+  }
+}
+
 TEST(CalibrationRankingTest, DoesNotHideNaN) {
   LossInput input = RankedInput();
   input.views[0].prediction.log_probs.fill_(NAN);
@@ -222,6 +254,105 @@ TEST(CalibrationRankingTest, RefusesUnknownAndRepeatedViews) {
             "visual, same_speaker, other_speakers");
   EXPECT_EQ(Refusal("cmerc.CalibrationRankingOptions", "views: 'text' views: 'text'"),
             "cmerc.CalibrationRankingOptions: views has \"text\" twice, must have it once");
+}
+
+// Predictions of two utterances of three classes, the views' unlike each other.
+LossInput DistilledInput() {
+  LossInput input;
+  input.full.log_probs = torch::tensor({{0.7F, 0.2F, 0.1F}, {0.1F, 0.3F, 0.6F}}).log();
+  float step = 0;
+  for (const View& view : AllViews(LossTestInfo(3))) {
+    step += 0.05F;
+    input.views.push_back(
+        {view,
+         {torch::tensor({{0.4F + step, 0.3F, 0.3F - step}, {0.2F, 0.2F + step, 0.6F - step}}).log(),
+          {}}});
+  }
+  input.labels = torch::tensor({0, 1}, torch::kInt64);
+  return input;
+}
+
+TEST(ShrunkDistillationTest, IsTheDivergenceFromTheShrunkPrediction) {
+  // 10, 20 and 30 training utterances.
+  const double prior[3] = {1 / 6.0, 2 / 6.0, 3 / 6.0};
+  const double full[2][3] = {{0.7, 0.2, 0.1}, {0.1, 0.3, 0.6}};
+  const double audio[2][3] = {{0.5, 0.3, 0.2}, {0.2, 0.3, 0.5}};       // the second view
+  const double visual[2][3] = {{0.55, 0.3, 0.15}, {0.2, 0.35, 0.45}};  // the third
+  double expected = 0;
+  for (int i = 0; i < 2; ++i) {
+    for (int c = 0; c < 3; ++c) {
+      const double of_audio = 0.8 * full[i][c] + 0.2 * prior[c];
+      const double of_visual = 0.5 * full[i][c] + 0.5 * prior[c];
+      expected += (of_audio * std::log(of_audio / audio[i][c]) +
+                   of_visual * std::log(of_visual / visual[i][c])) /
+                  4;
+    }
+  }
+  EXPECT_NEAR(Value("cmerc.ShrunkDistillationOptions",
+                    "views: 'visual' views: 'audio' shrinkage: 0.2 "
+                    "view_shrinkage { view: 'visual' shrinkage: 0.5 }",
+                    DistilledInput()),
+              expected, kFloatTolerance);
+}
+
+TEST(ShrunkDistillationTest, TeachesTheViewsAlone) {
+  LossInput input = DistilledInput();
+  input.full.log_probs.set_requires_grad(true);
+  for (ViewPrediction& view : input.views) view.prediction.log_probs.set_requires_grad(true);
+  const auto loss = LossFromText("cmerc.ShrunkDistillationOptions", "", LossTestInfo(3));
+  ASSERT_TRUE(loss.ok()) << loss.status();
+  EXPECT_TRUE((*loss)->teaches_views());
+  (*loss)->Compute(input)->backward();
+  EXPECT_FALSE(input.full.log_probs.grad().defined());
+  for (const ViewPrediction& view : input.views) {
+    EXPECT_TRUE(view.prediction.log_probs.grad().defined()) << view.view.name();
+  }
+}
+
+TEST(ShrunkDistillationTest, IsZeroAtItsGoal) {
+  LossInput input = DistilledInput();
+  const torch::Tensor prior = torch::tensor({1 / 6.0F, 2 / 6.0F, 3 / 6.0F});
+  for (ViewPrediction& view : input.views) {
+    view.prediction.log_probs = (0.7 * input.full.log_probs.exp() + 0.3 * prior).log();
+  }
+  EXPECT_NEAR(Value("cmerc.ShrunkDistillationOptions", "", input), 0, kFloatTolerance);
+}
+
+TEST(ShrunkDistillationTest, RefusesBadOptions) {
+  const std::string type = "cmerc.ShrunkDistillationOptions";
+  EXPECT_EQ(Refusal(type, "shrinkage: 1.5"), type + ": shrinkage = 1.5, must be in [0, 1]");
+  EXPECT_EQ(Refusal(type, "view_shrinkage { view: 'text' shrinkage: -1 }"),
+            type + ": view_shrinkage[0].shrinkage = -1, must be in [0, 1]");
+  EXPECT_EQ(Refusal(type, "view_shrinkage { view: 'txt' }"),
+            type + ": view_shrinkage has \"txt\", which is none of its views");
+  EXPECT_EQ(Refusal(type, "views: 'audio' view_shrinkage { view: 'text' }"),
+            type + ": view_shrinkage has \"text\", which is none of its views");
+  EXPECT_EQ(Refusal(type, "view_shrinkage { view: 'text' } view_shrinkage { view: 'text' }"),
+            type + ": view_shrinkage has \"text\" twice, must have it once");
+  DatasetInfo info = LossTestInfo(3);
+  info.class_counts = {0, 0, 0};
+  EXPECT_EQ(Refusal(type, "", info),
+            type +
+                ": needs the shares of the 3 classes of test, whose training split has no "
+                "utterance");
+}
+
+TEST(ViewNllTest, IsTheMeanOverTheViews) {
+  // The probabilities of classes 0 and 1 by the views "audio" and "visual".
+  EXPECT_NEAR(Value("cmerc.ViewNllOptions", "views: 'audio' views: 'visual'", DistilledInput()),
+              -(std::log(0.5) + std::log(0.3) + std::log(0.55) + std::log(0.35)) / 4,
+              kFloatTolerance);
+  EXPECT_NEAR(Value("cmerc.ViewNllOptions",
+                    "views: 'audio' class_weights: GIVEN weight: [3, 7, 0.5]", DistilledInput()),
+              -(3 * std::log(0.5) + 7 * std::log(0.3)) / 10, kFloatTolerance);
+}
+
+TEST(ViewNllTest, RefusesBadOptions) {
+  EXPECT_EQ(Refusal("cmerc.ViewNllOptions", "class_weights: GIVEN weight: [1, 2]"),
+            "cmerc.ViewNllOptions: 2 values of weight, must be 3, one for each class of test");
+  EXPECT_EQ(Refusal("cmerc.ViewNllOptions", "views: 'txt'"),
+            "cmerc.ViewNllOptions: views has \"txt\", must be among text, audio, visual, "
+            "same_speaker, other_speakers");
 }
 
 }  // namespace

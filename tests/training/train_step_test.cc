@@ -89,6 +89,20 @@ TEST(MakeLossesTest, WithoutALossThatLearnsTheTask) {
   }
 }
 
+TEST(MakeLossesTest, ALossThatTeachesViewsNeedsTheirGradient) {
+  const std::string distilled =
+      std::string(kNll) + "losses { loss { [type.googleapis.com/cmerc.ViewNllOptions] {} } }";
+  const absl::Status status = MakeLosses(Config(distilled), StubInfo()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(std::string(status.message()),
+            "calibration.view_weights = EPOCH_SNAPSHOT: cmerc.ViewNllOptions teaches the "
+            "predictions without a source of evidence, which have no gradient then; set "
+            "calibration { view_weights: LIVE_PAIRED }");
+  for (const std::string weights : {"LIVE_WITH_GRADIENT", "LIVE_PAIRED"}) {
+    EXPECT_EQ(Make(distilled + "calibration { view_weights: " + weights + " }").size(), 2U);
+  }
+}
+
 TEST(MakeLossesTest, ReportsEveryLossThatRefusesItsOptions) {
   const absl::Status status =
       MakeLosses(Config(std::string(kNll) + R"pb(

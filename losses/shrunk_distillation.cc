@@ -1,0 +1,107 @@
+// Shrunk distillation: each view learns the full prediction, mixed with the shares of the classes.
+//
+//   q_i^v = (1 - e_v) * stop_gradient(p_i) + e_v * prior
+//   loss  = 1/(N V) sum_i sum_v KL(q_i^v || p_i^v)
+//
+// log_probs and each view's log_probs [N, C] -> []; prior [C], the shares of the classes in the
+// training split. At its least, a view is less sure than the full prediction of every class that
+// this holds above its share, and agrees with it on the class. The full prediction gets no
+// gradient, and labels are not looked at, so that it hardly fights cross entropy.
+// Source: knowledge distillation (Hinton et al., 2015) with the full prediction as the teacher; the
+// shrinkage is this project's answer to why ranking alone hardly moves the views
+// (docs/metrics.md).
+//
+//   loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] { shrinkage: 0.3 } }
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/loss.h"
+#include "core/status.h"
+#include "core/to_device.h"
+#include "losses/named_views.h"
+#include "losses/shrunk_distillation.pb.h"
+
+namespace cmerc {
+namespace {
+
+struct ShrunkView {
+  View view;
+  double shrinkage = 0;
+};
+
+// The views of `options` with the shrinkage of each. InvalidArgument: a name is none of theirs, or
+// is there twice.
+absl::StatusOr<std::vector<ShrunkView>> ShrunkViews(const ShrunkDistillationOptions& options,
+                                                    const DatasetInfo& info) {
+  ASSIGN_OR_RETURN(const std::vector<View> views,
+                   NamedViews(options.GetTypeName(), options.views(), info));
+  std::vector<ShrunkView> shrunk;
+  for (const View& view : views) shrunk.push_back({view, options.shrinkage()});
+  std::vector<std::string> seen;
+  for (const ShrunkDistillationOptions::ViewShrinkage& own : options.view_shrinkage()) {
+    const auto place = std::find_if(shrunk.begin(), shrunk.end(), [&](const ShrunkView& entry) {
+      return entry.view.name() == own.view();
+    });
+    const bool twice = std::find(seen.begin(), seen.end(), own.view()) != seen.end();
+    if (place == shrunk.end() || twice) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.GetTypeName(), ": view_shrinkage has \"", own.view(),
+                       twice ? "\" twice, must have it once" : "\", which is none of its views"));
+    }
+    seen.push_back(own.view());
+    place->shrinkage = own.shrinkage();
+  }
+  return shrunk;
+}
+
+class ShrunkDistillation final : public Loss {
+ public:
+  static absl::StatusOr<std::unique_ptr<Loss>> Create(const ShrunkDistillationOptions& options,
+                                                      const DatasetInfo& info) {
+    ASSIGN_OR_RETURN(std::vector<ShrunkView> views, ShrunkViews(options, info));
+    const torch::Tensor counts = torch::tensor(info.class_counts, torch::kFloat64);
+    if (counts.numel() != info.num_classes() || counts.sum().item<double>() == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options.GetTypeName(), ": needs the shares of the ", info.num_classes(),
+                       " classes of ", info.name, ", whose training split has no utterance"));
+    }
+    return std::make_unique<ShrunkDistillation>(std::move(views), counts / counts.sum());
+  }
+
+  // prior: [C] float64.
+  ShrunkDistillation(std::vector<ShrunkView> views, torch::Tensor prior)
+      : views_(std::move(views)), prior_(std::move(prior)) {}
+
+  std::vector<View> views() const override {
+    std::vector<View> views;
+    for (const ShrunkView& entry : views_) views.push_back(entry.view);
+    return views;
+  }
+  bool teaches_views() const override { return true; }
+
+ private:
+  torch::Tensor ComputeImpl(const LossInput& input) const override {
+    const torch::Tensor teacher = input.full.log_probs.detach().exp();
+    const torch::Tensor prior =
+        ToDevice(prior_, teacher.device()).to(teacher.scalar_type()).expand_as(teacher);
+    std::vector<torch::Tensor> divergences;
+    for (const ShrunkView& entry : views_) {
+      const torch::Tensor goal = torch::lerp(teacher, prior, entry.shrinkage);
+      // xlogy(0, 0) is 0, what q log q tends to.
+      divergences.push_back(
+          (torch::xlogy(goal, goal) - goal * input.at(entry.view).log_probs).sum(1).mean());
+    }
+    return torch::stack(divergences).mean();
+  }
+
+  const std::vector<ShrunkView> views_;
+  const torch::Tensor prior_;
+};
+
+const Registered<ShrunkDistillationOptions> kRegistered(Losses(), ShrunkDistillation::Create);
+
+}  // namespace
+}  // namespace cmerc
