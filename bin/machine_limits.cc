@@ -7,16 +7,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -37,23 +36,27 @@ constexpr size_t kAddressSpacePerThread = 96 * kMiB;
 constexpr size_t kBlasBuffer = 128 * kMiB;
 
 // Bytes for every pair of utterances that a backbone takes of which nothing is known: those that
-// compute with all pairs at once took 15 to 24.
+// compute with all pairs at once took 15 to 24. And those of PyTorch's transformer layer.
 constexpr double kOfOtherBackbones = 24;
+constexpr double kOfTransformerEncoder = 45;
+
+// Those that divide such work.
+constexpr absl::string_view kBackbones[] = {"cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions",
+                                            "cmerc.GruOptions",         "cmerc.M3NetOptions",
+                                            "cmerc.MmgcnOptions",       "cmerc.TransformerOptions"};
 
 // The bytes that a batch takes for every pair of utterances, docs/predict.md.
 double BytesPerPair(const BatchSize& batch) {
-  const bool is_known = absl::c_linear_search(
-      std::array<absl::string_view, 6>{"cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions",
-                                       "cmerc.GruOptions", "cmerc.M3NetOptions",
-                                       "cmerc.MmgcnOptions", "cmerc.TransformerOptions"},
-      batch.backbone);
+  const bool is_known = std::find(std::begin(kBackbones), std::end(kBackbones), batch.backbone) !=
+                        std::end(kBackbones);
   if (!is_known) return kOfOtherBackbones;
   // Which pairs there are: not of one conversation as a whole; and of two views.
   const double contexts = (batch.conversations > 1 ? 1 : 0) + (batch.views ? 2 : 0);
   const double similarities = batch.backbone == "cmerc.MmgcnOptions"
                                   ? sizeof(float) * static_cast<double>(batch.modalities)
                                   : 0;
-  return contexts + similarities * (batch.views ? 2 : 1);
+  return contexts + similarities * (batch.views ? 2 : 1) +
+         (batch.transformer_encoder ? kOfTransformerEncoder : 0);
 }
 
 // "614400 kB" or "unlimited", of a limit in bytes.

@@ -34,11 +34,12 @@ int64_t FreeMemory();
 
 // A batch that is to be predicted.
 struct BatchSize {
-  std::string backbone;   // "cmerc.GruOptions"
-  int64_t modalities;     // of the data
-  bool views;             // also without each source of evidence
-  int64_t conversations;  // in the batch
-  int64_t length;         // utterances of the longest
+  std::string backbone;      // "cmerc.GruOptions"
+  bool transformer_encoder;  // of M3Net or Mmgcn
+  int64_t modalities;        // of the data
+  bool views;                // also without each source of evidence
+  int64_t conversations;     // in the batch
+  int64_t length;            // utterances of the longest
 };
 
 // What to say before a batch is predicted where its tensors that grow with the square of the length

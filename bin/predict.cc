@@ -1,3 +1,4 @@
+#include <google/protobuf/any.pb.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -137,9 +138,13 @@ class Work {
     for (const Conversation& conversation : waiting_) {
       longest = std::max(longest, conversation.speakers.size(0));
     }
-    const BatchSize batch = {PluginType(predictor_.config().backbone()),
+    const google::protobuf::Any& backbone = predictor_.config().backbone();
+    const BatchSize batch = {PluginType(backbone),
+                             absl::StrContains(backbone.ShortDebugString(), "encoder: TRANSFORMER"),
                              static_cast<int64_t>(predictor_.info().modalities.size()),
-                             !views_.empty(), static_cast<int64_t>(waiting_.size()), longest};
+                             !views_.empty(),
+                             static_cast<int64_t>(waiting_.size()),
+                             longest};
     const std::string warning = LengthWarning(batch, FreeMemory());
     if (warning.empty() || warned_) return;
     std::cerr << "warning: " << warning << "\n";

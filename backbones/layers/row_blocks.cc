@@ -9,9 +9,10 @@ using torch::Tensor;
 
 // Up to so many numbers, 64 MB of float32, rows are not divided.
 constexpr int64_t kMostWhole = int64_t{1} << 24;
-// A block has about so many, and no fewer rows than that: processors multiply few of them badly.
+// A block has about so many, and a multiple of so many rows: libraries multiply small matrices in
+// another way, and so in other bits.
 constexpr int64_t kBlock = int64_t{1} << 22;
-constexpr int64_t kFewestRows = 16;
+constexpr int64_t kFewestRows = 64;
 
 int64_t BlockSize(int64_t rows, int64_t row_size, bool divisible) {
   if (!divisible || torch::GradMode::is_enabled() || rows * row_size <= kMostWhole) return rows;

@@ -3,15 +3,10 @@
 #include <torch/nn/modules/rnn.h>
 #include <torch/nn/modules/transformerlayer.h>
 
-#include <cmath>
-#include <limits>
-#include <vector>
-
 #include "absl/strings/str_cat.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/packing.h"
 #include "backbones/layers/recurrent.h"
-#include "backbones/layers/row_blocks.h"
 #include "core/batch.h"
 #include "core/to_device.h"
 
@@ -84,7 +79,11 @@ Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
   const int64_t num_utterances = packing.num_utterances();
   Tensor padded = packing.Pad(all.narrow(0, 0, num_utterances));  // [B, T, width]
   if (rows.padded_length == 0) {
-    return packing.Pack(RunLayer(padded, packing.valid().logical_not()));
+    return packing.Pack(transformer_
+                            ->forward(padded.transpose(0, 1), /*src_mask=*/{},
+                                      /*src_key_padding_mask=*/packing.valid().logical_not())
+                            .transpose(0, 1)
+                            .contiguous());
   }
   const int64_t num_padding = all.size(0) - num_utterances;
   if (num_padding > 0) {
@@ -94,41 +93,7 @@ Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
                                 padded.size(0) * longest)
                           .view(padded.sizes());
   }
-  return packing.Pack(RunLayer(padded, Tensor()));
-}
-
-Tensor SequenceEncoder::RunLayer(const Tensor& padded, const Tensor& ignored) {
-  torch::nn::TransformerEncoderLayerImpl& layer = *transformer_;
-  const int64_t num = padded.size(0), longest = padded.size(1);
-  const int64_t heads = layer.self_attn->options.num_heads();
-  const Tensor x = padded.transpose(0, 1);  // [T, B, width]
-  const RowBlocks blocks(longest, num * heads * longest, !layer.is_training());
-  if (blocks.whole()) return layer.forward(x, {}, ignored).transpose(0, 1).contiguous();
-  // What forward() computes, some queries at a time.
-  const torch::nn::MultiheadAttentionImpl& attention = *layer.self_attn;
-  const std::vector<Tensor> parts =
-      torch::linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, -1);
-  const auto of_heads = [&](const Tensor& part) {  // [B * heads, T, head_width]
-    return part.contiguous().view({longest, num * heads, attention.head_dim}).transpose(0, 1);
-  };
-  const Tensor queries =
-      of_heads(parts[0] * (1 / std::sqrt(static_cast<double>(attention.head_dim))));
-  const Tensor keys = of_heads(parts[1]), values = of_heads(parts[2]);
-  const Tensor gathered = blocks.Gather(1, [&](int64_t first, int64_t count) {
-    Tensor scores = queries.narrow(1, first, count).bmm(keys.transpose(1, 2));
-    if (ignored.defined()) {
-      scores = scores.view({num, heads, count, longest})
-                   .masked_fill(ignored.unsqueeze(1).unsqueeze(2),
-                                -std::numeric_limits<float>::infinity())
-                   .view({num * heads, count, longest});
-    }
-    return scores.softmax(-1).bmm(values);
-  });
-  const Tensor attended =
-      layer.self_attn->out_proj->forward(gathered.transpose(0, 1).contiguous().view(x.sizes()));
-  const Tensor middle = layer.norm1->forward(x + attended);
-  const Tensor wide = torch::relu(layer.linear1->forward(middle));
-  return layer.norm2->forward(middle + layer.linear2->forward(wide)).transpose(0, 1).contiguous();
+  return packing.Pack(transformer_->forward(padded.transpose(0, 1)).transpose(0, 1).contiguous());
 }
 
 }  // namespace cmerc

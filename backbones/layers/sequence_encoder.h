@@ -42,9 +42,6 @@ class SequenceEncoder {
 
  private:
   torch::Tensor RunTransformer(const RecurrentRows& rows);
-  // The transformer layer. padded [B, T, width] -> [B, T, width]; ignored [B, T] bool: what nobody
-  // attends to, or undefined.
-  torch::Tensor RunLayer(const torch::Tensor& padded, const torch::Tensor& ignored);
 
   Kind kind_;
   // The one that `kind_` says is set.

@@ -252,10 +252,10 @@ TEST(FormatPageTest, OfManyClassesTheLargestConfusionsAlone) {
   const std::string text = FormatPage({run});
   const XmlElement page = Parsed(text);
   EXPECT_THAT(text, HasSubstr("<figcaption>Confusion, test split: the largest</figcaption>"));
-  EXPECT_THAT(text, HasSubstr(absl::StrCat("<th scope=\"row\">class 149</th><td>",
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("<th scope=\"row\">class 149</th>\n<td>",
                                            EscapeXml(test.classes(1).name()),
-                                           "</td><td>3</td><td>75.0 %</td>")));
-  EXPECT_THAT(text, Not(HasSubstr("class 52</th><td>" + EscapeXml(test.classes(0).name()))));
+                                           "</td>\n<td>3</td>\n<td>75.0 %</td>")));
+  EXPECT_THAT(text, Not(HasSubstr("class 52</th>\n<td>" + EscapeXml(test.classes(0).name()))));
   EXPECT_THAT(page.text, HasSubstr("class 2, class 3, class 4"));
   EXPECT_THAT(page.text, HasSubstr(" and 128 more."));
 }

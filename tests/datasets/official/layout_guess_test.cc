@@ -88,6 +88,23 @@ TEST(LayoutGuessTest, ATupleOfSevenTables) {
       "  data[6]  list of 3 ('dlg6', 'dlg3', 'dlg5'): ids of conversations\n");
 }
 
+// As COSMIC's commonsense features: nine tables of vectors.
+TEST(LayoutGuessTest, FeaturesAloneGoBesideAFileWithLabels) {
+  std::vector<Value> tables;
+  for (int64_t m = 1; m <= 9; ++m) tables.push_back(kToy.Features(m, 6));
+  const Value file = List(tables);
+  const std::string hint =
+      "# features alone? beside a file with labels: modality_files { modality: \"...\" file: "
+      "\"...\" field: 0 }\n";
+  EXPECT_THAT(FieldsBlock(Guess(file), ""),
+              HasSubstr("  # not found: labels, train_ids, test_ids\n  " + hint));
+  const std::string error = ErrorOf(file);
+  EXPECT_THAT(error, HasSubstr("none of the layouts that are known: of 9 fields there is IEMOCAP "
+                               "features, which has the speakers in field 1, and here that is "
+                               "dict of 10 ("));
+  EXPECT_THAT(error, HasSubstr(hint));
+}
+
 TEST(LayoutGuessTest, LabelsAreTheNumbersWithTheMostValues) {
   std::vector<std::pair<Value, Value>> longest;
   for (int64_t c = 0; c < ToyCorpus::kSize; ++c) longest.emplace_back(kToy.Id(c), Number(c));
