@@ -88,9 +88,8 @@ void AddPickles(std::vector<BadInput>* cases) {
        TrainPickle("no_train.pkl"),
        {"no_train.pkl: there is no conversation to train on, want >= 1"}},
       {"NothingToTestOn",
-       TrainSet("data { protocol: OFFICIAL dataset { "
-                "[type.googleapis.com/cmerc.OfficialPicklesOptions] { roberta_file: 'no_test.pkl' "
-                "} } }"),
+       TrainSet("data { protocol: OFFICIAL dataset { [type.googleapis.com/cmerc.RecordsOptions] { "
+                "file: 'no_test.jsonl' } } }"),
        {"the test split of the dataset is empty, and the OFFICIAL protocol selects",
         "set data { protocol: HELD_OUT }"}},
       {"NothingToSelectOn",
