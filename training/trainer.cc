@@ -137,18 +137,19 @@ absl::StatusOr<Curriculum> MakeCurriculumAndWarn(const RunConfig& config, const 
 // alone are known.
 absl::Status CheckBatches(const RunConfig& config, const PreparedData& data, const Plugins& plugins,
                           const Curriculum* curriculum, bool profile) {
-  const std::string warning = BatchWarning(*plugins.backbone, config, data);
-  if (!warning.empty()) std::cerr << "warning: backbone: " << Printable(warning) << "\n";
   if (curriculum == nullptr || config.training().compare_uncalibrated()) {
     RETURN_IF_ERROR(
         CheckKnownBatches(*plugins.backbone, plugins.begun, config, data, Curriculum(data)));
   }
-  if (curriculum == nullptr) return absl::OkStatus();
-  if (profile) {
+  if (curriculum != nullptr) {
+    RETURN_IF_ERROR(CheckKnownBatches(*plugins.backbone, plugins.begun, config, data, *curriculum));
     const auto conversations = static_cast<int64_t>(curriculum->Conversations(0).size());
-    RETURN_IF_ERROR(StepProfile::Check((conversations - 1) / config.training().batch_size() + 1));
+    const int64_t steps = (conversations - 1) / config.training().batch_size() + 1;
+    if (profile) RETURN_IF_ERROR(StepProfile::Check(steps));
   }
-  return CheckKnownBatches(*plugins.backbone, plugins.begun, config, data, *curriculum);
+  const std::string warning = BatchWarning(*plugins.backbone, config, data);
+  if (!warning.empty()) std::cerr << "warning: backbone: " << Printable(warning) << "\n";
+  return absl::OkStatus();
 }
 
 absl::Status WriteSummary(const RunSummary& summary, const std::string& output) {

@@ -76,7 +76,6 @@ HypergraphNorms NormsByPosition(const Tensor& hyperedge_weight, const Tensor& no
       WhyTooFewWeights(hyperedge_weight.size(0), node_weight.size(0), num_modalities,
                        packing.num_conversations(), packing.num_utterances());
   TORCH_CHECK_VALUE(why.empty(), why);
-  const int64_t num_nodes = num_modalities * packing.num_utterances();
   const Tensor& lengths = packing.lengths();
   // Positions are computed on the CPU, where the lengths are.
   const Tensor conversation = torch::repeat_interleave(lengths);       // [N]

@@ -85,14 +85,14 @@ calibration { view_weights: SNAPSHOT }
 }
 
 TEST(ParseConfigTest, UnknownFields) {
-  EXPECT_EQ(
-      ProblemsIn(Valid() + "zzz { a: 1 b { c: [1, 'x'] } } training { lr: -inf }"),
-      "\n  f:4:1: message type \"cmerc.RunConfig\" has no field \"zzz\"; fields: data, "
-      "backbone, losses, curriculum, calibration, training"
-      "\n  f:4:43: message type \"cmerc.TrainingConfig\" has no field \"lr\"; fields: epochs, "
-      "batch_size, learning_rate, weight_decay, seed, shuffle, reseed_every_pass, threads, "
-      "compare_uncalibrated, gradient_clip_norm, on_non_finite, device, "
-      "precision, cuda_graphs");
+  EXPECT_EQ(ProblemsIn(Valid() + "zzz { a: 1 b { c: [1, 'x'] } } training { lr: -inf }"),
+            "\n  f:4:1: message type \"cmerc.RunConfig\" has no field \"zzz\"; fields: data, "
+            "backbone, losses, curriculum, calibration, training"
+            "\n  f:4:43: message type \"cmerc.TrainingConfig\" has no field \"lr\"; did you mean "
+            "\"learning_rate\"? fields: epochs, "
+            "batch_size, learning_rate, weight_decay, seed, shuffle, reseed_every_pass, threads, "
+            "compare_uncalibrated, gradient_clip_norm, on_non_finite, device, "
+            "precision, cuda_graphs");
   EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss + "backbone { hidden_width: 3 }"),
             "\n  f:3:12: expected [type.googleapis.com/TYPE] { ... }, got hidden_width"
             "\n  backbone: no backbone is given; write [type.googleapis.com/TYPE] { } with a TYPE "
