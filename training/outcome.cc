@@ -7,6 +7,7 @@
 #include "calibration/prediction_text.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
+#include "metrics/json.h"
 #include "storage/atomic_file.h"
 
 namespace cmerc {
