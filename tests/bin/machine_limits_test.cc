@@ -153,7 +153,8 @@ TEST(LengthWarningTest, SaysWhatALongConversationTakes) {
   EXPECT_GT(FreeMemory(), 0);
   const auto warning = [](const std::string& backbone, bool views, int64_t conversations,
                           int64_t free) {
-    return LengthWarning({backbone, /*modalities=*/3, views, conversations, /*length=*/20000},
+    return LengthWarning({backbone, /*transformer_encoder=*/false, /*modalities=*/3, views,
+                          conversations, /*length=*/20000},
                          free);
   };
   // Pairs do not matter to one conversation.
