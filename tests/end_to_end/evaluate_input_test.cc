@@ -60,20 +60,21 @@ TEST_F(EvaluateInputTest, GivesExactlyTheScoresOfTheSplit) {
 }
 
 TEST_F(EvaluateInputTest, NeedsNoDataAndReadsOtherFormats) {
-  const auto convert = [](const std::string& config, const std::string& output) {
-    const Outcome outcome =
-        RunCmerc({"data", "convert", "--config=" + config, "--output=" + output}, *folder_);
+  const auto convert = [](const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"data", "convert", "--config=tiny.textproto"};
+    args.insert(args.end(), more.begin(), more.end());
+    const Outcome outcome = RunCmerc(args, *folder_);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   };
-  convert("tiny.textproto", "all.jsonl");
-  // These list the classes in another order than the model, and one that nobody has.
-  WriteFile(*folder_ + "/reordered.textproto",
-            "data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: 'all.jsonl' "
-            "class_names: ['class_2', 'none_of_these', 'class_0', 'class_1'] } } }");
+  convert({"--output=all.jsonl"});
   const SplitReport lines = MustEvaluate({"--input=all.jsonl"}).scores();
   EXPECT_EQ(lines.conversations(), 20 + 12 + 2);
+  // These list the classes in another order than the model, and one that nobody has.
+  const std::string reordered =
+      "--set=data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: 'all.jsonl' "
+      "class_names: ['class_2', 'none_of_these', 'class_0', 'class_1'] } } }";
   for (const char* output : {"other.records", "other.npz"}) {
-    convert("reordered.textproto", output);
+    convert({reordered, absl::StrCat("--output=", output)});
     const SplitReport scores = MustEvaluate({absl::StrCat("--input=", output)}).scores();
     EXPECT_TRUE(MessageDifferencer::Equals(scores, lines)) << output << scores.DebugString();
   }
