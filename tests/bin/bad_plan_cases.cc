@@ -67,7 +67,7 @@ void AddPlans(std::vector<BadInput>* cases) {
       {"EmptyPlan", Experiment("empty"), {"empty is empty; write a text-format ExperimentPlan"}},
       {"ConfigAsPlan",
        Experiment("tiny.textproto"),
-       {"no field \"data\"; fields: base, datasets, variants, seeds, parallel_runs"}},
+       {"no field \"data\"; did you mean base { data { ... } }? fields: base, datasets, variants"}},
       {"PlanWithoutBase",
        Experiment("baseless.plan"),
        {"run seed-1 is not a valid config:",
