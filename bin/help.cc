@@ -15,11 +15,11 @@ std::string Help() {
   absl::StrAppend(
       &text,
       "\ncmerc help COMMAND shows its flags, cmerc help config what a config may say, cmerc help "
-      "losses or\ncmerc help Gru the options of plugins, cmerc --version what is linked in. Exit "
-      "status: 0 ok, 1 the\nrun failed, 2 bad usage or input. A file that --output names appears "
-      "when all is done; where that\nis a link, what it leads to is written. What is there already "
-      "is kept: --overwrite replaces a file\nof the same kind, and nothing replaces what a command "
-      "reads.\n");
+      "losses or\ncmerc help Gru the options of plugins, cmerc --version what is linked in.\n"
+      "Exit status: 0 ok, 1 the run failed, 2 bad usage or input. A file that --output names "
+      "appears when\nall is done; where that is a link, what it leads to is written. What is "
+      "there already is kept:\n--overwrite replaces a file of the same kind, and nothing replaces "
+      "what a command reads.\n");
   return text;
 }
 

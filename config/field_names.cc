@@ -60,8 +60,11 @@ const FieldDescriptor* FindCalled(const Descriptor& type, const std::string& nam
   return nullptr;
 }
 
-// "training { learning_rate: ... }" for a field of the config itself, or "".
-std::string InConfig(const Descriptor& type, const std::string& name) {
+// "training { learning_rate: ... }" for a field of `type` or of a message in it, or "".
+// `depth` is how many messages are around it: some hold themselves.
+std::string InConfig(const Descriptor& type, const std::string& name, int depth = 0) {
+  constexpr int kDeepest = 4;
+  if (depth == kDeepest) return "";
   const FieldDescriptor* found = FindCalled(type, name);
   if (found != nullptr) {
     const bool is_message = found->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
@@ -70,7 +73,7 @@ std::string InConfig(const Descriptor& type, const std::string& name) {
   for (int i = 0; i < type.field_count(); ++i) {
     const Descriptor* inner = type.field(i)->message_type();
     if (inner == nullptr || inner == google::protobuf::Any::descriptor()) continue;
-    const std::string within = InConfig(*inner, name);
+    const std::string within = InConfig(*inner, name, depth + 1);
     if (!within.empty()) return absl::StrCat(type.field(i)->name(), " { ", within, " }");
   }
   return "";
@@ -100,7 +103,8 @@ std::string Meant(const std::string& name, const Descriptor& type,
   const auto reason = NoOptions().find(name);
   if (reason != NoOptions().end() && called == nullptr) return absl::StrCat(reason->second, "; ");
   if (!nearest.empty()) return absl::StrCat("did you mean \"", nearest, "\"? ");
-  const std::string place = InConfig(*RunConfig::descriptor(), name);
+  std::string place = InConfig(type, name);  // in a plan, "base { training { ... } }"
+  if (place.empty()) place = InConfig(*RunConfig::descriptor(), name);
   if (!place.empty()) return absl::StrCat("did you mean ", place, "? ");
   const std::string plugins = InPlugins(name);
   return plugins.empty() ? "" : absl::StrCat("did you mean ", plugins, "? ");

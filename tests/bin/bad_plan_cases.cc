@@ -121,7 +121,7 @@ void AddPlans(std::vector<BadInput>* cases) {
       {"EmptyPlan", Experiment("empty"), {"empty is empty; write a text-format ExperimentPlan"}},
       {"ConfigAsPlan",
        Experiment("tiny.textproto"),
-       {"no field \"data\"; fields: base, datasets, variants, seeds, parallel_runs"}},
+       {"no field \"data\"; did you mean base { data { ... } }? fields: base, datasets, variants"}},
       {"PlanAsConfig",
        {"train", "--config=good.plan", "--output=out/of/this"},
        {"good.plan is not a valid config", "good.plan:1:", "has no field \"base\"",
