@@ -87,7 +87,7 @@ class Loader {
       info_.modalities.push_back({modality.name(), modality.width(), modality.num_streams()});
     }
     return std::make_unique<InMemoryDataset>(std::move(info_), std::move(conversations_),
-                                             std::move(splits_));
+                                             std::move(splits_), Warnings());
   }
 
  private:
@@ -132,13 +132,22 @@ class Loader {
     }
     conversations_.push_back(Convert(record));
     positions_.push_back(record.position());
+    has_extras_ = has_extras_ || !record.extras().empty();
     Names& names = names_.emplace_back();
     for (const ConversationRecord::Utterance& utterance : record.utterances()) {
+      has_extras_ = has_extras_ || utterance.has_id() || !utterance.extras().empty();
       names.labels.push_back(utterance.label());
       names.speakers.push_back(utterance.speaker());
       labels_.insert(utterance.label());
       speakers_.insert(utterance.speaker());
     }
+  }
+
+  std::vector<std::string> Warnings() const {
+    if (!has_extras_) return {};
+    return {absl::StrCat(options_.file(),
+                         " has ids of utterances or metadata; only the answers of `cmerc predict "
+                         "--input` repeat them, a data set leaves them out")};
   }
 
   // Checks a conversation against the schema and those before it, and notes its id.
@@ -264,6 +273,7 @@ class Loader {
   std::map<std::string, std::string> places_;  // id -> where it was
   std::set<std::string> labels_;
   std::set<std::string> speakers_;
+  bool has_extras_ = false;  // what a Conversation has no place for
   std::vector<Conversation> conversations_;
   std::vector<Names> names_;        // parallel to conversations_
   std::vector<int32_t> positions_;  // parallel to conversations_

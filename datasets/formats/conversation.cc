@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "core/status.h"
 #include "datasets/formats/finite.h"
+#include "datasets/formats/json_cursor.h"
 #include "datasets/formats/utf8.h"
 #include "registry/nearest_name.h"
 
@@ -57,6 +58,52 @@ absl::Status UnknownName(absl::string_view place, absl::string_view name,
 std::string Place(int64_t utterance, const ConversationRecord::Modality& modality, int stream) {
   return absl::StrCat("utterances[", utterance, "].features.", modality.name(),
                       modality.streams_size() > 1 ? absl::StrCat("[", stream, "]") : "");
+}
+
+// Checks what an object of JSON carries along beside its own `fields`; `place` begins the messages:
+// "", "utterances[3].".
+absl::Status CheckExtras(
+    const google::protobuf::RepeatedPtrField<ConversationRecord::Extra>& extras,
+    const std::set<absl::string_view>& fields, const std::string& place) {
+  std::set<absl::string_view> keys;
+  for (const ConversationRecord::Extra& extra : extras) {
+    if (!datasets::IsUtf8(extra.key())) return Bad(place, "extras has a key that is not UTF-8");
+    const std::string key = absl::CHexEscape(extra.key());
+    if (fields.count(extra.key()) > 0 || !keys.insert(extra.key()).second) {
+      return Bad(place, key, " occurs twice");
+    }
+    datasets::JsonCursor json(extra.json());
+    std::string value;
+    if (!json.ReadValue(&value) || !json.ReadEnd() || value != extra.json()) {
+      return Bad(place, key, " is carried along, want a value of JSON on one line",
+                 json.error().empty() ? "" : absl::StrCat(": ", json.error()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckNumericId(const std::string& id, const std::string& place) {
+  if (IsInteger(id)) return absl::OkStatus();
+  return Bad(place, "id is \"", absl::CHexEscape(id), "\", want an integer, as it is a number");
+}
+
+absl::Status CheckUtterance(const ConversationRecord::Utterance& utterance,
+                            const std::string& place) {
+  static const auto* fields =
+      new std::set<absl::string_view>{"id", "speaker", "label", "text", "features"};
+  if (utterance.speaker().empty()) return Bad(place, "speaker is missing, want a name");
+  if (utterance.has_label() && utterance.label().empty()) {
+    return Bad(place, "label is empty, want a name");
+  }
+  if (utterance.has_id() && utterance.id().empty()) return Bad(place, "id is empty, want a name");
+  if (utterance.numeric_id()) RETURN_IF_ERROR(CheckNumericId(utterance.id(), place));
+  for (const auto& [field, value] : {std::pair("id", &utterance.id()),
+                                     {"speaker", &utterance.speaker()},
+                                     {"label", &utterance.label()},
+                                     {"text", &utterance.text()}}) {
+    if (!datasets::IsUtf8(*value)) return Bad(place, field, " is not UTF-8");
+  }
+  return CheckExtras(utterance.extras(), *fields, place);
 }
 
 absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t length) {
@@ -129,23 +176,12 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
 absl::Status CheckRecord(const ConversationRecord& record) {
   if (record.id().empty()) return Bad("id is missing, want a name or a number");
   if (!datasets::IsUtf8(record.id())) return Bad("id is not UTF-8");
-  if (record.numeric_id() && !IsInteger(record.id())) {
-    return Bad("id is \"", absl::CHexEscape(record.id()), "\", want an integer, as it is a number");
-  }
+  if (record.numeric_id()) RETURN_IF_ERROR(CheckNumericId(record.id(), ""));
+  RETURN_IF_ERROR(
+      CheckExtras(record.extras(), {"id", "split", "position", "utterances"}, /*place=*/""));
   if (record.utterances().empty()) return Bad("utterances is missing or empty, want >= 1");
   for (int i = 0; i < record.utterances_size(); ++i) {
-    const ConversationRecord::Utterance& utterance = record.utterances(i);
-    if (utterance.speaker().empty()) {
-      return Bad("utterances[", i, "].speaker is missing, want a name");
-    }
-    if (utterance.has_label() && utterance.label().empty()) {
-      return Bad("utterances[", i, "].label is empty, want a name");
-    }
-    for (const auto& [field, value] : {std::pair("speaker", &utterance.speaker()),
-                                       {"label", &utterance.label()},
-                                       {"text", &utterance.text()}}) {
-      if (!datasets::IsUtf8(*value)) return Bad("utterances[", i, "].", field, " is not UTF-8");
-    }
+    RETURN_IF_ERROR(CheckUtterance(record.utterances(i), absl::StrCat("utterances[", i, "].")));
   }
   if (record.modalities().empty()) {
     return Bad("utterances[0].features is missing or empty, want a modality, such as \"text\"");

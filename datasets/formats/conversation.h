@@ -30,8 +30,8 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
 
 // Checks what conversation.proto says of any record: id, at least one utterance with a speaker
 // each, at least one modality; names unique, streams of n * width finite values; a numeric id is an
-// integer. InvalidArgument without the name of file or conversation:
-// "utterances[3].features.text[17] is nan, want a finite number".
+// integer; extras are JSON under keys of their own. InvalidArgument without the name of file or
+// conversation: "utterances[3].features.text[17] is nan, want a finite number".
 absl::Status CheckRecord(const ConversationRecord& record);
 
 // Checks what conversation.proto says of any schema: at least one modality; names unique and not

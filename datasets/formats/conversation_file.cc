@@ -34,6 +34,33 @@ std::string ListAdvice(absl::string_view head, const std::string& path) {
 
 }  // namespace
 
+absl::Status CheckStreamsAsJsonLines(absl::string_view head) {
+  const FileKind kind = FileKindOf(head);
+  std::string what_to_do;
+  switch (kind) {
+    case FileKind::kUnknown:
+    case FileKind::kEmpty:
+    case FileKind::kJson:
+    case FileKind::kCsv:  // or a first line that is no JSON
+      return absl::OkStatus();
+    case FileKind::kGzip:
+    case FileKind::kZlib:
+      what_to_do = "unpack it before it comes here (zcat), or name the file";
+      break;
+    case FileKind::kRecords:
+    case FileKind::kNpz:
+      what_to_do = "name the file, which is read, in place of -";
+      break;
+    case FileKind::kJsonList:
+      what_to_do = "write a conversation a line";
+      break;
+    default:
+      what_to_do = "docs/your_own_data.md shows the form";
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("is ", FileKindName(kind), ", want JSON Lines; ", what_to_do));
+}
+
 absl::Status ConversationFile::Error(absl::string_view problem) const {
   return absl::InvalidArgumentError(absl::StrCat(path_, ": ", problem));
 }
@@ -55,8 +82,9 @@ absl::Status ConversationFile::OpenStream() {
       absl::StrCat(path_, ": cannot be opened: ", std::strerror(errno)));
 }
 
-absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const std::string& path) {
-  std::unique_ptr<ConversationFile> file(new ConversationFile(path));
+absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const std::string& path,
+                                                                         UnknownKeys unknown_keys) {
+  std::unique_ptr<ConversationFile> file(new ConversationFile(path, unknown_keys));
   RETURN_IF_ERROR(file->OpenStream());
   file->in_.seekg(0, std::ios::end);
   const auto size = static_cast<uint64_t>(file->in_.tellg());
@@ -100,7 +128,7 @@ absl::Status ConversationFile::OpenReader(absl::string_view head, std::istream& 
     return Error(absl::StrCat("begins with \"", absl::CHexEscape(head.substr(0, 1)),
                               "\", which is neither a record file nor JSON Lines"));
   }
-  lines_ = std::make_unique<JsonLinesReader>(in, path_);
+  lines_ = std::make_unique<JsonLinesReader>(in, path_, unknown_keys_);
   return absl::OkStatus();
 }
 

@@ -19,13 +19,18 @@
 
 namespace cmerc {
 
+// Whether a stream may be JSON Lines, the only format that can be read as it comes; `head` are its
+// first bytes. InvalidArgument, without a name: it is something else, and what to do.
+absl::Status CheckStreamsAsJsonLines(absl::string_view head);
+
 class ConversationFile {
  public:
   // Opens a file; JSON Lines and a record file may be compressed by gzip or zlib. The message of an
   // error begins with `path`. NotFound: there is no such file. InvalidArgument: it cannot be
   // opened; it is a folder, a pipe or a device, empty, of no such format (the message says of
-  // which), or its header is damaged.
-  static absl::StatusOr<std::unique_ptr<ConversationFile>> Open(const std::string& path);
+  // which), or its header is damaged. `unknown_keys` is about JSON Lines.
+  static absl::StatusOr<std::unique_ptr<ConversationFile>> Open(
+      const std::string& path, UnknownKeys unknown_keys = UnknownKeys::kRefuse);
 
   // The schema of a record file or an .npz; nullptr with JSON Lines.
   const DatasetSchema* schema() const;
@@ -40,7 +45,8 @@ class ConversationFile {
   std::string Place() const;
 
  private:
-  explicit ConversationFile(std::string path) : path_(std::move(path)) {}
+  ConversationFile(std::string path, UnknownKeys unknown_keys)
+      : path_(std::move(path)), unknown_keys_(unknown_keys) {}
 
   // Opens in_. Errors are those of Open().
   absl::Status OpenStream();
@@ -49,6 +55,7 @@ class ConversationFile {
   absl::Status Error(absl::string_view problem) const;
 
   const std::string path_;
+  const UnknownKeys unknown_keys_;
   std::ifstream in_;
   std::unique_ptr<InflatingBuffer> inflating_;  // of a compressed file
   std::unique_ptr<std::istream> inflated_;      // what that gives

@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <set>
 #include <system_error>
-#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/charconv.h"
@@ -17,6 +17,8 @@
 
 namespace cmerc::datasets {
 namespace {
+
+constexpr size_t kMaxDepth = 100;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -86,20 +88,83 @@ bool JsonCursor::NextIsListOfLists() {
   return lists;
 }
 
+bool JsonCursor::ReadKey(std::string* key) {
+  if (!NextIs('"')) return FailSyntax("a key in double quotes");
+  if (!ReadString(key)) return false;
+  if (!NextIs(':')) return FailSyntax("':'");
+  ++position_;
+  return true;
+}
+
+bool JsonCursor::SkipScalar() {
+  std::string ignored;
+  if (NextIs('"')) return ReadString(&ignored);
+  for (const absl::string_view word : {"true", "false", "null"}) {
+    if (!absl::StartsWith(text_.substr(position_), word)) continue;
+    position_ += word.size();
+    return true;
+  }
+  const size_t end = NumberEnd();
+  if (end == absl::string_view::npos) {
+    const bool is_word = NextIs('t') || NextIs('f') || NextIs('n');
+    return is_word ? FailSyntax("a value of JSON") : FailValue("a value of JSON");
+  }
+  position_ = end;
+  return true;
+}
+
+bool JsonCursor::ReadValue(std::string* json) {
+  if (!error_.empty()) return false;
+  SkipBlanks();
+  const size_t begin = position_;
+  std::string open;  // what is not closed yet: '{' and '['
+  std::string key;
+  do {
+    if (NextIs('{') || NextIs('[')) {
+      if (open.size() == kMaxDepth) {
+        return Fail(absl::StrCat("is nested deeper than ", kMaxDepth, " levels"));
+      }
+      open.push_back(text_[position_++]);
+      if (!NextIs(open.back() == '{' ? '}' : ']')) {
+        if (open.back() == '{' && !ReadKey(&key)) return false;
+        continue;
+      }
+    } else if (!SkipScalar()) {
+      return false;
+    }
+    while (!open.empty()) {  // a value has ended
+      if (NextIs(open.back() == '{' ? '}' : ']')) {
+        ++position_;
+        open.pop_back();
+        continue;
+      }
+      if (!NextIs(',')) return FailSyntax(open.back() == '{' ? "',' or '}'" : "',' or ']'");
+      ++position_;
+      if (open.back() == '{' && !ReadKey(&key)) return false;
+      break;
+    }
+  } while (!open.empty());
+  *json = std::string(text_.substr(begin, position_ - begin));
+  // Strings have none of these but as escapes.
+  json->erase(std::remove_if(json->begin(), json->end(),
+                             [](char c) { return c == '\n' || c == '\r' || c == '\t'; }),
+              json->end());
+  return true;
+}
+
 bool JsonCursor::ReadObject(absl::FunctionRef<bool(const std::string& key)> read_member) {
   if (!error_.empty()) return false;
   if (!NextIs('{')) return FailValue("an object {...}");
   ++position_;
   if (NextIs('}')) return ++position_, true;
   const size_t path_size = path_.size();
-  std::vector<std::string> keys;
+  std::set<std::string> keys;
   while (true) {
     if (!NextIs('"')) return FailSyntax("a key in double quotes");
     std::string key;
     if (!ReadString(&key)) return false;
     absl::StrAppend(&path_, path_.empty() ? "" : ".", absl::CHexEscape(key));
-    if (std::find(keys.begin(), keys.end(), key) != keys.end()) return Fail("occurs twice");
-    keys.push_back(key);
+    if (!keys.insert(key).second) return Fail("occurs twice");
     if (!NextIs(':')) return FailSyntax("':'");
     ++position_;
     if (!read_member(key)) return false;

@@ -32,6 +32,9 @@ class JsonCursor {
   bool ReadName(std::string* value, bool* is_number);
   // Reads an array of numbers, finite as float32, and appends them to `values`.
   bool ReadFloats(google::protobuf::RepeatedField<float>* values);
+  // Reads a value of any kind, at most 100 levels deep, and sets `json` to its text without line
+  // ends and tabs. That keys are unique within it is not checked.
+  bool ReadValue(std::string* json);
   // Fails unless nothing but blanks is left.
   bool ReadEnd();
 
@@ -55,6 +58,10 @@ class JsonCursor {
   // The fast way for what nearly all features are: up to 15 digits without an exponent, in one
   // pass. Returns false, without moving on, for everything else.
   bool TryShortDecimal(float* value);
+  // Reads a key and the colon behind it.
+  bool ReadKey(std::string* key);
+  // Reads a string, a number, true, false or null.
+  bool SkipScalar();
   bool ReadEscape(std::string* value);
   bool ReadHex4(uint32_t* unit);
   // Returns the end of the number that begins here, or npos where JSON's grammar has none.

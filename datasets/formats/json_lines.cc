@@ -22,26 +22,41 @@ namespace {
 // A conversation of 110 utterances with four streams of 1024 takes 10 MB.
 constexpr size_t kMaxLineBytes = size_t{1} << 28;
 
+constexpr char kMetadata[] = "metadata";
+
 class Parser {
  public:
-  explicit Parser(absl::string_view json) : json_(json) {}
+  Parser(absl::string_view json, UnknownKeys unknown_keys)
+      : json_(json), unknown_keys_(unknown_keys) {}
 
   absl::StatusOr<ConversationRecord> Parse() {
     const bool ok =
         json_.ReadObject([&](const std::string& key) { return ReadField(key); }) && json_.ReadEnd();
     if (!ok) return absl::InvalidArgumentError(json_.error());
+    // A line without utterances is something else than a conversation, as its keys may tell.
+    if (record_.utterances().empty() && !first_unknown_.empty()) {
+      return absl::InvalidArgumentError(first_unknown_);
+    }
     ShareEqualStreams(&record_);
     RETURN_IF_ERROR(CheckRecord(record_));
     return std::move(record_);
   }
 
  private:
-  bool UnknownKey(const std::string& key, const std::vector<std::string>& known) {
+  using Extras = google::protobuf::RepeatedPtrField<ConversationRecord::Extra>;
+
+  bool ReadExtra(const std::string& key, Extras* extras) {
+    ConversationRecord::Extra* extra = extras->Add();
+    extra->set_key(key);
+    return json_.ReadValue(extra->mutable_json());
+  }
+
+  static std::string UnknownKey(const std::string& key, const std::vector<std::string>& known) {
     const std::string nearest = NearestName(key, known);
-    return json_.Fail(absl::StrCat(
+    return absl::StrCat(
         "is no field of this format; ",
         nearest.empty() ? "leave it out" : absl::StrCat("did you mean \"", nearest, "\"?"),
-        " (fields: ", absl::StrJoin(known, ", "), ")"));
+        " (fields: ", absl::StrJoin(known, ", "), ")");
   }
 
   bool TooMany(int limit, absl::string_view what) {
@@ -65,12 +80,15 @@ class Parser {
     if (key == "utterances") {
       return json_.ReadArray([&](int64_t index) { return ReadUtterance(index); });
     }
-    return UnknownField(key);
+    if (key == kMetadata) return ReadExtra(key, record_.mutable_extras());
+    if (unknown_keys_ == UnknownKeys::kRefuse) return json_.Fail(UnknownField(key));
+    if (first_unknown_.empty()) first_unknown_ = absl::StrCat(key, " ", UnknownField(key));
+    return ReadExtra(key, record_.mutable_extras());
   }
 
   // Says what a line is that is no conversation, but a file of another form.
-  bool UnknownField(const std::string& key) {
-    const std::vector<std::string> fields = {"id", "split", "position", "utterances"};
+  static std::string UnknownField(const std::string& key) {
+    const std::vector<std::string> fields = {"id", "split", "position", "utterances", kMetadata};
     const char* what_to_do = nullptr;
     for (const char* split : {"train", "valid", "test", "dev", "val"}) {
       if (key == split) {
@@ -85,10 +103,10 @@ class Parser {
     if (what_to_do == nullptr || !NearestName(key, fields).empty()) {
       return UnknownKey(key, fields);
     }
-    return json_.Fail(absl::StrCat(
+    return absl::StrCat(
         "is no field of a conversation; ", what_to_do,
         ": {\"id\": ..., \"split\": \"train\", \"utterances\": [{\"speaker\": ..., \"label\": ..., "
-        "\"features\": {\"text\": [...]}}, ...]}; docs/your_own_data.md shows the form"));
+        "\"features\": {\"text\": [...]}}, ...]}; docs/your_own_data.md shows the form");
   }
 
   bool ReadSplit() {
@@ -120,6 +138,11 @@ class Parser {
     bool has_features = false;
     const bool ok = json_.ReadObject([&](const std::string& key) {
       bool is_number;
+      if (key == "id") {
+        if (!ReadName(utterance->mutable_id(), &is_number)) return false;
+        if (is_number) utterance->set_numeric_id(true);
+        return true;
+      }
       if (key == "speaker") return ReadName(utterance->mutable_speaker(), &is_number);
       if (key == "label") return ReadName(utterance->mutable_label(), &is_number);
       if (key == "text") return json_.ReadString(utterance->mutable_text());
@@ -127,7 +150,11 @@ class Parser {
         has_features = true;
         return ReadFeatures(index);
       }
-      return UnknownKey(key, {"speaker", "label", "text", "features"});
+      if (key != kMetadata && unknown_keys_ == UnknownKeys::kRefuse) {
+        return json_.Fail(
+            UnknownKey(key, {"id", "speaker", "label", "text", "features", kMetadata}));
+      }
+      return ReadExtra(key, utterance->mutable_extras());
     });
     if (!ok) return false;
     if (!utterance->has_speaker()) return json_.Fail("has no \"speaker\", want a name");
@@ -198,6 +225,8 @@ class Parser {
   }
 
   datasets::JsonCursor json_;
+  const UnknownKeys unknown_keys_;
+  std::string first_unknown_;  // what is wrong with the first unknown key of the conversation
   ConversationRecord record_;
 };
 
@@ -246,9 +275,30 @@ void AppendFeatures(const ConversationRecord& record, int i, std::string* out) {
   out->push_back('}');
 }
 
+// Appends a name, or the number that it was.
+void AppendName(const std::string& name, bool is_number, std::string* out) {
+  if (is_number) {
+    out->append(name);
+  } else {
+    AppendString(name, out);
+  }
+}
+
+// Appends more members to those of an object.
+void AppendExtras(const google::protobuf::RepeatedPtrField<ConversationRecord::Extra>& extras,
+                  std::string* out) {
+  if (!extras.empty()) absl::StrAppend(out, ",", ExtrasToJson(extras));
+}
+
 void AppendUtterance(const ConversationRecord& record, int i, std::string* out) {
   const ConversationRecord::Utterance& utterance = record.utterances(i);
-  out->append("{\"speaker\":");
+  out->push_back('{');
+  if (utterance.has_id()) {
+    out->append("\"id\":");
+    AppendName(utterance.id(), utterance.numeric_id(), out);
+    out->push_back(',');
+  }
+  out->append("\"speaker\":");
   AppendString(utterance.speaker(), out);
   if (utterance.has_label()) {
     out->append(",\"label\":");
@@ -260,22 +310,31 @@ void AppendUtterance(const ConversationRecord& record, int i, std::string* out) 
   }
   out->append(",\"features\":");
   AppendFeatures(record, i, out);
+  AppendExtras(utterance.extras(), out);
   out->push_back('}');
 }
 
 }  // namespace
 
-absl::StatusOr<ConversationRecord> ConversationFromJson(absl::string_view json) {
-  return Parser(json).Parse();
+absl::StatusOr<ConversationRecord> ConversationFromJson(absl::string_view json,
+                                                        UnknownKeys unknown_keys) {
+  return Parser(json, unknown_keys).Parse();
+}
+
+std::string ExtrasToJson(
+    const google::protobuf::RepeatedPtrField<ConversationRecord::Extra>& extras) {
+  std::string json;
+  for (const ConversationRecord::Extra& extra : extras) {
+    if (!json.empty()) json += ',';
+    AppendString(extra.key(), &json);
+    absl::StrAppend(&json, ":", extra.json());
+  }
+  return json;
 }
 
 std::string ConversationToJson(const ConversationRecord& record) {
   std::string json = "{\"id\":";
-  if (record.numeric_id()) {
-    json += record.id();
-  } else {
-    AppendString(record.id(), &json);
-  }
+  AppendName(record.id(), record.numeric_id(), &json);
   if (record.has_split()) absl::StrAppend(&json, ",\"split\":\"", SplitName(record.split()), "\"");
   if (record.has_position()) absl::StrAppend(&json, ",\"position\":", record.position());
   json += ",\"utterances\":[";
@@ -283,7 +342,9 @@ std::string ConversationToJson(const ConversationRecord& record) {
     if (i > 0) json += ',';
     AppendUtterance(record, i, &json);
   }
-  json += "]}";
+  json += ']';
+  AppendExtras(record.extras(), &json);
+  json += '}';
   return json;
 }
 
@@ -324,8 +385,8 @@ absl::StatusOr<std::optional<ConversationRecord>> JsonLinesReader::Next() {
     absl::string_view text = text_;
     if (line_ == 1) absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // what some editors begin with
     if (text.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
-    ASSIGN_OR_RETURN(ConversationRecord record,
-                     Annotate(ConversationFromJson(text), absl::StrCat(name_, ", line ", line_)));
+    ASSIGN_OR_RETURN(ConversationRecord record, Annotate(ConversationFromJson(text, unknown_keys_),
+                                                         absl::StrCat(name_, ", line ", line_)));
     return record;
   }
 }

@@ -14,10 +14,18 @@
 
 namespace cmerc {
 
+// What to do with a key of a conversation or an utterance that is no field of the format.
+enum class UnknownKeys {
+  kRefuse,  // an error, with the nearest field
+  kKeep,    // an Extra of the record
+};
+
 class JsonLinesReader {
  public:
   // `name` is for messages: "dialogues.jsonl", "standard input". `in` must outlive this.
-  JsonLinesReader(std::istream& in, std::string name) : in_(in), name_(std::move(name)) {}
+  JsonLinesReader(std::istream& in, std::string name,
+                  UnknownKeys unknown_keys = UnknownKeys::kRefuse)
+      : in_(in), name_(std::move(name)), unknown_keys_(unknown_keys) {}
 
   // Returns the conversation on the next line that is not blank; CheckRecord() holds for it, and
   // equal streams are shared. nullopt at the end. InvalidArgument: "NAME, line 12:
@@ -35,6 +43,7 @@ class JsonLinesReader {
 
   std::istream& in_;
   const std::string name_;
+  const UnknownKeys unknown_keys_;
   int64_t line_ = 0;
   bool ended_ = false;  // by a line that is too long
   std::string text_;
@@ -42,11 +51,17 @@ class JsonLinesReader {
 
 // Returns the conversation of one line of JSON. InvalidArgument, without the name of file or line:
 // the line is no JSON, or not a conversation for which CheckRecord() holds.
-absl::StatusOr<ConversationRecord> ConversationFromJson(absl::string_view json);
+absl::StatusOr<ConversationRecord> ConversationFromJson(
+    absl::string_view json, UnknownKeys unknown_keys = UnknownKeys::kRefuse);
 
 // Returns a line of JSON without the newline. Numbers have as many digits as give back the same
 // bits.
 std::string ConversationToJson(const ConversationRecord& record);
+
+// Returns the members of a JSON object without its braces, "" for none:
+// "metadata":{"start":1.5},"channel":2
+std::string ExtrasToJson(
+    const google::protobuf::RepeatedPtrField<ConversationRecord::Extra>& extras);
 
 }  // namespace cmerc
 

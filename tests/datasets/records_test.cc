@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/dataset.h"
+#include "datasets/assembly/in_memory.h"
 #include "datasets/records.pb.h"
 #include "torch/types.h"
 
@@ -177,6 +179,22 @@ TEST(RecordsTest, NeedsAFile) {
   RecordsOptions options;
   options.set_file("nowhere.records");
   EXPECT_EQ(Create(options).status().code(), absl::StatusCode::kNotFound);
+}
+
+// What a data set has no place for is read, and said.
+TEST(RecordsTest, WarnsOfIdsOfUtterancesAndMetadata) {
+  std::ifstream in(kLines);
+  const std::string lines((std::istreambuf_iterator<char>(in)), {});
+  const std::string path = testing::TempDir() + "/carried.jsonl";
+  for (const char* more : {"\"id\":\"u1\",\"speaker\"", "\"metadata\":[],\"speaker\""}) {
+    std::ofstream(path) << absl::StrReplaceAll(lines, {{"\"speaker\"", more}});
+    const auto dataset = Open(path);
+    EXPECT_EQ(dataset->size(), 4);
+    ASSERT_EQ(WarningsOf(*dataset).size(), 1u);
+    EXPECT_THAT(WarningsOf(*dataset)[0],
+                HasSubstr("carried.jsonl has ids of utterances or metadata; only the answers of"));
+  }
+  EXPECT_THAT(WarningsOf(*Open(kLines)), IsEmpty());
 }
 
 }  // namespace

@@ -23,28 +23,28 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-void CheckWritten(const ConversationRecord& record) {
+void CheckWritten(const ConversationRecord& record, UnknownKeys unknown_keys) {
   const absl::Status status = CheckRecord(record);
   Law(status.ok(), "what is accepted keeps the format's promises", status.ToString());
   const std::string json = ConversationToJson(record);
   Law(!absl::StrContains(json, '\n'), "a conversation is one line", json);
-  const absl::StatusOr<ConversationRecord> again = ConversationFromJson(json);
+  const absl::StatusOr<ConversationRecord> again = ConversationFromJson(json, unknown_keys);
   Law(again.ok(), "what is written is read", again.status().ToString());
   Law(MessageDifferencer::Equals(record, *again), "what is written is read as equal", json);
 }
 
-void Run(const std::string& text) {
+void Run(const std::string& text, UnknownKeys unknown_keys) {
   std::istringstream in(text);
   int64_t line = 0;
   const PeakMemory memory;
-  JsonLinesReader reader(in, "fuzz");
+  JsonLinesReader reader(in, "fuzz", unknown_keys);
   while (true) {
     const auto record = reader.Next();
     if (record.ok() && !record->has_value()) break;
     Law(reader.line() > line, "every answer is of a line of its own");
     line = reader.line();
     if (record.ok()) {
-      CheckWritten(**record);
+      CheckWritten(**record, unknown_keys);
     } else {
       CheckError(record.status(), absl::StrCat("fuzz, line ", line, ": "));
     }
@@ -57,6 +57,8 @@ void Run(const std::string& text) {
 }  // namespace cmerc::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
+  for (const auto unknown_keys : {cmerc::UnknownKeys::kRefuse, cmerc::UnknownKeys::kKeep}) {
+    cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size}, unknown_keys);
+  }
   return 0;
 }

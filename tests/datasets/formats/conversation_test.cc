@@ -103,6 +103,47 @@ TEST(CheckRecordTest, NamesWhatIsWrong) {
             "utterances[0].features.audio[0] is -inf, want a finite number");
 }
 
+TEST(CheckRecordTest, NamesWhatIsWrongWithWhatIsCarriedAlong) {
+  const auto error = [](const std::string& key, const std::string& json) {
+    ConversationRecord record = Good();
+    ConversationRecord::Extra* extra = record.mutable_utterances(1)->add_extras();
+    extra->set_key(key);
+    extra->set_json(json);
+    return std::string(CheckRecord(record).message());
+  };
+  EXPECT_EQ(error("metadata", "{\"a\":[1]}"), "");
+  EXPECT_EQ(
+      error("metadata", ""),
+      "utterances[1].metadata is carried along, want a value of JSON on one line: ends before "
+      "its JSON does: want a value of JSON; every line must hold a whole conversation");
+  EXPECT_EQ(error("x", "[1,\n2]"),
+            "utterances[1].x is carried along, want a value of JSON on one line");
+  EXPECT_EQ(
+      error("x", "1} {"),
+      "utterances[1].x is carried along, want a value of JSON on one line: column 2: want the "
+      "end of the line; every line must hold one conversation, got \"} {\"");
+  EXPECT_EQ(error("label", "1"), "utterances[1].label occurs twice");
+
+  ConversationRecord record = Good();
+  record.add_extras()->set_key("label");  // no field of a conversation
+  record.mutable_extras(0)->set_json("1");
+  EXPECT_TRUE(CheckRecord(record).ok());
+  record.mutable_extras(0)->set_key("split");
+  EXPECT_EQ(CheckRecord(record).message(), "split occurs twice");
+  record.clear_extras();
+  for (int i = 0; i < 2; ++i) {
+    record.add_extras()->set_key("x");
+    record.mutable_extras(i)->set_json("1");
+  }
+  EXPECT_EQ(CheckRecord(record).message(), "x occurs twice");
+  record = Good();
+  record.mutable_utterances(0)->set_id("u1");
+  EXPECT_TRUE(CheckRecord(record).ok());
+  record.mutable_utterances(0)->set_numeric_id(true);
+  EXPECT_EQ(CheckRecord(record).message(),
+            "utterances[0].id is \"u1\", want an integer, as it is a number");
+}
+
 TEST(CheckFitsSchemaTest, NamesWhatIsWrong) {
   EXPECT_TRUE(CheckFitsSchema(Good(), Schema()).ok()) << CheckFitsSchema(Good(), Schema());
   const auto error = [](void (*spoil)(ConversationRecord&, DatasetSchema&)) {

@@ -176,10 +176,12 @@ TEST(ConversationFromJsonTest, NamesWhatIsWrongWithTheFields) {
       {R"({"id":"d","utterances":[{"speaker":true}]})",
        "utterances[0].speaker is true, want a string or an integer"},
       {R"({"id":"d","utterances":[{"speaker":"A","lable":"joy"}]})",
-       "utterances[0].lable is no field of this format; did you mean \"label\"? (fields: speaker, "
-       "label, text, features)"},
+       "utterances[0].lable is no field of this format; did you mean \"label\"? (fields: id, "
+       "speaker, "
+       "label, text, features, metadata)"},
       {R"({"id":"d","turns":[]})",
-       "turns is no field of this format; leave it out (fields: id, split, position, utterances)"},
+       "turns is no field of this format; leave it out (fields: id, split, position, utterances, "
+       "metadata)"},
       {"[1]", "is a list, want an object {...}"},
       {"NaN", "is NaN, want an object {...}; replace the value"},
   };
