@@ -39,6 +39,10 @@ std::vector<FlagSpec> EvaluateFlags() {
       {"set", FlagSpec::Kind::kRepeatedValue, "merged over the config; may be repeated",
        "FRAGMENT"},
       {"split", FlagSpec::Kind::kValue, "train, valid or test (the default)", "SPLIT"},
+      {"input", FlagSpec::Kind::kValue,
+       "score these labelled conversations instead: JSON Lines, a record file or an .npz (- is "
+       "standard input)",
+       "FILE"},
       {"views", FlagSpec::Kind::kSwitch, "also without each modality and kind of context", ""},
       {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
   };
@@ -48,16 +52,25 @@ std::vector<FlagSpec> PredictFlags() {
   return {
       {"checkpoint", FlagSpec::Kind::kValue, "selected.pth of a run", "FILE"},
       {"input", FlagSpec::Kind::kValue,
-       "a record file, or conversations, one a line as JSON (- is standard input); without it, "
-       "--split of the dataset",
+       "conversations: JSON Lines, a record file or an .npz (- is standard input, JSON Lines that "
+       "are answered as they come); without it, --split of the dataset",
        "FILE"},
       {"output", FlagSpec::Kind::kValue,
-       "the predictions, one conversation a line as JSON; - is standard output, the default",
+       "the predictions, one conversation a line as JSON, or a row an utterance where its name "
+       "ends "
+       "with .csv; - is standard output, the default",
        "FILE"},
       {"explain", FlagSpec::Kind::kSwitch,
        "also what changes without each modality and kind of context", ""},
       {"on_error", FlagSpec::Kind::kValue,
        "SKIP leaves out what cannot be predicted of --input, FAIL (the default) stops there",
+       "WHAT"},
+      {"max_skipped", FlagSpec::Kind::kValue,
+       "with SKIP: fail where more is left out: a number, or a share such as 1%", "N|P%"},
+      {"require_calibrated", FlagSpec::Kind::kSwitch,
+       "fail, before any work, where the checkpoint has no temperature", ""},
+      {"unknown_keys", FlagSpec::Kind::kValue,
+       "PASS (the default) repeats keys of --input that no model looks at, FAIL refuses them",
        "WHAT"},
       {"split", FlagSpec::Kind::kValue, "of the dataset: train, valid or test (the default)",
        "SPLIT"},

@@ -1,113 +1,98 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <cstring>
 #include <iostream>
-#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
+#include "absl/strings/str_join.h"
 #include "bin/commands.h"
+#include "bin/conversation_input.h"
 #include "bin/machine_limits.h"
+#include "bin/predict_output.h"
 #include "bin/session.h"
+#include "bin/skip_limit.h"
+#include "calibration/describe_prediction.h"
 #include "calibration/predictor.h"
 #include "core/printable.h"
 #include "core/status.h"
-#include "datasets/assembly/conversation_tensors.h"
-#include "datasets/formats/conversation_file.h"
 #include "datasets/formats/json_lines.h"
-#include "metrics/json.h"
 #include "profile/progress.h"
-#include "storage/atomic_file.h"
+#include "storage/checkpoint.h"
 
 namespace cmerc {
 namespace {
 
-// A prediction as JSON. An id that the input has as a number is a number again.
-std::string LineOf(const PredictedConversation& prediction, bool numeric_id) {
-  std::string json = ToJson(prediction, /*pretty=*/false);
-  absl::string_view rest = json;
-  if (!numeric_id ||
-      !absl::ConsumePrefix(&rest, absl::StrCat("{\"id\":\"", prediction.id(), "\""))) {
-    return json;
-  }
-  return absl::StrCat("{\"id\":", prediction.id(), rest);
+// Why the answers of a model with this config, from the file `checkpoint`, cannot be calibrated,
+// and what to do.
+std::string WithoutTemperature(const std::string& checkpoint, const RunConfig& config) {
+  return absl::StrCat(
+      checkpoint, " carries no temperature, so that answers have no calibrated probabilities: ",
+      config.data().protocol() == DataConfig::OFFICIAL
+          ? "protocol OFFICIAL leaves no validation split to fit one on; train under HELD_OUT"
+      : absl::EndsWith(checkpoint, "last.pth")
+          ? "last.pth never does; take selected.pth of the same run"
+          : "its validation split could not tell one (`warnings` in summary.json of its run), or "
+            "it is of an earlier version, or Python saved it; take selected.pth of another run");
 }
 
-// Where the results go: standard output, batch by batch, or a file, which appears at the end.
-class Results {
- public:
-  // "-": standard output. A reader that goes away is then an error of Write(), and not a signal
-  // that ends the program without a word.
-  static absl::StatusOr<Results> Open(const std::string& path) {
-    Results results;
-    if (path == "-") {
-      std::signal(SIGPIPE, SIG_IGN);
-      return results;
-    }
-    ASSIGN_OR_RETURN(results.file_, AtomicFile::Create(path));
-    return results;
+// Sets what the input says of a conversation beside its features, and returns what else its answer
+// repeats.
+CarriedAlong Name(const ConversationRecord& record, PredictedConversation* prediction) {
+  CarriedAlong carried{record.numeric_id(), ExtrasToJson(record.extras()), {}};
+  for (int i = 0; i < record.utterances_size(); ++i) {
+    const ConversationRecord::Utterance& from = record.utterances(i);
+    PredictedUtterance* to = prediction->mutable_utterances(i);
+    if (from.has_id()) to->mutable_id()->set_value(from.id());
+    to->mutable_speaker()->set_value(from.speaker());
+    if (from.has_label()) to->mutable_true_label()->set_value(from.label());
+    carried.utterances.push_back({from.numeric_id(), ExtrasToJson(from.extras())});
   }
-
-  // The predictions of `conversations`, a line each.
-  absl::Status Write(const std::vector<PredictedConversation>& predictions,
-                     const std::vector<Conversation>& conversations) {
-    std::string lines;
-    for (size_t i = 0; i < predictions.size(); ++i) {
-      absl::StrAppend(&lines, LineOf(predictions[i], conversations[i].numeric_id), "\n");
-    }
-    if (file_ != nullptr) return file_->Write(lines);
-    const int error = WriteAll(STDOUT_FILENO, lines);
-    if (error == 0) return absl::OkStatus();
-    return absl::UnavailableError(
-        error == EPIPE ? "whoever read standard output has closed it before the end"
-                       : absl::StrCat("cannot write to standard output: ", std::strerror(error)));
-  }
-
-  absl::Status Finish() { return file_ == nullptr ? absl::OkStatus() : file_->Commit(); }
-
- private:
-  std::unique_ptr<AtomicFile> file_;
-};
+  return carried;
+}
 
 // Gathers conversations into batches, predicts them and writes what comes out, in order.
 class Work {
  public:
-  Work(Predictor predictor, bool explain, Results results)
+  // `batch_size` conversations are predicted together.
+  Work(Predictor predictor, int64_t batch_size, std::vector<View> views, PredictOutput output)
       : predictor_(std::move(predictor)),
-        views_(explain ? AllViews(predictor_.info()) : std::vector<View>{}),
-        results_(std::move(results)),
+        batch_size_(static_cast<size_t>(batch_size)),
+        views_(std::move(views)),
+        output_(std::move(output)),
         start_(std::chrono::steady_clock::now()) {}
 
   const Predictor& predictor() const { return predictor_; }
   int64_t conversations() const { return conversations_; }
 
+  // Adds what is said, as a warning, once there is an answer.
+  void WarnWithAnswers(std::string warning) { warnings_.push_back(std::move(warning)); }
+
   // Adds a conversation that Predictor::Check() has approved of, and predicts the batch that is
-  // complete with it.
-  absl::Status Add(Conversation conversation) {
+  // complete with it. Its names are those of `record`, or of the data set where there is none.
+  absl::Status Add(Conversation conversation, std::optional<ConversationRecord> record) {
     waiting_.push_back(std::move(conversation));
-    const auto batch_size = static_cast<size_t>(predictor_.config().training().batch_size());
-    return waiting_.size() < batch_size ? absl::OkStatus() : PredictWaiting();
+    records_.push_back(std::move(record));
+    return waiting_.size() < batch_size_ ? absl::OkStatus() : PredictWaiting();
   }
 
   // Predicts the last ones and makes the output complete.
   absl::Status Finish() {
     const absl::Status predicted = PredictWaiting();
-    return predicted.ok() ? results_.Finish() : Stop(predicted);
+    return predicted.ok() ? output_.Finish() : Stop(predicted);
   }
 
   // Ends early: what has been predicted is not lost, and where that is nothing a file stays as it
   // was.
   absl::Status Stop(const absl::Status& problem) {
-    if (conversations_ > 0) RETURN_IF_ERROR(results_.Finish());
+    if (conversations_ > 0) RETURN_IF_ERROR(output_.Finish());
     return absl::Status(problem.code(), absl::StrCat(problem.message(), "\n", conversations_,
                                                      " conversations before it were predicted"));
   }
@@ -121,14 +106,25 @@ class Work {
   }
 
   absl::Status PredictWaiting() {
+    if (waiting_.empty()) return absl::OkStatus();
     WarnOfLength();
-    ASSIGN_OR_RETURN(const auto predictions, predictor_.Predict(waiting_, views_));
-    RETURN_IF_ERROR(results_.Write(predictions, waiting_));
-    conversations_ += static_cast<int64_t>(predictions.size());
-    for (const PredictedConversation& prediction : predictions) {
-      utterances_ += prediction.utterances_size();
+    ASSIGN_OR_RETURN(std::vector<PredictedConversation> predictions,
+                     predictor_.Predict(waiting_, views_));
+    PrintWarnings(std::exchange(warnings_, {}));
+    for (size_t i = 0; i < predictions.size(); ++i) {
+      if (records_[i].has_value()) {
+        const CarriedAlong carried = Name(*records_[i], &predictions[i]);
+        output_.Add(predictions[i], carried);
+      } else {
+        SetSpeakersAndLabels(waiting_[i], predictor_.info(), &predictions[i]);
+        output_.Add(predictions[i], {waiting_[i].numeric_id, "", {}});
+      }
+      utterances_ += predictions[i].utterances_size();
     }
+    RETURN_IF_ERROR(output_.Flush());
+    conversations_ += static_cast<int64_t>(predictions.size());
     waiting_.clear();
+    records_.clear();
     return absl::OkStatus();
   }
 
@@ -147,11 +143,14 @@ class Work {
   }
 
   Predictor predictor_;
+  const size_t batch_size_;
   const std::vector<View> views_;
-  Results results_;
+  PredictOutput output_;
   const std::chrono::steady_clock::time_point start_;
+  std::vector<std::string> warnings_;  // not said yet
   std::vector<Conversation> waiting_;
-  int64_t conversations_ = 0;  // written
+  std::vector<std::optional<ConversationRecord>> records_;  // parallel to waiting_
+  int64_t conversations_ = 0;                               // written
   int64_t utterances_ = 0;
   bool warned_ = false;
 };
@@ -161,119 +160,237 @@ absl::Status BadFlag(const std::string& flag, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat("--", flag, why));
 }
 
-// The conversations of a file, or of standard input ("-"), one by one.
-class Input {
- public:
-  static absl::StatusOr<Input> Open(const std::string& path) {
-    Input input;
-    if (path == "-") {
-      std::ios::sync_with_stdio(false);
-      input.name_ = "standard input";
-      input.lines_ = std::make_unique<JsonLinesReader>(std::cin, input.name_);
-      return input;
-    }
-    absl::StatusOr<std::unique_ptr<ConversationFile>> file = ConversationFile::Open(path);
-    if (!file.ok()) {
-      return absl::Status(file.status().code(), absl::StrCat("--input=", file.status().message()));
-    }
-    input.name_ = path;
-    input.file_ = *std::move(file);
-    return input;
-  }
-
-  // The next conversation, as the model of `predictor` sees it; nullopt at the end. InvalidArgument
-  // names the place of a conversation that the model cannot take.
-  absl::StatusOr<std::optional<Conversation>> Next(const Predictor& predictor) {
-    const absl::StatusOr<std::optional<ConversationRecord>> record =
-        file_ != nullptr ? file_->Next() : lines_->Next();
-    if (!record.ok()) {
-      can_go_on_ = file_ == nullptr || file_->schema() == nullptr;
-      return record.status();
-    }
-    if (!record->has_value()) return std::nullopt;
-    absl::StatusOr<Conversation> conversation = ToConversation(**record, predictor.info());
-    const absl::Status fits =
-        conversation.ok() ? predictor.Check(*conversation) : conversation.status();
-    if (fits.ok()) return *std::move(conversation);
-    const std::string place =
-        file_ != nullptr ? file_->Place() : absl::StrCat("line ", lines_->line());
-    return Annotate(fits, absl::StrCat(name_, ", ", place, ": conversation ", (*record)->id()));
-  }
-
-  // Whether more conversations may come after an error. None do from a record file that is damaged.
-  bool can_go_on() const { return can_go_on_; }
-
- private:
-  std::string name_;
-  bool can_go_on_ = true;
-  std::unique_ptr<ConversationFile> file_;  // this or ...
-  std::unique_ptr<JsonLinesReader> lines_;  // ... this
-};
-
 // Whether to show a progress bar: on a terminal it must not get between the results.
 bool ShowsProgress(const std::string& output) {
   return output != "-" || isatty(STDOUT_FILENO) == 0;
 }
 
-// Predicts the conversations of --input; `skip` leaves out those that cannot be predicted.
-absl::Status PredictInput(const Flags& flags, const std::string& output, bool skip) {
-  ASSIGN_OR_RETURN(Input input, Input::Open(flags.Get("input")));
-  ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
-  ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
-  RETURN_IF_ERROR(SetUpThreads(predictor.config()));
-  ASSIGN_OR_RETURN(Results results, Results::Open(output));
-
-  Work work(std::move(predictor), flags.has("explain"), std::move(results));
-  std::optional<Progress> progress;
-  if (ShowsProgress(output)) progress.emplace("predict", Progress::kUnknown, "conversation");
-  int64_t skipped = 0;
-  while (true) {
-    absl::StatusOr<std::optional<Conversation>> conversation = input.Next(work.predictor());
-    const bool can_skip = absl::IsInvalidArgument(conversation.status()) && input.can_go_on();
-    if (can_skip && skip) {
-      ++skipped;
-      progress.reset();  // messages show that it goes on, and a bar would be in their way
-      std::cerr << "skipped: " << Printable(conversation.status().message()) << "\n";
-      continue;
+// Says of each unknown key, the first time that it comes, that answers repeat it.
+class KeyWarnings {
+ public:
+  // Returns the warning for a conversation at `place`; "" for no new key.
+  std::string Of(const ConversationRecord& record, const std::string& place) {
+    std::vector<std::string> keys;
+    const auto add = [&](const auto& extras) {
+      for (const ConversationRecord::Extra& extra : extras) {
+        if (extra.key() == "metadata" || seen_.size() == kMost) continue;
+        if (seen_.insert(extra.key()).second) keys.push_back(absl::StrCat("\"", extra.key(), "\""));
+      }
+    };
+    add(record.extras());
+    for (const ConversationRecord::Utterance& utterance : record.utterances()) {
+      add(utterance.extras());
     }
-    if (!conversation.ok()) {
-      const absl::Status predicted = work.PredictWaiting();
-      if (!predicted.ok()) return work.Stop(predicted);
-      return work.Stop(absl::Status(
-          conversation.status().code(),
-          absl::StrCat(conversation.status().message(),
-                       can_skip ? "\n--on_error=SKIP leaves out what cannot be predicted" : "")));
-    }
-    if (!conversation->has_value()) break;
-    const absl::Status added = work.Add(**std::move(conversation));
-    if (!added.ok()) return work.Stop(added);
-    if (progress.has_value()) progress->Update(work.conversations(), "");
+    if (keys.empty()) return "";
+    return absl::StrCat(
+        place, ": no model looks at ", absl::StrJoin(keys, ", "),
+        "; answers repeat such keys as they are (--unknown_keys=FAIL refuses them)");
   }
-  RETURN_IF_ERROR(work.Finish());
-  progress.reset();
-  std::cerr << work.Summary();
-  if (skip) std::cerr << ", " << skipped << " skipped";
-  std::cerr << "\n";
+
+ private:
+  static constexpr size_t kMost = 100;  // keys to remember
+  std::set<std::string> seen_;
+};
+
+// InvalidArgument, without the place: an utterance has a key that its answer needs.
+absl::Status CheckKeys(const ConversationRecord& record) {
+  for (int i = 0; i < record.utterances_size(); ++i) {
+    for (const ConversationRecord::Extra& extra : record.utterances(i).extras()) {
+      if (!IsAnswerKey(extra.key())) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "utterances[", i, "].", extra.key(),
+          " is a key that answers have for themselves; rename it, or put it into \"metadata\""));
+    }
+  }
   return absl::OkStatus();
 }
 
+// What the flags say of how --input is predicted.
+struct InputOptions {
+  bool skip = false;  // what cannot be predicted
+  SkipLimit limit;
+  UnknownKeys unknown_keys = UnknownKeys::kKeep;
+};
+
+// InvalidArgument: flags about --input, which is not given, or values that are wrong.
+absl::StatusOr<InputOptions> InputOptionsOf(const Flags& flags) {
+  InputOptions options;
+  const std::string on_error = flags.has("on_error") ? flags.Get("on_error") : "FAIL";
+  if (on_error != "FAIL" && on_error != "SKIP") {
+    return BadFlag("on_error", absl::StrCat("=", on_error, ", must be FAIL or SKIP"));
+  }
+  const std::string unknown_keys = flags.has("unknown_keys") ? flags.Get("unknown_keys") : "PASS";
+  if (unknown_keys != "PASS" && unknown_keys != "FAIL") {
+    return BadFlag("unknown_keys", absl::StrCat("=", unknown_keys, ", must be PASS or FAIL"));
+  }
+  options.skip = on_error == "SKIP";
+  if (unknown_keys == "FAIL") options.unknown_keys = UnknownKeys::kRefuse;
+  if (flags.has("max_skipped")) {
+    if (!options.skip) {
+      return BadFlag("max_skipped",
+                     " is about what --on_error=SKIP leaves out; add that, or leave it out");
+    }
+    ASSIGN_OR_RETURN(options.limit, SkipLimit::Parse(flags.Get("max_skipped")));
+  }
+  if (flags.has("input")) return options;
+  for (const char* flag : {"on_error", "unknown_keys"}) {
+    if (!flags.has(flag)) continue;
+    return BadFlag(
+        flag,
+        " is about the conversations of --input; a dataset is checked before it is predicted");
+  }
+  return options;
+}
+
+// The next conversation that can be predicted; nullopt at the end.
+absl::StatusOr<std::optional<InputConversation>> NextOf(ConversationInput& input,
+                                                        const Predictor& predictor) {
+  ASSIGN_OR_RETURN(std::optional<InputConversation> next, input.Next(predictor));
+  if (next.has_value()) {
+    RETURN_IF_ERROR(Annotate(CheckKeys(next->record), input.Place(next->record)));
+  }
+  return next;
+}
+
+// Predicts all of `input`, and counts in `skipped` what `options` let it leave out.
+absl::Status PredictAll(ConversationInput& input, const InputOptions& options, bool shows_progress,
+                        Work& work, int64_t* skipped) {
+  KeyWarnings key_warnings;
+  std::optional<Progress> progress;
+  if (shows_progress) progress.emplace("predict", Progress::kUnknown, "conversation");
+  while (true) {
+    // Nobody waits for an answer until somebody else has sent more.
+    if (!input.NextIsThere()) {
+      const absl::Status predicted = work.PredictWaiting();
+      if (!predicted.ok()) return work.Stop(predicted);
+    }
+    absl::StatusOr<std::optional<InputConversation>> next = NextOf(input, work.predictor());
+    const bool can_skip = absl::IsInvalidArgument(next.status()) && input.can_go_on();
+    absl::Status problem = next.status();
+    if (can_skip && options.skip) {
+      progress.reset();  // messages show that it goes on, and a bar would be in their way
+      std::cerr << "skipped: " << Printable(problem.message()) << "\n";
+      problem = options.limit.CheckSoFar(++*skipped);
+      if (problem.ok()) continue;
+    } else if (can_skip) {
+      problem = absl::Status(
+          problem.code(),
+          absl::StrCat(problem.message(), "\n--on_error=SKIP leaves out what cannot be predicted"));
+    }
+    if (!problem.ok()) {
+      const absl::Status predicted = work.PredictWaiting();
+      return work.Stop(predicted.ok() ? problem : predicted);
+    }
+    if (!next->has_value()) return absl::OkStatus();
+    const std::string warning = key_warnings.Of((*next)->record, input.Place((*next)->record));
+    if (!warning.empty()) {
+      progress.reset();
+      PrintWarnings({warning});
+    }
+    const absl::Status added =
+        work.Add(std::move((*next)->conversation), std::move((*next)->record));
+    if (!added.ok()) return work.Stop(added);
+    if (progress.has_value()) progress->Update(work.conversations(), "");
+  }
+}
+
+// InvalidArgument: nothing has been predicted, or too much of it left out.
+absl::Status CheckAnswers(const ConversationInput& input, const InputOptions& options,
+                          int64_t predicted, int64_t skipped) {
+  if (predicted > 0) return options.limit.CheckAtEnd(skipped, skipped + predicted);
+  if (skipped == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(input.name(), " is empty: there is no conversation to predict"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("nothing was predicted: all ", skipped, " conversations of ", input.name(),
+                   " were skipped; docs/predict.md shows what they must have"));
+}
+
+// How many conversations are predicted together. Those of a stream come as they like, so that where
+// batch mates matter each is predicted by itself; `warning` says so.
+int64_t BatchSizeFor(const ConversationInput& input, const Predictor& predictor,
+                     std::string* warning) {
+  const int64_t batch_size = predictor.config().training().batch_size();
+  if (!input.is_stream() || batch_size == 1 || !predictor.BatchMatesMatter()) return batch_size;
+  *warning = absl::StrCat(
+      "batch mates matter to this model (semantics: OFFICIAL), and those of a stream are left to "
+      "chance: each conversation is predicted by itself; those of a file ",
+      batch_size, " at a time, as evaluate does");
+  return 1;
+}
+
+// Predicts the conversations of --input.
+absl::Status PredictInput(const Flags& flags, const std::string& output_name,
+                          const InputOptions& options) {
+  ASSIGN_OR_RETURN(ConversationInput input,
+                   ConversationInput::Open(flags.Get("input"), options.unknown_keys));
+  ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
+  ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
+  std::string uncalibrated;
+  if (!predictor.temperature().has_value()) {
+    uncalibrated = WithoutTemperature(checkpoint, predictor.config());
+    if (flags.has("require_calibrated")) return BadFlag("require_calibrated", ": " + uncalibrated);
+  }
+  RETURN_IF_ERROR(SetUpThreads(predictor.config()));
+  const std::vector<View> views =
+      flags.has("explain") ? AllViews(predictor.info()) : std::vector<View>{};
+  ASSIGN_OR_RETURN(PredictOutput output, PredictOutput::Open(output_name, predictor.info(), views));
+  std::string alone;
+  const int64_t batch_size = BatchSizeFor(input, predictor, &alone);
+  Work work(std::move(predictor), batch_size, views, std::move(output));
+  for (const std::string& warning : {uncalibrated, alone}) {
+    if (!warning.empty()) work.WarnWithAnswers(warning);
+  }
+  int64_t skipped = 0;
+  RETURN_IF_ERROR(PredictAll(input, options, ShowsProgress(output_name), work, &skipped));
+  const absl::Status last = work.PredictWaiting();
+  if (!last.ok()) return work.Stop(last);
+  const absl::Status answers = CheckAnswers(input, options, work.conversations(), skipped);
+  if (work.conversations() == 0) return answers;
+  RETURN_IF_ERROR(work.Finish());
+  std::cerr << work.Summary();
+  if (options.skip) std::cerr << ", " << skipped << " skipped";
+  std::cerr << "\n";
+  return answers;
+}
+
+// InvalidArgument: --require_calibrated is given, and the checkpoint has no temperature.
+absl::Status CheckCalibrated(const Flags& flags) {
+  if (!flags.has("require_calibrated")) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string path, CheckpointFlag(flags));
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
+  if (checkpoint.metadata.has_value() && checkpoint.metadata->has_temperature()) {
+    return absl::OkStatus();
+  }
+  const RunConfig config =
+      checkpoint.metadata.has_value() ? checkpoint.metadata->config() : RunConfig();
+  return BadFlag("require_calibrated", ": " + WithoutTemperature(path, config));
+}
+
 // Predicts a split of the dataset that the checkpoint's config, or --config, names.
-absl::Status PredictDataset(const Flags& flags, const std::string& output) {
+absl::Status PredictDataset(const Flags& flags, const std::string& output_name) {
   ASSIGN_OR_RETURN(const std::string split, SplitFlag(flags));
+  RETURN_IF_ERROR(CheckCalibrated(flags));
   std::ostream nowhere(nullptr);
   ASSIGN_OR_RETURN(TrainedModel model, LoadTrainedModel(flags, nowhere));
   ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ConversationsOf(split, model.data));
-  ASSIGN_OR_RETURN(Results results, Results::Open(output));
+  const std::vector<View> views =
+      flags.has("explain") ? AllViews(model.data.info) : std::vector<View>{};
+  ASSIGN_OR_RETURN(PredictOutput output, PredictOutput::Open(output_name, model.data.info, views));
 
   // The features of model.data have been standardized.
   Work work(Predictor(model.backbone, {model.config, std::nullopt, model.temperature}),
-            flags.has("explain"), std::move(results));
+            model.config.training().batch_size(), views, std::move(output));
+  if (!model.temperature.has_value()) {
+    work.WarnWithAnswers(WithoutTemperature(flags.Get("checkpoint"), model.config));
+  }
   std::optional<Progress> progress;
-  if (ShowsProgress(output)) {
+  if (ShowsProgress(output_name)) {
     progress.emplace("predict", static_cast<int64_t>(indices.size()), "conversation");
   }
   for (size_t i = 0; i < indices.size(); ++i) {
-    const absl::Status added = work.Add(model.data.conversations[indices[i]]);
+    const absl::Status added = work.Add(model.data.conversations[indices[i]], std::nullopt);
     if (!added.ok()) return work.Stop(added);
     if (progress.has_value()) progress->Update(work.conversations(), "");
   }
@@ -286,25 +403,20 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output) {
 }  // namespace
 
 absl::Status PredictCommand(const Flags& flags) {
-  const std::string on_error = flags.has("on_error") ? flags.Get("on_error") : "FAIL";
-  if (on_error != "FAIL" && on_error != "SKIP") {
-    return BadFlag("on_error", absl::StrCat("=", on_error, ", must be FAIL or SKIP"));
-  }
+  ASSIGN_OR_RETURN(const InputOptions options, InputOptionsOf(flags));
   if (flags.has("input")) {
     for (const char* flag : {"config", "split"}) {
       if (!flags.has(flag)) continue;
       return BadFlag(flag, absl::StrCat(" says which dataset to predict, and --input=",
                                         flags.Get("input"), " which conversations; keep one"));
     }
-  } else if (flags.has("on_error")) {
-    return BadFlag(
-        "on_error",
-        " is about the conversations of --input; a dataset is checked before it is predicted");
   }
   const std::string output = flags.has("output") ? flags.Get("output") : "-";
-  if (output != "-") RETURN_IF_ERROR(CheckWritableFile(output));
-  return flags.has("input") ? PredictInput(flags, output, on_error == "SKIP")
-                            : PredictDataset(flags, output);
+  if (output != "-") {
+    RETURN_IF_ERROR(CheckAnswerName(output));
+    RETURN_IF_ERROR(CheckWritableFile(output));
+  }
+  return flags.has("input") ? PredictInput(flags, output, options) : PredictDataset(flags, output);
 }
 
 }  // namespace cmerc

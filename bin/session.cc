@@ -43,19 +43,18 @@ std::string DescribeData(const PreparedData& data) {
   const auto short_size = [&](const char* split, const std::vector<int64_t>& indices) {
     return absl::StrCat(", ", split, " ", indices.size(), " (", Utterances(data, indices), ")");
   };
-  return absl::StrCat("data      ", OneLine(data.info.name), ", ", data.info.num_classes(),
-                      " classes: ", OneLine(absl::StrJoin(data.info.class_names, " ")),
-                      "\n          train ", data.train.size(), " conversations (",
-                      Utterances(data, data.train), " utterances)",
-                      data.valid.empty() ? "" : short_size("valid", data.valid),
-                      short_size("test", data.test), "\n          ",
-                      absl::StrJoin(data.info.modalities, ", ",
-                                    [](std::string* out, const ModalityInfo& m) {
-                                      absl::StrAppend(out, OneLine(m.name), " ", m.width);
-                                      if (m.num_streams > 1)
-                                        absl::StrAppend(out, " x ", m.num_streams);
-                                    }),
-                      "; ", data.info.num_speakers, " speakers\n");
+  return absl::StrCat(
+      "data      ", OneLine(data.info.name), ", ", data.info.num_classes(),
+      " classes: ", OneLine(absl::StrJoin(data.info.class_names, " ")), "\n          train ",
+      data.train.size(), " conversations (", Utterances(data, data.train), " utterances)",
+      data.valid.empty() ? "" : short_size("valid", data.valid),
+      data.test.empty() ? ", no test split" : short_size("test", data.test), "\n          ",
+      absl::StrJoin(data.info.modalities, ", ",
+                    [](std::string* out, const ModalityInfo& m) {
+                      absl::StrAppend(out, OneLine(m.name), " ", m.width);
+                      if (m.num_streams > 1) absl::StrAppend(out, " x ", m.num_streams);
+                    }),
+      "; ", data.info.num_speakers, " speakers\n");
 }
 
 // What to do about a file of the dataset that is not there.
@@ -195,6 +194,11 @@ absl::StatusOr<std::vector<int64_t>> ConversationsOf(const std::string& split,
                                         : split == "valid" ? data.valid
                                                            : data.test;
   if (!indices.empty()) return indices;
+  if (split == "test") {
+    return absl::InvalidArgumentError(
+        "--split=test: the dataset has no test split; name another split, or other labelled "
+        "conversations: --input=FILE");
+  }
   return absl::InvalidArgumentError(absl::StrCat(
       "--split=", split, ": this split is empty under the protocol of the config (data.protocol)"));
 }

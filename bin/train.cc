@@ -169,20 +169,21 @@ TrainOptions OptionsOf(const Flags& flags) {
 // Prints the scores of a finished run and the files that it wrote into `output`.
 void Print(const RunSummary& summary, const RunConfig& config, const TrainOptions& options,
            const std::string& output) {
-  std::cout << "\nTest split, epoch " << summary.selected_epoch() + 1 << " of "
-            << config.training().epochs() << ", protocol " << summary.protocol() << ", seed "
-            << summary.seed() << "\n\n"
-            << FormatSplitReport(summary.test()) << "\n"
-            << FormatCalibration(summary.test());
+  const SplitReport& scores = summary.has_test() ? summary.test() : summary.valid();
+  std::cout << (summary.has_test() ? "\nTest split" : "\nValidation split (there is no test split)")
+            << ", epoch " << summary.selected_epoch() + 1 << " of " << config.training().epochs()
+            << ", protocol " << summary.protocol() << ", seed " << summary.seed() << "\n\n"
+            << FormatSplitReport(scores) << "\n"
+            << FormatCalibration(scores);
   if (summary.has_uncalibrated()) {
     std::cout << "\n" << FormatComparison(summary, summary.uncalibrated());
   }
   for (const std::string& warning : summary.warnings()) {
     std::cout << "\nwarning: " << Printable(warning) << "\n";
   }
-  std::cout << "\nwritten to " << output
-            << ": summary.json, metrics.jsonl, timing.jsonl, test_predictions.jsonl, "
-               "config.textproto, selected.pth, last.pth"
+  std::cout << "\nwritten to " << output << ": summary.json, metrics.jsonl, timing.jsonl, "
+            << (summary.has_test() ? "test_predictions.jsonl, " : "")
+            << "config.textproto, selected.pth, last.pth"
             << (config.has_curriculum() ? ", curriculum.json" : "")
             << (options.tensorboard ? ", events.out.tfevents.*" : "")
             << (summary.has_uncalibrated() ? ", uncalibrated/" : "") << "\n";

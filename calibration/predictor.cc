@@ -1,14 +1,18 @@
 #include "calibration/predictor.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "calibration/post_hoc.h"
+#include "calibration/describe_prediction.h"
 #include "calibration/predict_views.h"
 #include "config/loader.h"
+#include "core/semantics.pb.h"
 #include "core/shape.h"
 #include "core/status.h"
 #include "core/streams.h"
@@ -72,9 +76,9 @@ torch::Tensor Exact(const Prediction& prediction) {
   return prediction.log_probs.to(torch::kFloat64).contiguous();
 }
 
-// Row `row` of what Exact() made.
-const double* RowOf(const torch::Tensor& log_probs, int64_t row) {
-  return log_probs.data_ptr<double>() + row * log_probs.size(1);
+// The values of what Exact() made, row by row.
+absl::Span<const double> ValuesOf(const torch::Tensor& log_probs) {
+  return {log_probs.data_ptr<double>(), static_cast<size_t>(log_probs.numel())};
 }
 
 // Internal: a number of the predictions for `conversations` is not finite.
@@ -88,33 +92,6 @@ absl::Status CheckFinite(const torch::Tensor& full, const std::vector<torch::Ten
       absl::StrJoin(conversations, ", ",
                     [](std::string* out, const Conversation& c) { out->append(c.id); }),
       " is not a finite number: its weights are of no use"));
-}
-
-// One row of log-probabilities and the same row of each view -> one prediction.
-PredictedUtterance MakePrediction(const double* log_probs, const std::vector<View>& views,
-                                  const std::vector<const double*>& views_log_probs,
-                                  const std::vector<std::string>& class_names) {
-  const auto num_classes = static_cast<int64_t>(class_names.size());
-  const auto best = [&](const double* row) {
-    return std::max_element(row, row + num_classes) - row;
-  };
-  PredictedUtterance result;
-  const int64_t label = best(log_probs);
-  const double confidence = std::exp(log_probs[label]);
-  result.set_label(class_names[label]);
-  for (int64_t c = 0; c < num_classes; ++c) {
-    (*result.mutable_probabilities())[class_names[c]] = std::exp(log_probs[c]);
-  }
-  result.set_confidence(confidence);
-  for (size_t v = 0; v < views.size(); ++v) {
-    const double* row = views_log_probs[v];
-    ViewChange* change = result.add_without();
-    change->set_view(views[v].name());
-    change->set_label(class_names[best(row)]);
-    change->set_log_prob_change(row[label] - log_probs[label]);
-    change->set_confidence_change(std::exp(row[label]) - confidence);
-  }
-  return result;
 }
 
 }  // namespace
@@ -138,7 +115,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
         path,
         " holds weights alone, as files that Python saved do; want a file of `cmerc train`, which "
         "also carries classes, widths and standardisation. The conversations of a dataset can be "
-        "predicted all the same: cmerc predict --checkpoint=",
+        "predicted and scored all the same: cmerc predict (or evaluate) --checkpoint=",
         path, " --config=FILE, without --input"));
   }
   const CheckpointMetadata& metadata = *checkpoint.metadata;
@@ -199,15 +176,37 @@ absl::Status Predictor::Check(const Conversation& conversation) const {
                    " speakers, with weights of its own for each; train it on data with more"));
 }
 
+bool Predictor::BatchMatesMatter() const {
+  if (config().calibration().masked_mean() == CalibrationConfig::PADDED_ROWS) return true;
+  const auto options = Backbones().Unpack(config().backbone());
+  if (!options.ok()) return false;  // a model that is at hand has no config
+  const google::protobuf::FieldDescriptor* field =
+      (*options)->GetDescriptor()->FindFieldByName("semantics");
+  return field != nullptr && field->enum_type() == Semantics_descriptor() &&
+         (*options)->GetReflection()->GetEnumValue(**options, field) == OFFICIAL;
+}
+
+absl::StatusOr<Conversation> Predictor::Prepare(Conversation conversation) const {
+  RETURN_IF_ERROR(Check(conversation));
+  if (setup_.standardizer.has_value()) setup_.standardizer->Apply(conversation);
+  return conversation;
+}
+
 absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
     absl::Span<const Conversation> conversations, const std::vector<View>& views) {
   if (conversations.empty()) return std::vector<PredictedConversation>();
   torch::NoGradGuard no_grad;
-  std::vector<Conversation> ready(conversations.begin(), conversations.end());
-  for (Conversation& conversation : ready) {
-    RETURN_IF_ERROR(Annotate(Check(conversation), absl::StrCat("conversation ", conversation.id)));
-    conversation.labels = torch::zeros_like(conversation.speakers);  // a batch has some
-    if (setup_.standardizer.has_value()) setup_.standardizer->Apply(conversation);
+  std::vector<Conversation> ready;
+  std::vector<std::string> ids;
+  std::vector<int64_t> lengths;
+  for (const Conversation& conversation : conversations) {
+    ASSIGN_OR_RETURN(
+        Conversation prepared,
+        Annotate(Prepare(conversation), absl::StrCat("conversation ", conversation.id)));
+    prepared.labels = torch::zeros_like(prepared.speakers);  // a batch has some
+    ids.push_back(prepared.id);
+    lengths.push_back(prepared.length());
+    ready.push_back(std::move(prepared));
   }
   ASSIGN_OR_RETURN(const LossInput input, PredictFullAndViews(*backbone_, MakeBatch(ready, info()),
                                                               views, setup_.config.calibration()));
@@ -215,35 +214,9 @@ absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
   std::vector<torch::Tensor> without;
   for (const ViewPrediction& view : input.views) without.push_back(Exact(view.prediction));
   RETURN_IF_ERROR(CheckFinite(full, without, ready));
-  return MakePredictions(ready, full, views, without);
-}
-
-std::vector<PredictedConversation> Predictor::MakePredictions(
-    const std::vector<Conversation>& conversations, const torch::Tensor& full,
-    const std::vector<View>& views, const std::vector<torch::Tensor>& without) const {
-  const int64_t num_classes = info().num_classes();
-  std::vector<double> calibrated;  // [N * C], or empty
-  if (setup_.temperature.has_value()) {
-    calibrated = Apply({"temperature", {*setup_.temperature}},
-                       {full.data_ptr<double>(), static_cast<size_t>(full.numel())}, num_classes);
-  }
-  std::vector<PredictedConversation> predictions;
-  int64_t row = 0;
-  for (const Conversation& conversation : conversations) {
-    PredictedConversation& prediction = predictions.emplace_back();
-    prediction.set_id(conversation.id);
-    for (int64_t i = 0; i < conversation.length(); ++i, ++row) {
-      std::vector<const double*> rows;
-      for (const torch::Tensor& view : without) rows.push_back(RowOf(view, row));
-      PredictedUtterance* utterance = prediction.add_utterances();
-      *utterance = MakePrediction(RowOf(full, row), views, rows, info().class_names);
-      if (calibrated.empty()) continue;
-      const auto begin = calibrated.begin() + row * num_classes;
-      utterance->mutable_calibrated_confidence()->set_value(
-          std::exp(*std::max_element(begin, begin + num_classes)));
-    }
-  }
-  return predictions;
+  PredictedRows rows{ValuesOf(full), views, {}, setup_.temperature};
+  for (const torch::Tensor& view : without) rows.view_log_probs.push_back(ValuesOf(view));
+  return DescribePredictions(rows, ids, lengths, info().class_names);
 }
 
 }  // namespace cmerc

@@ -45,11 +45,22 @@ class Predictor {
   // that a conversation may have: where no weight depends on it, more than in training.
   const DatasetInfo& info() const { return backbone_->info(); }
   const RunConfig& config() const { return setup_.config; }
+  // Absent: predictions are not calibrated.
+  const std::optional<double>& temperature() const { return setup_.temperature; }
+  Backbone& backbone() { return *backbone_; }
+  // Whether what is predicted for a conversation depends on the others in its batch by more than
+  // rounding: options of the backbone ask for the official semantics, or the mean that replaces a
+  // masked modality is over padding too.
+  bool BatchMatesMatter() const;
 
   // InvalidArgument, without the conversation's id: no utterances, features of another number,
   // width, type or length, features that are not finite, speakers outside [0, S). Labels are not
   // looked at and may be undefined.
   absl::Status Check(const Conversation& conversation) const;
+
+  // The conversation as the model wants it: standardized where the model's data were. Errors are
+  // those of Check().
+  absl::StatusOr<Conversation> Prepare(Conversation conversation) const;
 
   // Predicts conversations (at least one), as the dataset has them, in one batch, as Evaluate()
   // predicts them, and without each of `views`. InvalidArgument names a conversation that Check()
@@ -58,12 +69,6 @@ class Predictor {
       absl::Span<const Conversation> conversations, const std::vector<View>& views = {});
 
  private:
-  // The predictions of `conversations` in words: `full` and, for each view, `without` are their
-  // log-probabilities, [N, C] float64, a row for each utterance.
-  std::vector<PredictedConversation> MakePredictions(
-      const std::vector<Conversation>& conversations, const torch::Tensor& full,
-      const std::vector<View>& views, const std::vector<torch::Tensor>& without) const;
-
   std::shared_ptr<Backbone> backbone_;
   Setup setup_;
 };

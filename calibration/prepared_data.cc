@@ -106,14 +106,18 @@ absl::Status Divide(const Dataset& dataset, const DataConfig& config, PreparedDa
   if (data.train.empty()) {
     return absl::InvalidArgumentError("the training split of the dataset is empty");
   }
-  if (data.test.empty()) {
-    return absl::InvalidArgumentError("the test split of the dataset is empty");
+  if (official && data.test.empty()) {
+    return absl::InvalidArgumentError(
+        "the test split of the dataset is empty, and the OFFICIAL protocol selects the epoch on "
+        "it; "
+        "set data { protocol: HELD_OUT }, where the validation split selects, or give the dataset "
+        "a test split");
   }
   if (!official && data.valid.empty()) {
     return absl::InvalidArgumentError(
         "the validation split of the dataset is empty, and the HELD_OUT protocol selects the epoch "
-        "on it; give the dataset one, or set data { protocol: OFFICIAL } to let the test set "
-        "select, as the official code does");
+        "on it; hold a quarter of the training split out: data { folds: 4 } (fold_group keeps a "
+        "session together), or give the dataset one");
   }
   return absl::OkStatus();
 }

@@ -20,7 +20,8 @@ struct PreparedData {
   std::vector<Conversation> conversations;
   // Indices into `conversations`, in the order of the files. Under the OFFICIAL protocol train is
   // train + valid in the official order, and valid is empty; with data.folds, in ascending order of
-  // id.
+  // id. Without the OFFICIAL protocol test may be empty: then nothing is scored that did not
+  // choose.
   std::vector<int64_t> train;
   std::vector<int64_t> valid;
   std::vector<int64_t> test;

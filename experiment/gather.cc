@@ -28,11 +28,14 @@ struct Scores {
 // compared with it.
 class PredictionFiles {
  public:
-  // DataLoss: the file of this folder cannot be read as predictions.
-  absl::StatusOr<const TestPredictions*> Of(const std::string& folder) {
+  // DataLoss: the file of this folder, which has this summary, cannot be read as predictions.
+  absl::StatusOr<const TestPredictions*> Of(const std::string& folder, const RunSummary& summary) {
     const auto known = files_.find(folder);
     if (known != files_.end()) return &known->second;
-    ASSIGN_OR_RETURN(TestPredictions read, ReadTestPredictions(folder + "/test_predictions.jsonl"));
+    std::vector<std::string> class_names;
+    for (const ClassReport& one : summary.test().classes()) class_names.push_back(one.name());
+    ASSIGN_OR_RETURN(TestPredictions read, ReadTestPredictions(folder + "/test_predictions.jsonl",
+                                                               std::move(class_names)));
     return &files_.emplace(folder, std::move(read)).first->second;
   }
 
@@ -168,8 +171,10 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
       if (scores.seeds[i] != baseline.seeds[j]) continue;
       differences.push_back(scores.summaries[i].test().weighted_f1() -
                             baseline.summaries[j].test().weighted_f1());
-      ASSIGN_OR_RETURN(const TestPredictions* ours, files->Of(scores.folders[i]));
-      ASSIGN_OR_RETURN(const TestPredictions* theirs, files->Of(baseline.folders[j]));
+      ASSIGN_OR_RETURN(const TestPredictions* ours,
+                       files->Of(scores.folders[i], scores.summaries[i]));
+      ASSIGN_OR_RETURN(const TestPredictions* theirs,
+                       files->Of(baseline.folders[j], baseline.summaries[j]));
       missing = missing || ours->labels.empty() || theirs->labels.empty();
       if (first == nullptr) first = ours;
       const auto same_utterances = [first](const TestPredictions& other) {

@@ -42,6 +42,12 @@ absl::StatusOr<RunSummary> ReadSummary(const std::string& folder) {
   const std::string path = folder + "/summary.json";
   RunSummary summary;
   const auto status = google::protobuf::util::JsonStringToMessage(Contents(path), &summary);
+  if (status.ok() && summary.has_valid() && !summary.has_test()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path,
+        ": there are no test scores, which experiments compare, since the dataset has no "
+        "test split; give it one"));
+  }
   if (!status.ok() || !summary.has_test()) {
     return absl::DataLossError(absl::StrCat(
         path, ": cannot be read as the summary of a run; remove its folder and run it again"));

@@ -14,14 +14,16 @@ namespace cmerc {
 struct TestPredictions {
   std::vector<std::string> ids;    // of each conversation
   std::vector<int64_t> lengths;    // its utterances
-  std::vector<int32_t> labels;     // [N]
+  std::vector<int32_t> labels;     // [N], positions in class_names
   std::vector<int32_t> predicted;  // [N]
 };
 
-// Reads a test_predictions.jsonl; empty where there is none, as in runs of earlier versions.
-// DataLoss: a line is no ConversationPredictions, or its lists do not fit each other; the message
-// has file and line.
-absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path);
+// Reads a test_predictions.jsonl, of this version or an earlier one; empty where there is none, as
+// in runs of still earlier ones. `class_names` are those of the run, in its order; where none are
+// given, those of the file, sorted. DataLoss: a line is no ConversationPredictions, its lists do
+// not fit each other, or it names other classes; the message has file and line.
+absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path,
+                                                    std::vector<std::string> class_names = {});
 
 }  // namespace cmerc
 

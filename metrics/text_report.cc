@@ -187,8 +187,9 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
     std::string name;
     std::optional<double> calibrated, uncalibrated;
   };
-  const SplitReport& with = calibrated.test();
-  const SplitReport& without = uncalibrated.test();
+  const bool has_test = calibrated.has_test();
+  const SplitReport& with = has_test ? calibrated.test() : calibrated.valid();
+  const SplitReport& without = has_test ? uncalibrated.test() : uncalibrated.valid();
   std::vector<Row> rows = {
       {"weighted F1", with.weighted_f1(), without.weighted_f1()},
       {"macro F1", with.macro_f1(), without.macro_f1()},
@@ -220,7 +221,7 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
     }
   }
 
-  const std::string title = "test split";
+  const std::string title = has_test ? "test split" : "validation split";
   size_t width = Columns(title);
   for (const Row& row : rows) width = std::max(width, Columns(row.name));
   std::string text =

@@ -19,11 +19,11 @@ std::string FormatSplitReport(const SplitReport& report);
 // and what the columns mean. "" where the report has none. Ends with a newline.
 std::string FormatCalibration(const SplitReport& report);
 
-// The test scores of a calibrated run beside those of the same run without calibration: weighted
-// F1, macro F1, accuracy, ECE with its error and floor, and NLL, these also after temperature
-// scaling, and per view the share of utterances surer without that evidence. "-" for what a run
-// lacks; a row that both lack is left out. Then the warnings of the uncalibrated run. Ends with a
-// newline.
+// The test scores (validation scores, where there is no test split) of a calibrated run beside
+// those of the same run without calibration: weighted F1, macro F1, accuracy, ECE with its error
+// and floor, and NLL, these also after temperature scaling, and per view the share of utterances
+// surer without that evidence. "-" for what a run lacks; a row that both lack is left out. Then the
+// warnings of the uncalibrated run. Ends with a newline.
 std::string FormatComparison(const RunSummary& calibrated, const RunSummary& uncalibrated);
 
 }  // namespace cmerc

@@ -26,8 +26,9 @@ std::string FormatTableOf(const std::vector<TrainingRun>& runs) {
     const auto percent = [](double share) { return FormatNumber(share, Numbers::kPercent); };
     table.rows.push_back({name, model, summary.protocol().substr(0, summary.protocol().find(' ')),
                           absl::StrCat(summary.seed()), absl::StrCat(summary.selected_epoch() + 1),
-                          percent(test.weighted_f1()), percent(test.macro_f1()),
-                          percent(test.accuracy()),
+                          summary.has_test() ? percent(test.weighted_f1()) : "-",
+                          summary.has_test() ? percent(test.macro_f1()) : "-",
+                          summary.has_test() ? percent(test.accuracy()) : "-",
                           summary.has_valid() ? percent(summary.valid().weighted_f1()) : "-",
                           FormatEce(test.calibration()),
                           test.views_size() > 0 ? percent(MeanShareSurerWithout(test)) : "-"});
@@ -58,7 +59,7 @@ std::string DrawTestScores(const std::vector<TrainingRun>& runs) {
   chart.series = {"weighted F1", "macro F1", "accuracy"};
   chart.numbers = Numbers::kPercent;
   for (size_t i = 0; i < runs.size(); ++i) {
-    if (!runs[i].summary.has_value()) continue;
+    if (!runs[i].summary.has_value() || !runs[i].summary->has_test()) continue;
     const SplitReport& test = runs[i].summary->test();
     chart.groups.push_back(
         {NumberedName(runs, i), {test.weighted_f1(), test.macro_f1(), test.accuracy()}});

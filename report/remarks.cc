@@ -51,7 +51,7 @@ bool EceRose(const CalibrationReport& with, const CalibrationReport& without) {
 // The classes of a run, as far as it has got: of the test split, or of the split that selects.
 std::vector<std::string> ClassNames(const TrainingRun& run) {
   const EpochReport& last = run.epochs.back();
-  const SplitReport& split = run.summary.has_value() ? run.summary->test()
+  const SplitReport& split = run.summary.has_value() ? ReportedSplit(*run.summary)
                              : last.has_valid()      ? last.valid()
                                                      : last.test();
   std::vector<std::string> names;
@@ -60,6 +60,14 @@ std::vector<std::string> ClassNames(const TrainingRun& run) {
 }
 
 }  // namespace
+
+const SplitReport& ReportedSplit(const RunSummary& summary) {
+  return summary.has_test() ? summary.test() : summary.valid();
+}
+
+std::string ReportedSplitName(const RunSummary& summary) {
+  return summary.has_test() ? "test split" : "validation split";
+}
 
 bool IsOfficialProtocol(const TrainingRun& run) {
   if (run.summary.has_value()) return absl::StartsWith(run.summary->protocol(), "OFFICIAL");
@@ -95,7 +103,7 @@ std::vector<std::string> Remarks(const TrainingRun& run) {
   AddMissingClasses("training", summary.train(), &remarks);
   if (summary.has_valid()) AddMissingClasses("validation", summary.valid(), &remarks);
   AddMissingClasses("test", summary.test(), &remarks);
-  if (summary.has_valid()) {
+  if (summary.has_valid() && summary.has_test()) {
     const double valid = summary.valid().weighted_f1(), test = summary.test().weighted_f1();
     if (std::abs(valid - test) > kFarApart) {
       remarks.push_back(absl::StrFormat(

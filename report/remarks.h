@@ -25,6 +25,11 @@ std::vector<std::string> ComparisonRemarks(const std::vector<TrainingRun>& runs)
 // scores would mean nothing; the message names both runs and the first difference.
 absl::Status CheckSameClasses(const std::vector<TrainingRun>& runs);
 
+// The split whose scores are shown: test, or validation where the data set has no test split; and
+// "test split" or "validation split".
+const SplitReport& ReportedSplit(const RunSummary& summary);
+std::string ReportedSplitName(const RunSummary& summary);
+
 // Whether the run's epoch is selected on the test split.
 bool IsOfficialProtocol(const TrainingRun& run);
 

@@ -179,7 +179,7 @@ absl::Status CheckSplit(const std::string& field, const SplitReport& split) {
 }
 
 absl::Status CheckSummary(const std::string& prefix, const RunSummary& summary) {
-  if (!summary.has_test()) {
+  if (!summary.has_test() && !summary.has_valid()) {
     return absl::InvalidArgumentError(absl::StrCat(prefix, "test is missing"));
   }
   absl::Status status = CheckSplit(prefix + "test", summary.test());

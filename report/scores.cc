@@ -39,7 +39,7 @@ void AddSplitRow(const std::string& name, const SplitReport& split, Table* table
 void AddSplitRows(const RunSummary& summary, const std::string& suffix, Table* table) {
   if (summary.has_train()) AddSplitRow("train" + suffix, summary.train(), table);
   if (summary.has_valid()) AddSplitRow("valid" + suffix, summary.valid(), table);
-  AddSplitRow("test" + suffix, summary.test(), table);
+  if (summary.has_test()) AddSplitRow("test" + suffix, summary.test(), table);
 }
 
 std::string FormatMatrixOf(const std::string& caption, const SplitReport& split) {
@@ -111,22 +111,23 @@ std::string FormatScores(const RunSummary& summary) {
   }
   html.Append(FormatTable(splits));
 
-  html.Element("h4", "Classes of the test split");
+  const std::string split = ReportedSplitName(summary);
+  html.Element("h4", absl::StrCat("Classes of the ", split));
   Table classes{{"class", "precision", "recall", "F1", "utterances"}, {}};
   if (summary.has_uncalibrated()) classes.header.emplace_back("F1, uncalibrated");
-  for (const ClassReport& one : summary.test().classes()) {
+  for (const ClassReport& one : ReportedSplit(summary).classes()) {
     classes.rows.push_back({one.name(), Percent(one.precision()), Percent(one.recall()),
                             Percent(one.f1()), absl::StrCat(one.support())});
     if (!summary.has_uncalibrated()) continue;
-    const ClassReport* other = Find(one.name(), summary.uncalibrated().test());
+    const ClassReport* other = Find(one.name(), ReportedSplit(summary.uncalibrated()));
     classes.rows.back().push_back(other == nullptr ? "-" : Percent(other->f1()));
   }
   html.Append(FormatTable(classes));
   html.Open("div", {{"class", "figures"}});
-  html.Append(FormatMatrixOf("Confusion, test split", summary.test()));
+  html.Append(FormatMatrixOf(absl::StrCat("Confusion, ", split), ReportedSplit(summary)));
   if (summary.has_uncalibrated()) {
-    html.Append(
-        FormatMatrixOf("Confusion, test split, uncalibrated", summary.uncalibrated().test()));
+    html.Append(FormatMatrixOf(absl::StrCat("Confusion, ", split, ", uncalibrated"),
+                               ReportedSplit(summary.uncalibrated())));
   }
   return html.Finish();
 }
@@ -139,15 +140,15 @@ std::string FormatClassBalance(const RunSummary& summary) {
   chart.numbers = Numbers::kPercent;
   std::vector<const SplitReport*> splits;
   const auto add = [&](const std::string& name, const SplitReport& split) {
-    if (split.classes_size() != summary.test().classes_size()) return;
+    if (split.classes_size() != ReportedSplit(summary).classes_size()) return;
     chart.series.push_back(name);
     splits.push_back(&split);
   };
   if (summary.has_train()) add("train", summary.train());
   if (summary.has_valid()) add("valid", summary.valid());
-  add("test", summary.test());
-  for (int i = 0; i < summary.test().classes_size(); ++i) {
-    BarGroup group{summary.test().classes(i).name(), {}};
+  if (summary.has_test()) add("test", summary.test());
+  for (int i = 0; i < ReportedSplit(summary).classes_size(); ++i) {
+    BarGroup group{ReportedSplit(summary).classes(i).name(), {}};
     for (const SplitReport* split : splits) {
       double total = 0;
       for (const ClassReport& one : split->classes()) total += one.support();

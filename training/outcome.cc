@@ -1,76 +1,100 @@
 #include "training/outcome.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
+#include "calibration/describe_prediction.h"
 #include "calibration/evaluation.h"
 #include "calibration/post_hoc.h"
+#include "calibration/prediction_text.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
-#include "metrics/calibration.h"
-#include "metrics/json.h"
 #include "storage/atomic_file.h"
 
 namespace cmerc {
 namespace {
 
+// Writes what a model with this temperature predicts for the conversations at `indices`, without
+// the views.
 absl::Status WritePredictions(const PreparedData& data, const std::vector<int64_t>& indices,
-                              const SplitPredictions& predictions, const std::string& path) {
-  const auto num_classes = static_cast<size_t>(data.info.num_classes());
-  const std::vector<int64_t> predicted =
-      PredictedClasses(predictions.log_probs, data.info.num_classes());
+                              const SplitPredictions& predictions,
+                              std::optional<double> temperature, const std::string& path) {
+  std::vector<std::string> ids;
+  ids.reserve(indices.size());
+  for (const int64_t index : indices) ids.push_back(data.conversations[index].id);
+  std::vector<PredictedConversation> described =
+      DescribePredictions({predictions.log_probs, {}, {}, temperature}, ids, predictions.lengths,
+                          data.info.class_names);
   std::string text;
-  size_t utterance = 0;
-  for (const int64_t index : indices) {
-    const Conversation& conversation = data.conversations[index];
-    ConversationPredictions line;
-    line.set_id(conversation.id);
-    for (int64_t i = 0; i < conversation.length(); ++i, ++utterance) {
-      line.add_labels(static_cast<int32_t>(predictions.labels[utterance]));
-      line.add_predicted(static_cast<int32_t>(predicted[utterance]));
-      google::protobuf::ListValue* row = line.add_probabilities();
-      for (size_t c = 0; c < num_classes; ++c) {
-        row->add_values()->set_number_value(
-            std::exp(predictions.log_probs[utterance * num_classes + c]));
-      }
-    }
-    absl::StrAppend(&text, ToJson(line, /*pretty=*/false), "\n");
+  for (size_t i = 0; i < indices.size(); ++i) {
+    const Conversation& conversation = data.conversations[indices[i]];
+    SetSpeakersAndLabels(conversation, data.info, &described[i]);
+    absl::StrAppend(&text, PredictionToJson(described[i], {conversation.numeric_id, "", {}}), "\n");
   }
   return WriteFileAtomically(path, text);
 }
 
-}  // namespace
+// The predictions of the conversations at `indices`, and in `report` their scores.
+absl::StatusOr<SplitPredictions> Measure(Backbone& selected, const PreparedData& data,
+                                         const std::vector<int64_t>& indices,
+                                         const std::vector<WeightedLoss>& losses,
+                                         const RunConfig& config, const std::vector<View>& views,
+                                         SplitReport* report) {
+  ASSIGN_OR_RETURN(SplitPredictions predictions,
+                   PredictSplit(selected, data, indices, losses, config, views));
+  ASSIGN_OR_RETURN(*report, ScorePredictions(predictions, data.info));
+  return predictions;
+}
 
-absl::Status MeasureOutcome(Backbone& selected, const PreparedData& data,
-                            const std::vector<WeightedLoss>& losses, const RunConfig& config,
-                            const std::string& folder, RunSummary* summary) {
-  const auto measure = [&](const std::vector<int64_t>& indices, const std::vector<View>& views,
-                           SplitReport* report) -> absl::StatusOr<SplitPredictions> {
-    ASSIGN_OR_RETURN(SplitPredictions predictions,
-                     PredictSplit(selected, data, indices, losses, config, views));
-    ASSIGN_OR_RETURN(*report, ScorePredictions(predictions, data.info));
-    return predictions;
-  };
-  RETURN_IF_ERROR(measure(data.train, {}, summary->mutable_train()).status());
-  std::vector<Remedy> remedies;
-  if (config.data().protocol() != DataConfig::OFFICIAL) {
-    ASSIGN_OR_RETURN(const SplitPredictions valid,
-                     measure(data.valid, {}, summary->mutable_valid()));
-    ASSIGN_OR_RETURN(remedies, FitRemedies(valid.log_probs, valid.labels, data.info.num_classes()));
-  }
-  ASSIGN_OR_RETURN(const SplitPredictions test,
-                   measure(data.test, AllViews(data.info), summary->mutable_test()));
+// The remedies that are not withheld; warns of the others.
+std::vector<Remedy> NotWithheld(const std::vector<Remedy>& remedies, RunSummary* summary) {
+  std::vector<Remedy> used;
   for (const Remedy& remedy : remedies) {
-    if (!remedy.withheld.empty()) {
-      summary->add_warnings(absl::StrCat("the remedy ", remedy.method, " is withheld: on the ",
-                                         summary->valid().utterances(),
-                                         " utterances of the validation split ", remedy.withheld));
+    if (remedy.withheld.empty()) {
+      used.push_back(remedy);
       continue;
     }
+    summary->add_warnings(absl::StrCat("the remedy ", remedy.method, " is withheld: on the ",
+                                       summary->valid().utterances(),
+                                       " utterances of the validation split ", remedy.withheld));
+  }
+  return used;
+}
+
+}  // namespace
+
+absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const PreparedData& data,
+                                                     const std::vector<WeightedLoss>& losses,
+                                                     const RunConfig& config,
+                                                     const std::string& folder,
+                                                     RunSummary* summary) {
+  RETURN_IF_ERROR(
+      Measure(selected, data, data.train, losses, config, {}, summary->mutable_train()).status());
+  std::vector<Remedy> remedies;
+  if (config.data().protocol() != DataConfig::OFFICIAL) {
+    ASSIGN_OR_RETURN(const SplitPredictions valid, Measure(selected, data, data.valid, losses,
+                                                           config, {}, summary->mutable_valid()));
+    ASSIGN_OR_RETURN(remedies, FitRemedies(valid.log_probs, valid.labels, data.info.num_classes()));
+  }
+  remedies = NotWithheld(remedies, summary);
+  std::optional<double> temperature;
+  for (const Remedy& remedy : remedies) {
+    if (remedy.method == "temperature") temperature = remedy.parameters[0];
+  }
+  if (data.test.empty()) {
+    summary->add_warnings(
+        "the dataset has no test split, so there are no test scores: those of the validation split "
+        "are of conversations that selected the epoch, and are optimistic");
+    return temperature;
+  }
+  ASSIGN_OR_RETURN(const SplitPredictions test,
+                   Measure(selected, data, data.test, losses, config, AllViews(data.info),
+                           summary->mutable_test()));
+  for (const Remedy& remedy : remedies) {
     ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
                      ScoreRemedy(remedy, test, data.info));
   }
-  return WritePredictions(data, data.test, test, absl::StrCat(folder, "/test_predictions.jsonl"));
+  RETURN_IF_ERROR(WritePredictions(data, data.test, test, temperature,
+                                   absl::StrCat(folder, "/test_predictions.jsonl")));
+  return temperature;
 }
 
 }  // namespace cmerc

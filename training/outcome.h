@@ -2,10 +2,11 @@
 #ifndef CMERC_TRAINING_OUTCOME_H_
 #define CMERC_TRAINING_OUTCOME_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "calibration/prepared_data.h"
 #include "calibration/weighted_losses.h"
 #include "config/run.pb.h"
@@ -17,11 +18,15 @@ namespace cmerc {
 // Scores the selected model: fills train, valid and test of `summary`, the test split with all
 // views. Under a protocol with a validation split also test.post_hoc, the remedies fitted on that
 // split, and a warning for each that is withheld. Writes `folder`/test_predictions.jsonl, a
-// ConversationPredictions a line, in the order of the split. Errors: those of Evaluate(),
+// PredictedConversation a line, in the order of the split: what `cmerc predict` says of it. Without
+// a test split there is neither that file nor `test`, and a warning says so. Returns the
+// temperature, absent where there is none or it is withheld. Errors: those of Evaluate(),
 // FitRemedies() and ScoreRemedy(); Unavailable: the file cannot be written.
-absl::Status MeasureOutcome(Backbone& selected, const PreparedData& data,
-                            const std::vector<WeightedLoss>& losses, const RunConfig& config,
-                            const std::string& folder, RunSummary* summary);
+absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const PreparedData& data,
+                                                     const std::vector<WeightedLoss>& losses,
+                                                     const RunConfig& config,
+                                                     const std::string& folder,
+                                                     RunSummary* summary);
 
 }  // namespace cmerc
 

@@ -239,14 +239,13 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   summary.set_parameters(static_cast<int>(CountParameters(*live_)));
   summary.set_selected_epoch(state_.progress.selected_epoch());
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
-  RETURN_IF_ERROR(
+  ASSIGN_OR_RETURN(
+      const std::optional<double> temperature,
       MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));
-  for (const PostHocReport& remedy : summary.test().post_hoc()) {
-    if (remedy.method() != "temperature") continue;
-    metadata_.set_epoch(state_.progress.selected_epoch());
-    metadata_.set_temperature(remedy.parameters(0));
-    RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_.weights, metadata_));
-  }
+  if (!temperature.has_value()) return summary;
+  metadata_.set_epoch(state_.progress.selected_epoch());
+  metadata_.set_temperature(*temperature);
+  RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_.weights, metadata_));
   return summary;
 }
 

@@ -22,7 +22,8 @@ namespace cmerc {
 //   curriculum.json   a CurriculumReport, with a scheduler
 //   summary.json      a RunSummary
 //   test_predictions.jsonl
-//                     of the selected weights: a ConversationPredictions a line
+//                     of the selected weights: a PredictedConversation a line; not without a test
+//                     split
 //   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
 //   uncalibrated/     the same for the model without calibration, with
 //                     training.compare_uncalibrated

@@ -86,11 +86,13 @@ void AddPickles(std::vector<BadInput>* cases) {
        TrainPickle("no_train.pkl"),
        {"no_train.pkl: there is no conversation to train on, want >= 1"}},
       {"NothingToTestOn",
-       TrainPickle("no_test.pkl"),
-       {"no_test.pkl: there is no conversation to test on, want >= 1"}},
+       TrainSet("data { protocol: OFFICIAL dataset { [type.googleapis.com/cmerc.RecordsOptions] { "
+                "file: 'no_test.jsonl' } } }"),
+       {"the test split of the dataset is empty, and the OFFICIAL protocol selects",
+        "set data { protocol: HELD_OUT }"}},
       {"NothingToSelectOn",
        TrainPickle("no_valid.pkl"),
-       {"the validation split of the dataset is empty", "set data { protocol: OFFICIAL }"}},
+       {"the validation split of the dataset is empty", "data { folds: 4 }"}},
       {"ConversationInTwoSplits",
        TrainPickle("overlap.pkl"),
        {"overlap.pkl: conversation 'Ses0' is in the train list and in the test list, want it in "

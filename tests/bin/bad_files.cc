@@ -116,7 +116,6 @@ void WriteBadFiles(const std::string& folder) {
     c.train.insert(c.train.end(), c.valid.begin(), c.valid.end());
     c.valid.clear();
   });
-  write_corpus("no_test.pkl", [](TinyCorpus& c) { c.test.clear(); });
   write_corpus("overlap.pkl", [](TinyCorpus& c) { c.test.push_back("Ses0"); });
   write_corpus("unknown_id.pkl", [](TinyCorpus& c) { c.train.push_back("Ses9"); });
 

@@ -31,6 +31,7 @@ const std::vector<BadInputTopic>& BadInputTopics() {
         {"Curricula and difficulties", AddCurriculum},
         {"Checkpoints", AddCheckpoints},
         {"Predicting", AddPredictInputs},
+        {"Scoring every night", AddNightlyPredictions},
         {"Plans of experiments", AddPlans},
         {"Reports", AddReports},
         {"Where results go", AddOutputs},

@@ -1,6 +1,7 @@
 #include "tests/bin/bad_predict_cases.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/bin/files.h"
 
 namespace cmerc {
@@ -10,6 +11,12 @@ using Args = std::vector<std::string>;
 
 Args Predict(const Args& more) {
   Args args = {"predict", "--checkpoint=run/selected.pth"};
+  args.insert(args.end(), more.begin(), more.end());
+  return args;
+}
+
+Args EvaluateInput(const Args& more) {
+  Args args = {"evaluate", "--checkpoint=run/selected.pth"};
   args.insert(args.end(), more.begin(), more.end());
   return args;
 }
@@ -112,6 +119,99 @@ void AddPredictInputs(std::vector<BadInput>* cases) {
   cases->insert(cases->end(), more.begin(), more.end());
 }
 
+void AddNightlyPredictions(std::vector<BadInput>* cases) {
+  const std::string place = ", line 1: conversation d1: ";
+  const std::vector<BadInput> more = {
+      {"MaxSkippedWithoutSkip",
+       Predict({"--input=plain.jsonl", "--max_skipped=3"}),
+       {"--max_skipped is about what --on_error=SKIP leaves out; add that, or leave it out"}},
+      {"MaxSkippedInWords",
+       Predict({"--input=plain.jsonl", "--on_error=SKIP", "--max_skipped=few"}),
+       {"--max_skipped=few, must be a number of conversations, such as 10, or a share of them"}},
+      {"MaxSkippedOfMoreThanAll",
+       Predict({"--input=plain.jsonl", "--on_error=SKIP", "--max_skipped=150%"}),
+       {"--max_skipped=150%, must be a number", "0% to 100%, such as 2.5%"}},
+      {"MaxSkippedAsAFraction",
+       Predict({"--input=plain.jsonl", "--on_error=SKIP", "--max_skipped=0.05"}),
+       {"--max_skipped=0.05, must be a number of conversations", "such as 2.5%"}},
+      {"UnknownKeysToDrop",
+       Predict({"--input=plain.jsonl", "--unknown_keys=drop"}),
+       {"--unknown_keys=drop, must be PASS or FAIL"}},
+      {"UnknownKeysOfADataset",
+       Predict({"--unknown_keys=FAIL"}),
+       {"--unknown_keys is about the conversations of --input"}},
+      {"UnknownKeyWhereNoneMayBe",
+       Predict({"--input=taken.jsonl", "--unknown_keys=FAIL"}),
+       {"taken.jsonl, line 1: utterances[0].confidence is no field of this format; leave it out",
+        "metadata"}},
+      {"KeyThatTheAnswerNeeds",
+       Predict({"--input=taken.jsonl"}),
+       {absl::StrCat("taken.jsonl", place,
+                     "utterances[0].confidence is a key that answers have for themselves"),
+        "rename it, or put it into \"metadata\""}},
+      {"NanInMetadata",
+       Predict({"--input=nan_metadata.jsonl"}),
+       {"nan_metadata.jsonl, line 1: metadata is NaN, want a value of JSON; replace the value"}},
+      {"UtteranceIdOfPandas",
+       Predict({"--input=float_id.jsonl"}),
+       {"float_id.jsonl, line 1: utterances[0].id is 17.0, want a string or an integer"}},
+      {"LastCheckpointThatMustBeCalibrated",
+       {"predict", "--checkpoint=run/last.pth", "--input=plain.jsonl", "--require_calibrated"},
+       {"--require_calibrated: run/last.pth carries no temperature",
+        "take selected.pth of the same run"}},
+      {"CheckpointFromPythonThatMustBeCalibrated",
+       {"predict", "--checkpoint=python.pth", "--config=tiny.textproto", "--require_calibrated"},
+       {"--require_calibrated: python.pth carries no temperature", "or Python saved it"}},
+      {"NobodyOnStandardInput",
+       Predict({"--input=-"}),
+       {"standard input is empty: there is no conversation to predict"}},
+      {"BlankLinesToPredict",
+       Predict({"--input=blank.jsonl", "--output=predicted.jsonl"}),
+       {"blank.jsonl is empty: there is no conversation to predict"}},
+      {"PredictIntoExcel",
+       Predict({"--input=plain.jsonl", "--output=predicted.xlsx"}),
+       {"--output=predicted.xlsx: predictions are JSON Lines (NAME.jsonl) or a table (NAME.csv)"}},
+      {"PredictIntoAPackedFile",
+       Predict({"--input=plain.jsonl", "--output=predicted.csv.gz"}),
+       {"--output=predicted.csv.gz: predictions are JSON Lines", "choose one of these names"}},
+      {"EvaluateConversationsWithoutLabels",
+       EvaluateInput({"--input=plain.jsonl"}),
+       {absl::StrCat("plain.jsonl", place, "utterances[0].label is missing"),
+        "want a class of the model: class_0, class_1, class_2"}},
+      {"EvaluateConversationsOfOtherClasses",
+       EvaluateInput({"--input=other_labels.jsonl"}),
+       {absl::StrCat("other_labels.jsonl", place, "utterances[0].label is \"Class_0\""),
+        "did you mean \"class_0\"?"}},
+      {"EvaluateConversationsWithNumbersAsLabels",
+       EvaluateInput({"--input=numbers.jsonl"}),
+       {absl::StrCat("numbers.jsonl", place, "utterances[0].label is \"0\""),
+        "numbers say nothing without a list of names"}},
+      {"EvaluateAConversationTwice",
+       EvaluateInput({"--input=said_twice.jsonl"}),
+       {"said_twice.jsonl, line 2: conversation d1: its id is that of said_twice.jsonl",
+        "scored once"}},
+      {"EvaluateAMissingInput",
+       EvaluateInput({"--input=nowhere.jsonl"}),
+       {"--input=nowhere.jsonl: cannot be opened: No such file or directory"}},
+      {"EvaluateInputAndSplit",
+       EvaluateInput({"--input=plain.jsonl", "--split=valid"}),
+       {"--split says which dataset to score, and --input=plain.jsonl which conversations"}},
+      {"EvaluateInputWithACheckpointFromPython",
+       {"evaluate", "--checkpoint=python.pth", "--input=plain.jsonl"},
+       {"python.pth holds weights alone", "cmerc predict (or evaluate)", "without --input"}},
+      {"EvaluateATestSplitThatIsNotThere",
+       EvaluateInput({"--set=data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: "
+                      "'no_test.jsonl' } } }"}),
+       {"--split=test: the dataset has no test split; name another split", "--input=FILE"}},
+      {"NoValidationSplit",
+       {"train", "--config=tiny.textproto", "--output=out/of/this",
+        "--set=data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: "
+        "'no_valid.jsonl' } } }"},
+       {"the validation split of the dataset is empty", "data { folds: 4 }"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
 void WriteBadConversations(const std::string& folder) {
   const auto write = [&](const std::string& name, const std::string& contents) {
     WriteFile(absl::StrCat(folder, "/", name), contents);
@@ -125,6 +225,29 @@ void WriteBadConversations(const std::string& folder) {
   write("not_finite.jsonl", ConversationLine({"A"}, "\"text\": [NaN]"));
   const std::string line = ConversationLine({"A"}, text + rest);
   write("cut.jsonl", line.substr(0, line.size() / 2) + "\n");
+  // Good ones, with something more.
+  const auto with = [](const std::string& text, const std::string& place, const std::string& more) {
+    return absl::StrReplaceAll(text, {{place, absl::StrCat(more, place)}});
+  };
+  const std::string speaker = "\"speaker\"", id = "\"id\"";
+  const std::string labelled = with(line, speaker, "\"label\": \"class_0\", ");
+  write("plain.jsonl", line);
+  write("taken.jsonl", with(line, speaker, "\"confidence\": 0.5, "));
+  write("nan_metadata.jsonl", with(line, id, "\"metadata\": {\"score\": NaN}, "));
+  write("float_id.jsonl", with(line, speaker, "\"id\": 17.0, "));
+  write("other_labels.jsonl", with(line, speaker, "\"label\": \"Class_0\", "));
+  write("numbers.jsonl", with(line, speaker, "\"label\": 0, "));
+  write("said_twice.jsonl", labelled + labelled);
+  const auto in_split = [&](const std::string& name, const std::string& split, int label) {
+    return absl::StrReplaceAll(
+        with(ConversationLine({"A", "B"}, text + rest), speaker,
+             absl::StrCat("\"label\": \"class_", label, "\", ")),
+        {{"\"d1\"", absl::StrCat("\"", name, "\", \"split\": \"", split, "\"")}});
+  };
+  std::string train;
+  for (int i = 0; i < 3; ++i) train += in_split(absl::StrCat("t", i), "train", i);
+  write("no_test.jsonl", train + in_split("v", "valid", 1));
+  write("no_valid.jsonl", train + in_split("v", "test", 1));
 }
 
 }  // namespace cmerc

@@ -10,6 +10,8 @@
 namespace cmerc {
 
 void AddPredictInputs(std::vector<BadInput>* cases);
+// What whoever scores every night, and labelled conversations, may do wrong.
+void AddNightlyPredictions(std::vector<BadInput>* cases);
 
 // Conversations that cannot be predicted, as files, beside those of WriteBadFiles().
 void WriteBadConversations(const std::string& folder);

@@ -84,6 +84,7 @@ TEST(PredictorTest, SaysWhatTheModelSays) {
     EXPECT_EQ(utterance.label(), StubInfo().class_names[expected[i].argmax().item<int64_t>()]);
     EXPECT_EQ(utterance.probabilities().at(utterance.label()), utterance.confidence());
     EXPECT_FALSE(utterance.has_calibrated_confidence());
+    EXPECT_EQ(utterance.calibrated_probabilities_size(), 0);
     EXPECT_EQ(utterance.without_size(), 0);
   }
 }
@@ -159,6 +160,14 @@ TEST(PredictorTest, CalibratesWithTheTemperature) {
       ASSERT_TRUE(utterances[i].has_calibrated_confidence());
       const double calibrated = utterances[i].calibrated_confidence().value();
       EXPECT_NEAR(calibrated, expected[static_cast<int64_t>(i)].item<double>(), 1e-14);
+      double sum = 0;
+      ASSERT_EQ(utterances[i].calibrated_probabilities_size(), 3);
+      for (const auto& [name, probability] : utterances[i].calibrated_probabilities()) {
+        EXPECT_LE(probability, calibrated);
+        EXPECT_EQ(probability == calibrated, name == utterances[i].label());
+        sum += probability;
+      }
+      EXPECT_NEAR(sum, 1, 1e-14);
       // The probabilities of float32 do not quite sum to 1.
       if (temperature == 1) {
         EXPECT_NEAR(calibrated, utterances[i].confidence(), 1e-6);
@@ -396,6 +405,19 @@ TEST_F(LoadTest, BringsStandardizationAndTemperature) {
   setup.temperature = 1.5;
   EXPECT_TRUE(MessageDifferencer::Equals(MustPredict(*loaded, {OfSpeakers(2)})[0],
                                          MustPredict(Predictor(model_, setup), {by_hand})[0]));
+}
+
+TEST_F(LoadTest, KnowsWhetherBatchMatesMatter) {
+  Write(kGru);
+  EXPECT_FALSE(Predictor(Model()).BatchMatesMatter());
+  for (const auto& [fragment, matter] :
+       {std::pair("training { batch_size: 2 }", false),
+        {"backbone { [type.googleapis.com/cmerc.GruOptions] { semantics: OFFICIAL } }", true},
+        {"calibration { masked_mean: PADDED_ROWS }", true}}) {
+    const auto loaded = Predictor::Load(path_, {fragment});
+    ASSERT_TRUE(loaded.ok()) << loaded.status();
+    EXPECT_EQ(loaded->BatchMatesMatter(), matter) << fragment;
+  }
 }
 
 TEST_F(LoadTest, RefusesWhatItCannotUse) {

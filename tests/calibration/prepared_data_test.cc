@@ -329,12 +329,17 @@ TEST(PreparedDataTest, EmptySplits) {
   EXPECT_THAT(problem(no_train, DataConfig::HELD_OUT), HasSubstr("training split"));
   FakeDataset no_test;
   no_test.test = {};
-  EXPECT_THAT(problem(no_test, DataConfig::HELD_OUT), HasSubstr("test split"));
-  EXPECT_THAT(problem(no_test, DataConfig::OFFICIAL), HasSubstr("test split"));
+  EXPECT_THAT(problem(no_test, DataConfig::OFFICIAL),
+              testing::AllOf(HasSubstr("test split"), HasSubstr("protocol: HELD_OUT")));
+  const auto without_test = PrepareData(no_test, Config(DataConfig::HELD_OUT));
+  ASSERT_TRUE(without_test.ok()) << without_test.status();
+  EXPECT_TRUE(without_test->test.empty());
+  EXPECT_FALSE(without_test->valid.empty());
   FakeDataset no_valid;
   no_valid.valid = {};
   EXPECT_THAT(problem(no_valid, DataConfig::HELD_OUT),
-              testing::AllOf(HasSubstr("validation split"), HasSubstr("protocol: OFFICIAL")));
+              testing::AllOf(HasSubstr("validation split"), HasSubstr("data { folds: 4 }"),
+                             testing::Not(HasSubstr("OFFICIAL"))));
   EXPECT_TRUE(PrepareData(no_valid, Config(DataConfig::OFFICIAL)).ok());
 }
 

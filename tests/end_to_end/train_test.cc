@@ -9,6 +9,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "metrics/text_report.h"
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/tiny_files.h"
@@ -17,6 +19,7 @@
 namespace cmerc {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
@@ -226,6 +229,67 @@ TEST(TrainTest, AbsolutePathsDoNotDependOnTheFolder) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(Files(folder).count("run/summary.json"), 1u);
   EXPECT_THAT(Files(elsewhere), testing::IsEmpty());
+}
+
+// The conversations of tiny.textproto but those of a split, as a data set of their own; returns the
+// fragment of a config that names it.
+std::string WithoutSplit(const std::string& folder, const std::string& split) {
+  const Outcome converted =
+      RunCmerc({"data", "convert", "--config=tiny.textproto", "--output=all.jsonl"}, folder);
+  EXPECT_EQ(converted.exit_code, 0) << converted.err;
+  std::string kept;
+  for (const absl::string_view line : absl::StrSplit(ReadFile(folder + "/all.jsonl"), '\n')) {
+    if (absl::StrContains(line, absl::StrCat("\"split\":\"", split, "\""))) continue;
+    absl::StrAppend(&kept, line, "\n");
+  }
+  WriteFile(absl::StrCat(folder, "/no_", split, ".jsonl"), kept);
+  return absl::StrCat(
+      "--set=data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: 'no_", split,
+      ".jsonl' } } }");
+}
+
+TEST(TrainTest, WithoutATestSplit) {
+  const std::string folder = TinyFolder();
+  const std::string data = WithoutSplit(folder, "test");
+  const Outcome outcome =
+      Train(folder, {"--output=run", data, "--set=training { compare_uncalibrated: true }"});
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr(", no test split\n"),
+                                 HasSubstr("\nValidation split (there is no test split), epoch 1 "),
+                                 HasSubstr("\nvalidation split "),
+                                 HasSubstr("\nwarning: the dataset has no test split, so there are "
+                                           "no test scores"),
+                                 Not(HasSubstr("test_predictions.jsonl"))));
+  const RunSummary summary = ReadSummary(folder + "/run");
+  EXPECT_FALSE(summary.has_test());
+  EXPECT_FALSE(summary.uncalibrated().has_test());
+  EXPECT_TRUE(summary.has_valid());
+  EXPECT_EQ(Files(folder).count("run/test_predictions.jsonl"), 0u);
+
+  const Outcome report = RunCmerc({"report", "run", "--output=report.html"}, folder);
+  EXPECT_EQ(report.exit_code, 0) << report.err;
+  EXPECT_THAT(ReadFile(folder + "/report.html"),
+              AllOf(HasSubstr("Classes of the validation split"),
+                    HasSubstr("Warning: the dataset has no test split")));
+  const std::vector<std::string> evaluate = {"evaluate", "--checkpoint=run/selected.pth"};
+  EXPECT_EQ(RunCmerc(evaluate, folder).exit_code, 2);
+  EXPECT_EQ(RunCmerc({evaluate[0], evaluate[1], "--split=valid"}, folder).exit_code, 0);
+  EXPECT_EQ(RunCmerc({evaluate[0], evaluate[1], "--input=all.jsonl"}, folder).exit_code, 0);
+  EXPECT_EQ(RunCmerc({"difficulty", evaluate[1], "--output=d.json"}, folder).exit_code, 0);
+}
+
+TEST(TrainTest, WithoutAValidationSplitFoldsHoldSomeOut) {
+  const std::string folder = TinyFolder();
+  const std::string data = WithoutSplit(folder, "valid");
+  const Outcome refused =
+      RunCmerc({"train", "--config=tiny.textproto", "--output=run", data}, folder);
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("the validation split of the dataset is empty"),
+                                 HasSubstr("data { folds: 4 }"), Not(HasSubstr("OFFICIAL"))));
+  Train(folder, {"--output=run", data, "--set=data { folds: 4 }"});
+  const RunSummary summary = ReadSummary(folder + "/run");
+  EXPECT_EQ(summary.valid().conversations(), 1);
+  EXPECT_EQ(summary.train().conversations(), 3);
+  EXPECT_EQ(summary.test().conversations(), 2);
 }
 
 }  // namespace

@@ -57,9 +57,10 @@ TEST(ToJsonTest, ALineOfPredictionsIsListsOfNumbers) {
     row->add_values()->set_number_value(1 - p);
     row->add_values()->set_number_value(p);
   }
-  EXPECT_EQ(ToJson(line, false),
-            R"({"id":"Ses01","labels":[1,1],"predicted":[0,0],)"
-            R"("probabilities":[[0.75,0.25],[0.66666666666666674,0.33333333333333331]]})");
+  EXPECT_EQ(
+      ToJson(line, false),
+      R"({"id":"Ses01","labels":[1,1],"predicted":[0,0],)"
+      R"("probabilities":[[0.75,0.25],[0.66666666666666674,0.33333333333333331]],"utterances":[]})");
 }
 
 TEST(ToJsonTest, SummaryWithinSummary) {

@@ -152,6 +152,27 @@ TEST(FormatPageTest, LeavesOutWhatARunLacks) {
   EXPECT_THAT(page.text, HasSubstr("not finished"));
 }
 
+TEST(FormatPageTest, WithoutATestSplitTheScoresAreThoseOfTheValidationSplit) {
+  TrainingRun run = SampleRun();
+  for (RunSummary* summary : {&*run.summary, run.summary->mutable_uncalibrated()}) {
+    summary->clear_test();
+  }
+  run.summary->add_warnings("the dataset has no test split");
+  const XmlElement page = Parsed(FormatPage({run}));
+  EXPECT_THAT(Texts(page, "h3"),
+              ElementsAre("Before you trust the scores", "Scores of the selected epoch", "Learning",
+                          "Curriculum", "Class balance", "Time and memory"));
+  EXPECT_THAT(Texts(page, "h4"), testing::Contains("Classes of the validation split"));
+  EXPECT_THAT(Texts(page, "figcaption"),
+              testing::IsSupersetOf(
+                  {"Confusion, validation split", "Confusion, validation split, uncalibrated"}));
+  EXPECT_THAT(Remarks(run), ElementsAre("Warning: the dataset has no test split."));
+  EXPECT_THAT(Texts(page, "td"), Not(testing::Contains("test")));
+  // Beside another run its test scores are missing, not 0.
+  const XmlElement both = Parsed(FormatPage({run, SampleRun()}));
+  EXPECT_THAT(Texts(both, "td"), testing::Contains("-").Times(testing::Ge(4)));
+}
+
 TEST(FormatPageTest, NumbersThatAreNotFiniteStayOutOfThePictures) {
   TrainingRun run = SampleRun();
   run.epochs[1].set_total_loss(std::nan(""));

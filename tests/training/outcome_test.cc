@@ -7,8 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
+#include "absl/strings/str_cat.h"
 #include "calibration/evaluation.h"
+#include "calibration/prediction.pb.h"
 #include "calibration/weighted_losses.h"
 #include "storage/checkpoint.h"
 #include "storage/module_state.h"
@@ -23,7 +26,6 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using testing::AllOf;
 using testing::HasSubstr;
-using testing::SizeIs;
 
 int FirstBest(const std::vector<double>& scores) {
   return static_cast<int>(std::max_element(scores.begin(), scores.end()) - scores.begin());
@@ -146,27 +148,55 @@ TEST(OutcomeTest, PredictionsOfTheTestSplitAreThoseOfTheSummary) {
   int right = 0, utterances = 0;
   double log_likelihood = 0;
   for (size_t i = 0; i < lines.size(); ++i) {
-    const auto line = FromJson<ConversationPredictions>(lines[i]);
+    const auto line = FromJson<PredictedConversation>(lines[i]);
     const Conversation& conversation = run.data.conversations[run.data.test[i]];
     EXPECT_EQ(line.id(), conversation.id);
-    ASSERT_EQ(line.labels_size(), conversation.length());
-    ASSERT_EQ(line.predicted_size(), conversation.length());
-    ASSERT_EQ(line.probabilities_size(), conversation.length());
-    for (int u = 0; u < line.labels_size(); ++u) {
-      EXPECT_EQ(line.labels(u), conversation.labels[u].item<int64_t>());
-      std::vector<double> p;
-      for (const auto& value : line.probabilities(u).values()) p.push_back(value.number_value());
-      ASSERT_THAT(p, SizeIs(3));
-      EXPECT_NEAR(p[0] + p[1] + p[2], 1, 1e-6);  // float32's
-      EXPECT_EQ(line.predicted(u), FirstBest(p));
-      right += line.predicted(u) == line.labels(u) ? 1 : 0;
-      log_likelihood += std::log(p[line.labels(u)]);
+    ASSERT_EQ(line.utterances_size(), conversation.length());
+    for (int u = 0; u < line.utterances_size(); ++u) {
+      const PredictedUtterance& utterance = line.utterances(u);
+      EXPECT_EQ(utterance.true_label().value(),
+                run.data.info.class_names[conversation.labels[u].item<int64_t>()]);
+      EXPECT_EQ(utterance.speaker().value(),
+                absl::StrCat(conversation.speakers[u].item<int64_t>()));
+      double sum = 0, calibrated_sum = 0;
+      ASSERT_EQ(utterance.probabilities_size(), 3);
+      for (const std::string& name : run.data.info.class_names) {
+        const double probability = utterance.probabilities().at(name);
+        EXPECT_LE(probability, utterance.probabilities().at(utterance.label()));
+        sum += probability;
+        calibrated_sum += utterance.calibrated_probabilities().at(name);
+      }
+      EXPECT_NEAR(sum, 1, 1e-6);              // float32's
+      EXPECT_NEAR(calibrated_sum, 1, 1e-12);  // of doubles
+      right += utterance.label() == utterance.true_label().value() ? 1 : 0;
+      log_likelihood += std::log(utterance.probabilities().at(utterance.true_label().value()));
       ++utterances;
     }
   }
   EXPECT_EQ(static_cast<double>(right) / utterances, run.summary.test().accuracy());
   // exp and log, a rounding each.
   EXPECT_NEAR(-log_likelihood / utterances, run.summary.test().calibration().nll(), 1e-12);
+}
+
+TEST(OutcomeTest, WithoutATestSplitThereAreNoTestScores) {
+  PreparedData data = Prepare(Calibrated());
+  data.test.clear();
+  const std::string folder = Folder("no_test");
+  const absl::StatusOr<RunSummary> summary = Train(Calibrated(), data, folder, {{"cmerc", "test"}});
+  ASSERT_TRUE(summary.ok()) << summary.status();
+  EXPECT_FALSE(summary->has_test());
+  EXPECT_TRUE(summary->has_valid());
+  EXPECT_THAT(summary->warnings(summary->warnings_size() - 1),
+              HasSubstr("the dataset has no test split, so there are no test scores"));
+  EXPECT_FALSE(std::filesystem::exists(folder + "/test_predictions.jsonl"));
+  // The weights, and what the validation split says of them, are those of the same run with one.
+  const TrainedRun with_test = MustTrain(Calibrated(), "with_test");
+  const auto checkpoint = ReadCheckpoint(folder + "/selected.pth");
+  const auto expected = ReadCheckpoint(with_test.folder + "/selected.pth");
+  ASSERT_TRUE(checkpoint.ok() && expected.ok());
+  EXPECT_TRUE(expected->metadata->has_temperature());
+  EXPECT_EQ(checkpoint->metadata->temperature(), expected->metadata->temperature());
+  EXPECT_EQ(summary->valid().SerializeAsString(), with_test.summary.valid().SerializeAsString());
 }
 
 TEST(OutcomeTest, OfficialProtocolSelectsOnTheTestSplit) {

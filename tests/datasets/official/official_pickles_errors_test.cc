@@ -265,7 +265,9 @@ TEST_F(OfficialPicklesErrorsTest, EmptySplits) {
   corpus_.test = {};
   const std::string error = FeaturesError();
   EXPECT_THAT(error, HasSubstr("features.pkl: there is no conversation to train on, want >= 1"));
-  EXPECT_THAT(error, HasSubstr("features.pkl: there is no conversation to test on, want >= 1"));
+  corpus_ = Corpus();
+  corpus_.test = {};
+  EXPECT_TRUE(Load().ok());  // as for the test split
 
   corpus_ = Corpus();
   corpus_.valid = {};

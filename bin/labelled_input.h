@@ -1,0 +1,22 @@
+// Labelled conversations of --input, as `cmerc evaluate` scores them.
+#ifndef CMERC_BIN_LABELLED_INPUT_H_
+#define CMERC_BIN_LABELLED_INPUT_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "calibration/predictor.h"
+#include "calibration/prepared_data.h"
+
+namespace cmerc {
+
+// Reads the conversations of a file, or of standard input ("-"), as the test split of data of which
+// the model of `predictor` knows the classes: by their names, whatever their order in the file.
+// Keys that the format does not have are not looked at. NotFound, InvalidArgument: there is no such
+// file, or no conversation in it; InvalidArgument, a line for each: a conversation that the model
+// cannot take, an id that comes twice, a label that is missing or is no class of the model.
+absl::StatusOr<PreparedData> ReadLabelledInput(const std::string& path, const Predictor& predictor);
+
+}  // namespace cmerc
+
+#endif  // CMERC_BIN_LABELLED_INPUT_H_

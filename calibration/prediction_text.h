@@ -1,0 +1,57 @@
+// Predictions as text: a line of JSON for each conversation, or a row of CSV for each utterance.
+#ifndef CMERC_CALIBRATION_PREDICTION_TEXT_H_
+#define CMERC_CALIBRATION_PREDICTION_TEXT_H_
+
+#include <string>
+#include <vector>
+
+#include "calibration/prediction.pb.h"
+#include "core/view.h"
+
+namespace cmerc {
+
+// What an answer repeats of its input and no model looks at.
+struct CarriedAlong {
+  struct Utterance {
+    bool numeric_id = false;  // its id is a number in the input
+    std::string members;      // more members of its object in JSON, without braces: "start":1.5
+  };
+  bool numeric_id = false;
+  std::string members;
+  std::vector<Utterance> utterances;  // one each, or none at all
+};
+
+// Whether answers have a key of this name in the object of an utterance (CarriedAlong::members
+// cannot).
+bool IsAnswerKey(const std::string& key);
+
+// A PredictedConversation as a line of JSON, without the newline.
+std::string PredictionToJson(const PredictedConversation& prediction,
+                             const CarriedAlong& carried = {});
+
+// Predictions of one model as CSV (RFC 4180), with these columns:
+//   conversation, utterance (0, 1, ...), utterance_id, speaker, true_label, label, confidence,
+//   calibrated_confidence, and of each class, in the model's order, probability_CLASS, then
+//   calibrated_probability_CLASS; of each of `views` without_VIEW_label,
+//   without_VIEW_log_prob_change, without_VIEW_confidence_change; conversation_extra and
+//   utterance_extra, the `members` of CarriedAlong as JSON objects.
+// What is absent is an empty field. Texts that a spreadsheet would take for a formula have a ' in
+// front (core/printable.h).
+class PredictionTable {
+ public:
+  PredictionTable(std::vector<std::string> class_names, std::vector<View> views)
+      : class_names_(std::move(class_names)), views_(std::move(views)) {}
+
+  // The line with the names of the columns, and its newline.
+  std::string Header() const;
+  // A line for each utterance, which has probabilities of every class and an entry for each view.
+  std::string Rows(const PredictedConversation& prediction, const CarriedAlong& carried = {}) const;
+
+ private:
+  const std::vector<std::string> class_names_;
+  const std::vector<View> views_;
+};
+
+}  // namespace cmerc
+
+#endif  // CMERC_CALIBRATION_PREDICTION_TEXT_H_
