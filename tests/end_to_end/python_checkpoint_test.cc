@@ -32,8 +32,8 @@ class PythonCheckpointTest : public testing::Test {
     const auto checkpoint = ReadCheckpoint(*folder_ + "/run/selected.pth");
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
     WriteFile(*folder_ + "/best.pth", PythonArchive(checkpoint->state, entries, prefix));
-    const Outcome outcome = Run(
-        {"evaluate", "--checkpoint=best.pth", "--config=tiny.textproto", "--output=scores.json"});
+    const Outcome outcome = Run({"evaluate", "--checkpoint=best.pth", "--config=tiny.textproto",
+                                 "--output=scores.json", "--overwrite"});
     const SplitReport scores = ReadEvaluation(*folder_ + "/scores.json").scores();
     const SplitReport want = ReadSummary(*folder_ + "/run").test();
     EXPECT_EQ(scores.weighted_f1(), want.weighted_f1());

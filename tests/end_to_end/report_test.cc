@@ -30,7 +30,7 @@ void Train(const std::string& folder, const std::vector<std::string>& more) {
 }
 
 XmlElement Report(const std::string& folder, const std::vector<std::string>& runs) {
-  std::vector<std::string> args = {"report", "--output=report.html"};
+  std::vector<std::string> args = {"report", "--output=report.html", "--overwrite"};
   args.insert(args.end(), runs.begin(), runs.end());
   const Outcome outcome = RunCmerc(args, folder);
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;

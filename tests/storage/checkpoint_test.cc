@@ -132,6 +132,7 @@ TEST(CheckpointTest, MetadataSurvives) {
   ASSERT_TRUE(read.metadata.has_value());
   CheckpointMetadata want = metadata;
   want.set_format_version(1);
+  want.set_epochs_from(1);
   EXPECT_TRUE(MessageDifferencer::Equals(*read.metadata, want))
       << read.metadata->DebugString() << want.DebugString();
 }
