@@ -2,22 +2,23 @@
 
 #include <cstddef>
 #include <limits>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "metrics/confusion.h"
 
 namespace cmerc {
 namespace {
 
 struct Counts {
   int64_t num_classes = 0;         // C
-  std::vector<int64_t> confusion;  // [C * C], row: true class, column: predicted class
-  std::vector<int64_t> support;    // [C] row sums
-  std::vector<int64_t> predicted;  // [C] column sums
-
-  int64_t correct(int64_t c) const { return confusion[c * num_classes + c]; }
+  std::vector<int64_t> correct;    // [C]
+  std::vector<int64_t> support;    // [C], how often each is true
+  std::vector<int64_t> predicted;  // [C]
 };
 
 double Ratio(int64_t numerator, int64_t denominator) {
@@ -26,7 +27,7 @@ double Ratio(int64_t numerator, int64_t denominator) {
 
 // 2 TP / (2 TP + FP + FN), scikit-learn's form since 1.3: no rounding on the way through P and R.
 double F1(const Counts& counts, int64_t c) {
-  return Ratio(2 * counts.correct(c), counts.support[c] + counts.predicted[c]);
+  return Ratio(2 * counts.correct[c], counts.support[c] + counts.predicted[c]);
 }
 
 absl::StatusOr<Counts> Count(absl::Span<const int64_t> labels,
@@ -57,11 +58,11 @@ absl::StatusOr<Counts> Count(absl::Span<const int64_t> labels,
   }
   Counts counts;
   counts.num_classes = num_classes;
-  counts.confusion.resize(num_classes * num_classes);
+  counts.correct.resize(num_classes);
   counts.support.resize(num_classes);
   counts.predicted.resize(num_classes);
   for (size_t i = 0; i < labels.size(); ++i) {
-    ++counts.confusion[labels[i] * num_classes + predictions[i]];
+    if (labels[i] == predictions[i]) ++counts.correct[labels[i]];
     ++counts.support[labels[i]];
     ++counts.predicted[predictions[i]];
   }
@@ -89,6 +90,30 @@ double MacroF1(const Counts& counts) {
   return sum / static_cast<double>(occurring);
 }
 
+void AddMatrix(absl::Span<const int64_t> labels, absl::Span<const int64_t> predictions,
+               int64_t num_classes, SplitReport& report) {
+  for (int64_t c = 0; c < num_classes; ++c) {
+    report.add_confusion()->mutable_predicted()->Resize(static_cast<int>(num_classes), 0);
+  }
+  for (size_t i = 0; i < labels.size(); ++i) {
+    ConfusionRow* row = report.mutable_confusion(static_cast<int>(labels[i]));
+    const int p = static_cast<int>(predictions[i]);
+    row->set_predicted(p, row->predicted(p) + 1);
+  }
+}
+
+void AddSparseConfusion(absl::Span<const int64_t> labels, absl::Span<const int64_t> predictions,
+                        SplitReport& report) {
+  std::map<std::pair<int64_t, int64_t>, int32_t> counts;
+  for (size_t i = 0; i < labels.size(); ++i) ++counts[{labels[i], predictions[i]}];
+  for (const auto& [classes, utterances] : counts) {
+    ConfusionCount* one = report.mutable_sparse_confusion()->add_counts();
+    one->set_label(static_cast<int32_t>(classes.first));
+    one->set_predicted(static_cast<int32_t>(classes.second));
+    one->set_utterances(utterances);
+  }
+}
+
 // Every wrong prediction is a false positive of one class and a false negative of another.
 double MicroF1(int64_t correct, int64_t utterances) {
   return Ratio(2 * correct, 2 * correct + 2 * (utterances - correct));
@@ -105,17 +130,18 @@ absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> label
   SplitReport report;
   int64_t correct = 0;
   for (int64_t c = 0; c < num_classes; ++c) {
-    correct += counts.correct(c);
+    correct += counts.correct[c];
     ClassReport* class_report = report.add_classes();
     class_report->set_name(class_names[c]);
-    class_report->set_precision(Ratio(counts.correct(c), counts.predicted[c]));
-    class_report->set_recall(Ratio(counts.correct(c), counts.support[c]));
+    class_report->set_precision(Ratio(counts.correct[c], counts.predicted[c]));
+    class_report->set_recall(Ratio(counts.correct[c], counts.support[c]));
     class_report->set_f1(F1(counts, c));
     class_report->set_support(static_cast<int32_t>(counts.support[c]));
-    ConfusionRow* row = report.add_confusion();
-    for (int64_t p = 0; p < num_classes; ++p) {
-      row->add_predicted(static_cast<int32_t>(counts.confusion[c * num_classes + p]));
-    }
+  }
+  if (num_classes <= kMostClassesOfMatrix) {
+    AddMatrix(labels, predictions, num_classes, report);
+  } else {
+    AddSparseConfusion(labels, predictions, report);
   }
   report.set_utterances(static_cast<int32_t>(labels.size()));
   report.set_accuracy(Ratio(correct, static_cast<int64_t>(labels.size())));

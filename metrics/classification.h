@@ -13,7 +13,8 @@
 namespace cmerc {
 
 // Fills utterances, accuracy, weighted_f1, macro_f1, micro_f1, classes and confusion; the rest
-// stays unset. `classes` and `confusion` have one entry per class name. As in
+// stays unset. `classes` and `confusion` have one entry per class name; of more classes than
+// kMostClassesOfMatrix, sparse_confusion is filled instead of `confusion`. As in
 // sklearn.metrics.f1_score, weighted_f1 weighs every class by its support, macro_f1 is the mean
 // over the classes that occur among the labels or the predictions, and micro_f1 counts the
 // decisions of all classes together. InvalidArgument: no utterances, unequal lengths, a label or

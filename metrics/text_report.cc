@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
 #include "core/printable.h"
+#include "metrics/confusion.h"
 
 namespace cmerc {
 namespace {
@@ -20,17 +21,6 @@ std::string RightAligned(const std::string& text, size_t width) {
 
 std::string LeftAligned(const std::string& text, size_t width) {
   return absl::StrCat(text, std::string(width - std::min(width, Columns(text)), ' '));
-}
-
-// How often each class was predicted, [C].
-std::vector<int64_t> PredictedCounts(const SplitReport& report) {
-  std::vector<int64_t> counts(report.classes_size());
-  for (const ConfusionRow& row : report.confusion()) {
-    for (int c = 0; c < std::min(row.predicted_size(), report.classes_size()); ++c) {
-      counts[c] += row.predicted(c);
-    }
-  }
-  return counts;
 }
 
 struct Average {
@@ -110,6 +100,51 @@ std::string ConfusionTable(const SplitReport& report) {
   return text;
 }
 
+// What is shown of a matrix that is too large: the pairs of classes with most utterances.
+std::string LargestConfusionsTable(const SplitReport& report) {
+  constexpr size_t kShown = 20;
+  const std::vector<ConfusionCount> all = LargestConfusions(report, report.utterances());
+  if (all.empty()) return "";
+  const size_t shown = std::min(all.size(), kShown);
+  const std::string title = "true class";
+  size_t width = Columns(title);
+  for (size_t i = 0; i < shown; ++i) {
+    width = std::max(width, Columns(OneLine(report.classes(all[i].label()).name())));
+  }
+  std::string text =
+      absl::StrFormat("\nthe largest confusions (%d of %d)\n%s  %10s  %s\n", shown, all.size(),
+                      RightAligned(title, width), "utterances", "predicted class");
+  for (size_t i = 0; i < shown; ++i) {
+    absl::StrAppendFormat(&text, "%s  %10d  %s\n",
+                          RightAligned(OneLine(report.classes(all[i].label()).name()), width),
+                          all[i].utterances(), OneLine(report.classes(all[i].predicted()).name()));
+  }
+  return text;
+}
+
+// A warning for each class that is never predicted, or, of many classes, one that counts them.
+std::string NeverPredictedWarnings(const SplitReport& report,
+                                   const std::vector<int64_t>& predicted) {
+  const bool many = report.classes_size() > kMostClassesOfMatrix;
+  std::string text;
+  int classes = 0, utterances = 0;
+  for (int c = 0; c < report.classes_size(); ++c) {
+    const ClassReport& one = report.classes(c);
+    if (one.support() == 0 || predicted[c] > 0) continue;
+    ++classes;
+    utterances += one.support();
+    if (many) continue;
+    absl::StrAppendFormat(&text, "warning: \"%s\" is never predicted (%d of %d utterances)\n",
+                          OneLine(one.name()), one.support(), report.utterances());
+  }
+  if (!many || classes == 0) return text;
+  return absl::StrFormat(
+      "warning: %d of %d classes that occur are never predicted (%d of %d utterances)\n", classes,
+      std::count_if(report.classes().begin(), report.classes().end(),
+                    [](const ClassReport& one) { return one.support() > 0; }),
+      utterances, report.utterances());
+}
+
 const PostHocReport* Temperature(const SplitReport& report) {
   for (const PostHocReport& one : report.post_hoc()) {
     if (one.method() == "temperature") return &one;
@@ -145,15 +180,13 @@ std::optional<double> ShareSurerWithout(const SplitReport& report, const std::st
 std::string FormatSplitReport(const SplitReport& report) {
   const std::vector<int64_t> predicted = PredictedCounts(report);
   std::string text = ScoreTable(report, predicted);
-  absl::StrAppend(&text, "\nconfusion matrix (row: true class, column: predicted class)\n",
-                  ConfusionTable(report));
-  for (int c = 0; c < report.classes_size(); ++c) {
-    const ClassReport& one = report.classes(c);
-    if (one.support() > 0 && predicted[c] == 0) {
-      absl::StrAppendFormat(&text, "warning: \"%s\" is never predicted (%d of %d utterances)\n",
-                            OneLine(one.name()), one.support(), report.utterances());
-    }
-  }
+  absl::StrAppend(
+      &text,
+      report.has_sparse_confusion()
+          ? LargestConfusionsTable(report)
+          : absl::StrCat("\nconfusion matrix (row: true class, column: predicted class)\n",
+                         ConfusionTable(report)),
+      NeverPredictedWarnings(report, predicted));
   return text;
 }
 

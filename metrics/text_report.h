@@ -10,7 +10,8 @@ namespace cmerc {
 
 // What sklearn.metrics.classification_report(labels, predictions, digits=4, zero_division=0)
 // prints, with class names: one row per class that occurs among the labels or the predictions.
-// Then the confusion matrix of all classes and a warning for each class that is never predicted.
+// Then the confusion matrix of all classes and a warning for each class that is never predicted; of
+// more classes than kMostClassesOfMatrix, the largest confusions and one warning.
 // `report` is one that ClassificationReport() made. Ends with a newline.
 std::string FormatSplitReport(const SplitReport& report);
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "metrics/confusion.h"
 
 namespace cmerc::report {
 namespace {
@@ -15,14 +16,20 @@ namespace {
 // The difference of weighted F1 between validation and test split that is worth a remark.
 constexpr double kFarApart = 0.05;
 
-std::string Quoted(const std::vector<std::string>& names) { return absl::StrJoin(names, ", "); }
+// The names, or, of many, the first of them and how many there are more.
+std::string Quoted(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 20;
+  if (names.size() <= kMostClassesOfMatrix) return absl::StrJoin(names, ", ");
+  return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + kShown, ", "), " and ",
+                      names.size() - kShown, " more");
+}
 
 void AddNeverPredicted(const SplitReport& test, std::vector<std::string>* remarks) {
+  if (test.confusion_size() == 0 && !test.has_sparse_confusion()) return;
+  const std::vector<int64_t> predicted = PredictedCounts(test);
   std::vector<std::string> never;
-  for (int predicted = 0; predicted < test.confusion_size(); ++predicted) {
-    int64_t count = 0;
-    for (const ConfusionRow& row : test.confusion()) count += row.predicted(predicted);
-    if (count == 0) never.push_back(test.classes(predicted).name());
+  for (int c = 0; c < test.classes_size(); ++c) {
+    if (predicted[c] == 0) never.push_back(test.classes(c).name());
   }
   if (never.empty()) return;
   remarks->push_back(absl::StrCat("Never predicted on the test split: ", Quoted(never), "."));

@@ -166,6 +166,15 @@ absl::Status CheckSplit(const std::string& field, const SplitReport& split) {
       return absl::InvalidArgumentError(absl::StrCat(row, ": ", count, ", must be >= 0"));
     }
   }
+  for (const ConfusionCount& one : split.sparse_confusion().counts()) {
+    if (std::min({one.label(), one.predicted(), one.utterances()}) >= 0 &&
+        std::max(one.label(), one.predicted()) < classes) {
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".sparse_confusion.counts: ", one.ShortDebugString(),
+                     "; want classes from 0 to ", classes - 1, " and utterances >= 0"));
+  }
   absl::Status status = CheckCalibration(field + ".calibration", split.calibration());
   for (int i = 0; status.ok() && i < split.views_size(); ++i) {
     status = CheckCalibration(absl::StrCat(field, ".views[", i, "].calibration"),

@@ -4,6 +4,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "metrics/confusion.h"
 #include "report/charts.h"
 #include "report/figure.h"
 #include "report/remarks.h"
@@ -42,7 +43,24 @@ void AddSplitRows(const RunSummary& summary, const std::string& suffix, Table* t
   AddSplitRow("test" + suffix, summary.test(), table);
 }
 
+// What is shown of a matrix that is too large: the pairs of classes with most utterances.
+std::string FormatLargestConfusions(const std::string& caption, const SplitReport& split) {
+  constexpr size_t kShown = 50;
+  Table table{{"true class", "predicted class", "utterances", "share of the true class"}, {}};
+  for (const ConfusionCount& one : LargestConfusions(split, kShown)) {
+    const ClassReport& label = split.classes(one.label());
+    table.rows.push_back(
+        {label.name(), split.classes(one.predicted()).name(), absl::StrCat(one.utterances()),
+         Percent(one.utterances() / std::max(1.0, static_cast<double>(label.support())))});
+  }
+  Markup html;
+  html.Open("figure").Element("figcaption", absl::StrCat(caption, ": the largest"));
+  html.Append(FormatTable(table));
+  return html.Finish();
+}
+
 std::string FormatMatrixOf(const std::string& caption, const SplitReport& split) {
+  if (split.has_sparse_confusion()) return FormatLargestConfusions(caption, split);
   if (split.confusion_size() == 0) return "";
   MatrixChart chart;
   chart.heading = {caption,

@@ -5,7 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "metrics/confusion.h"
 
 namespace cmerc {
 namespace {
@@ -116,6 +120,33 @@ TEST(ClassificationReportTest, EverythingWrong) {
   EXPECT_EQ(report->micro_f1(), 0);
   EXPECT_EQ(report->weighted_f1(), 0);
   EXPECT_EQ(report->macro_f1(), 0);
+}
+
+TEST(ClassificationReportTest, ManyClassesHaveASparseConfusion) {
+  std::vector<std::string> names;
+  for (int c = 0; c < 100; ++c) names.push_back(absl::StrCat("class ", c));
+  const std::vector<int64_t> labels = {3, 99, 3, 0, 99, 3}, predictions = {3, 0, 7, 0, 99, 7};
+  const auto matrix = ClassificationReport(labels, predictions, names);
+  ASSERT_TRUE(matrix.ok()) << matrix.status();
+  EXPECT_EQ(matrix->confusion_size(), 100);
+  EXPECT_FALSE(matrix->has_sparse_confusion());
+  names.emplace_back("one more");
+  const auto sparse = ClassificationReport(labels, predictions, names);
+  ASSERT_TRUE(sparse.ok()) << sparse.status();
+  EXPECT_EQ(sparse->confusion_size(), 0);
+  std::vector<std::vector<int>> counts;
+  for (const ConfusionCount& one : sparse->sparse_confusion().counts()) {
+    counts.push_back({one.label(), one.predicted(), one.utterances()});
+  }
+  EXPECT_THAT(counts, ElementsAre(ElementsAre(0, 0, 1), ElementsAre(3, 3, 1), ElementsAre(3, 7, 2),
+                                  ElementsAre(99, 0, 1), ElementsAre(99, 99, 1)));
+  EXPECT_EQ(sparse->weighted_f1(), matrix->weighted_f1());
+  EXPECT_EQ(sparse->macro_f1(), matrix->macro_f1());
+  const std::vector<int64_t> predicted = PredictedCounts(*sparse);
+  EXPECT_EQ(predicted[0], 2);
+  EXPECT_EQ(predicted[7], 2);
+  EXPECT_EQ(predicted[100], 0);
+  EXPECT_EQ(PredictedCounts(*matrix), std::vector<int64_t>(predicted.begin(), predicted.end() - 1));
 }
 
 TEST(WeightedF1Test, EqualsTheReport) {

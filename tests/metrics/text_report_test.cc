@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "metrics/classification.h"
 
 namespace cmerc {
@@ -113,6 +114,36 @@ only     5
 )");
 }
 
+TEST(FormatSplitReportTest, OfManyClassesTheLargestConfusions) {
+  std::vector<std::string> names;
+  for (int c = 0; c < 102; ++c) names.push_back(absl::StrCat("c", c));
+  const std::string text = Format({5, 5, 5, 7, 7, 101, 4, 4}, {6, 6, 5, 5, 5, 101, 4, 5}, names);
+  EXPECT_THAT(text, ::testing::EndsWith(R"(
+the largest confusions (3 of 3)
+true class  utterances  predicted class
+        c5           2  c6
+        c7           2  c5
+        c4           1  c5
+warning: 1 of 4 classes that occur are never predicted (2 of 8 utterances)
+)"));
+  EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("confusion matrix")));
+  EXPECT_THAT(Format({5, 6}, {5, 6}, names), ::testing::Not(::testing::HasSubstr("confusions")));
+}
+
+// Of those, at most 20.
+TEST(FormatSplitReportTest, OfManyConfusionsTheFirst) {
+  std::vector<std::string> names;
+  std::vector<int64_t> labels, predictions;
+  for (int c = 0; c < 101; ++c) {
+    names.push_back(absl::StrCat("c", c));
+    labels.push_back(c);
+    predictions.push_back((c + 1) % 101);
+  }
+  const std::string text = Format(labels, predictions, names);
+  EXPECT_THAT(text, ::testing::HasSubstr("the largest confusions (20 of 101)\n"));
+  EXPECT_THAT(text, ::testing::EndsWith("       c19           1  c20\n"));
+}
+
 // A report read from elsewhere must not crash the program.
 TEST(FormatSplitReportTest, EmptyAndInconsistentReports) {
   EXPECT_THAT(FormatSplitReport(SplitReport()), ::testing::HasSubstr("accuracy"));
@@ -122,6 +153,10 @@ TEST(FormatSplitReportTest, EmptyAndInconsistentReports) {
   report.mutable_confusion(0)->add_predicted(2);
   report.add_confusion();
   EXPECT_THAT(FormatSplitReport(report), ::testing::EndsWith("   a\na  1\n"));
+  ConfusionCount* count = report.mutable_sparse_confusion()->add_counts();
+  count->set_predicted(7);
+  count->set_utterances(2);
+  EXPECT_THAT(FormatSplitReport(report), ::testing::HasSubstr("accuracy"));
 }
 
 CalibrationReport Calibration(double ece, double nll, double brier, double e_aurc) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "report/markup.h"
 #include "report/remarks.h"
 #include "tests/report/sample_run.h"
 #include "tests/report/xml.h"
@@ -159,6 +160,30 @@ TEST(FormatPageTest, NumbersThatAreNotFiniteStayOutOfThePictures) {
   const std::string text = FormatPage({run});
   Parsed(text);
   EXPECT_THAT(text, Not(testing::ContainsRegex("=\"[^\"]*(nan|inf)[^a-z]")));
+}
+
+TEST(FormatPageTest, OfManyClassesTheLargestConfusionsAlone) {
+  TrainingRun run = SampleRun();
+  SplitReport& test = *run.summary->mutable_test();
+  test.clear_confusion();
+  for (int c = test.classes_size(); c < 150; ++c) {
+    ClassReport* one = test.add_classes();
+    one->set_name(absl::StrCat("class ", c));
+    one->set_support(4);
+    ConfusionCount* count = test.mutable_sparse_confusion()->add_counts();
+    count->set_label(c);
+    count->set_predicted(c == 149 ? 1 : 0);
+    count->set_utterances(c == 149 ? 3 : 1);
+  }
+  const std::string text = FormatPage({run});
+  const XmlElement page = Parsed(text);
+  EXPECT_THAT(text, HasSubstr("<figcaption>Confusion, test split: the largest</figcaption>"));
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("<th scope=\"row\">class 149</th>\n<td>",
+                                           EscapeXml(test.classes(1).name()),
+                                           "</td>\n<td>3</td>\n<td>75.0 %</td>")));
+  EXPECT_THAT(text, Not(HasSubstr("class 52</th>\n<td>" + EscapeXml(test.classes(0).name()))));
+  EXPECT_THAT(page.text, HasSubstr("class 2, class 3, class 4"));
+  EXPECT_THAT(page.text, HasSubstr(" and 128 more."));
 }
 
 TEST(RemarksTest, NoneOnAGoodRun) { EXPECT_THAT(Remarks(SampleRun()), IsEmpty()); }

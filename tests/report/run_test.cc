@@ -129,6 +129,10 @@ TEST(ReadRunTest, AConfusionMatrixMustFitItsClasses) {
        "test.confusion[0].predicted has 2 numbers, want 1"},
       {"{\"classes\":[{\"name\":\"joy\"}], \"confusion\":[{\"predicted\":[-1]}]}",
        "test.confusion[0].predicted: -1, must be >= 0"},
+      {"{\"classes\":[{\"name\":\"joy\"}], "
+       "\"sparse_confusion\":{\"counts\":[{\"label\":0,\"predicted\":1,\"utterances\":2}]}}",
+       "test.sparse_confusion.counts: label: 0 predicted: 1 utterances: 2; want classes from 0 to "
+       "0 and utterances >= 0"},
       {"{\"calibration\":{\"bins\":[{\"confidence\":\"NaN\"}]}}",
        "test.calibration.bins[0]: confidence: nan; want utterances >= 0, confidence"},
       {"{\"views\":[{\"calibration\":{\"bins\":[{\"accuracy\":1.5}]}}]}",
