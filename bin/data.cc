@@ -101,6 +101,11 @@ absl::Status Describe(const Flags& flags) {
     return absl::InvalidArgumentError(absl::StrCat(
         files[0], " is given beside --config, --input or --set; want a data set or files"));
   }
+  for (const std::string& file : files) {
+    if (!absl::EndsWith(file, ".textproto")) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, " is a config; its data are described by `cmerc data describe --config=", file, "`"));
+  }
   if (files.size() == 1 && HoldsConversations(files[0])) {
     ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenConversations(files[0]));
     return DescribeDataset(*dataset);

@@ -156,7 +156,7 @@ absl::StatusOr<std::string> CheckpointFlag(const Flags& flags) {
 absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& log) {
   ASSIGN_OR_RETURN(const std::string path, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
-  if (!checkpoint.note.empty()) std::cerr << "note: " << path << ": " << checkpoint.note << "\n";
+  std::cerr << NoteLine(checkpoint, path);
   const std::string source =
       flags.has("config") ? flags.Get("config") : absl::StrCat("the config in ", path);
   ASSIGN_OR_RETURN(RunConfig config, ConfigOf(flags, source, checkpoint));

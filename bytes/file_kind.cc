@@ -166,7 +166,9 @@ Loading LoadingOf(FileKind kind, string_view path) {
     case FileKind::kHdf5:
       return {"h5py", absl::StrCat("{k: v[()] for k, v in h5py.File(", quoted, ").items()}")};
     case FileKind::kMatlab:
-      return {"scipy.io", absl::StrCat("scipy.io.loadmat(", quoted, ")")};
+      // Beside arrays, there are notes about the file: __header__ and the like.
+      return {"scipy.io", absl::StrCat("{k: v for k, v in scipy.io.loadmat(", quoted,
+                                       ").items() if k[0] != \"_\"}")};
     case FileKind::kParquet:
       return {"pandas", absl::StrCat("pandas.read_parquet(", quoted, ").to_dict(\"list\")")};
     default:

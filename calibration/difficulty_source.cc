@@ -21,9 +21,7 @@ using Protocol = DataConfig::Protocol;
 absl::StatusOr<MeasuredDifficulties> MeasureWith(const std::string& path, const RunConfig& config,
                                                  const PreparedData& data) {
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
-  if (!checkpoint.note.empty()) {
-    std::cerr << "note: " << path << ": " << Printable(checkpoint.note) << "\n";
-  }
+  std::cerr << NoteLine(checkpoint, path);
   MeasuredDifficulties measured;
   RunConfig trained = config;  // a file that Python saved does not say how it was trained
   std::optional<PreparedData> prepared;

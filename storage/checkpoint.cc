@@ -20,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "bytes/file_kind.h"
 #include "config/loader.h"
+#include "core/printable.h"
 #include "core/status.h"
 #include "core/torch_status.h"
 #include "storage/archive.h"
@@ -247,6 +248,11 @@ absl::StatusOr<Checkpoint> ReadArchive(const Archive& archive, const std::string
 }
 
 }  // namespace
+
+std::string NoteLine(const Checkpoint& checkpoint, const std::string& path) {
+  if (checkpoint.note.empty()) return "";
+  return absl::StrCat("note: ", Printable(path), ": ", Printable(checkpoint.note), "\n");
+}
 
 absl::Status WriteCheckpoint(const std::string& path, const StateDict& state,
                              const CheckpointMetadata& metadata) {

@@ -27,6 +27,10 @@ struct Checkpoint {
   std::string note;
 };
 
+// "note: PATH: ..." and a newline, for the terminal: what `note` says of the file at `path`; empty
+// where there is nothing to say.
+std::string NoteLine(const Checkpoint& checkpoint, const std::string& path);
+
 // Writes to a temporary file beside `path`, which then takes its place. Errors are those of
 // WriteFileAtomically(); InvalidArgument: a tensor of a type that checkpoints do not hold;
 // ResourceExhausted: no memory for a copy of a tensor.

@@ -49,6 +49,20 @@ bool JsonCursor::FailSyntax(absl::string_view expected) {
   return false;
 }
 
+// Fails at a byte that is not UTF-8, and says what the text around it may be.
+bool JsonCursor::FailEncoding() {
+  constexpr size_t kAround = 12;
+  const size_t begin =
+      std::max(text_.rfind('"', position_) + 1, position_ - std::min(position_, kAround));
+  const size_t end = std::min(text_.find('"', position_), position_ + kAround);
+  const std::string text =
+      FromWindows1252(text_).empty() ? "" : FromWindows1252(text_.substr(begin, end - begin));
+  if (text.empty()) return FailSyntax("UTF-8; save the file in that encoding");
+  return FailSyntax(
+      absl::StrCat("UTF-8; it reads as Windows-1252 (\"", absl::Utf8SafeCHexEscape(text),
+                   "\"): save the file as UTF-8, with iconv -f WINDOWS-1252 -t UTF-8"));
+}
+
 // Fails with what the value that begins here is, and what is wanted instead.
 bool JsonCursor::FailValue(absl::string_view want) {
   SkipBlanks();
@@ -188,7 +202,7 @@ bool JsonCursor::ReadString(std::string* value) {
     }
     if (static_cast<uint8_t>(c) < 0x20) return FailSyntax("control characters as \\u00XX");
     const size_t length = Utf8Length(text_.substr(position_));
-    if (length == 0) return FailSyntax("UTF-8; save the file in that encoding");
+    if (length == 0) return FailEncoding();
     value->append(text_.data() + position_, length);
     position_ += length;
   }

@@ -48,6 +48,7 @@ class JsonCursor {
  private:
   void SkipBlanks();
   bool FailSyntax(absl::string_view expected);
+  bool FailEncoding();
   bool FailValue(absl::string_view want);
   // Reads a number that float32 can hold, rounded correctly. Returns false, without moving on,
   // where there is none.

@@ -1,5 +1,7 @@
 #include "datasets/formats/utf8.h"
 
+#include <array>
+
 namespace cmerc::datasets {
 
 size_t Utf8Length(absl::string_view text) {
@@ -46,6 +48,27 @@ void AppendUtf8(uint32_t code, std::string* out) {
     put(0x80 | (code >> 6 & 0x3F));
   }
   put(0x80 | (code & 0x3F));
+}
+
+uint32_t Windows1252(uint8_t byte) {
+  static constexpr std::array<uint16_t, 32> kFrom0x80 = {
+      0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
+      0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
+      0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178};
+  return byte < 0x80 || byte > 0x9F ? byte : kFrom0x80[byte - 0x80];
+}
+
+std::string FromWindows1252(absl::string_view text) {
+  std::string result;
+  bool has_high = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    const uint32_t code = Windows1252(byte);
+    if (byte >= 0x80 && (code == 0 || Utf8Length(text.substr(i)) > 0)) return "";
+    has_high = has_high || byte >= 0x80;
+    AppendUtf8(code, &result);
+  }
+  return has_high ? result : "";
 }
 
 }  // namespace cmerc::datasets

@@ -1,4 +1,4 @@
-// UTF-8 (RFC 3629).
+// UTF-8 (RFC 3629), and what text is that is none.
 #ifndef CMERC_DATASETS_FORMATS_UTF8_H_
 #define CMERC_DATASETS_FORMATS_UTF8_H_
 
@@ -19,6 +19,14 @@ bool IsUtf8(absl::string_view text);
 
 // Appends the character of a code point, at most 0x10FFFF.
 void AppendUtf8(uint32_t code, std::string* out);
+
+// Returns the code point that a byte is in Windows-1252; 0 where it is none there.
+uint32_t Windows1252(uint8_t byte);
+
+// Returns the text as UTF-8 where it may be Windows-1252, as Excel and older programs of Windows
+// write: it has a byte above 127, all of them are something there, and none of them begin a
+// character of UTF-8 that takes several. Empty where it may not be.
+std::string FromWindows1252(absl::string_view text);
 
 }  // namespace cmerc::datasets
 

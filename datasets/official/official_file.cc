@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -77,10 +77,11 @@ std::string NotFinite(const torch::Tensor& features) {
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::Open(
     const std::string& path, const OfficialPicklesOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<pickle::Document> document, pickle::Document::Open(path));
-  const std::optional<OfficialLayout> layout = DetectLayout(*document, options);
-  if (layout.has_value()) return Make(std::move(document), *layout, options);
+  const absl::StatusOr<OfficialLayout> layout = DetectLayout(*document, options);
+  if (layout.ok()) return Make(std::move(document), *layout, options);
   return absl::InvalidArgumentError(
-      absl::StrCat(path, " has none of the layouts that are known. ", LayoutAdvice(*document)));
+      absl::StrCat(path, " has none of the layouts that are known: ", layout.status().message(),
+                   ". ", LayoutAdvice(*document)));
 }
 
 absl::StatusOr<std::unique_ptr<OfficialFile>> OfficialFile::OpenAs(
@@ -262,11 +263,20 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
 }
 
 absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value) const {
+  if (!value.items().empty() && IsText(*value.items()[0])) {
+    const absl::StatusOr<absl::string_view> first = document_->Text(*value.items()[0]);
+    return absl::InvalidArgumentError(absl::StrCat(
+        "utterance 0 has the text \"", first.ok() ? absl::Utf8SafeCHexEscape(*first) : "",
+        "\", want numbers from 0 on; number the classes in the file, in the order of class_names"));
+  }
   ASSIGN_OR_RETURN(const std::vector<int64_t> shape, WithoutPath(document_->NumbersShape(value)));
   const bool column = shape.size() == 2 && shape[1] == 1;  // a matrix of one column
   if (shape.size() != 1 && !column) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("has shape ", ShapeString(shape), ", want one number per utterance"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "has shape ", ShapeString(shape), ", want one number per utterance",
+        shape.size() == 2 ? "; where every row has a single 1, x.argmax(axis=1) makes numbers of "
+                            "them in Python; several labels at once are not for this program"
+                          : ""));
   }
   return ReadIntegers(value, shape[0]);
 }

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/types/span.h"
+#include "core/status.h"
 #include "datasets/official/field_path.h"
 #include "datasets/official/field_sight.h"
 
@@ -129,33 +131,31 @@ absl::Status NoSuchFile(Options::Layout layout, const char* option, const char* 
                                                  " instead, or another layout"));
 }
 
-// Whether each table of the layout may be one and none of them plainly is something else: features
-// that are texts or single numbers, other things that are vectors of features.
-bool Fits(const pickle::Document& document, const OfficialLayout& layout, const Options& options) {
+// InvalidArgument: a table of the layout can be none, or plainly is something else: features that
+// are texts or single numbers, other things that are vectors of features.
+absl::Status CheckFits(const pickle::Document& document, const OfficialLayout& layout,
+                       const Options& options) {
   const pickle::Value& root = document.root();
-  const auto sight_of = [&](const std::string& field) {
-    return SightOf(document, field, *FindField(root, field), kGlanceConversations);
-  };
-  const auto is_dict = [&](const std::string& field) {
-    return field.empty() || FindField(root, field)->kind() == Kind::kDict;
-  };
-  std::vector<std::string> features;
-  if (IsChosen(options, "text")) features = layout.text;
-  if (layout.has_audio() && IsChosen(options, "audio")) features.push_back(layout.audio);
-  if (!layout.visual.empty() && IsChosen(options, "visual")) features.push_back(layout.visual);
-  for (const std::string& field : features) {
-    if (!is_dict(field)) return false;
-    const FieldKind kind = sight_of(field).kind;
-    if (kind == FieldKind::kTexts || kind == FieldKind::kTokens || kind == FieldKind::kNumbers) {
-      return false;
+  for (const auto& [field, what] : layout.Fields()) {
+    const bool is_modality = what == "text" || what == "audio" || what == "visual";
+    if (is_modality ? !IsChosen(options, what)
+                    : what != "speakers" && what != "labels" && what != "sentences") {
+      continue;
     }
+    const pickle::Value& value = *FindField(root, field);
+    const FieldSight sight = SightOf(document, field, value, kGlanceConversations);
+    const bool fits =
+        value.kind() == Kind::kDict &&
+        (is_modality ? sight.kind != FieldKind::kTexts && sight.kind != FieldKind::kTokens &&
+                           sight.kind != FieldKind::kNumbers
+                     : sight.kind != FieldKind::kVectors || sight.integral);
+    if (fits) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "of ", layout.num_fields, " fields there is ", layout.name, ", which has the ", what,
+        " in field ", field, ", and here that is ", sight.what,
+        is_modality ? "; if the rest is right, data { modalities } chooses the others" : ""));
   }
-  for (const std::string& field : {layout.speakers, layout.labels, layout.sentences}) {
-    if (!is_dict(field)) return false;
-    const FieldSight sight = sight_of(field);
-    if (sight.kind == FieldKind::kVectors && !sight.integral) return false;
-  }
-  return true;
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -246,12 +246,11 @@ absl::StatusOr<OfficialLayout> LayoutFromFields(const Options::Fields& fields) {
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
 }
 
-std::optional<OfficialLayout> DetectLayout(const pickle::Document& document,
-                                           const Options& options) {
+absl::StatusOr<OfficialLayout> DetectLayout(const pickle::Document& document,
+                                            const Options& options) {
   const pickle::Value& root = document.root();
-  if (!IsRecord(root)) return std::nullopt;
-  const auto fields = root.items();
-  std::optional<OfficialLayout> layout;
+  const auto fields = IsRecord(root) ? root.items() : absl::Span<const pickle::Value* const>();
+  OfficialLayout layout;
   switch (fields.size()) {
     case 9:
       layout = IemocapFeatures();
@@ -270,9 +269,11 @@ std::optional<OfficialLayout> DetectLayout(const pickle::Document& document,
       layout = SdtMeld();
       break;
     default:
-      return std::nullopt;
+      return absl::InvalidArgumentError(
+          "they are tuples or lists of 9 fields (IEMOCAP features), 10 (MELD features; RoBERTa of "
+          "IEMOCAP, EmoryNLP, DailyDialog), 11 (MELD RoBERTa), 12 (SDT IEMOCAP) or 13 (SDT MELD)");
   }
-  if (!Fits(document, *layout, options)) return std::nullopt;
+  RETURN_IF_ERROR(CheckFits(document, layout, options));
   return layout;
 }
 

@@ -3,7 +3,6 @@
 #ifndef CMERC_DATASETS_OFFICIAL_OFFICIAL_LAYOUT_H_
 #define CMERC_DATASETS_OFFICIAL_OFFICIAL_LAYOUT_H_
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,9 +61,10 @@ absl::StatusOr<OfficialLayout> RobertaLayout(OfficialPicklesOptions::Layout layo
 absl::StatusOr<OfficialLayout> LayoutFromFields(const OfficialPicklesOptions::Fields& fields);
 
 // Returns the layout that the content of `document` shows, whatever is in the place of modalities
-// that options do not choose; nullopt where it shows none.
-std::optional<OfficialLayout> DetectLayout(const pickle::Document& document,
-                                           const OfficialPicklesOptions& options = {});
+// that options do not choose. InvalidArgument says why it shows none: how many fields layouts have,
+// or which field of the only one with as many holds something else.
+absl::StatusOr<OfficialLayout> DetectLayout(const pickle::Document& document,
+                                            const OfficialPicklesOptions& options = {});
 
 // Fails with InvalidArgument where `document` does not have the number of fields of `layout`.
 absl::Status CheckNumFields(const pickle::Document& document, const OfficialLayout& layout);

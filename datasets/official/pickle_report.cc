@@ -15,13 +15,13 @@ namespace {
 
 // The layout that AUTO finds and that reads all of the file; nullopt where there is none.
 std::optional<OfficialLayout> KnownLayout(const pickle::Document& document) {
-  std::optional<OfficialLayout> layout = DetectLayout(document);
-  if (!layout.has_value()) return std::nullopt;
+  const absl::StatusOr<OfficialLayout> layout = DetectLayout(document);
+  if (!layout.ok()) return std::nullopt;
   Budget budget(document.measured_size());
   const absl::StatusOr<ConversationIndex> index =
       ConversationIndex::Make(document, *layout, &budget);
   if (!index.ok() || !index->UnreadLists().empty()) return std::nullopt;
-  return layout;
+  return *layout;
 }
 
 }  // namespace

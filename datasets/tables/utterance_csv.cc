@@ -27,12 +27,6 @@ namespace {
 // The columns that are read; their order is that of the names below.
 enum Column { kText, kSpeaker, kConversation, kUtterance, kLabel, kNumColumns };
 
-// What Windows-1252 has from 0x80 to 0x9F; 0 where it has nothing.
-constexpr std::array<uint16_t, 32> kWindows1252 = {
-    0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160,
-    0x2039, 0x0152, 0,      0x017D, 0,      0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022,
-    0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0,      0x017E, 0x0178};
-
 // A field as messages show it: a terminal must not be written to.
 std::string Shown(absl::string_view text) {
   return absl::StrCat("\"", absl::Utf8SafeCHexEscape(text.substr(0, 60)), "\"");
@@ -150,7 +144,7 @@ class Reader {
     std::string text;
     for (const char c : field) {
       const auto byte = static_cast<uint8_t>(c);
-      const uint32_t code = byte < 0x80 || byte > 0x9F ? byte : kWindows1252[byte - 0x80];
+      const uint32_t code = Windows1252(byte);
       if (code == 0) {
         return Error(column, absl::StrFormat("byte 0x%02X is neither UTF-8 nor Windows-1252; save "
                                              "the file as UTF-8",

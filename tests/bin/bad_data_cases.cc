@@ -34,7 +34,9 @@ void AddPickles(std::vector<BadInput>* cases) {
        {"hostile.pkl: byte 2: global os.system is not allowed: the file may be hostile"}},
       {"PickleOfAnotherLayout",
        TrainPickle("difficulty.pkl"),
-       {"roberta_file: difficulty.pkl has none of the layouts that are known. It holds dict of 1"}},
+       {"roberta_file: difficulty.pkl has none of the layouts that are known: they are tuples or "
+        "lists of 9 fields (IEMOCAP features), 10 (MELD features; ",
+        ". It holds dict of 1"}},
       {"ListOfConversationsThatNothingReads",
        TrainPickle("good.pkl", "fields { labels: 1 text: 2 train_ids: 7 test_ids: 8 }"),
        {"roberta_file: good.pkl: data[9], list of ",
@@ -121,6 +123,21 @@ void AddObjects(std::vector<BadInput>* cases) {
        TrainPickle("dates.pkl"),
        {"dates.pkl: the train list (data[7]) is not a list of conversation ids: ",
         "expected an integer, got object of class datetime.date", "x = str(x)"}},
+      {"LabelsThatAreTexts",
+       TrainPickle("text_labels.pkl"),
+       {"text_labels.pkl: conversation 'Ses0': labels (data[1]) utterance 0 has the text \"joy\", "
+        "want numbers from 0 on; number the classes in the file, in the order of class_names"}},
+      {"LabelsThatAreOneHotRows",
+       TrainPickle("one_hot_labels.pkl"),
+       {"one_hot_labels.pkl: conversation 'Ses0': labels (data[1]) has shape [2, 2], want one "
+        "number per utterance",
+        "x.argmax(axis=1)"}},
+      {"FeaturesThatAreNotThere",
+       TrainPickle("no_text.pkl"),
+       {"no_text.pkl has none of the layouts that are known: of 10 fields there is IEMOCAP "
+        "RoBERTa, "
+        "which has the text in field 2, and here that is None",
+        "data { modalities } chooses the others"}},
       {"PickleOfAnObject",
        TrainPickle("object_file.pkl"),
        {"object_file.pkl has none of the layouts that are known", "object of class corpus.Corpus"}},

@@ -76,6 +76,18 @@ void AddAsConversations(std::vector<BadInput>* cases) {
       {"DescribeUtf16",
        Describe("wide.jsonl"),
        {"wide.jsonl: is text in UTF-16, want JSON Lines", "save it as UTF-8"}},
+      {"DescribeWindows1252",
+       Describe("windows.jsonl"),
+       {"windows.jsonl, line 1: ",
+        "want UTF-8; it reads as Windows-1252 (\"It\u2019s\"): save the file as UTF-8, with iconv "
+        "-f WINDOWS-1252 -t UTF-8"}},
+      {"DescribeConfigAsAFile",
+       {"data", "describe", "tiny.textproto"},
+       {"tiny.textproto is a config; its data are described by `cmerc data describe "
+        "--config=tiny.textproto`"}},
+      {"DescribeFolderOfARun",
+       {"data", "describe", "run"},
+       {"run: is a folder without .npy files, want one of files called ID.npy"}},
       {"DescribeListOfOtherThings",
        Describe("utterances.json"),
        {"utterances.json: is one JSON list of something else than conversations, want a "
@@ -100,6 +112,10 @@ void AddAsConversations(std::vector<BadInput>* cases) {
       {"DescribeTruncatedGzip",
        Describe("cut.jsonl.gz"),
        {"cut.jsonl.gz: is compressed and cut short; copy or download it again"}},
+      {"SummaryAsCheckpoint",
+       {"evaluate", "--checkpoint=run/summary.json"},
+       {"run/summary.json: is JSON, want a checkpoint of `cmerc train` or of torch.save(); name "
+        "DIR/selected.pth of a run"}},
       {"NpzAsCheckpoint",
        {"evaluate", "--checkpoint=arrays.npz"},
        {"arrays.npz: is an .npz of NumPy arrays, want a checkpoint", "torch.save({k: "}},
@@ -145,6 +161,7 @@ void WriteKinds(const std::string& folder) {
   write("bomb.pkl.gz", Gzip(std::string(20 << 20, '\0')));
   const std::string line = "{\"id\": \"a\"}\n";
   write("wide.jsonl", "\xFF\xFE" + absl::StrReplaceAll(line, {{"i", std::string("i\0", 2)}}));
+  write("windows.jsonl", "{\"id\": \"a\", \"utterances\": [{\"text\": \"It\x92s\"}]}\n");
   write("utterances.json", "[[{\"text\": \"So?\", \"speaker\": \"Ann\", \"cls\": [0.5]}]]");
   write("splits.json", "{\"train\": [{\"id\": \"a\"}]}");
   write("flat.jsonl", "{\"Dialogue_ID\": 0, \"Utterance_ID\": 0, \"Speaker\": \"Ann\"}\n");

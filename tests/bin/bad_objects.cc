@@ -15,14 +15,19 @@ std::string Table(const std::string& of_each) {
   return Dict({Text("Ses0"), of_each, Text("Ses1"), of_each, Text("Ses2"), of_each});
 }
 
-// Conversations of two utterances; `text` is what each has for features.
-std::string PickleWith(const std::string& text, const std::string& train = List({Text("Ses0")})) {
-  const std::string table = Table(text);
+// Conversations of two utterances, from what stands for features, training list and labels.
+std::string PickleOf(const std::string& features, const std::string& train,
+                     const std::string& labels) {
   return "\x80\x02" +
-         Tuple({Table(List({Text("M"), Text("F")})), Table(List({Int(0), Int(1)})), table, table,
-                table, table, Table(List({Text("."), Text(".")})), train, List({Text("Ses2")}),
+         Tuple({Table(List({Text("M"), Text("F")})), labels, features, features, features, features,
+                Table(List({Text("."), Text(".")})), train, List({Text("Ses2")}),
                 List({Text("Ses1")})}) +
          ".";
+}
+
+// `text` is what each conversation has for features.
+std::string PickleWith(const std::string& text, const std::string& train = List({Text("Ses0")})) {
+  return PickleOf(Table(text), train, Table(List({Int(0), Int(1)})));
 }
 
 }  // namespace
@@ -43,6 +48,12 @@ void WriteBadObjects(const std::string& folder) {
   write("complex.pkl", PickleWith(Array({2, 1}, "c8", data)));
   write("dates.pkl", PickleWith(Array({2, 2}, "f4", data),
                                 List({Call(Global("datetime", "date"), {Bytes("2026")})})));
+  const std::string features = Table(Array({2, 2}, "f4", data));
+  const std::string train = List({Text("Ses0")});
+  write("text_labels.pkl", PickleOf(features, train, Table(List({Text("joy"), Text("anger")}))));
+  write("one_hot_labels.pkl",
+        PickleOf(features, train, Table(List({List({Int(0), Int(1)}), List({Int(1), Int(0)})}))));
+  write("no_text.pkl", PickleOf(None(), train, Table(List({Int(0), Int(1)}))));
   write("object_file.pkl", "\x80\x02" + New(Global("corpus", "Corpus"), {}) + ".");
 }
 

@@ -176,38 +176,90 @@ TEST_F(DataTest, TheConversationInTheGuideCanBeRead) {
   Run({"train", "--config=own.textproto", "--set=training { epochs: 1 }", "--output=run"});
 }
 
+// Tables of five conversations of three utterances, for pickles.
+template <typename Entry>
+python::Value Table(const Entry& entry) {
+  std::vector<std::pair<python::Value, python::Value>> entries;
+  for (int64_t c = 0; c < 5; ++c) {
+    std::vector<python::Value> list;
+    for (int64_t u = 0; u < 3; ++u) list.push_back(entry(c, u));
+    entries.emplace_back(python::Text(absl::StrCat("dlg", c)), python::List(list));
+  }
+  return python::Dict(entries);
+}
+
+python::Value Ids() {
+  return Table([](int64_t c, int64_t u) { return python::Text(absl::StrCat("dlg", c, "_", u)); });
+}
+python::Value Speakers() {
+  return Table([](int64_t, int64_t u) { return python::Text(u == 1 ? "Bob" : "Ann"); });
+}
+python::Value Labels() {
+  return Table([](int64_t c, int64_t u) { return python::Number((c + u) % 4); });
+}
+python::Value Sentences() {
+  return Table([](int64_t c, int64_t u) {
+    return python::Text(absl::StrCat("Line ", u, " of dialog ", c));
+  });
+}
+python::Value Features(int64_t width) {
+  return Table([width](int64_t c, int64_t u) {
+    std::vector<python::Value> values;
+    for (int64_t k = 0; k < width; ++k) {
+      values.push_back(python::Real(0.5 + static_cast<double>(c + u * k)));
+    }
+    return python::List(values);
+  });
+}
+
 // features.pkl and audio.pkl of the guide: a layout that nobody has told of.
 void WriteFilesOfTheGuide(const std::string& folder) {
-  using python::Value;
-  const auto table = [](const auto& entry) {
-    std::vector<std::pair<Value, Value>> entries;
-    for (int64_t c = 0; c < 5; ++c) {
-      std::vector<Value> list;
-      for (int64_t u = 0; u < 3; ++u) list.push_back(entry(c, u));
-      entries.emplace_back(python::Text(absl::StrCat("dlg", c)), python::List(list));
-    }
-    return python::Dict(entries);
-  };
-  const auto id = [](int64_t c, int64_t u) { return python::Text(absl::StrCat("dlg", c, "_", u)); };
-  const auto speaker = [](int64_t, int64_t u) { return python::Text(u == 1 ? "Bob" : "Ann"); };
-  const auto label = [](int64_t c, int64_t u) { return python::Number((c + u) % 4); };
-  const auto sentence = [](int64_t c, int64_t u) {
-    return python::Text(absl::StrCat("Line ", u, " of dialog ", c));
-  };
-  const auto row = [](int64_t width) {
-    return [width](int64_t c, int64_t u) {
-      std::vector<Value> values;
-      for (int64_t k = 0; k < width; ++k) {
-        values.push_back(python::Real(0.5 + static_cast<double>(c + u * k)));
-      }
-      return python::List(values);
-    };
-  };
   WriteFile(folder + "/features.pkl",
-            python::Pickle(python::Tuple({table(id), table(speaker), table(label), table(row(6)),
-                                          table(sentence), python::Texts({"dlg1", "dlg0", "dlg4"}),
+            python::Pickle(python::Tuple({Ids(), Speakers(), Labels(), Features(6), Sentences(),
+                                          python::Texts({"dlg1", "dlg0", "dlg4"}),
                                           python::Texts({"dlg2"}), python::Texts({"dlg3"})})));
-  WriteFile(folder + "/audio.pkl", python::Pickle(table(row(4))));
+  WriteFile(folder + "/audio.pkl", python::Pickle(Features(4)));
+}
+
+// Files of a known layout where the table of a modality is empty, or where something else stands.
+TEST_F(DataTest, ModalitiesThatAreNotChosenNeedNotBeThere) {
+  const std::vector<std::pair<std::string, std::vector<python::Value>>> files = {
+      {"empty_audio.pkl", {Features(6), python::Dict({}), Features(3)}},
+      {"no_visual.pkl", {Features(6), Features(4), python::None()}},
+      {"no_audio.pkl", {Features(6), python::Text("no audio"), Features(3)}}};
+  for (const auto& [name, features] : files) {
+    SCOPED_TRACE(name);
+    std::vector<python::Value> fields = {Ids(), Speakers(), Labels()};
+    fields.insert(fields.end(), features.begin(), features.end());
+    fields.insert(fields.end(),
+                  {Sentences(), python::Texts({"dlg1", "dlg0", "dlg4"}), python::Texts({"dlg3"})});
+    WriteFile(folder_ + "/" + name, python::Pickle(python::Tuple(fields)));
+    const std::string set = absl::StrCat(
+        "--set=data { dataset { [type.googleapis.com/cmerc.OfficialPicklesOptions] { "
+        "features_file: '",
+        name, "' valid_fraction: 0.4 } }");
+    const std::vector<std::string> describe = {"data", "describe", "--config=tiny.textproto"};
+    const auto with = [&](const std::string& one) {
+      std::vector<std::string> args = describe;
+      args.push_back(one);
+      return args;
+    };
+    EXPECT_THAT(Run(with(set + " modalities: 'text' }")),
+                testing::AllOf(HasSubstr("text          6"), testing::Not(HasSubstr("audio")),
+                               testing::Not(HasSubstr("visual"))));
+    Run({"train", "--config=tiny.textproto", "--output=run_" + name, set + " modalities: 'text' }",
+         "--set=training { epochs: 1 }"});
+    const Outcome all = RunCmerc(with(set + " }"), folder_);
+    EXPECT_EQ(all.exit_code, 2);
+    if (name == "empty_audio.pkl") {
+      EXPECT_THAT(all.err, HasSubstr("conversation 'dlg0': audio (data[4])"));
+    } else {
+      EXPECT_THAT(all.err, HasSubstr("none of the layouts that are known: of 9 fields there is "
+                                     "IEMOCAP features, which has the "));
+      EXPECT_THAT(all.err, HasSubstr("if the rest is right, data { modalities } chooses the "
+                                     "others. It holds tuple of 9"));
+    }
+  }
 }
 
 TEST_F(DataTest, TheFilesOfTheGuide) {

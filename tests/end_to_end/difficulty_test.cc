@@ -12,7 +12,6 @@
 #include "absl/strings/match.h"
 #include "calibration/difficulty.pb.h"
 #include "tests/bin/cmerc_process.h"
-#include "tests/bin/tiny_files.h"
 #include "tests/end_to_end/reports.h"
 
 namespace cmerc {
@@ -25,10 +24,7 @@ using testing::StartsWith;
 class DifficultyTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    folder_ = new std::string(NewFolder());
-    WriteFile(*folder_ + "/tiny.textproto", TinyConfig());
-    Run({"train", "--config=tiny.textproto", "--output=run",
-         "--set=training { epochs: 3 learning_rate: 0.01 }"});
+    folder_ = new std::string(NewFolderWithRun());
     Run({"difficulty", "--checkpoint=run/selected.pth", "--output=difficulty.json"});
     Run({"difficulty", "--checkpoint=run/selected.pth", "--output=difficulty.pkl"});
   }

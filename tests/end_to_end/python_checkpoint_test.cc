@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "storage/checkpoint.h"
 #include "tests/bin/cmerc_process.h"
-#include "tests/bin/tiny_files.h"
 #include "tests/end_to_end/reports.h"
 #include "tests/storage/python_archive.h"
 
@@ -20,12 +19,7 @@ using testing::HasSubstr;
 
 class PythonCheckpointTest : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new std::string(NewFolder());
-    WriteFile(*folder_ + "/tiny.textproto", TinyConfig());
-    Run({"train", "--config=tiny.textproto", "--output=run",
-         "--set=training { epochs: 3 learning_rate: 0.01 }"});
-  }
+  static void SetUpTestSuite() { folder_ = new std::string(NewFolderWithRun()); }
 
   static Outcome Run(const std::vector<std::string>& args) {
     const Outcome outcome = RunCmerc(args, *folder_);

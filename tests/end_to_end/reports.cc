@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_split.h"
 #include "tests/bin/cmerc_process.h"
+#include "tests/bin/tiny_files.h"
 
 namespace cmerc {
 namespace {
@@ -34,6 +35,17 @@ std::vector<EpochReport> ReadMetrics(const std::string& run) {
 
 EvaluationReport ReadEvaluation(const std::string& path) {
   return FromJson<EvaluationReport>(ReadFile(path));
+}
+
+std::string NewFolderWithRun() {
+  std::string folder = NewFolder();
+  WriteFile(folder + "/tiny.textproto", TinyConfig());
+  const Outcome outcome = RunCmerc({"train", "--config=tiny.textproto", "--output=run",
+                                    "--set=training { epochs: 3 learning_rate: 0.01 }"},
+                                   folder);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  return folder;
 }
 
 }  // namespace cmerc

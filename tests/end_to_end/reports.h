@@ -1,4 +1,4 @@
-// Reads what a run has written.
+// A run, and what it has written.
 #ifndef CMERC_TESTS_END_TO_END_REPORTS_H_
 #define CMERC_TESTS_END_TO_END_REPORTS_H_
 
@@ -12,6 +12,9 @@ namespace cmerc {
 RunSummary ReadSummary(const std::string& run);                // RUN/summary.json
 std::vector<EpochReport> ReadMetrics(const std::string& run);  // RUN/metrics.jsonl
 EvaluationReport ReadEvaluation(const std::string& path);
+
+// A new folder with tiny.textproto and `run`, trained on it for three epochs without a warning.
+std::string NewFolderWithRun();
 
 }  // namespace cmerc
 

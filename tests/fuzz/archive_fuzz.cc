@@ -36,6 +36,8 @@ void CheckPickle(absl::string_view pickled) {
   if (!document.ok()) CheckError(document.status(), "fuzz: byte ");
 }
 
+}  // namespace
+
 void Run(std::string bytes) {
   const size_t size = bytes.size();
   const PeakMemory memory;
@@ -66,15 +68,4 @@ void Run(std::string bytes) {
   }
 }
 
-}  // namespace
 }  // namespace cmerc::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
-  return 0;
-}
-
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
-                                          unsigned seed) {
-  return cmerc::fuzz::MutateZip(data, size, max_size, seed);
-}

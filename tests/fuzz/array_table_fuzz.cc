@@ -70,6 +70,8 @@ void CheckTable(const std::string& path, size_t size) {
   memory.CheckAtMost(size, 600, size_t{4} << 20);
 }
 
+}  // namespace
+
 void Run(std::string input) {
   static auto* file = new MemoryFile;
   const char mode = input.empty() ? '\0' : input[0];
@@ -86,15 +88,4 @@ void Run(std::string input) {
   CheckTable(file->path(), compressed ? MostInflated(input.size()) : input.size());
 }
 
-}  // namespace
 }  // namespace cmerc::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
-  return 0;
-}
-
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
-                                          unsigned seed) {
-  return cmerc::fuzz::MutateZip(data, size, max_size, seed);
-}

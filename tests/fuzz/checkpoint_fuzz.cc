@@ -56,7 +56,9 @@ void CheckWritten(const Checkpoint& checkpoint) {
   }
 }
 
-void Run(const std::string& input) {
+}  // namespace
+
+void Run(std::string input) {
   static auto* file = new MemoryFile;
   const std::string bytes = File(input);
   file->Write(bytes);
@@ -71,15 +73,4 @@ void Run(const std::string& input) {
   CheckWritten(*checkpoint);
 }
 
-}  // namespace
 }  // namespace cmerc::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
-  return 0;
-}
-
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
-                                          unsigned seed) {
-  return cmerc::fuzz::MutateZip(data, size, max_size, seed);
-}

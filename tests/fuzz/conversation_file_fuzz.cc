@@ -46,6 +46,8 @@ void Read(const std::string& path) {
   Law(false, "the reading comes to an end");
 }
 
+}  // namespace
+
 void Run(std::string input) {
   static auto* file = new MemoryFile;
   if (absl::StartsWith(input, "z")) input = Gzip(input.substr(1));
@@ -58,15 +60,4 @@ void Run(std::string input) {
   memory.CheckAtMost(compressed ? MostInflated(input.size()) : input.size(), 200, 55'000'000);
 }
 
-}  // namespace
 }  // namespace cmerc::fuzz
-
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
-  return 0;
-}
-
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
-                                          unsigned seed) {
-  return cmerc::fuzz::MutateZip(data, size, max_size, seed);
-}

@@ -3,7 +3,7 @@
 load("//tools:cc.bzl", "cmerc_cc_library")
 
 def cmerc_fuzz_target(name, deps, seeds = [], torch = False, size = "small"):
-    """NAME_fuzz.cc defines LLVMFuzzerTestOneInput().
+    """NAME_fuzz.cc defines LLVMFuzzerTestOneInput(), or what :zip_repair calls from there.
 
     :NAME_fuzz         the fuzzer (libFuzzer), for --config=fuzz alone: tests/fuzz/run.sh NAME
     :NAME_replay_test  runs the target over seeds and corpus, with any compiler

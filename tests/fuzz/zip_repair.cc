@@ -2,6 +2,8 @@
 
 #include <zlib.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <random>
 #include <string>
@@ -65,8 +67,6 @@ void RepairChecksums(std::string* bytes) {
   }
 }
 
-}  // namespace
-
 size_t MutateZip(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   size = LLVMFuzzerMutate(data, size, max_size);
   if (std::minstd_rand(seed)() % 8 == 0) return size;
@@ -77,4 +77,15 @@ size_t MutateZip(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   return size;
 }
 
+}  // namespace
 }  // namespace cmerc::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  cmerc::fuzz::Run({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size,
+                                          unsigned seed) {
+  return cmerc::fuzz::MutateZip(data, size, max_size, seed);
+}

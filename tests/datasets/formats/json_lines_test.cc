@@ -225,6 +225,19 @@ TEST(ConversationFromJsonTest, RefusesWhatIsNotJson) {
   }
 }
 
+TEST(ConversationFromJsonTest, TextOfWindowsIsNamed) {
+  EXPECT_EQ(
+      ErrorOf("{\"id\":\"It\x92s caf\xE9\"}"),
+      "column 10 (in id): want UTF-8; it reads as Windows-1252 (\"It\u2019s caf\u00e9\"): "
+      "save the file as UTF-8, with iconv -f WINDOWS-1252 -t UTF-8, got \"\\x92s caf\\xe9\\\"}\"");
+  // Nothing in that encoding, and a line with characters of UTF-8 in it.
+  for (const char* text : {"It\x81s", "caf\xC3\xA9, it\x92s"}) {
+    EXPECT_THAT(ErrorOf(absl::StrCat("{\"id\":\"", text, "\"}")),
+                HasSubstr("want UTF-8; save the file in that encoding"))
+        << text;
+  }
+}
+
 TEST(ConversationFromJsonTest, DepthIsBounded) {
   const std::string deep(1000000, '[');
   EXPECT_THAT(ErrorOf(deep), HasSubstr("want an object"));

@@ -3,7 +3,6 @@
 #include "datasets/official/layout_guess.h"
 
 #include <gmock/gmock.h>
-#include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -38,29 +37,16 @@ using testing::IsEmpty;
 
 using Options = OfficialPicklesOptions;
 
-const ToyCorpus kToy;
-const std::vector<int64_t>& kTrain = ToyCorpus::Train();
-const std::vector<int64_t>& kValid = ToyCorpus::Valid();
-const std::vector<int64_t>& kTest = ToyCorpus::Test();
-
 LayoutGuess Guess(const Value& value) {
   const auto document = pickle::Document::Parse(Pickle(value), "f.pkl");
   EXPECT_TRUE(document.ok()) << document.status();
   return GuessLayout(**document);
 }
 
-absl::StatusOr<std::unique_ptr<Dataset>> Create(const Options& options) {
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  return Datasets().Create(any);
-}
-
 // The error of a features file without other options.
 std::string ErrorOf(const Value& value, Options options = {}) {
   options.set_features_file(WriteTestFile("guess.pkl", Pickle(value)));
-  const absl::Status status = Create(options).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  return std::string(status.message());
+  return cmerc::ErrorOf(options);
 }
 
 // A file as IEMOCAP_features.pkl that ends in other lists.
@@ -100,6 +86,23 @@ TEST(LayoutGuessTest, ATupleOfSevenTables) {
       "  data[4]  list of 5 ('dlg7', 'dlg0', 'dlg4', ...): ids of conversations\n"
       "  data[5]  list of 2 ('dlg8', 'dlg1'): ids of conversations\n"
       "  data[6]  list of 3 ('dlg6', 'dlg3', 'dlg5'): ids of conversations\n");
+}
+
+// As COSMIC's commonsense features: nine tables of vectors.
+TEST(LayoutGuessTest, FeaturesAloneGoBesideAFileWithLabels) {
+  std::vector<Value> tables;
+  for (int64_t m = 1; m <= 9; ++m) tables.push_back(kToy.Features(m, 6));
+  const Value file = List(tables);
+  const std::string hint =
+      "# features alone? beside a file with labels: modality_files { modality: \"...\" file: "
+      "\"...\" field: 0 }\n";
+  EXPECT_THAT(FieldsBlock(Guess(file), ""),
+              HasSubstr("  # not found: labels, train_ids, test_ids\n  " + hint));
+  const std::string error = ErrorOf(file);
+  EXPECT_THAT(error, HasSubstr("none of the layouts that are known: of 9 fields there is IEMOCAP "
+                               "features, which has the speakers in field 1, and here that is "
+                               "dict of 10 ("));
+  EXPECT_THAT(error, HasSubstr(hint));
 }
 
 TEST(LayoutGuessTest, LabelsAreTheNumbersWithTheMostValues) {

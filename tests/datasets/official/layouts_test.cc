@@ -1,7 +1,6 @@
 // The layouts of config/layouts/: each reads a small file of that layout as it should, and nothing
 // is taken for something else.
 #include <gmock/gmock.h>
-#include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -38,7 +37,6 @@ using testing::IsEmpty;
 using Options = OfficialPicklesOptions;
 
 constexpr char kFolder[] = "config/layouts/";
-const ToyCorpus kToy;
 
 // The options of a layout, with `bytes` as its file.
 Options Load(const std::string& name, const std::string& bytes) {
@@ -59,18 +57,7 @@ std::string ReadConfig(const std::string& name) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::unique_ptr<Dataset> MustCreate(const Options& options) {
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  absl::StatusOr<std::unique_ptr<Dataset>> dataset = Datasets().Create(any);
-  EXPECT_TRUE(dataset.ok()) << dataset.status().message();
-  return dataset.ok() ? *std::move(dataset) : nullptr;
-}
-
 Value Ids(const std::vector<int64_t>& conversations) { return kToy.Ids(conversations); }
-const std::vector<int64_t>& kTrain = ToyCorpus::Train();
-const std::vector<int64_t>& kValid = ToyCorpus::Valid();
-const std::vector<int64_t>& kTest = ToyCorpus::Test();
 
 TEST(LayoutsTest, ThereIsATestOfEach) {
   std::vector<std::string> names;

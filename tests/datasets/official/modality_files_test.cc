@@ -1,7 +1,6 @@
 // Modalities from files of their own, utterances from CSV: config/layouts/ of GCNet, MERTools and
 // MultiEMO, and what is wrong with such files.
 #include <gmock/gmock.h>
-#include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -30,29 +29,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 using Options = OfficialPicklesOptions;
-
-const ToyCorpus kToy;
-const std::vector<int64_t>& kTrain = ToyCorpus::Train();
-const std::vector<int64_t>& kValid = ToyCorpus::Valid();
-const std::vector<int64_t>& kTest = ToyCorpus::Test();
-
-absl::StatusOr<std::unique_ptr<Dataset>> Create(const Options& options) {
-  google::protobuf::Any any;
-  any.PackFrom(options);
-  return Datasets().Create(any);
-}
-
-std::unique_ptr<Dataset> MustCreate(const Options& options) {
-  auto dataset = Create(options);
-  EXPECT_TRUE(dataset.ok()) << dataset.status().message();
-  return dataset.ok() ? *std::move(dataset) : nullptr;
-}
-
-std::string ErrorOf(const Options& options) {
-  const absl::Status status = Create(options).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  return std::string(status.message());
-}
 
 // A .npy file of float32.
 std::string Npy(const std::string& shape, const std::vector<float>& values) {

@@ -348,8 +348,9 @@ TEST_F(OfficialPicklesErrorsTest, FilesOfAnotherLayout) {
   options_.set_features_file(WriteFile("dict.pkl", std::move(w).Finish()));
   EXPECT_THAT(
       ErrorOf(Create(options_).status()),
-      HasSubstr("dict.pkl has none of the layouts that are known. It holds dict of 0, which "
-                "has no fields of features"));
+      AllOf(HasSubstr("dict.pkl has none of the layouts that are known: they are tuples or lists "
+                      "of 9 fields (IEMOCAP features), 10 (MELD features; "),
+            HasSubstr("13 (SDT MELD). It holds dict of 0, which has no fields of features")));
   Writer nine;
   nine.EmptyList();
   nine.Mark();
@@ -358,8 +359,9 @@ TEST_F(OfficialPicklesErrorsTest, FilesOfAnotherLayout) {
   options_.set_features_file(WriteFile("nine.pkl", std::move(nine).Finish()));
   EXPECT_THAT(
       ErrorOf(Create(options_).status()),
-      HasSubstr("nine.pkl has none of the layouts that are known. It holds list of 9 (0, 1, "
-                "2, ...):\n  data[0]  int 0\n"));
+      HasSubstr("nine.pkl has none of the layouts that are known: of 9 fields there is IEMOCAP "
+                "features, which has the speakers in field 1, and here that is int 1. It holds "
+                "list of 9 (0, 1, 2, ...):\n  data[0]  int 0\n"));
 
   options_.set_features_file("tests/datasets/data/sdt_iemocap.pkl");
   options_.set_roberta_file(roberta);

@@ -1,5 +1,6 @@
 #include "tests/datasets/official/toy_corpus.h"
 
+#include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -157,6 +158,24 @@ void ExpectToy(const Dataset& dataset, const ToyCorpus& toy, int64_t classes, bo
       }
     }
   }
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> Create(const OfficialPicklesOptions& options) {
+  google::protobuf::Any any;
+  any.PackFrom(options);
+  return Datasets().Create(any);
+}
+
+std::unique_ptr<Dataset> MustCreate(const OfficialPicklesOptions& options) {
+  auto dataset = Create(options);
+  EXPECT_TRUE(dataset.ok()) << dataset.status().message();
+  return dataset.ok() ? *std::move(dataset) : nullptr;
+}
+
+std::string ErrorOf(const OfficialPicklesOptions& options) {
+  const absl::Status status = Create(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  return std::string(status.message());
 }
 
 std::string WriteTestFile(const std::string& name, const std::string& bytes) {

@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "core/dataset.h"
+#include "datasets/official/official_pickles.pb.h"
 #include "tests/datasets/official/python_values.h"
 #include "torch/types.h"
 
@@ -65,6 +68,20 @@ class ToyCorpus {
  private:
   const bool numeric_;
 };
+
+inline const ToyCorpus kToy;
+inline const std::vector<int64_t>& kTrain = ToyCorpus::Train();
+inline const std::vector<int64_t>& kValid = ToyCorpus::Valid();
+inline const std::vector<int64_t>& kTest = ToyCorpus::Test();
+
+// The data set of these options, or the status of what is wrong with them.
+absl::StatusOr<std::unique_ptr<Dataset>> Create(const OfficialPicklesOptions& options);
+
+// The data set; null, and a failure of the test, where there is none.
+std::unique_ptr<Dataset> MustCreate(const OfficialPicklesOptions& options);
+
+// The message that refuses these options, InvalidArgument.
+std::string ErrorOf(const OfficialPicklesOptions& options);
 
 // The ids of a split, in its order.
 std::vector<std::string> IdsOf(const Dataset& dataset, Split split);
