@@ -1,6 +1,7 @@
 #include "bin/machine_limits.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,29 +9,55 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
 #include "core/status.h"
 
 namespace cmerc {
 namespace {
 
-// What the engine takes for the least of work, measured with `ulimit` (docs/dependencies.md).
+// What the engine takes for the least of work beside OpenBLAS's buffers, and what a thread takes,
+// measured with `ulimit` (docs/dependencies.md).
 constexpr size_t kMiB = size_t{1} << 20;
-constexpr size_t kAddressSpace = 1024 * kMiB;
-constexpr size_t kData = 512 * kMiB;
+constexpr size_t kAddressSpace = 768 * kMiB;
+constexpr size_t kData = 256 * kMiB;
 constexpr size_t kStack = 256 * 1024;
-constexpr size_t kAddressSpacePerThread = 224 * kMiB;
+constexpr size_t kAddressSpacePerThread = 96 * kMiB;
+// What OpenBLAS maps for each of its threads, at once when it is loaded.
+constexpr size_t kBlasBuffer = 128 * kMiB;
 
-// Bytes per conversation and square of its length: of M3Net and of DialogueGcn, at 20 000
-// utterances.
-constexpr double kLeastPerSquare = 15;
-constexpr double kMostPerSquare = 24;
+// Bytes for every pair of utterances that a backbone takes of which nothing is known: those that
+// compute with all pairs at once took 15 to 24. And those of PyTorch's transformer layer.
+constexpr double kOfOtherBackbones = 24;
+constexpr double kOfTransformerEncoder = 45;
+
+// Those that divide such work.
+constexpr absl::string_view kBackbones[] = {"cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions",
+                                            "cmerc.GruOptions",         "cmerc.M3NetOptions",
+                                            "cmerc.MmgcnOptions",       "cmerc.TransformerOptions"};
+
+// The bytes that a batch takes for every pair of utterances, docs/predict.md.
+double BytesPerPair(const BatchSize& batch) {
+  const bool is_known = std::find(std::begin(kBackbones), std::end(kBackbones), batch.backbone) !=
+                        std::end(kBackbones);
+  if (!is_known) return kOfOtherBackbones;
+  // Which pairs there are: not of one conversation as a whole; and of two views.
+  const double contexts = (batch.conversations > 1 ? 1 : 0) + (batch.views ? 2 : 0);
+  const double similarities = batch.backbone == "cmerc.MmgcnOptions"
+                                  ? sizeof(float) * static_cast<double>(batch.modalities)
+                                  : 0;
+  return contexts + similarities * (batch.views ? 2 : 1) +
+         (batch.transformer_encoder ? kOfTransformerEncoder : 0);
+}
 
 // "614400 kB" or "unlimited", of a limit in bytes.
 std::string InKilobytes(rlim_t bytes) {
@@ -54,10 +81,13 @@ absl::Status CheckMapping(size_t bytes, int protection, __rlimit_resource resour
     return absl::OkStatus();
   }
   const int error = errno;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "too little ", what, " for LibTorch: ", bytes / 1024, " kB more cannot be had (",
-      std::strerror(error), "; ulimit ", shell, " is ", InKilobytes(LimitOf(resource).rlim_cur),
-      "); raise the limit (ulimit ", shell, " unlimited)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("too little ", what, " for LibTorch: ", bytes / 1024, " kB more cannot be had (",
+                   std::strerror(error), "; ulimit ", shell, " is ",
+                   InKilobytes(LimitOf(resource).rlim_cur), "); raise the limit (ulimit ", shell,
+                   " unlimited), or set OMP_NUM_THREADS=1, since OpenBLAS "
+                   "takes ",
+                   kBlasBuffer / 1024, " kB for every processor"));
 }
 
 absl::Status RaiseStack() {
@@ -81,10 +111,28 @@ void* Wait(void* gate) {
 
 }  // namespace
 
+int BlasThreadsAtStart() {
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  int threads = sched_getaffinity(0, sizeof(processors), &processors) == 0
+                    ? CPU_COUNT(&processors)
+                    : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  const char* const variable = std::getenv("OMP_NUM_THREADS");
+  int wanted = 0;  // of the outermost of nested teams
+  if (variable != nullptr &&
+      absl::SimpleAtoi(std::string(variable, std::strcspn(variable, ",")), &wanted) &&
+      wanted >= 1) {
+    threads = std::min(threads, wanted);
+  }
+  return std::max(threads, 1);
+}
+
 absl::Status CheckMemoryLimits() {
-  RETURN_IF_ERROR(CheckMapping(kAddressSpace, PROT_NONE, RLIMIT_AS, "-v", "address space"));
+  const size_t buffers = static_cast<size_t>(BlasThreadsAtStart()) * kBlasBuffer;
   RETURN_IF_ERROR(
-      CheckMapping(kData, PROT_READ | PROT_WRITE, RLIMIT_DATA, "-d", "memory for data"));
+      CheckMapping(kAddressSpace + buffers, PROT_NONE, RLIMIT_AS, "-v", "address space"));
+  RETURN_IF_ERROR(
+      CheckMapping(kData + buffers, PROT_READ | PROT_WRITE, RLIMIT_DATA, "-d", "memory for data"));
   return RaiseStack();
 }
 
@@ -113,8 +161,10 @@ absl::Status CheckThreads(int threads) {
 
 absl::Status CheckMemoryOfThreads(int threads) {
   if (threads == 0) return absl::OkStatus();
-  return Annotate(CheckMapping(static_cast<size_t>(threads) * kAddressSpacePerThread, PROT_NONE,
-                               RLIMIT_AS, "-v", "address space"),
+  const int without_buffer = std::max(0, threads + 1 - BlasThreadsAtStart());
+  return Annotate(CheckMapping(static_cast<size_t>(threads) * kAddressSpacePerThread +
+                                   static_cast<size_t>(without_buffer) * kBlasBuffer,
+                               PROT_NONE, RLIMIT_AS, "-v", "address space"),
                   absl::StrCat(threads + 1, " threads (training.threads)"));
 }
 
@@ -127,15 +177,17 @@ int64_t FreeMemory() {
   return 0;
 }
 
-std::string LengthWarning(int64_t conversations, int64_t length, int64_t free) {
-  const double square = static_cast<double>(conversations) * length * length;
-  if (free == 0 || kMostPerSquare * square <= static_cast<double>(free)) return "";
+std::string LengthWarning(const BatchSize& batch, int64_t free) {
+  const double length = static_cast<double>(batch.length);
+  const double bytes =
+      BytesPerPair(batch) * static_cast<double>(batch.conversations) * length * length;
+  if (free == 0 || bytes <= static_cast<double>(free)) return "";
   return absl::StrFormat(
-      "%d conversation%s of up to %d utterances in one batch: the backbones that come with cmerc "
-      "take %.1f to %.1f GB for them, and %.1f GB are free; divide long conversations, or set "
-      "training { batch_size: 1 }",
-      conversations, conversations == 1 ? "" : "s", length, kLeastPerSquare * square / 1e9,
-      kMostPerSquare * square / 1e9, static_cast<double>(free) / 1e9);
+      "%d conversation%s of up to %d utterances in one batch: %s may take %.1f GB for their pairs, "
+      "and %.1f GB are free; divide long conversations%s",
+      batch.conversations, batch.conversations == 1 ? "" : "s", batch.length, batch.backbone,
+      bytes / 1e9, static_cast<double>(free) / 1e9,
+      batch.conversations == 1 ? "" : ", or set training { batch_size: 1 }");
 }
 
 int ThreadsOfPool() { return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN))) - 1; }

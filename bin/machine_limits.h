@@ -11,6 +11,11 @@
 
 namespace cmerc {
 
+// For how many threads OpenBLAS maps memory when it is loaded: one per processor that this process
+// may use, or OMP_NUM_THREADS where that is less. Its OpenMP flavour does not look at
+// OPENBLAS_NUM_THREADS.
+int BlasThreadsAtStart();
+
 // Whether the engine can be loaded: address space, memory for data, and the stack, whose soft limit
 // is raised to what is needed where the hard one allows it. InvalidArgument says what was found,
 // what is needed, and what to do.
@@ -27,9 +32,19 @@ absl::Status CheckMemoryOfThreads(int threads);
 // Bytes of memory that can be had without swapping; 0: the system does not say.
 int64_t FreeMemory();
 
-// What to say before a batch of `conversations` is predicted, the longest of `length` utterances,
-// with `free` bytes of memory: the backbones' tensors grow with its square. "" where they fit.
-std::string LengthWarning(int64_t conversations, int64_t length, int64_t free);
+// A batch that is to be predicted.
+struct BatchSize {
+  std::string backbone;      // "cmerc.GruOptions"
+  bool transformer_encoder;  // of M3Net or Mmgcn
+  int64_t modalities;        // of the data
+  bool views;                // also without each source of evidence
+  int64_t conversations;     // in the batch
+  int64_t length;            // utterances of the longest
+};
+
+// What to say before a batch is predicted where its tensors that grow with the square of the length
+// may not fit into `free` bytes of memory, 0: not known; "" where they do.
+std::string LengthWarning(const BatchSize& batch, int64_t free);
 
 // How many threads LibTorch starts for a pool of its own, whatever training.threads says: one per
 // processor with the first.

@@ -1,3 +1,4 @@
+#include <google/protobuf/any.pb.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
@@ -26,6 +28,7 @@
 #include "datasets/formats/json_lines.h"
 #include "metrics/json.h"
 #include "profile/progress.h"
+#include "registry/registry.h"
 #include "storage/atomic_file.h"
 
 namespace cmerc {
@@ -139,8 +142,14 @@ class Work {
     for (const Conversation& conversation : waiting_) {
       longest = std::max(longest, conversation.speakers.size(0));
     }
-    const std::string warning =
-        LengthWarning(static_cast<int64_t>(waiting_.size()), longest, FreeMemory());
+    const google::protobuf::Any& backbone = predictor_.config().backbone();
+    const BatchSize batch = {PluginType(backbone),
+                             absl::StrContains(backbone.ShortDebugString(), "encoder: TRANSFORMER"),
+                             static_cast<int64_t>(predictor_.info().modalities.size()),
+                             !views_.empty(),
+                             static_cast<int64_t>(waiting_.size()),
+                             longest};
+    const std::string warning = LengthWarning(batch, FreeMemory());
     if (warning.empty() || warned_) return;
     std::cerr << "warning: " << warning << "\n";
     warned_ = true;

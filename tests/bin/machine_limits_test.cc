@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace cmerc {
 namespace {
 
@@ -37,6 +39,7 @@ TEST(MachineLimitsTest, ThisMachineIsEnough) {
   const absl::Status memory = CheckMemoryLimits();
   EXPECT_TRUE(memory.ok()) << memory;
   EXPECT_GE(ThreadsOfPool(), 0);
+  EXPECT_GE(BlasThreadsAtStart(), 1);
   for (const int threads : {0, 1, ThreadsOfPool() + 1}) {
     const absl::Status status = CheckThreads(threads);
     EXPECT_TRUE(status.ok()) << status;
@@ -51,14 +54,34 @@ TEST(MachineLimitsDeathTest, TooLittleAddressSpace) {
         End(CheckMemoryLimits());
       },
       ExitedWithCode(0),
-      AllOf(HasSubstr("too little address space for LibTorch: 1048576 kB more cannot be had"),
-            HasSubstr("ulimit -v is 600000 kB"), HasSubstr("(ulimit -v unlimited)")));
+      AllOf(HasSubstr(absl::StrCat(
+                "too little address space for LibTorch: ", 786432 + 131072 * BlasThreadsAtStart(),
+                " kB more cannot be had")),
+            HasSubstr("ulimit -v is 600000 kB"),
+            HasSubstr("(ulimit -v unlimited), or set OMP_NUM_THREADS=1")));
+}
+
+// OpenBLAS maps memory for each of its threads before main().
+TEST(MachineLimitsDeathTest, MoreProcessorsTakeMoreAddressSpace) {
+  EXPECT_EXIT(
+      {
+        unsetenv("OMP_NUM_THREADS");
+        const int processors = BlasThreadsAtStart();
+        setenv("OMP_NUM_THREADS", "1,4", 1);
+        const int one = BlasThreadsAtStart();
+        setenv("OMP_NUM_THREADS", "100000", 1);
+        std::fprintf(stderr, "%d, and %d more than there are", one,
+                     BlasThreadsAtStart() - processors);
+        std::exit(0);
+      },
+      ExitedWithCode(0), HasSubstr("1, and 0 more than there are"));
 }
 
 TEST(MachineLimitsDeathTest, TooLittleAddressSpaceForThreads) {
   if (kMapsTerabytes) GTEST_SKIP() << "a sanitizer needs more address space";
   EXPECT_TRUE(CheckMemoryOfThreads(0).ok());
   EXPECT_TRUE(CheckMemoryOfThreads(3).ok());
+  setenv("OMP_NUM_THREADS", "1", 1);
   EXPECT_EXIT(
       {
         Limit(RLIMIT_AS, rlim_t{600000} * 1024);
@@ -79,7 +102,9 @@ TEST(MachineLimitsDeathTest, TooLittleMemoryForData) {
         End(CheckMemoryLimits());
       },
       ExitedWithCode(0),
-      AllOf(HasSubstr("too little memory for data for LibTorch: 524288 kB more cannot be had"),
+      AllOf(HasSubstr(absl::StrCat(
+                "too little memory for data for LibTorch: ", 262144 + 131072 * BlasThreadsAtStart(),
+                " kB more cannot be had")),
             HasSubstr("ulimit -d is 300000 kB")));
 }
 
@@ -124,15 +149,31 @@ TEST(MachineLimitsDeathTest, TooFewThreads) {
 }
 
 TEST(LengthWarningTest, SaysWhatALongConversationTakes) {
+  constexpr int64_t kGigabyte = 1'000'000'000;
   EXPECT_GT(FreeMemory(), 0);
-  EXPECT_EQ(LengthWarning(16, 100, int64_t{1} << 30), "");
-  EXPECT_EQ(LengthWarning(1, 20000, 0), "");  // nothing is known
-  EXPECT_EQ(LengthWarning(1, 20000, int64_t{10'000'000'000}), "");
-  EXPECT_THAT(LengthWarning(1, 20000, int64_t{9'000'000'000}),
-              HasSubstr("1 conversation of up to 20000 utterances in one batch: the backbones that "
-                        "come with cmerc take 6.0 to 9.6 GB for them, and 9.0 GB are free; "));
-  EXPECT_THAT(LengthWarning(2, 10000, int64_t{4'000'000'000}),
-              HasSubstr("2 conversations of up to 10000 utterances"));
+  const auto warning = [](const std::string& backbone, bool views, int64_t conversations,
+                          int64_t free) {
+    return LengthWarning({backbone, /*transformer_encoder=*/false, /*modalities=*/3, views,
+                          conversations, /*length=*/20000},
+                         free);
+  };
+  // Pairs do not matter to one conversation.
+  EXPECT_EQ(warning("cmerc.GruOptions", false, 1, 1), "");
+  EXPECT_EQ(warning("cmerc.M3NetOptions", false, 1, 1), "");
+  EXPECT_EQ(warning("cmerc.GruOptions", true, 1, kGigabyte), "");
+  EXPECT_THAT(warning("cmerc.GruOptions", true, 1, kGigabyte / 2), HasSubstr("take 0.8 GB"));
+  EXPECT_EQ(warning("cmerc.MmgcnOptions", false, 1, 0), "");  // nothing is known
+  EXPECT_EQ(warning("cmerc.MmgcnOptions", false, 1, 5 * kGigabyte), "");
+  EXPECT_EQ(warning("cmerc.MmgcnOptions", false, 1, 4 * kGigabyte),
+            "1 conversation of up to 20000 utterances in one batch: cmerc.MmgcnOptions may take "
+            "4.8 GB for their pairs, and 4.0 GB are free; divide long conversations");
+  EXPECT_THAT(warning("cmerc.MmgcnOptions", true, 1, kGigabyte), HasSubstr("take 10.4 GB"));
+  EXPECT_THAT(warning("cmerc.GruOptions", false, 4, kGigabyte),
+              AllOf(HasSubstr("4 conversations of up to 20000 utterances"), HasSubstr("1.6 GB"),
+                    HasSubstr("divide long conversations, or set training { batch_size: 1 }")));
+  EXPECT_THAT(LengthWarning({"cmerc.M3NetOptions", true, 3, false, 1, 20000}, kGigabyte),
+              HasSubstr("may take 18.0 GB"));
+  EXPECT_THAT(warning("my.NetOptions", false, 1, kGigabyte), HasSubstr("may take 9.6 GB"));
 }
 
 }  // namespace

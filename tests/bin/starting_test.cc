@@ -230,7 +230,8 @@ TEST(LimitsTest, TooLittleMemoryForTheThreadsOfTheConfigIsSaid) {
   const std::string folder = FolderWithConfig();
   std::vector<std::string> command = TrainTiny();
   command.emplace_back("--set=training { threads: 1000 }");
-  const Outcome outcome = RunLimited("ulimit -v 4000000", command, folder);
+  const Outcome outcome =
+      RunLimited("export OMP_NUM_THREADS=2; ulimit -v 4000000", command, folder);
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err, StartsWith("cmerc: 1000 threads (training.threads): too little address "
                                       "space for LibTorch: "));
