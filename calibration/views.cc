@@ -36,10 +36,11 @@ Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedM
     }
     return result;
   }
-  const torch::Tensor same = batch.speakers.unsqueeze(2) == batch.speakers.unsqueeze(1);
-  const torch::Tensor itself = torch::eye(batch.max_length(), batch.context.options());
-  const torch::Tensor keep = view.kind == View::Kind::kSameSpeaker ? same.logical_not() : same;
-  result.context = batch.context.logical_and(keep.logical_or(itself));
+  const torch::Tensor to = batch.speakers.unsqueeze(2), from = batch.speakers.unsqueeze(1);
+  // In place: of a long conversation one such tensor is much.
+  result.context = view.kind == View::Kind::kSameSpeaker ? to != from : to == from;
+  result.context.diagonal(/*offset=*/0, 1, 2).fill_(true);
+  result.context.logical_and_(batch.context);
   return result;
 }
 

@@ -41,6 +41,21 @@ absl::Status CheckRange(const std::string& name, const torch::Tensor& tensor, in
                                                  limit - 1, " (", what, ")"));
 }
 
+// A context of more pairs is not written out if it need not be.
+constexpr int64_t kMostPairs = int64_t{1} << 24;
+
+// Batch::context, where every utterance may draw on its whole conversation. One element stands for
+// all of it (its strides are 0) where it is very much and nothing is padding: then it takes no
+// memory, and cannot be written to.
+torch::Tensor WholeContext(const torch::Tensor& lengths, int64_t longest) {
+  const int64_t num = lengths.size(0);
+  if (num * longest * longest > kMostPairs && lengths.min().item<int64_t>() == longest) {
+    return torch::ones({1, 1, 1}, torch::kBool).expand({num, longest, longest});
+  }
+  const torch::Tensor valid = ValidRows(lengths, longest);
+  return valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
+}
+
 // [B, T, D_m]: stream `s` of modality `m` of every conversation, zero on padding.
 torch::Tensor PadStream(absl::Span<const Conversation> conversations, size_t m, int64_t s,
                         int64_t longest, int64_t width) {
@@ -128,8 +143,7 @@ Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo&
     labels.push_back(conversations[b].labels);
   }
   batch.labels = torch::cat(labels);
-  const torch::Tensor valid = ValidRows(batch.lengths, longest);
-  batch.context = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
+  batch.context = WholeContext(batch.lengths, longest);
   return batch;
 }
 

@@ -39,6 +39,7 @@
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
 #include "backbones/layers/recurrent.h"
+#include "backbones/layers/row_blocks.h"
 #include "core/backbone.h"
 #include "core/torch_status.h"
 
@@ -141,27 +142,40 @@ class DialogueGcn final : public Backbone {
   Prediction ForwardImpl(const Batch& batch) override {
     const Packing packing(batch);
     const Tensor encoded = Encode(batch, packing);
-    // The official edge list has the center of a window first, and torch_geometric sends messages
-    // from first to second: an utterance gathers from those in whose windows it lies.
-    const Tensor edges =
-        official_ ? WindowEdges(batch.context, options_.window_future(), options_.window_past())
-                  : WindowEdges(batch.context, options_.window_past(), options_.window_future());
-    const Tensor alpha = official_ ? OfficialEdgeAttention(encoded, edge_attention_->weight, edges)
-                                   : EdgeAttention(encoded, edge_attention_->weight, edges);
+    // The official attention looks at whole columns.
+    const RowBlocks blocks(batch.max_length(), batch.num_conversations() * batch.max_length(),
+                           !official_);
+    const LazyRows edges(blocks, [&](int64_t first, int64_t count) {
+      return Edges(RowsOf(batch.context, 1, first, count), first);
+    });
+    const Tensor queries = official_ ? Tensor() : torch::linear(encoded, edge_attention_->weight);
+    const LazyRows alpha(blocks, [&](int64_t first, int64_t count) {
+      const Tensor of_rows = edges.Rows(first, count);
+      return official_ ? OfficialEdgeAttention(encoded, edge_attention_->weight, of_rows)
+                       : EdgeAttention(RowsOf(queries, 1, first, count), encoded, of_rows);
+    });
     const Relations relations = MakeRelations(edges, batch.speakers, info().num_speakers, packing);
     const Tensor relational =
         RelationalConvolution(encoded, alpha, relations, basis_, coefficients_) +
         encoded.matmul(root_) + bias_;
-    const Tensor graph = edges.to(torch::kFloat32).bmm(relational.matmul(neighbor_weight_)) +
+    const Tensor graph = GatherByEdges(relational.matmul(neighbor_weight_), edges) +
                          self_linear_->forward(relational);
     const Tensor nodes = torch::cat({encoded, graph}, 2);
     const Tensor rows = packing.Pack(
-        transform_ ? MatchingAttention(nodes, transform_->weight, transform_->bias, batch.context)
-                         .bmm(nodes)
+        transform_ ? GatherByMatching(nodes, transform_->weight, transform_->bias, batch.context)
                    : nodes);
     const Tensor features = torch::relu(linear_->forward(rows));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
+  }
+
+  // context [B, R, T] of the utterances from `first` on. The official edge list has the center of a
+  // window first, and torch_geometric sends messages from first to second: an utterance gathers
+  // from those in whose windows it lies.
+  Tensor Edges(const Tensor& context, int64_t first) const {
+    const int64_t past = options_.window_past(), future = options_.window_future();
+    return official_ ? WindowEdges(context, future, past, first)
+                     : WindowEdges(context, past, future, first);
   }
 
   // G [B, T, 2 hidden_width]. CORRECTED: 0 on padding, and no utterance sees another conversation

@@ -76,15 +76,15 @@ Tensor ByBases(const Tensor& sums, const Tensor& relations, const Tensor& basis,
 
 }  // namespace
 
-Tensor WindowEdges(const Tensor& context, int64_t past, int64_t future) {
+Tensor WindowEdges(const Tensor& context, int64_t past, int64_t future, int64_t first) {
   Tensor edges = context;
-  if (past >= 0) edges = edges.triu(-past);
-  if (future >= 0) edges = edges.tril(future);
+  if (past >= 0) edges = edges.triu(first - past);
+  if (future >= 0) edges = edges.tril(first + future);
   return edges;
 }
 
-Tensor EdgeAttention(const Tensor& x, const Tensor& weight, const Tensor& edges) {
-  const Tensor scores = Float32(torch::linear(x, weight).bmm(x.transpose(1, 2)));
+Tensor EdgeAttention(const Tensor& queries, const Tensor& x, const Tensor& edges) {
+  const Tensor scores = Float32(queries.bmm(x.transpose(1, 2)));
   // Not minus infinity: a row without edges (padding) must not become a NaN.
   return scores.masked_fill(edges.logical_not(), std::numeric_limits<float>::lowest()).softmax(2) *
          edges;
@@ -103,7 +103,7 @@ Tensor OfficialEdgeAttention(const Tensor& x, const Tensor& weight, const Tensor
   return masses / masses.sum(1, /*keepdim=*/true) * mask;
 }
 
-Relations MakeRelations(const Tensor& edges, const Tensor& speakers, int64_t num_speakers,
+Relations MakeRelations(const LazyRows& edges, const Tensor& speakers, int64_t num_speakers,
                         const Packing& packing) {
   if (!speakers.is_cpu() && num_speakers <= kFewSpeakers) {
     return AllRelations(speakers, num_speakers, packing);
@@ -126,9 +126,12 @@ Relations MakeRelations(const Tensor& edges, const Tensor& speakers, int64_t num
                        .logical_and(valid.unsqueeze(2));
   // [2, B, T, L]: edges from earlier utterances, then those from the same and later ones.
   const Tensor members = result.members.to(torch::kFloat32);
-  const Tensor has_edges = torch::stack({edges.tril(-1).to(torch::kFloat32).bmm(members),
-                                         edges.triu(0).to(torch::kFloat32).bmm(members)})
-                               .gt(0);
+  const Tensor has_edges = edges.blocks().Gather(2, [&](int64_t first, int64_t count) {
+    const Tensor of_rows = edges.Rows(first, count);
+    return torch::stack({of_rows.tril(first - 1).to(torch::kFloat32).bmm(members),
+                         of_rows.triu(first).to(torch::kFloat32).bmm(members)})
+        .gt(0);
+  });
   const Tensor pairs =
       2 * (local_speakers.unsqueeze(1) * num_speakers + speakers.unsqueeze(2));  // [B, T, L]
   const Tensor slots = has_edges.flatten().nonzero().squeeze(1);
@@ -142,13 +145,19 @@ Relations MakeRelations(const Tensor& edges, const Tensor& speakers, int64_t num
   return result;
 }
 
-Tensor RelationalConvolution(const Tensor& x, const Tensor& alpha, const Relations& relations,
+Tensor RelationalConvolution(const Tensor& x, const LazyRows& alpha, const Relations& relations,
                              const Tensor& basis, const Tensor& coefficients) {
   const int64_t num_conversations = x.size(0), length = x.size(1), width = x.size(2);
   const int64_t num_local = relations.members.size(2), num_out = basis.size(2);
   // [B, T, L D]: utterance j in the columns of its speaker.
   const Tensor columns = (relations.members.unsqueeze(3) * x.unsqueeze(2)).flatten(2);
-  const Tensor sums = torch::cat({alpha.tril(-1).bmm(columns), alpha.triu(0).bmm(columns)})
+  const Tensor sums = alpha.blocks()
+                          .Gather(2,
+                                  [&](int64_t first, int64_t count) {
+                                    const Tensor of_rows = alpha.Rows(first, count);
+                                    return torch::stack({of_rows.tril(first - 1).bmm(columns),
+                                                         of_rows.triu(first).bmm(columns)});
+                                  })
                           .view({2 * num_conversations * length * num_local, width});
   const auto add_up = [&](const Tensor& messages) {
     return messages.view({2, num_conversations, length, num_local, num_out})
@@ -162,6 +171,12 @@ Tensor RelationalConvolution(const Tensor& x, const Tensor& alpha, const Relatio
   const Tensor messages =
       GroupedProduct::apply(SelectRows(sums, relations.slots), weights, relations.counts);
   return add_up(PlaceRows(messages, relations.slots, sums.size(0)));
+}
+
+Tensor GatherByEdges(const Tensor& x, const LazyRows& edges) {
+  return edges.blocks().Gather(1, [&](int64_t first, int64_t count) {
+    return edges.Rows(first, count).to(torch::kFloat32).bmm(x);
+  });
 }
 
 }  // namespace cmerc

@@ -2,25 +2,28 @@
 // attention, and the relational convolution over them.
 //
 // Everywhere `edges` is [B, T, T] bool, and edges(b, i, j) says that utterance i gathers from
-// utterance j. Letters: core/batch.h; D and H are the widths in and out.
+// utterance j; [B, R, T] are those of R utterances i that follow each other. Letters: core/batch.h;
+// D and H are the widths in and out.
 #ifndef CMERC_BACKBONES_DIALOGUE_GCN_RELATIONAL_GRAPH_H_
 #define CMERC_BACKBONES_DIALOGUE_GCN_RELATIONAL_GRAPH_H_
 
 #include <cstdint>
 
 #include "backbones/layers/packing.h"
+#include "backbones/layers/row_blocks.h"
 #include "torch/types.h"
 
 namespace cmerc {
 
-// Which of context [B, T, T] bool lies within the window: i - past <= j <= i + future. A negative
-// number means no limit on that side.
-torch::Tensor WindowEdges(const torch::Tensor& context, int64_t past, int64_t future);
+// Which of context [B, R, T] bool, of the utterances i from `first` on, lies within the window:
+// i - past <= j <= i + future. A negative number means no limit on that side.
+torch::Tensor WindowEdges(const torch::Tensor& context, int64_t past, int64_t future,
+                          int64_t first = 0);
 
-// [B, T, T]: alpha_ij = exp(s_ij) / sum over the edges (i, j') of exp(s_ij') with
-// s_ij = (weight x_i) . x_j, and 0 where there is no edge (paper, equation 3).
-// x [B, T, D]; weight [D, D].
-torch::Tensor EdgeAttention(const torch::Tensor& x, const torch::Tensor& weight,
+// [B, R, T]: alpha_ij = exp(s_ij) / sum over the edges (i, j') of exp(s_ij') with
+// s_ij = query_i . x_j, and 0 where there is no edge (paper, equation 3; a query is weight x_i).
+// queries [B, R, D]; x [B, T, D]; edges [B, R, T].
+torch::Tensor EdgeAttention(const torch::Tensor& queries, const torch::Tensor& x,
                             const torch::Tensor& edges);
 
 // [B, T, T]: the official edge attention (conv-emotion, DialogueGCN/model.py, MaskedEdgeAttention,
@@ -50,8 +53,8 @@ struct Relations {
 };
 
 // speakers [B, T] int64 in [0, num_speakers).
-Relations MakeRelations(const torch::Tensor& edges, const torch::Tensor& speakers,
-                        int64_t num_speakers, const Packing& packing);
+Relations MakeRelations(const LazyRows& edges, const torch::Tensor& speakers, int64_t num_speakers,
+                        const Packing& packing);
 
 // [B, T, H]: y_i = sum over edges (i, j) of alpha_ij x_j W_r(i,j), where the weight of relation r
 // is W_r = sum_k coefficients[r, k] basis[k] (Schlichtkrull et al., "Modeling Relational Data with
@@ -62,11 +65,14 @@ Relations MakeRelations(const torch::Tensor& edges, const torch::Tensor& speaker
 //
 // Messages that share a target and a relation are added up before they meet their weight: two
 // products [T, T] x [T, L D] per conversation, then one product per relation that occurs. So the
-// memory is B T (T + L (D + H)) and the R weights [D, H]; neither a matrix per edge (E D H) nor
-// coefficients per basis (K B T^2) are ever made.
-torch::Tensor RelationalConvolution(const torch::Tensor& x, const torch::Tensor& alpha,
+// memory is B T (T + L (D + H)), without T where the rows of alpha are divided, and the R weights
+// [D, H]; neither a matrix per edge (E D H) nor coefficients per basis (K B T^2) are ever made.
+torch::Tensor RelationalConvolution(const torch::Tensor& x, const LazyRows& alpha,
                                     const Relations& relations, const torch::Tensor& basis,
                                     const torch::Tensor& coefficients);
+
+// [B, T, H]: y_i = sum over edges (i, j) of x_j. x [B, T, H].
+torch::Tensor GatherByEdges(const torch::Tensor& x, const LazyRows& edges);
 
 }  // namespace cmerc
 

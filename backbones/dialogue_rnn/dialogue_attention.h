@@ -19,11 +19,12 @@ inline void FindEarlierStates(const Direction& direction, const Step& step, int6
   const DialoguePlan::Conversation& conversation = direction.plan.conversations[rank];
   const std::vector<int64_t>& row = direction.order().row;
   const int64_t utterance = row[position] - conversation.first_row;
-  const bool* const context = direction.context.data_ptr<bool>() + conversation.first_pair +
-                              utterance * conversation.length;
+  const torch::Tensor& pairs = direction.contexts[conversation.number];
+  const bool* const context = pairs.data_ptr<bool>() + utterance * pairs.stride(0);
+  const int64_t stride = pairs.stride(1);
   for (int64_t s = 0; s < step.number; ++s) {
     const int64_t past = direction.plan.first_position[s] + rank;
-    state[s] = context[row[past] - conversation.first_row] ? past : -1;
+    state[s] = context[(row[past] - conversation.first_row) * stride] ? past : -1;
   }
 }
 
@@ -47,16 +48,19 @@ T* AlphaOf(const Direction& direction, const DirectionStates& states, int64_t po
   return states.alpha.data_ptr<T>() + direction.plan.first_past[position];
 }
 
-// For the rows of the step, writes what they gather from earlier global states and the weights
-// alpha. T is that of all floating-point tensors.
+// For the rows of the step, writes what they gather from earlier global states and, if they are
+// kept, the weights alpha. T is that of all floating-point tensors.
 template <typename T>
 void AttentionForward(const Direction& direction, const Step& step, const torch::Tensor& inputs,
                       DirectionStates& states) {
   const T* const global = states.global.states().data_ptr<T>();
+  std::vector<T> dropped(states.alpha.defined() ? 0 : step.number);
   ForEachQuery<T>(direction, step, inputs,
                   [&](int64_t, int64_t position, const kernels::AttentionQuery<T>& query) {
-                    kernels::Attend(query, global, AlphaOf<T>(direction, states, position),
-                                    RowOf<T>(states.gathered, position));
+                    T* const alpha = states.alpha.defined()
+                                         ? AlphaOf<T>(direction, states, position)
+                                         : dropped.data();
+                    kernels::Attend(query, global, alpha, RowOf<T>(states.gathered, position));
                   });
 }
 

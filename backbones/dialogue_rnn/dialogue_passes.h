@@ -22,12 +22,12 @@ inline int64_t NumSteps(const DialoguePlan& plan, const Ranks& part) {
 
 // [conversations of the part, width], zero: the states before the first step.
 inline torch::Tensor FirstStates(const Ranks& part, int64_t width, const DirectionStates& states) {
-  return torch::zeros({part.last - part.first, width}, states.alpha.options());
+  return torch::zeros({part.last - part.first, width}, states.gathered.options());
 }
 
 // Memory for a matrix product of every step: [conversations of the part, width].
 inline torch::Tensor Products(const Ranks& part, int64_t width, const DirectionStates& states) {
-  return torch::empty({part.last - part.first, width}, states.alpha.options());
+  return torch::empty({part.last - part.first, width}, states.gathered.options());
 }
 
 // Adds what a step of this cell passes back to the states before it, by way of its sums and

@@ -61,11 +61,9 @@ DialoguePlan::Direction MakeDirection(const DialoguePlan& plan, absl::Span<const
 DialoguePlan::DialoguePlan(absl::Span<const int64_t> lengths, absl::Span<const int64_t> speakers,
                            bool listeners) {
   int64_t row = 0;
-  int64_t pair = 0;
   for (const int64_t length : lengths) {
-    conversations.push_back({row, length, pair});
+    conversations.push_back({static_cast<int64_t>(conversations.size()), row, length});
     row += length;
-    pair += length * length;
   }
   std::stable_sort(
       conversations.begin(), conversations.end(),

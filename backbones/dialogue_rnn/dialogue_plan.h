@@ -16,9 +16,9 @@ namespace cmerc {
 // still running, or some neighbors among them, are a block of rows.
 struct DialoguePlan {
   struct Conversation {
-    int64_t first_row;   // of its utterances, in time order
-    int64_t length;      // n >= 1
-    int64_t first_pair;  // of its [n, n] pairs of utterances
+    int64_t number;     // in the order given
+    int64_t first_row;  // of its utterances, in time order
+    int64_t length;     // n >= 1
   };
 
   struct Direction {

@@ -70,16 +70,16 @@ absl::Span<const int64_t> Numbers(const Tensor& tensor) {
 // A run over some conversations: its forward pass, and what that leaves for its backward pass.
 class Recurrence final : public torch::CustomClassHolder {
  public:
-  // Draws the masks of dropout.
+  // Draws the masks of dropout. `keep`: there will be a backward pass.
   Recurrence(const Tensor& inputs, const DialogueWeights& weights, const DialogueRows& rows,
-             double dropout)
+             double dropout, bool keep)
       : widths_(weights),
-        context_(rows.context),
+        contexts_(rows.contexts),
         plan_(Numbers(rows.lengths), Numbers(rows.speakers), widths_.listeners) {
     const auto options = inputs.options().requires_grad(false);
     for (int64_t d = 0; d < kDirections; ++d) {
-      directions_.push_back({plan_, widths_, context_, d});
-      states_.emplace_back(directions_[d], options, dropout);
+      directions_.push_back({plan_, widths_, contexts_, d});
+      states_.emplace_back(directions_[d], options, dropout, keep);
     }
   }
 
@@ -99,7 +99,7 @@ class Recurrence final : public torch::CustomClassHolder {
       EmotionsForward<T>(directions_[d], part, emotion_inputs[d], weights[d], states_[d]);
     });
     Tensor result = torch::empty({plan_.num_positions(), kDirections * widths_.emotion},
-                                 states_[0].alpha.options());
+                                 states_[0].gathered.options());
     for (int64_t d = 0; d < kDirections; ++d) {
       for (int64_t position = 0; position < plan_.num_positions(); ++position) {
         std::copy_n(RowOf<T>(states_[d].emotion.states(), position), widths_.emotion,
@@ -209,7 +209,7 @@ class Recurrence final : public torch::CustomClassHolder {
   }
 
   const Widths widths_;
-  const Tensor context_;
+  const std::vector<Tensor> contexts_;
   const DialoguePlan plan_;
   std::vector<Direction> directions_;
   std::vector<DirectionStates> states_;
@@ -262,7 +262,7 @@ torch::Tensor RunDialogueRecurrence(const torch::Tensor& given,
   const torch::Tensor inputs = Float32(given);
   if (!inputs.is_cpu()) {
     return RunDialogueRecurrence(inputs.cpu(), {OnCpu(weights[0]), OnCpu(weights[1])},
-                                 {rows.lengths, rows.speakers.cpu(), rows.context.cpu()}, dropout)
+                                 {rows.lengths, rows.speakers.cpu(), rows.contexts}, dropout)
         .to(inputs.device());
   }
   std::vector<torch::Tensor> all;
@@ -271,8 +271,14 @@ torch::Tensor RunDialogueRecurrence(const torch::Tensor& given,
     all.insert(all.end(), flat.begin(), flat.end());
   }
   const DialogueRows contiguous = {rows.lengths.contiguous(), rows.speakers.contiguous(),
-                                   rows.context.contiguous()};
-  const auto recurrence = c10::make_intrusive<Recurrence>(inputs, weights[0], contiguous, dropout);
+                                   rows.contexts};
+  const bool keep =
+      torch::GradMode::is_enabled() &&
+      (inputs.requires_grad() || std::any_of(all.begin(), all.end(), [](const torch::Tensor& one) {
+         return one.requires_grad();
+       }));
+  const auto recurrence =
+      c10::make_intrusive<Recurrence>(inputs, weights[0], contiguous, dropout, keep);
   TORCH_CHECK_VALUE(inputs.dim() == 3 && inputs.size(0) == rows.speakers.size(0) &&
                         inputs.size(1) == 2 && inputs.size(2) == recurrence->columns(),
                     "inputs have shape ", inputs.sizes(), ", want [", rows.speakers.size(0),

@@ -8,6 +8,7 @@
 #define CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_RECURRENCE_H_
 
 #include <array>
+#include <vector>
 
 #include "backbones/dialogue_rnn/dialogue_weights.h"
 #include "torch/types.h"
@@ -18,7 +19,8 @@ namespace cmerc {
 struct DialogueRows {
   torch::Tensor lengths;   // [B] int64 on the CPU, each >= 1; sum N
   torch::Tensor speakers;  // [N] int64, each >= 0
-  torch::Tensor context;   // [sum of n^2] bool: Batch::context of each conversation, [n, n]
+  // [n, n] bool on the CPU, of any strides: Batch::context of each conversation.
+  std::vector<torch::Tensor> contexts;
 };
 
 // Returns the emotion states [N, 2 E], forward direction first. In each direction, from the

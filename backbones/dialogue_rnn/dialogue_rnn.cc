@@ -32,6 +32,7 @@
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/memo.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/row_blocks.h"
 #include "core/backbone.h"
 #include "core/torch_status.h"
 
@@ -175,21 +176,26 @@ class DialogueRnn final : public Backbone {
     BatchMemo<Tensor> products;
     const Cells::InputLayer layer = InputLayer();
     std::vector<const Packing*> packing_of;
-    std::vector<Tensor> inputs, lengths, speakers, contexts;
+    std::vector<Tensor> inputs, lengths, speakers;
+    std::vector<Tensor> contexts;  // of conversations
     for (const Batch& batch : batches) {
       const Packing& packing = packings.OfUtterances(batch, [&] { return Packing(batch); });
       packing_of.push_back(&packing);
       inputs.push_back(Inputs(batch, packing, layer, products));
       lengths.push_back(batch.lengths);
       speakers.push_back(packing.Pack(batch.speakers));
-      contexts.push_back(packing.PackPairs(batch.context));
+      const Tensor context = batch.context.cpu();
+      for (int64_t b = 0; b < batch.num_conversations(); ++b) {
+        const int64_t length = batch.lengths[b].item<int64_t>();
+        contexts.push_back(context[b].narrow(0, 0, length).narrow(1, 0, length));
+      }
     }
-    const Tensor emotions = Dropout(
-        RunDialogueRecurrence(WithQueries(torch::cat(inputs)),
-                              {cells_[0]->state_weights(), cells_[1]->state_weights()},
-                              {torch::cat(lengths), torch::cat(speakers), torch::cat(contexts)},
-                              is_training() ? options_.recurrent_dropout() : 0),
-        options_.emotion_dropout(), is_training());
+    const Tensor emotions =
+        Dropout(RunDialogueRecurrence(WithQueries(torch::cat(inputs)),
+                                      {cells_[0]->state_weights(), cells_[1]->state_weights()},
+                                      {torch::cat(lengths), torch::cat(speakers), contexts},
+                                      is_training() ? options_.recurrent_dropout() : 0),
+                options_.emotion_dropout(), is_training());
     std::vector<Prediction> predictions;
     int64_t start = 0;
     for (size_t i = 0; i < batches.size(); ++i) {
@@ -240,12 +246,17 @@ class DialogueRnn final : public Backbone {
     Tensor rows = emotions;
     if (transform_) {
       const Tensor memory = packing.Pad(emotions);
-      const Tensor scores = Float32(transform_->forward(memory).bmm(memory.transpose(1, 2)));
-      // Not minus infinity: a row without context (padding) must not become a NaN.
-      const Tensor alpha =
-          scores.masked_fill(context.logical_not(), std::numeric_limits<float>::lowest())
-              .softmax(2);
-      rows = packing.Pack(alpha.bmm(memory));
+      const Tensor queries = transform_->forward(memory);
+      const RowBlocks blocks(memory.size(1), memory.size(0) * memory.size(1));
+      rows = packing.Pack(blocks.Gather(1, [&](int64_t first, int64_t count) {
+        const Tensor scores = Float32(RowsOf(queries, 1, first, count).bmm(memory.transpose(1, 2)));
+        // Not minus infinity: a row without context (padding) must not become a NaN.
+        return scores
+            .masked_fill(RowsOf(context, 1, first, count).logical_not(),
+                         std::numeric_limits<float>::lowest())
+            .softmax(2)
+            .bmm(memory);
+      }));
     }
     const Tensor features = torch::relu(linear_->forward(rows));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());

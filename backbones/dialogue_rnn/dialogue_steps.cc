@@ -18,7 +18,7 @@ Widths::Widths(const DialogueWeights& weights)
       emotion(weights.emotion_hidden.size(1)) {}
 
 DirectionStates::DirectionStates(const Direction& direction, const torch::TensorOptions& options,
-                                 double dropout)
+                                 double dropout, bool keep)
     : global(direction.plan.num_positions(), direction.widths.global, options, dropout),
       party(direction.plan.num_positions() + NumListeners(direction), direction.widths.party,
             options, dropout),
@@ -27,7 +27,7 @@ DirectionStates::DirectionStates(const Direction& direction, const torch::Tensor
           torch::empty({direction.plan.num_positions(), direction.widths.party}, options)),
       listener_before(torch::empty({NumListeners(direction), direction.widths.party}, options)),
       gathered(torch::empty({direction.plan.num_positions(), direction.widths.global}, options)),
-      alpha(torch::empty({direction.plan.num_past}, options)) {}
+      alpha(keep ? torch::empty({direction.plan.num_past}, options) : torch::Tensor()) {}
 
 DirectionGradients::DirectionGradients(const Direction& direction, const DirectionStates& states)
     : global(torch::zeros_like(states.global.states())),
@@ -36,7 +36,7 @@ DirectionGradients::DirectionGradients(const Direction& direction, const Directi
   const Widths& widths = direction.widths;
   const int64_t num_rows = direction.plan.num_positions();
   const auto empty = [&](int64_t rows, int64_t width) {
-    return torch::empty({rows, width}, states.alpha.options());
+    return torch::empty({rows, width}, states.gathered.options());
   };
   global_sums = empty(num_rows, 3 * widths.global);
   speaker_sums = empty(num_rows, 3 * (widths.global + widths.party));

@@ -47,8 +47,8 @@ struct Direction {
 
   const DialoguePlan& plan;
   const Widths& widths;
-  const torch::Tensor& context;  // DialogueRows::context
-  int64_t number;                // 0 forward, 1 backward
+  const std::vector<torch::Tensor>& contexts;  // DialogueRows::contexts
+  int64_t number;                              // 0 forward, 1 backward
 };
 
 // A step of some conversations.
@@ -63,8 +63,9 @@ struct Step {
 
 // What the forward pass of a direction computes, and what the backward pass needs of it.
 struct DirectionStates {
-  // Draws the masks of dropout.
-  DirectionStates(const Direction& direction, const torch::TensorOptions& options, double dropout);
+  // Draws the masks of dropout. `keep`: there will be a backward pass.
+  DirectionStates(const Direction& direction, const torch::TensorOptions& options, double dropout,
+                  bool keep);
 
   GruRows global;
   GruRows party;  // N rows of speakers, then L rows of listeners
@@ -72,7 +73,8 @@ struct DirectionStates {
   torch::Tensor speaker_before;   // [N, P], the speaker's state before its step
   torch::Tensor listener_before;  // [L, P]
   torch::Tensor gathered;         // [N, G], what attention gathers
-  torch::Tensor alpha;  // [plan.num_past], the weights of attention, 0 outside the context
+  torch::Tensor alpha;  // [plan.num_past], the weights of attention, 0 outside the context;
+                        // undefined unless they are kept
 };
 
 // The gradients of a direction: of its states, and of what enters the cells.

@@ -82,8 +82,7 @@ class Gru final : public Backbone {
     if (transform_) {
       const Tensor memory = padded ? encoded : packing.Pad(encoded);
       const Tensor gathered =
-          MatchingAttention(memory, transform_->weight, transform_->bias, batch.context)
-              .bmm(memory);
+          GatherByMatching(memory, transform_->weight, transform_->bias, batch.context);
       rows = packing.Pack(options_.residual() ? memory + gathered : gathered);
     } else {
       rows = padded ? packing.Pack(encoded) : encoded;

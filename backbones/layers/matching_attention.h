@@ -7,13 +7,18 @@
 
 namespace cmerc {
 
-// [B, T, T]: alpha_ij = exp(s_ij) / sum over j' in context(i) of exp(s_ij') for j in context(i),
-// else 0, with s_ij = tanh((weight x_i + bias) . x_j). A row without context is 0.
+// [B, R, T]: alpha_ij = exp(s_ij) / sum over j' in context(i) of exp(s_ij') for j in context(i),
+// else 0, with s_ij = tanh(query_i . x_j). A row without context is 0.
 //
-// x [B, T, H]; weight [H, H] and bias [H], those of the official linear layer `transform`; context
-// [B, T, T] bool. The official code has one mask for all i, the padding mask.
-torch::Tensor MatchingAttention(const torch::Tensor& x, const torch::Tensor& weight,
-                                const torch::Tensor& bias, const torch::Tensor& context);
+// queries [B, R, H], of some utterances; x [B, T, H], of all; context [B, R, T] bool. The official
+// code has one mask for all i, the padding mask.
+torch::Tensor MatchingAttention(const torch::Tensor& queries, const torch::Tensor& x,
+                                const torch::Tensor& context);
+
+// [B, T, H]: sum_j alpha_ij x_j with the queries weight x_i + bias, those of the official linear
+// layer `transform`, weight [H, H] and bias [H]. context [B, T, T].
+torch::Tensor GatherByMatching(const torch::Tensor& x, const torch::Tensor& weight,
+                               const torch::Tensor& bias, const torch::Tensor& context);
 
 }  // namespace cmerc
 

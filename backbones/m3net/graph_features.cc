@@ -39,8 +39,7 @@ struct SavedGraph {
   HypergraphNorms norms;
   std::vector<Tensor> biases;  // [H] each
   std::vector<Tensor> gates;   // weight [1, 2 H] and bias [1] of each layer
-  Tensor within;               // of HighFrequencyGraph
-  Tensor between;
+  HighFrequencyGraph graph;
   Tensor lengths;  // [B] int64
 
   // What the forward pass kept; all undefined in arguments and gradients.
@@ -53,7 +52,7 @@ struct SavedGraph {
     list.insert(list.end(), {norms.modality, norms.utterance, norms.node});
     list.insert(list.end(), biases.begin(), biases.end());
     list.insert(list.end(), gates.begin(), gates.end());
-    list.insert(list.end(), {within, between, lengths});
+    list.insert(list.end(), {graph.within, graph.between, graph.context, graph.scale, lengths});
     if (features.defined()) {
       list.insert(list.end(), {hypergraph_kept, high_frequency_kept.nodes,
                                high_frequency_kept.arguments, features});
@@ -73,8 +72,8 @@ struct SavedGraph {
     next += 3;
     graph.biases = take(sizes.num_biases);
     graph.gates = take(sizes.num_gate_tensors);
-    graph.within = *next++;
-    graph.between = *next++;
+    graph.graph = {next[0], next[1], next[2], next[3]};
+    next += 4;
     graph.lengths = *next++;
     if (next != list.end()) {
       graph.hypergraph_kept = *next++;
@@ -95,9 +94,7 @@ struct SavedGraph {
     return ConversationBlocks(lengths.data_ptr<int64_t>(), lengths.size(0));
   }
   HypergraphLayers Hypergraph() const { return {norms, biases, num_modalities(), width()}; }
-  HighFrequencyLayers HighFrequency() const {
-    return {within, between, gates, num_modalities(), width()};
-  }
+  HighFrequencyLayers HighFrequency() const { return {graph, gates, num_modalities(), width()}; }
 };
 
 kernels::GraphRows<const float> RowsOf(const std::vector<Tensor>& nodes) {
@@ -261,8 +258,8 @@ Tensor GraphFeatures(const std::vector<Tensor>& nodes, const HypergraphNorms& no
     call.gates.push_back(prepare(layers.gate_weights[l]));
     call.gates.push_back(prepare(layers.gate_biases[l]));
   }
-  call.within = prepare(graph.within);
-  call.between = prepare(graph.between);
+  call.graph = {prepare(graph.within), prepare(graph.between),
+                graph.context.defined() ? graph.context : torch::empty({0}), prepare(graph.scale)};
   call.lengths = prepare(packing.lengths());
   const variable_list arguments = call.Pack();
   const bool keep = torch::GradMode::is_enabled() &&

@@ -1,7 +1,9 @@
 #include "backbones/m3net/high_frequency.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "backbones/layers/row_blocks.h"
 #include "kernels/cpu/scratch.h"
 #include "profile/scope.h"
 
@@ -19,31 +21,54 @@ kernels::GraphRows<float> NodesAfter(const Tensor& nodes, const Conversation& c,
       .From(c.first_row);
 }
 
+// 1 / deg and its root, [B, T], from the numbers of neighbors within a modality.
+struct Degrees {
+  Degrees(const Tensor& neighbors, int64_t num_modalities) {
+    // A node without neighbors sends nothing that its degree could scale, unless contexts are
+    // one-sided; then it counts as having one.
+    const Tensor degree = (neighbors + (num_modalities - 1)).clamp_min(1);
+    reciprocal = degree.reciprocal();
+    scale = degree.rsqrt();
+  }
+  Tensor reciprocal, scale;
+};
+
+HighFrequencyGraph MakeGraphByRows(const Tensor& context, int64_t num_modalities,
+                                   const Packing& packing, const RowBlocks& blocks) {
+  const Tensor columns = packing.valid().unsqueeze(1);
+  const Tensor counts = blocks.Gather(1, [&](int64_t first, int64_t count) {
+    return context.narrow(1, first, count).logical_and(columns).to(torch::kFloat32).sum(2);
+  });
+  const Tensor itself = context.diagonal(/*offset=*/0, 1, 2).logical_and(packing.valid());
+  const Degrees degrees(counts - itself.to(torch::kFloat32), num_modalities);
+  return {Tensor(), packing.Pack(degrees.reciprocal), context, packing.Pack(degrees.scale)};
+}
+
 }  // namespace
 
 HighFrequencyGraph MakeHighFrequencyGraph(const Tensor& context, int64_t num_modalities,
                                           const Packing& packing) {
+  const RowBlocks blocks(context.size(1), context.size(0) * context.size(1));
+  if (!blocks.whole() && context.is_cpu()) {
+    return MakeGraphByRows(context, num_modalities, packing, blocks);
+  }
   const Tensor others = torch::eye(context.size(1), context.options()).logical_not();  // [T, T]
   const Tensor& valid = packing.valid();
   const Tensor neighbors = context.logical_and(others)
                                .logical_and(valid.unsqueeze(1))
                                .logical_and(valid.unsqueeze(2))
                                .to(torch::kFloat32);  // [B, T, T]
-  // A node without neighbors sends nothing that its degree could scale, unless contexts are
-  // one-sided; then it counts as having one.
-  const Tensor degree = (neighbors.sum(2) + (num_modalities - 1)).clamp_min(1);  // [B, T]
-  const Tensor scale = degree.rsqrt();
+  const Degrees degrees(neighbors.sum(2), num_modalities);
+  const Tensor& scale = degrees.scale;
   return {packing.PackPairs(neighbors * scale.unsqueeze(2) * scale.unsqueeze(1)),
-          packing.Pack(degree.reciprocal())};
+          packing.Pack(degrees.reciprocal), Tensor(), Tensor()};
 }
 
-HighFrequencyLayers::HighFrequencyLayers(const Tensor& within, const Tensor& between,
-                                         at::TensorList gates, int64_t num_modalities,
-                                         int64_t width)
+HighFrequencyLayers::HighFrequencyLayers(HighFrequencyGraph graph, at::TensorList gates,
+                                         int64_t num_modalities, int64_t width)
     : num_modalities_(num_modalities),
       width_(width),
-      within_(within),
-      between_(between),
+      graph_(std::move(graph)),
       gates_(gates.begin(), gates.end()) {}
 
 HighFrequencyLayers::Kept HighFrequencyLayers::MakeKept(const ConversationBlocks& blocks) const {
@@ -81,10 +106,39 @@ void HighFrequencyLayers::Forward(const ConversationBlocks& blocks,
         best.between_modalities(pass, first, last);
       });
       blocks.ForEachBlock(c, num_modalities_, [&](int64_t k, int64_t, int64_t first, int64_t last) {
-        best.within_modality(pass, k, first, last);
+        AddWithinModality(pass, c, k, first, last);
       });
     }
   });
+}
+
+void HighFrequencyLayers::AddWithinModality(const kernels::HighFrequencyPass& pass,
+                                            const Conversation& c, int64_t k, int64_t first,
+                                            int64_t last) const {
+  const kernels::HighFrequencyKernels& best = kernels::BestHighFrequencyKernels();
+  if (!by_rows()) {
+    best.within_modality(pass, k, first, last);
+    return;
+  }
+  const kernels::Scratch norms((last - first) * c.length);
+  MakeNorms(c, first, last, norms.get());
+  kernels::HighFrequencyPass part = pass;
+  part.within = norms.get();
+  part.within_first = first;
+  best.within_modality(part, k, first, last);
+}
+
+void HighFrequencyLayers::MakeNorms(const Conversation& c, int64_t first, int64_t last,
+                                    float* norms) const {
+  const Tensor context = graph_.context[c.number];
+  const int64_t row_stride = context.stride(0), stride = context.stride(1);
+  const float* const scale = graph_.scale.data_ptr<float>() + c.first_row;
+  for (int64_t i = first; i < last; ++i) {
+    const bool* const edges = context.data_ptr<bool>() + i * row_stride;
+    float* const row = norms + (i - first) * c.length;
+    for (int64_t j = 0; j < c.length; ++j) row[j] = edges[j * stride] ? scale[i] * scale[j] : 0;
+    row[i] = 0;
+  }
 }
 
 Tensor HighFrequencyLayers::Backward(const ConversationBlocks& blocks,
@@ -143,8 +197,8 @@ kernels::HighFrequencyPass HighFrequencyLayers::Pass(const Conversation& c, int6
   pass.num_modalities = num_modalities_;
   pass.length = c.length;
   pass.width = width_;
-  pass.within = within_.data_ptr<float>() + c.first_pair;
-  pass.between = between_.data_ptr<float>() + c.first_row;
+  if (!by_rows()) pass.within = graph_.within.data_ptr<float>() + c.first_pair;
+  pass.between = graph_.between.data_ptr<float>() + c.first_row;
   pass.receive_weight = gates_[2 * l].data_ptr<float>();
   pass.send_weight = pass.receive_weight + width_;
   pass.bias = *gates_[2 * l + 1].data_ptr<float>();

@@ -27,6 +27,10 @@ struct HighFrequencyGraph {
   torch::Tensor within;   // [sum n^2]: per conversation an [n, n] matrix of (deg_i deg_j)^(-1/2)
                           // for neighbors of a modality, else 0
   torch::Tensor between;  // [N]: 1 / deg_i
+  // Of long conversations, without gradients, `within` is undefined, and rows of it are made when
+  // they are needed. Else these are.
+  torch::Tensor context;  // [B, T, T] bool: as it was given
+  torch::Tensor scale;    // [N]: deg_i^(-1/2)
 };
 
 // context: [B, T, T] bool; its diagonal and padding are ignored.
@@ -36,9 +40,10 @@ HighFrequencyGraph MakeHighFrequencyGraph(const torch::Tensor& context, int64_t 
 // Layers one after the other, on plain memory: graph_features.h calls them.
 class HighFrequencyLayers {
  public:
-  // gates: for each of L layers the weight [1, 2 H], which is [w1 | w2], and b [1]; contiguous.
-  HighFrequencyLayers(const torch::Tensor& within, const torch::Tensor& between,
-                      at::TensorList gates, int64_t num_modalities, int64_t width);
+  // gates: for each of L layers the weight [1, 2 H], which is [w1 | w2], and b [1]; contiguous. Of
+  // `graph`, tensors that are not there may be empty as well.
+  HighFrequencyLayers(HighFrequencyGraph graph, at::TensorList gates, int64_t num_modalities,
+                      int64_t width);
 
   // What the backward pass needs of the forward pass.
   struct Kept {
@@ -51,7 +56,8 @@ class HighFrequencyLayers {
   void Forward(const ConversationBlocks& blocks, const kernels::GraphRows<const float>& nodes,
                const Kept* kept, const kernels::GraphRows<float>& result) const;
 
-  // Writes d_nodes. Returns the gradients of the gates, [L, 2 H + 1], each [w1 | w2 | b].
+  // For a graph that has `within`. Writes d_nodes. Returns the gradients of the gates, [L, 2 H +
+  // 1], each [w1 | w2 | b].
   torch::Tensor Backward(const ConversationBlocks& blocks,
                          const kernels::GraphRows<const float>& nodes, const Kept& kept,
                          const kernels::GraphRows<const float>& d_result,
@@ -62,6 +68,15 @@ class HighFrequencyLayers {
  private:
   // A pass of layer l, without nodes and results.
   kernels::HighFrequencyPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
+  // Adds what the edges carry that end in utterances [first, last).
+  void AddWithinModality(const kernels::HighFrequencyPass& pass,
+                         const ConversationBlocks::Conversation& c, int64_t k, int64_t first,
+                         int64_t last) const;
+  // norms [last - first, n]: those rows of `within` of a conversation.
+  void MakeNorms(const ConversationBlocks::Conversation& c, int64_t first, int64_t last,
+                 float* norms) const;
+  // Whether rows of `within` are made when they are needed.
+  bool by_rows() const { return graph_.scale.defined() && graph_.scale.numel() > 0; }
   // Lets it read, and in the forward direction write, what is kept.
   void Use(const Kept& kept, const ConversationBlocks& blocks,
            const ConversationBlocks::Conversation& c, int64_t l,
@@ -71,7 +86,7 @@ class HighFrequencyLayers {
   void CountPasses(const ConversationBlocks& blocks, double products, double tensors) const;
 
   const int64_t num_modalities_, width_;  // M, H
-  const torch::Tensor within_, between_;
+  const HighFrequencyGraph graph_;
   const std::vector<torch::Tensor> gates_;
 };
 

@@ -139,6 +139,33 @@ void HypergraphLayers::Forward(const ConversationBlocks& blocks,
   });
 }
 
+// What the backward pass of a conversation works with, on one piece of memory.
+struct HypergraphLayers::BackwardMemory {
+  BackwardMemory(const Conversation& c, int64_t num_modalities, int64_t width)
+      : num_modalities(num_modalities),
+        width(width),
+        length(c.length),
+        row_size(num_modalities * width),
+        scratch((2 + c.num_blocks) * row_size + length * width + 2 * length * row_size),
+        sums(scratch.get()),
+        d_means(sums + row_size),
+        parts(d_means + row_size),
+        d_sums(parts + c.num_blocks * row_size) {}
+
+  // The gradients of what layer l reads.
+  kernels::GraphRows<float> Nodes(int64_t l) const {
+    return kernels::RowsIn(d_sums + length * width + l % 2 * length * row_size, num_modalities,
+                           length, width);
+  }
+
+  const int64_t num_modalities, width, length, row_size;
+  const kernels::Scratch scratch;
+  float* const sums;     // [M, H]: of the nodes
+  float* const d_means;  // [M, H]
+  float* const parts;    // [blocks, M, H]
+  float* const d_sums;   // [n, H]
+};
+
 HypergraphLayers::Gradients HypergraphLayers::Backward(
     const ConversationBlocks& blocks, const kernels::GraphRows<const float>& nodes,
     const Tensor& kept, const kernels::GraphRows<const float>& result,
@@ -146,61 +173,57 @@ HypergraphLayers::Gradients HypergraphLayers::Backward(
     const kernels::GraphRows<float>& d_nodes) const {
   CountPasses(blocks, /*arithmetic=*/16 * static_cast<double>(num_layers()),
               /*tensors=*/3 + static_cast<double>(num_layers()));
-  const kernels::HypergraphKernels& best = kernels::BestHypergraphKernels();
   const HypergraphNorms d_norms{torch::zeros_like(norms_.modality),
                                 torch::zeros_like(norms_.utterance),
                                 torch::zeros_like(norms_.node)};
   const Tensor d_biases = torch::zeros({num_layers(), blocks.num_blocks(), width_});
   auto* const all_d_biases = d_biases.data_ptr<float>();
-  const int64_t num_conversations = norms_.modality.size(1);
   blocks.ForEachConversation([&](const Conversation& c) {
-    const int64_t row_size = num_modalities_ * width_;
-    const kernels::Scratch scratch((2 + c.num_blocks) * row_size + c.length * width_ +
-                                   2 * c.length * row_size);
-    float* const sums = scratch.get();
-    float* const d_means = sums + row_size;
-    float* const parts = d_means + row_size;
-    float* const d_sums = parts + c.num_blocks * row_size;
-    const auto buffer = [&](int64_t l) {
-      return kernels::RowsIn(d_sums + c.length * width_ + l % 2 * c.length * row_size,
-                             num_modalities_, c.length, width_);
-    };
+    const BackwardMemory memory(c, num_modalities_, width_);
     for (int64_t l = num_layers(); l-- > 0;) {
+      const bool last_layer = l + 1 == num_layers();
       kernels::HypergraphPass pass = Pass(c, l);
       pass.nodes = nodes.From(c.first_row);
       if (l > 0) pass.nodes = ResultOf(kept, c, l - 1);
-      const bool last_layer = l + 1 == num_layers();
-      const kernels::GraphRows<const float> out =
-          last_layer ? result.From(c.first_row)
-                     : kernels::GraphRows<const float>(ResultOf(kept, c, l));
+      pass.activated = last_layer ? result.From(c.first_row)
+                                  : kernels::GraphRows<const float>(ResultOf(kept, c, l));
       pass.d_result = d_result.From(c.first_row);
-      if (!last_layer) pass.d_result = buffer(l + 1);
-      pass.d_nodes = l == 0 ? d_nodes.From(c.first_row) : buffer(l);
-      pass.d_sums = d_sums;
-      pass.d_utterance = d_norms.utterance.data_ptr<float>() + c.first_row;
-      pass.d_node = NumbersOf<float>(d_norms.node, c);
-      Sum(c, pass, parts, sums);
-      pass.sums = sums;
-      pass.activated = out;
-      std::fill_n(parts, c.num_blocks * row_size, 0.0F);
-      float* const d_bias = all_d_biases + (l * blocks.num_blocks() + c.first_block) * width_;
-      blocks.ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
-        best.backward(pass, first, last, parts + block * row_size, d_bias + block * width_);
-      });
-      std::fill_n(d_means, row_size, 0.0F);
-      AddUp(parts, c.num_blocks, row_size, d_means);
-      for (int64_t k = 0; k < num_modalities_; ++k) {
-        double along = 0;
-        for (int64_t h = k * width_; h < (k + 1) * width_; ++h) along += d_means[h] * sums[h];
-        d_norms.modality.data_ptr<float>()[k * num_conversations + c.number] +=
-            static_cast<float>(along);
-      }
-      blocks.ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
-        best.finish_backward(pass, first, last, d_means, /*add=*/l == 0);
-      });
+      if (!last_layer) pass.d_result = memory.Nodes(l + 1);
+      pass.d_nodes = l == 0 ? d_nodes.From(c.first_row) : memory.Nodes(l);
+      LayerBackward(c, l, memory, d_norms,
+                    all_d_biases + (l * blocks.num_blocks() + c.first_block) * width_, pass);
     }
   });
   return {d_norms, d_biases.sum(1)};
+}
+
+void HypergraphLayers::LayerBackward(const Conversation& c, int64_t l, const BackwardMemory& memory,
+                                     const HypergraphNorms& d_norms, float* d_bias,
+                                     kernels::HypergraphPass& pass) const {
+  const kernels::HypergraphKernels& best = kernels::BestHypergraphKernels();
+  const int64_t row_size = memory.row_size;
+  pass.d_sums = memory.d_sums;
+  pass.d_utterance = d_norms.utterance.data_ptr<float>() + c.first_row;
+  pass.d_node = NumbersOf<float>(d_norms.node, c);
+  Sum(c, pass, memory.parts, memory.sums);
+  pass.sums = memory.sums;
+  std::fill_n(memory.parts, c.num_blocks * row_size, 0.0F);
+  ConversationBlocks::ForEachBlock(c, 1, [&](int64_t, int64_t block, int64_t first, int64_t last) {
+    best.backward(pass, first, last, memory.parts + block * row_size, d_bias + block * width_);
+  });
+  std::fill_n(memory.d_means, row_size, 0.0F);
+  AddUp(memory.parts, c.num_blocks, row_size, memory.d_means);
+  for (int64_t k = 0; k < num_modalities_; ++k) {
+    double along = 0;
+    for (int64_t h = k * width_; h < (k + 1) * width_; ++h) {
+      along += memory.d_means[h] * memory.sums[h];
+    }
+    d_norms.modality.data_ptr<float>()[k * norms_.modality.size(1) + c.number] +=
+        static_cast<float>(along);
+  }
+  ConversationBlocks::ForEachBlock(c, 1, [&](int64_t, int64_t, int64_t first, int64_t last) {
+    best.finish_backward(pass, first, last, memory.d_means, /*add=*/l == 0);
+  });
 }
 
 kernels::HypergraphPass HypergraphLayers::Pass(const Conversation& c, int64_t l) const {

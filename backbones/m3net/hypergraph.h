@@ -69,6 +69,12 @@ class HypergraphLayers {
  private:
   // A pass of layer l, without nodes and results.
   kernels::HypergraphPass Pass(const ConversationBlocks::Conversation& c, int64_t l) const;
+  struct BackwardMemory;
+  // The backward pass of layer l, whose nodes, results and gradients `pass` has. Adds to d_norms
+  // and d_bias [blocks, H].
+  void LayerBackward(const ConversationBlocks::Conversation& c, int64_t l,
+                     const BackwardMemory& memory, const HypergraphNorms& d_norms, float* d_bias,
+                     kernels::HypergraphPass& pass) const;
   // [M, H] in `sums`: of pass.nodes. parts: [blocks, M, H].
   void Sum(const ConversationBlocks::Conversation& c, const kernels::HypergraphPass& pass,
            float* parts, float* sums) const;

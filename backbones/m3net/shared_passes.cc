@@ -33,7 +33,8 @@ GraphInput JoinInputs(const std::vector<GraphInput>& inputs) {
       JoinTensors(inputs, 0, [](const GraphInput& input) { return input.norms.utterance; }),
       JoinTensors(inputs, 1, [](const GraphInput& input) { return input.norms.node; })};
   all.graph = {JoinTensors(inputs, 0, [](const GraphInput& input) { return input.graph.within; }),
-               JoinTensors(inputs, 0, [](const GraphInput& input) { return input.graph.between; })};
+               JoinTensors(inputs, 0, [](const GraphInput& input) { return input.graph.between; }),
+               Tensor(), Tensor()};
   return all;
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "backbones/layers/packing.h"
+#include "backbones/layers/row_blocks.h"
 #include "torch/types.h"
 
 namespace cmerc {
@@ -34,7 +35,7 @@ ModalitySimilarities MakeSimilarities(const torch::Tensor& x, const Packing& pac
 // What all layers share: the normalized A. Its blocks across modalities are diagonal.
 struct SimilarityGraph {
   Packing nodes;         // of M * B conversations: every conversation in each modality
-  torch::Tensor within;  // [M * B, T, T]: from column to row; 0 where there is no edge
+  LazyRows within;       // [M * B, T, T]: from column to row; 0 where there is no edge
   torch::Tensor across;  // [N, M, M]: the same, for the modalities of an utterance
 };
 

@@ -42,6 +42,7 @@
 #include "backbones/layers/float32.h"
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/row_blocks.h"
 #include "backbones/transformer/transformer.pb.h"
 #include "core/backbone.h"
 #include "core/status.h"
@@ -116,10 +117,16 @@ class Transformer final : public Backbone {
 
   Prediction ForwardImpl(const Batch& batch) override {
     const Packing packing(batch);
-    // Padding attends to itself, so that no row of a softmax is empty.
-    const Tensor self = torch::eye(batch.max_length(), batch.context.options());
-    // [B, 1, T, T]: the same for every head.
-    const Tensor blocked = batch.context.logical_or(self).logical_not().unsqueeze(1);
+    // Rows are not divided in training, where dropout draws for all pairs at once.
+    const RowBlocks blocks(batch.max_length(),
+                           batch.num_conversations() * options_.num_heads() * batch.max_length(),
+                           !is_training());
+    const LazyRows blocked(blocks, [&](int64_t first, int64_t count) {
+      // Padding attends to itself, so that no row of a softmax is empty.
+      const Tensor all = torch::arange(batch.max_length(), batch.speakers.options());
+      const Tensor self = all.narrow(0, first, count).unsqueeze(1) == all;
+      return RowsOf(batch.context, 1, first, count).logical_or(self).logical_not();
+    });
     Tensor x = Dropped(Inputs(batch, packing));
     for (const auto& module : *layers_) {
       auto& layer = *module->as<torch::nn::TransformerEncoderLayer>();
@@ -153,10 +160,10 @@ class Transformer final : public Backbone {
   }
 
   // Multi-head self-attention (Vaswani et al., section 3.2.2). x [N, hidden_width]; blocked
-  // [B, 1, T, T] bool -> [N, hidden_width]. Only the products of queries, keys and values see
-  // padding.
+  // [B, T, T] bool, the same for every head -> [N, hidden_width]. Only the products of queries,
+  // keys and values see padding.
   Tensor Attend(torch::nn::TransformerEncoderLayerImpl& layer, const Tensor& x,
-                const Packing& packing, const Tensor& blocked) {
+                const Packing& packing, const LazyRows& blocked) {
     torch::nn::MultiheadAttentionImpl& attention = *layer.self_attn;
     const int64_t heads = options_.num_heads();
     const int64_t head_width = options_.hidden_width() / heads;
@@ -167,11 +174,16 @@ class Transformer final : public Backbone {
         projected.view({packing.num_conversations(), packing.max_length(), 3, heads, head_width})
             .permute({2, 0, 3, 1, 4});
     const Tensor queries = parts[0] / std::sqrt(static_cast<double>(head_width));
-    const Tensor scores = Float32(queries.matmul(parts[1].transpose(2, 3)));
-    const Tensor weights =
-        scores.masked_fill(blocked, -std::numeric_limits<double>::infinity()).softmax(3);
-    const Tensor dropped = Dropout(weights, options_.dropout(), is_training());
-    const Tensor gathered = dropped.matmul(parts[2]).transpose(1, 2).flatten(2);
+    const Tensor of_heads = blocked.blocks().Gather(2, [&](int64_t first, int64_t count) {
+      const Tensor scores =
+          Float32(RowsOf(queries, 2, first, count).matmul(parts[1].transpose(2, 3)));
+      const Tensor weights = scores
+                                 .masked_fill(blocked.Rows(first, count).unsqueeze(1),
+                                              -std::numeric_limits<double>::infinity())
+                                 .softmax(3);
+      return Dropout(weights, options_.dropout(), is_training()).matmul(parts[2]);
+    });
+    const Tensor gathered = of_heads.transpose(1, 2).flatten(2);
     return attention.out_proj->forward(packing.Pack(gathered));
   }
 

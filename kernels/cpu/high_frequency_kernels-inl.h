@@ -107,7 +107,8 @@ HWY_INLINE void Weigh(const HighFrequencyPass& pass, int64_t k, int64_t i, int64
                       float* weights) {
   const float* send = pass.send + k * pass.length;
   const Vec gate = Tanh(hn::Add(Load(send + j, count), All(pass.receive[k * pass.length + i])));
-  Store(weights, hn::Mul(gate, Load(pass.within + i * pass.length + j, count)), count);
+  const float* norms = pass.within + (i - pass.within_first) * pass.length + j;
+  Store(weights, hn::Mul(gate, Load(norms, count)), count);
 }
 
 void WithinModality(const HighFrequencyPass& pass, int64_t k, int64_t first, int64_t last) {

@@ -33,6 +33,8 @@ struct HighFrequencyPass {
   GraphRows<float> d_nodes;
   float* d_receive;  // [M, n]
   float* d_send;     // [M, n]
+  // Forward only: of `within`, only the rows from this one on are there.
+  int64_t within_first = 0;
 };
 
 // Each may be called for some utterances [first, last) at a time; an output element is a sum in the

@@ -49,6 +49,18 @@ TEST(MakeBatchTest, PadsWithZerosAndPacksLabels) {
   EXPECT_TRUE(ValidateBatch(batch, Info()).ok());
 }
 
+TEST(MakeBatchTest, TheContextOfALongConversationTakesNoMemory) {
+  const Batch batch = MakeBatch({Make(1, 4100)}, Info());
+  EXPECT_EQ(batch.context.sizes(), torch::IntArrayRef({1, 4100, 4100}));
+  EXPECT_EQ(batch.context.storage().nbytes(), 1U);
+  EXPECT_TRUE(batch.context[0][4099][17].item<bool>());
+  EXPECT_TRUE(ValidateBatch(batch, Info()).ok());
+  // Where there is padding, it is not everything.
+  const Batch padded = MakeBatch({Make(1, 3000), Make(1, 2)}, Info());
+  EXPECT_FALSE(padded.context[1][2][0].item<bool>());
+  EXPECT_TRUE(padded.context[1][1][0].item<bool>());
+}
+
 TEST(MakeBatchTest, ContextIsEverythingWithinAConversation) {
   const Batch batch = MakeBatch({Make(1, 1), Make(10, 3)}, Info());
   for (int64_t b = 0; b < 2; ++b) {

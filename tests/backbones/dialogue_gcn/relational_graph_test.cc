@@ -118,7 +118,7 @@ TEST(RelationalGraphTest, RelationsThatDoNotOccurCostNothing) {
 TEST(RelationalGraphTest, EdgeAttentionIsASoftmaxOverTheEdgesOfEachUtterance) {
   const Graph graph(2, {5, 1, 4});
   const Tensor weight = torch::randn({4, 4}, torch::kFloat64);
-  const Tensor alpha = EdgeAttention(graph.x, weight, graph.edges);
+  const Tensor alpha = EdgeAttention(torch::linear(graph.x, weight), graph.x, graph.edges);
   for (int64_t b = 0; b < 3; ++b) {
     for (int64_t i = 0; i < 5; ++i) {
       const Tensor to = graph.edges[b][i].nonzero().squeeze(1);

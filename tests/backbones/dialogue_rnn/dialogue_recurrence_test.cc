@@ -40,15 +40,13 @@ struct RecurrenceInput {
       return torch::randn(shape, torch::kFloat64).requires_grad_();
     };
     int64_t num_rows = 0;
-    int64_t num_pairs = 0;
-    for (const int64_t n : lengths) {
-      num_rows += n;
-      num_pairs += n * n;
-    }
+    for (const int64_t n : lengths) num_rows += n;
     rows.lengths = torch::tensor(lengths);
     rows.speakers = torch::randint(num_speakers, {num_rows}, torch::kInt64);
-    // Some utterances have nothing earlier in their context.
-    rows.context = torch::rand({num_pairs}) < 0.5;
+    // Some utterances have nothing earlier in their context; strides are those of padding.
+    for (const int64_t n : lengths) {
+      rows.contexts.push_back((torch::rand({n + 2, n + 2}) < 0.5).narrow(0, 0, n).narrow(1, 0, n));
+    }
     inputs = random({num_rows, 2, 4 * kGlobal + (listeners ? 6 : 3) * kParty});
     for (DialogueWeights& direction : weights) {
       direction.global_party = random({3 * kGlobal, kParty});
@@ -108,10 +106,9 @@ std::vector<Tensor> EmotionsByDefinition(const RecurrenceInput& input, int64_t d
   const auto zero = [](int64_t width) { return torch::zeros({width}, torch::kFloat64); };
   std::vector<Tensor> emotions(input.inputs.size(0));
   int64_t first_row = 0;
-  int64_t first_pair = 0;
   for (int64_t b = 0; b < input.rows.lengths.size(0); ++b) {
     const int64_t n = input.rows.lengths[b].item<int64_t>();
-    const Tensor context = input.rows.context.narrow(0, first_pair, n * n).view({n, n});
+    const Tensor& context = input.rows.contexts[b];
     Tensor global = zero(kGlobal);
     Tensor emotion = zero(kEmotion);
     std::vector<Tensor> party(num_speakers, zero(kParty));
@@ -147,7 +144,6 @@ std::vector<Tensor> EmotionsByDefinition(const RecurrenceInput& input, int64_t d
       emotions[first_row + i] = emotion;
     }
     first_row += n;
-    first_pair += n * n;
   }
   return emotions;
 }

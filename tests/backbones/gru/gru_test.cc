@@ -143,7 +143,7 @@ TEST(MatchingAttentionTest, IsASoftmaxOverTheContext) {
   const Tensor weight = torch::randn({3, 3}, wide);
   const Tensor bias = torch::randn({3}, wide);
   const Tensor context = torch::rand({2, 4, 4}) < 0.6;
-  const Tensor alpha = MatchingAttention(x, weight, bias, context);
+  const Tensor alpha = MatchingAttention(torch::linear(x, weight, bias), x, context);
   for (int64_t b = 0; b < 2; ++b) {
     for (int64_t i = 0; i < 4; ++i) {
       double sum = 0;
@@ -165,7 +165,7 @@ TEST(MatchingAttentionTest, ARowWithoutContextIsZeroAndHasAFiniteGradient) {
   const Tensor x = torch::ones({1, 2, 3}).set_requires_grad(true);
   Tensor context = torch::zeros({1, 2, 2}, torch::kBool);
   context[0][0][0] = true;
-  const Tensor alpha = MatchingAttention(x, torch::eye(3), torch::zeros({3}), context);
+  const Tensor alpha = MatchingAttention(x, x, context);
   EXPECT_TRUE(torch::equal(alpha, torch::tensor({{{1.0F, 0.0F}, {0.0F, 0.0F}}})));
   alpha.square().sum().backward();
   EXPECT_TRUE(x.grad().isfinite().all().item<bool>());

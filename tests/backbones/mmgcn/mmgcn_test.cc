@@ -166,7 +166,7 @@ TEST(SimilarityGraphTest, DegreesAreThoseOfTheEdgesThatContextLeaves) {
   RandomNodes nodes(1, {3});
   nodes.context = torch::eye(3, torch::kBool).unsqueeze(0);
   // Alone with itself, a node keeps what it has.
-  EXPECT_LE(MaxDifference(nodes.Graph().within, torch::eye(3).unsqueeze(0)), 1e-7);
+  EXPECT_LE(MaxDifference(nodes.Graph().within.All(), torch::eye(3).unsqueeze(0)), 1e-7);
   EXPECT_EQ(nodes.Graph().across.abs().max().item<float>(), 0);
 }
 

@@ -128,11 +128,11 @@ TEST_P(GoldenGruTest, LogProbs) {
 }
 
 TEST_P(GoldenGruTest, AttentionOverTheRecurrentOutput) {
-  const Tensor alpha =
-      MatchingAttention(golden::OnDevice(want_.at("emotions").transpose(0, 1)),
-                        golden::OnDevice(want_.at("state.matchatt.transform.weight")),
-                        golden::OnDevice(want_.at("state.matchatt.transform.bias")), batch_.context)
-          .cpu();
+  const Tensor x = golden::OnDevice(want_.at("emotions").transpose(0, 1));
+  const Tensor queries =
+      torch::linear(x, golden::OnDevice(want_.at("state.matchatt.transform.weight")),
+                    golden::OnDevice(want_.at("state.matchatt.transform.bias")));
+  const Tensor alpha = MatchingAttention(queries, x, batch_.context).cpu();
   const Tensor packed =
       alpha.flatten(0, 1).index_select(0, PackedRows(batch_.lengths, batch_.max_length()));
   const double difference = Difference(packed, Real("alpha"));

@@ -93,7 +93,7 @@ class GoldenMmgcnTest : public testing::TestWithParam<Case> {
 
   // Our graph as the official one: [M * N, M * N], modality after modality.
   Tensor Adjacency(const SimilarityGraph& graph) const {
-    const Tensor within = graph.within.cpu(), across = graph.across.cpu();
+    const Tensor within = graph.within.All().cpu(), across = graph.across.cpu();
     std::vector<Tensor> blocks;
     for (int64_t k = 0; k < within.size(0); ++k) {
       const int64_t length = graph.nodes.lengths()[k].item<int64_t>();
