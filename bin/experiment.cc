@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -53,25 +54,13 @@ PlanChanges ChangesOf(const Flags& flags) {
   return changes;
 }
 
-// InvalidArgument: `output` holds what no experiment wrote, and would be mixed with it or lost.
-absl::Status CheckOutput(const std::string& output) {
-  if (HoldsRun(output)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--output=", output,
-                     " holds a single run of `cmerc train`; choose another folder for the "
-                     "experiment, which makes one for each of its runs"));
+// All that the runs and the plan are read from.
+std::vector<std::string> FilesReadBy(const Flags& flags, const std::vector<PlannedRun>& runs) {
+  std::vector<std::string> inputs = {flags.Get("config")};
+  for (const PlannedRun& run : runs) {
+    for (std::string& path : PathsIn(run.config)) inputs.push_back(std::move(path));
   }
-  std::error_code none;
-  if (HoldsExperiment(output)) return absl::OkStatus();
-  for (const char* file : kResultFiles) {
-    const std::string path = absl::StrCat(output, "/", file);
-    if (!std::filesystem::exists(path, none)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("--output=", output, " holds a ", file,
-                     " that no experiment wrote, and would be replaced; choose another folder or "
-                     "move the file"));
-  }
-  return absl::OkStatus();
+  return inputs;
 }
 
 absl::Status MakeOutput(const std::string& output) {
@@ -142,19 +131,13 @@ absl::Status ExperimentCommand(const Flags& flags) {
                    RunsOf(*plan, kVersion, flags.All("set"), &warnings_of_sets));
   PrintWarnings(warnings_of_sets);
   const std::string output = flags.Get("output");
-  RETURN_IF_ERROR(CheckOutput(output));
+  RETURN_IF_ERROR(CheckExperimentOutput(output, kResultFiles, FilesReadBy(flags, runs)));
   if (flags.has("dry_run")) {
     PrintDryRun(runs, *plan, output);
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   RETURN_IF_ERROR(MakeOutput(output));
-  std::vector<std::string> inputs = {flags.Get("config")};
-  for (const PlannedRun& run : runs) {
-    for (std::string& path : PathsIn(run.config)) inputs.push_back(std::move(path));
-  }
-  RETURN_IF_ERROR(CheckExperimentOutput(output, inputs));
-
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
   CatchStopSignals();
   LocalLauncher launcher(program, plan->parallel_runs());

@@ -278,19 +278,23 @@ absl::Status CheckRunOutput(const Flags& flags, const std::string& output,
   return absl::OkStatus();
 }
 
-absl::Status CheckExperimentOutput(const std::string& output,
+absl::Status CheckExperimentOutput(const std::string& output, absl::Span<const char* const> files,
                                    const std::vector<std::string>& inputs) {
-  const bool of_experiment = absl::StrContains(HeadOf(output + "/results.json"), "\"rows\":");
-  for (const char* name : {"results.md", "results.csv", "results.json", "results_runs.csv"}) {
+  if (HoldsRun(output)) {
+    return BadOutput(output,
+                     " holds a single run of `cmerc train`; choose another folder for the "
+                     "experiment, which makes one for each of its runs");
+  }
+  for (const char* name : files) {
     const std::string file = absl::StrCat(output, "/", name);
     for (const std::string& input : inputs) {
-      if (!AreSameFile(file, input)) continue;
-      return BadOutput(output, WouldBeLost("experiment", input, file));
+      if (AreSameFile(file, input))
+        return BadOutput(output, WouldBeLost("experiment", input, file));
     }
-    if (of_experiment || !HoldsAnything(file)) continue;
-    return BadOutput(output, absl::StrCat(": the experiment would write over ", file,
-                                          ", which is of no experiment; choose another folder, or "
-                                          "move it away"));
+    if (HoldsExperiment(output) || !HoldsAnything(file)) continue;
+    return BadOutput(output, absl::StrCat(" holds a ", name,
+                                          " that no experiment wrote, and would be replaced; "
+                                          "choose another folder or move the file"));
   }
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "bin/flags.h"
 #include "config/run.pb.h"
 
@@ -40,10 +41,11 @@ absl::Status CheckOutputIsNone(const Flags& flags, const std::vector<std::string
 // names that a run's files have, and no run wrote them.
 absl::Status CheckRunOutput(const Flags& flags, const std::string& output, const RunConfig& config);
 
-// Checks --output=`output`, the folder of an experiment, which exists, for `inputs`: the plan and
-// what its runs read. InvalidArgument: one of them is a table of results there, or such tables are
-// there and no experiment wrote them.
-absl::Status CheckExperimentOutput(const std::string& output,
+// Checks --output=`output`, the folder of an experiment, which need not exist, for the `files` that
+// are written there and for `inputs`: the plan and what its runs read. InvalidArgument: it is the
+// folder of a single run; one of the inputs is one of the files; or there are such files and no
+// experiment wrote them.
+absl::Status CheckExperimentOutput(const std::string& output, absl::Span<const char* const> files,
                                    const std::vector<std::string>& inputs);
 
 }  // namespace cmerc

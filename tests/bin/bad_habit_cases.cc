@@ -187,10 +187,6 @@ void AddKeptFolders(std::vector<BadInput>* cases) {
        Train({"--output=run", "--overwrite",
               Curriculum("difficulty_checkpoint: 'run/selected.pth'")}),
        {"--output=run: the run reads run/selected.pth and would write over it"}},
-      {"ExperimentOverTablesOfItsUser",
-       {"experiment", "--config=good.plan", "--output=project"},
-       {"--output=project: the experiment would write over project/results.csv, which is of no "
-        "experiment"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }

@@ -45,7 +45,8 @@ TEST(LinkageTest, Losses) {
   EXPECT_THAT(Linked("loss"),
               ElementsAre("cmerc.CalibrationRankingOptions", "cmerc.CsclOptions",
                           "cmerc.FocalOptions", "cmerc.LabelSmoothingOptions", "cmerc.MsclOptions",
-                          "cmerc.NllOptions", "cmerc.SupConOptions"));
+                          "cmerc.NllOptions", "cmerc.ShrunkDistillationOptions",
+                          "cmerc.SupConOptions", "cmerc.ViewNllOptions"));
 }
 
 // `cmerc plugins` prints the comments of these.
