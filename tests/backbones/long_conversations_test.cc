@@ -116,6 +116,9 @@ const Case kCases[] = {
      8},
 };
 
+// Float32 sums of the same numbers in another order differ by some 1e-6 here.
+constexpr double kReordered = 1e-5;
+
 class LongConversationsTest : public testing::TestWithParam<Case> {};
 
 TEST_P(LongConversationsTest, TheSameNumbersAsWithGradients) {
@@ -129,13 +132,9 @@ TEST_P(LongConversationsTest, TheSameNumbersAsWithGradients) {
     const Prediction with = Predict(*model, one);
     const torch::NoGradGuard no_grad;
     const Prediction without = Predict(*model, one);
-    // OpenBLAS adds up the short rows of a head in another order where threads share fewer of them.
-    if (std::string(GetParam().name) == "Transformer") {
-      EXPECT_LE(MaxDifference(without.log_probs, with.log_probs.detach()), 1e-5);
-      continue;
-    }
-    EXPECT_TRUE(torch::equal(without.log_probs, with.log_probs.detach()));
-    EXPECT_TRUE(torch::equal(without.features, with.features.detach()));
+    // A matrix product of another height may add up in another order.
+    EXPECT_LE(MaxDifference(without.log_probs, with.log_probs.detach()), kReordered);
+    EXPECT_LE(MaxDifference(without.features, with.features.detach()), kReordered);
   }
 }
 

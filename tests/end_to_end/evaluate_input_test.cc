@@ -32,7 +32,7 @@ class EvaluateInputTest : public PredictFixture {
   }
 
   static EvaluationReport MustEvaluate(const std::vector<std::string>& more) {
-    std::vector<std::string> args = {"--output=scores.json"};
+    std::vector<std::string> args = {"--output=scores.json", "--overwrite"};
     args.insert(args.end(), more.begin(), more.end());
     const Outcome outcome = Evaluate(args);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.err;

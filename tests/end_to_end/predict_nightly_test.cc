@@ -44,21 +44,22 @@ int Count(const std::string& text, const std::string& part) {
 
 TEST_F(NightlyTest, FailsWhereNothingWasPredicted) {
   Write("bad.jsonl", {kNarrow, "{}", "nonsense"});
-  WriteFile(*folder_ + "/before.jsonl", "what was there\n");
+  const std::string before = "{\"id\":\"a\",\"utterances\":[{\"probabilities\":{}}]}\n";
+  WriteFile(*folder_ + "/before.jsonl", before);
   const Outcome outcome =
-      Predict({"--input=bad.jsonl", "--on_error=SKIP", "--output=before.jsonl"});
+      Predict({"--input=bad.jsonl", "--on_error=SKIP", "--output=before.jsonl", "--overwrite"});
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_THAT(outcome.err,
               AllOf(HasSubstr("skipped: bad.jsonl, line 3: "),
                     HasSubstr("cmerc: nothing was predicted: all 3 conversations of bad.jsonl")));
-  EXPECT_EQ(ReadFile(*folder_ + "/before.jsonl"), "what was there\n");
+  EXPECT_EQ(ReadFile(*folder_ + "/before.jsonl"), before);
 }
 
 TEST_F(NightlyTest, MaxSkippedIsANumberOrAShare) {
   WriteMixed("mixed.jsonl", 3);  // of 12
   const auto run = [](const std::string& limit, const std::string& output) {
-    return Predict(
-        {"--input=mixed.jsonl", "--on_error=SKIP", "--max_skipped=" + limit, "--output=" + output});
+    return Predict({"--input=mixed.jsonl", "--on_error=SKIP", "--max_skipped=" + limit,
+                    "--output=" + output, "--overwrite"});
   };
   for (const char* enough : {"3", "25%", "100%"}) {
     EXPECT_EQ(run(enough, "enough.jsonl").exit_code, 0) << enough;
