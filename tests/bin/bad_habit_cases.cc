@@ -210,7 +210,6 @@ void WriteKept(const std::string& folder) {
   WriteFile(folder + "/notes.npz", "what I must not forget\n");
   std::filesystem::create_directory(folder + "/project");
   WriteFile(folder + "/project/config.textproto", TinyConfig());
-  WriteFile(folder + "/project/results.csv", "month,sales\nMay,3\n");
 }
 
 }  // namespace cmerc
