@@ -64,9 +64,10 @@ class Replay {
   void Rewind() { generator_.set_state(begin_); }
   void Finish() {
     generator_.set_state(end_);
-    const torch::NoGradGuard no_grad;
+    // The gradient of a normalization keeps its running statistics, and would refuse to be computed
+    // if these counted as written to.
     const std::vector<torch::Tensor> buffers = backbone_.buffers();
-    for (size_t i = 0; i < buffers.size(); ++i) torch::Tensor(buffers[i]).copy_(buffers_[i]);
+    for (size_t i = 0; i < buffers.size(); ++i) buffers[i].variable_data().copy_(buffers_[i]);
   }
 
  private:

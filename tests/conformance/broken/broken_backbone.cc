@@ -76,6 +76,9 @@ class BrokenBackbone final : public Backbone {
     const Tensor valid = ValidRows(batch.lengths, longest);
     const Tensor all = valid.unsqueeze(2).logical_and(valid.unsqueeze(1));
     Tensor weights = (Has(Options::IGNORES_CONTEXT) ? all : batch.context).to(torch::kFloat32);
+    if (Has(Options::DRAWS_BY_CONTEXT) && is_training() && !batch.context.equal(all)) {
+      torch::rand({1});
+    }
     if (Has(Options::LEAKS_ACROSS_CONTEXT)) weights = weights + 0.1 * all;
     const Tensor count = Has(Options::COUNTS_PADDING)
                              ? torch::full({1, 1, 1}, static_cast<double>(longest))
