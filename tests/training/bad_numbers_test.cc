@@ -146,7 +146,7 @@ TEST(StopTest, NamesTheStepAndKeepsTheLastGoodCheckpoint) {
                     HasSubstr("bad/last.pth holds the weights of epoch 2")));
   const auto checkpoint = ReadCheckpoint(bad + "/last.pth");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  EXPECT_EQ(checkpoint->metadata->epoch(), 1);
+  EXPECT_EQ(checkpoint->metadata->epoch(), 2);
   for (const auto& [name, tensor] : checkpoint->state) {
     EXPECT_TRUE(tensor.isfinite().all().item<bool>()) << name;
   }
