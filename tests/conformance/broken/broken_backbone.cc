@@ -94,6 +94,10 @@ class BrokenBackbone final : public Backbone {
       if (memory_.defined()) hidden = hidden + memory_;
       memory_ = hidden.detach().mean(0, /*keepdim=*/true);
     }
+    if (Has(Options::ALTERNATES) && is_training()) {
+      odd_ = !odd_;
+      if (odd_) hidden = 1.1 * hidden;
+    }
     if (Has(Options::UNREGISTERED_TENSOR)) hidden = hidden * scale_;
     Tensor features = torch::tanh(hidden);
     if (Has(Options::DETACHED)) features = features.detach();
@@ -149,6 +153,7 @@ class BrokenBackbone final : public Backbone {
   torch::nn::Linear head_ = nullptr;
   Tensor scale_;
   Tensor memory_;
+  bool odd_ = false;
 };
 
 const Registered<BrokenBackboneOptions> kRegistered(Backbones(), BrokenBackbone::Create);
