@@ -21,6 +21,10 @@ void ForwardAndBackward(benchmark::State& state, const std::string& type,
   LossInput input = RandomLossInput(info, state.range(0), 3072, torch::kFloat32, 1);
   input.full.log_probs.set_requires_grad(true);
   input.full.features.set_requires_grad(true);
+  // What such a loss moves; the others are measured as they are trained with, views detached.
+  if ((*loss)->teaches_views()) {
+    for (ViewPrediction& view : input.views) view.prediction.log_probs.set_requires_grad(true);
+  }
   for (auto _ : state) {
     const absl::StatusOr<torch::Tensor> value = (*loss)->Compute(input);
     if (!value.ok()) {
@@ -30,6 +34,7 @@ void ForwardAndBackward(benchmark::State& state, const std::string& type,
     value->backward();
     input.full.log_probs.mutable_grad().reset();
     input.full.features.mutable_grad().reset();
+    for (ViewPrediction& view : input.views) view.prediction.log_probs.mutable_grad().reset();
   }
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }

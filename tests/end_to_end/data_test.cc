@@ -228,9 +228,9 @@ void WriteFilesOfTheGuide(const std::string& folder) {
 // Files of a known layout where the table of a modality is empty, or where something else stands.
 TEST_F(DataTest, ModalitiesThatAreNotChosenNeedNotBeThere) {
   const std::vector<std::pair<std::string, std::vector<python::Value>>> files = {
-      {"empty_audio.pkl", {Features(6), python::Dict({}), Features(3)}},
-      {"no_visual.pkl", {Features(6), Features(4), python::None()}},
-      {"no_audio.pkl", {Features(6), python::Text("no audio"), Features(3)}}};
+      {"first.pkl", {Features(6), python::Dict({}), Features(3)}},
+      {"second.pkl", {Features(6), Features(4), python::None()}},
+      {"third.pkl", {Features(6), python::Text("no audio"), Features(3)}}};
   for (const auto& [name, features] : files) {
     SCOPED_TRACE(name);
     std::vector<python::Value> fields = {Ids(), Speakers(), Labels()};
@@ -255,7 +255,7 @@ TEST_F(DataTest, ModalitiesThatAreNotChosenNeedNotBeThere) {
          "--set=training { epochs: 1 }"});
     const Outcome all = RunCmerc(with(set + " }"), folder_);
     EXPECT_EQ(all.exit_code, 2);
-    if (name == "empty_audio.pkl") {
+    if (name == "first.pkl") {
       EXPECT_THAT(all.err, HasSubstr("conversation 'dlg0': audio (data[4])"));
     } else {
       EXPECT_THAT(all.err, HasSubstr("none of the layouts that are known: of 9 fields there is "

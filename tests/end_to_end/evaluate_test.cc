@@ -116,9 +116,9 @@ TEST_F(EvaluateTest, WithAConfigOfItsOwn) {
 }
 
 TEST_F(EvaluateTest, ReplacesTheFileItWrites) {
-  WriteFile(*folder_ + "/old.json", "something else");
-  Evaluate({"--output=old.json"});
-  EXPECT_THAT(ReadFile(*folder_ + "/old.json"), StartsWith("{"));
+  WriteFile(*folder_ + "/old.json", R"({"checkpoint": "of.pth", "scores": {}})");
+  Evaluate({"--output=old.json", "--overwrite"});
+  EXPECT_GT(ReadEvaluation(*folder_ + "/old.json").scores().conversations(), 0);
 }
 
 TEST_F(EvaluateTest, WarnsOfClassesWithOtherNames) {

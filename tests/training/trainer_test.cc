@@ -74,7 +74,7 @@ TEST(TrainTest, WritesItsFiles) {
   const std::vector<std::string> timing = Lines(run.folder + "/timing.jsonl");
   ASSERT_THAT(timing, SizeIs(4));
   EXPECT_THAT(timing[3],
-              AllOf(HasSubstr("{\"epoch\":3,\"train_seconds\":"), HasSubstr("\"total_seconds\":"),
+              AllOf(HasSubstr("{\"epoch\":4,\"train_seconds\":"), HasSubstr("\"total_seconds\":"),
                     HasSubstr("\"peak_memory_bytes\":")));
   const auto slowest = FromJson<TimingReport>(timing[3]).slowest_step();
   EXPECT_GT(slowest.seconds(), 0);
@@ -100,7 +100,7 @@ TEST(TrainTest, WritesItsFiles) {
   const auto last = ReadCheckpoint(run.folder + "/last.pth");
   const auto selected = ReadCheckpoint(run.folder + "/selected.pth");
   ASSERT_TRUE(last.ok() && selected.ok()) << last.status() << selected.status();
-  EXPECT_EQ(last->metadata->epoch(), 3);
+  EXPECT_EQ(last->metadata->epoch(), 4);
   EXPECT_EQ(selected->metadata->epoch(), summary.selected_epoch());
   EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->config(), WithDefaults(config)));
   EXPECT_TRUE(MessageDifferencer::Equals(selected->metadata->dataset(), Describe(run.data.info)));
