@@ -168,7 +168,7 @@ void AddModelsAndLosses(std::vector<BadInput>* cases) {
       {"ShrinkageOfAViewThatIsNotNamed",
        TrainLoss("loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] "
                  "{ views: 'text' view_shrinkage { view: 'audio' } } }"),
-       {"losses[1]: cmerc.ShrunkDistillationOptions: view_shrinkage has \"audio\"",
+       {"losses[2]: cmerc.ShrunkDistillationOptions: view_shrinkage has \"audio\"",
         "none of its views"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());

@@ -164,7 +164,7 @@ void AddKeptFiles(std::vector<BadInput>* cases) {
        {"--output=notes.npz: the file that is there does not hold conversations as an .npz"}},
       {"ReportOverAFileOfItsRun",
        {"report", "run", "--output=run/config.textproto", "--overwrite"},
-       {"--output=run/config.textproto: the file that is there does not hold a page"}},
+       {"--output=run/config.textproto: a report is an HTML page, not a .textproto"}},
       {"HomeThatIsNotKnown",
        {"evaluate", "--checkpoint=~/model.pth"},
        {"--checkpoint: ~/model.pth: the environment variable HOME, which ~ stands for, is not set"},

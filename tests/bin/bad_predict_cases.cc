@@ -75,7 +75,7 @@ void AddPredictInputs(std::vector<BadInput>* cases) {
         "it has speakers, labels and sentences but no features"}},
       {"PredictionsAsInput",
        Predict({"--input=run/test_predictions.jsonl"}),
-       {"run/test_predictions.jsonl, line 1: labels is no field of a conversation",
+       {"run/test_predictions.jsonl, line 1: utterances[0] has no \"features\"",
         "--on_error=SKIP leaves out what cannot be predicted",
         "0 conversations before it were predicted"}},
       {"CheckpointAsInput",
