@@ -41,8 +41,8 @@ std::vector<ViewPrediction> WithViews(const std::vector<View>& views,
   return result;
 }
 
-// Lets passes of a backbone draw the random numbers of the first one, and keeps what the first one
-// leaves: where random numbers are drawn, running statistics.
+// Lets passes of a backbone draw the random numbers of the first one, and at its end brings back
+// what the first one left: where random numbers are drawn, running statistics.
 class Replay {
  public:
   Replay(Backbone& backbone, const torch::Device& device)
@@ -53,16 +53,9 @@ class Replay {
   }
   Replay(const Replay&) = delete;
   Replay& operator=(const Replay&) = delete;
-  ~Replay() { backbone_.UseBatchStatistics(Backbone::BatchStatistics::kOwn); }
-
-  // After the first pass, and never without Finish() after it.
-  void Begin() {
-    end_ = generator_.get_state();
-    for (const torch::Tensor& buffer : backbone_.buffers()) buffers_.push_back(buffer.clone());
-    backbone_.UseBatchStatistics(Backbone::BatchStatistics::kKept);
-  }
-  void Rewind() { generator_.set_state(begin_); }
-  void Finish() {
+  ~Replay() {
+    backbone_.UseBatchStatistics(Backbone::BatchStatistics::kOwn);
+    if (!end_.defined()) return;
     generator_.set_state(end_);
     // The gradient of a normalization keeps its running statistics, and would refuse to be computed
     // if these counted as written to.
@@ -70,10 +63,18 @@ class Replay {
     for (size_t i = 0; i < buffers.size(); ++i) buffers[i].variable_data().copy_(buffers_[i]);
   }
 
+  // After the first pass.
+  void Begin() {
+    end_ = generator_.get_state();
+    for (const torch::Tensor& buffer : backbone_.buffers()) buffers_.push_back(buffer.clone());
+    backbone_.UseBatchStatistics(Backbone::BatchStatistics::kKept);
+  }
+  void Rewind() { generator_.set_state(begin_); }
+
  private:
   Backbone& backbone_;
   at::Generator generator_;
-  torch::Tensor begin_, end_;
+  torch::Tensor begin_, end_;  // end_: once the first pass is over
   std::vector<torch::Tensor> buffers_;
 };
 
@@ -108,16 +109,12 @@ absl::StatusOr<LossInput> PredictPaired(Backbone& backbone, const Batch& batch,
   ASSIGN_OR_RETURN(Prediction full, backbone.Forward(batch));
   LossInput input{std::move(full), {}, batch.labels};
   replay.Begin();
-  absl::Status status;
-  for (size_t v = 0; v < views.size() && status.ok(); ++v) {
+  for (const View& view : views) {
     replay.Rewind();
-    absl::StatusOr<Prediction> prediction =
-        backbone.Forward(ApplyView(batch, views[v], config.masked_mean()));
-    status = prediction.status();
-    if (status.ok()) input.views.push_back({views[v], *std::move(prediction)});
+    ASSIGN_OR_RETURN(Prediction prediction,
+                     backbone.Forward(ApplyView(batch, view, config.masked_mean())));
+    input.views.push_back({view, std::move(prediction)});
   }
-  replay.Finish();
-  RETURN_IF_ERROR(status);
   return input;
 }
 

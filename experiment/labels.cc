@@ -87,6 +87,27 @@ bool SameClasses(const SplitReport& one, const SplitReport& other) {
       [](const ClassReport& a, const ClassReport& b) { return a.name() == b.name(); });
 }
 
+std::vector<std::string> ViewNames(const ExperimentResults& results) {
+  std::vector<std::string> names;
+  for (const ExperimentRow& row : results.rows()) {
+    for (const ViewStatistic& view : row.views()) {
+      if (std::find(names.begin(), names.end(), view.view()) == names.end()) {
+        names.push_back(view.view());
+      }
+    }
+  }
+  return names;
+}
+
+const Statistic* ShareSurerWithout(const ExperimentRow& row, const std::string& view, bool scaled) {
+  for (const ViewStatistic& one : row.views()) {
+    if (one.view() != view) continue;
+    if (!scaled) return &one.share_surer_without();
+    return one.has_share_surer_without_scaled() ? &one.share_surer_without_scaled() : nullptr;
+  }
+  return nullptr;
+}
+
 std::string ShownMeasure(const std::string& measure) {
   absl::string_view view = measure;
   if (measure == "ece") return "ECE";

@@ -23,6 +23,13 @@ std::string ShortProtocol(const std::string& protocol);
 // Whether both have the same classes in the same order.
 bool SameClasses(const SplitReport& one, const SplitReport& other);
 
+// The names of the views of all rows, each once, in the order in which they come first.
+std::vector<std::string> ViewNames(const ExperimentResults& results);
+
+// The share of `row` for a view, as predicted or, `scaled`, after temperature scaling; null where
+// it was not measured.
+const Statistic* ShareSurerWithout(const ExperimentRow& row, const std::string& view, bool scaled);
+
 // "surer without text" of "share_surer_without_text", "ECE" of "ece", "NLL" of "nll".
 std::string ShownMeasure(const std::string& measure);
 

@@ -139,18 +139,6 @@ std::string ClassTables(const ExperimentResults& results) {
   return text;
 }
 
-std::vector<std::string> ViewsOf(const ExperimentResults& results) {
-  std::vector<std::string> views;
-  for (const ExperimentRow& row : results.rows()) {
-    for (const ViewStatistic& view : row.views()) {
-      if (std::find(views.begin(), views.end(), view.view()) == views.end()) {
-        views.push_back(view.view());
-      }
-    }
-  }
-  return views;
-}
-
 // A row of the table of calibration, as predicted or after temperature scaling.
 std::vector<std::string> CalibrationCells(const ExperimentRow& row,
                                           const std::vector<std::string>& views, bool scaled) {
@@ -162,21 +150,14 @@ std::vector<std::string> CalibrationCells(const ExperimentRow& row,
     cells.push_back(Plain(*one));
   }
   for (const std::string& name : views) {
-    std::string share = "--";
-    for (const ViewStatistic& view : row.views()) {
-      if (view.view() != name) continue;
-      if (!scaled) share = Percent(view.share_surer_without());
-      if (scaled && view.has_share_surer_without_scaled()) {
-        share = Percent(view.share_surer_without_scaled());
-      }
-    }
-    cells.push_back(share);
+    const Statistic* share = ShareSurerWithout(row, name, scaled);
+    cells.push_back(share == nullptr ? "--" : Percent(*share));
   }
   return cells;
 }
 
 std::string CalibrationTable(const ExperimentResults& results) {
-  const std::vector<std::string> views = ViewsOf(results);
+  const std::vector<std::string> views = ViewNames(results);
   std::vector<std::string> numbers = {"ECE", "NLL", "Brier", "E-AURC"};
   for (const std::string& view : views) {
     numbers.push_back(Escaped(absl::StrReplaceAll(view, {{"_", " "}})));

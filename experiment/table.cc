@@ -59,22 +59,15 @@ std::string CalibrationRow(const ExperimentRow& row, const std::vector<std::stri
     cells.push_back(measured ? Plain(*one) : "-");
   }
   for (const std::string& name : views) {
-    std::string share = "-";
-    for (const ViewStatistic& view : row.views()) {
-      if (view.view() != name) continue;
-      if (!scaled) share = Percent(view.share_surer_without());
-      if (scaled && view.has_share_surer_without_scaled()) {
-        share = Percent(view.share_surer_without_scaled());
-      }
-    }
-    cells.push_back(share);
+    const Statistic* share = ShareSurerWithout(row, name, scaled);
+    cells.push_back(share == nullptr ? "-" : Percent(*share));
   }
   return absl::StrCat("| ", absl::StrJoin(cells, " | "), " |\n");
 }
 
 // The table of calibration; "" where no row has anything to show.
-std::string CalibrationTable(const ExperimentResults& results,
-                             const std::vector<std::string>& views) {
+std::string CalibrationTable(const ExperimentResults& results) {
+  const std::vector<std::string> views = ViewNames(results);
   std::string text =
       "\nCalibration on the test split, as predicted and after temperature scaling (fitted on the "
       "validation split), and percent of utterances surer of the true emotion without a source of "
@@ -222,7 +215,6 @@ std::string FormatMarkdown(const ExperimentResults& results) {
       "|\n"
       "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- "
       "|\n";
-  std::vector<std::string> views;
   for (const ExperimentRow& row : results.rows()) {
     std::vector<std::string> cells = {
         Or(row.dataset(), "-"),
@@ -237,15 +229,10 @@ std::string FormatMarkdown(const ExperimentResults& results) {
     };
     for (std::string& cell : ComparisonCells(row)) cells.push_back(std::move(cell));
     absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
-    for (const ViewStatistic& view : row.views()) {
-      if (std::find(views.begin(), views.end(), view.view()) == views.end()) {
-        views.push_back(view.view());
-      }
-    }
   }
   absl::StrAppend(&text, List("What the numbers are:", Legend(results)),
                   List("Before you trust the differences:", results.remarks()),
-                  ClassTables(results), CalibrationTable(results, views), DifferencesTable(results),
+                  ClassTables(results), CalibrationTable(results), DifferencesTable(results),
                   List("Failed, and left out above:", results.failed_runs()));
   return text;
 }

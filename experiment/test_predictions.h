@@ -23,8 +23,8 @@ struct TestPredictions {
 // Reads a test_predictions.jsonl, of this version or an earlier one; empty where there is none, as
 // in runs of still earlier ones. `class_names` are those of the run, in its order; where none are
 // given, those of the file, sorted. DataLoss: a line is no ConversationPredictions, its lists do
-// not fit each other, or it names other classes, or a probability
-// that is needed is none; the message has file and line.
+// not fit each other, it names other classes, or a probability that is needed is none; the message
+// has file and line.
 absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path,
                                                     std::vector<std::string> class_names = {});
 
