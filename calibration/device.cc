@@ -75,6 +75,8 @@ Batch ToDevice(const Batch& batch, const torch::Device& device) {
   result.speakers = ToDevice(batch.speakers, device);
   result.context = ToDevice(batch.context, device);
   result.labels = ToDevice(batch.labels, device);
+  if (batch.labelled.defined()) result.labelled = ToDevice(batch.labelled, device);
+  if (batch.evidence.defined()) result.evidence = ToDevice(batch.evidence, device);
   return result;
 }
 

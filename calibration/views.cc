@@ -23,6 +23,14 @@ torch::Tensor MeanInEveryRow(const torch::Tensor& stream, const Batch& batch,
   return mean * valid;
 }
 
+// Batch::evidence without source `source`.
+torch::Tensor Without(const torch::Tensor& evidence, size_t source) {
+  if (!evidence.defined()) return evidence;
+  torch::Tensor result = evidence.clone();
+  result.select(2, static_cast<int64_t>(source)).fill_(false);
+  return result;
+}
+
 }  // namespace
 
 Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedMean masked_mean) {
@@ -33,6 +41,7 @@ Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedM
       result.modalities[m].streams = MapStreams(
           batch.modalities[m].streams,
           [&](const torch::Tensor& stream) { return MeanInEveryRow(stream, batch, masked_mean); });
+      result.evidence = Without(batch.evidence, m);
     }
     return result;
   }
@@ -41,6 +50,8 @@ Batch ApplyView(const Batch& batch, const View& view, CalibrationConfig::MaskedM
   result.context = view.kind == View::Kind::kSameSpeaker ? to != from : to == from;
   result.context.diagonal(/*offset=*/0, 1, 2).fill_(true);
   result.context.logical_and_(batch.context);
+  result.evidence = Without(
+      batch.evidence, batch.modalities.size() + (view.kind == View::Kind::kSameSpeaker ? 0 : 1));
   return result;
 }
 

@@ -44,6 +44,17 @@ absl::Status CheckRange(const std::string& name, const torch::Tensor& tensor, in
 // A context of more pairs is not written out if it need not be.
 constexpr int64_t kMostPairs = int64_t{1} << 24;
 
+// Batch::context where every utterance may draw on those up to itself.
+torch::Tensor PastContext(const torch::Tensor& lengths, int64_t longest) {
+  const torch::Tensor valid = ValidRows(lengths, longest);
+  torch::Tensor context = torch::ones({longest, longest}, torch::kBool)
+                              .tril()
+                              .unsqueeze(0)
+                              .repeat({lengths.size(0), 1, 1});
+  context.logical_and_(valid.unsqueeze(2)).logical_and_(valid.unsqueeze(1));
+  return context;
+}
+
 // Batch::context, where every utterance may draw on its whole conversation. One element stands for
 // all of it (its strides are 0) where it is very much and nothing is padding: then it takes no
 // memory, and cannot be written to.
@@ -83,6 +94,27 @@ Modality PadModality(absl::Span<const Conversation> conversations, size_t m,
   return modality;
 }
 
+// Batch::evidence: false for the modalities that an utterance lacks, and on padding.
+torch::Tensor EvidenceOf(absl::Span<const Conversation> conversations, const torch::Tensor& lengths,
+                         int64_t longest, int64_t num_modalities) {
+  torch::Tensor evidence =
+      ValidRows(lengths, longest).unsqueeze(2).repeat({1, 1, num_modalities + 2});
+  for (size_t b = 0; b < conversations.size(); ++b) {
+    if (!conversations[b].present.defined()) continue;
+    evidence[static_cast<int64_t>(b)]
+        .narrow(0, 0, conversations[b].length())
+        .narrow(1, 0, num_modalities)
+        .copy_(conversations[b].present);
+  }
+  return evidence;
+}
+
+// Batch::labelled.
+torch::Tensor LabelledRows(const torch::Tensor& labels) {
+  const torch::Tensor has_label = labels != kUnlabelled;
+  return has_label.all().item<bool>() ? torch::Tensor() : has_label.nonzero().squeeze(1);
+}
+
 // Checks names, numbers of streams and their shapes.
 absl::Status CheckModalities(const Batch& batch, const DatasetInfo& info, int64_t num,
                              int64_t longest) {
@@ -108,6 +140,24 @@ absl::Status CheckModalities(const Batch& batch, const DatasetInfo& info, int64_
     }
   }
   return absl::OkStatus();
+}
+
+// Checks labels and which of them are labels at all.
+absl::Status CheckLabels(const Batch& batch, int64_t total, int64_t num_classes) {
+  RETURN_IF_ERROR(
+      CheckTensor("labels", batch.labels, {total}, torch::kInt64, "N = sum of lengths"));
+  if (!batch.labelled.defined()) {
+    return CheckRange("labels", batch.labels, num_classes, "classes of the dataset");
+  }
+  if (batch.labelled.dim() != 1 || batch.labelled.size(0) > total) {
+    return absl::InvalidArgumentError(absl::StrCat("batch.labelled has shape ",
+                                                   ShapeString(batch.labelled.sizes()),
+                                                   ", want [L] with L at most N = ", total));
+  }
+  if (batch.labelled.size(0) == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckRange("labelled", batch.labelled, total, "utterances of the batch"));
+  return CheckRange("labels", batch.labels.index_select(0, batch.labelled), num_classes,
+                    "classes of the dataset");
 }
 
 }  // namespace
@@ -143,7 +193,12 @@ Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo&
     labels.push_back(conversations[b].labels);
   }
   batch.labels = torch::cat(labels);
-  batch.context = WholeContext(batch.lengths, longest);
+  batch.labelled = LabelledRows(batch.labels);
+  batch.evidence = EvidenceOf(conversations, batch.lengths, longest,
+                              static_cast<int64_t>(info.modalities.size()));
+  batch.scope = info.context;
+  batch.context = info.context == ContextScope::kPast ? PastContext(batch.lengths, longest)
+                                                      : WholeContext(batch.lengths, longest);
   return batch;
 }
 
@@ -169,11 +224,14 @@ absl::Status ValidateBatch(const Batch& batch, const DatasetInfo& info) {
   RETURN_IF_ERROR(CheckTensor("speakers", batch.speakers, {num, longest}, torch::kInt64, "B, T"));
   RETURN_IF_ERROR(
       CheckTensor("context", batch.context, {num, longest, longest}, torch::kBool, "B, T, T"));
-  RETURN_IF_ERROR(
-      CheckTensor("labels", batch.labels, {total}, torch::kInt64, "N = sum of lengths"));
+  if (batch.evidence.defined()) {
+    const auto sources = static_cast<int64_t>(info.modalities.size()) + 2;
+    RETURN_IF_ERROR(CheckTensor("evidence", batch.evidence, {num, longest, sources}, torch::kBool,
+                                "B, T, M + 2"));
+  }
   RETURN_IF_ERROR(
       CheckRange("speakers", batch.speakers, info.num_speakers, "speakers of the dataset"));
-  return CheckRange("labels", batch.labels, info.num_classes(), "classes of the dataset");
+  return CheckLabels(batch, total, info.num_classes());
 }
 
 }  // namespace cmerc

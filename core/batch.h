@@ -28,16 +28,25 @@ struct Batch {
   torch::Tensor context;   // [B, T, T] bool: utterance i may draw on utterance j. False wherever i
                            // or j is padding; (b, i, i) is true for every real utterance i
   torch::Tensor lengths;   // [B] int64 on the CPU, each >= 1
-  torch::Tensor labels;    // [N] int64 in [0, C)
+  torch::Tensor labels;    // [N] int64 in [0, C), or kUnlabelled
+  torch::Tensor labelled;  // [L] int64, ascending: the rows of `labels` that have a label.
+                           // Undefined: all have one
+  torch::Tensor evidence;  // [B, T, M + 2] bool: which sources an utterance has, in the order of
+                           // AllViews(): each modality, then context from the same speaker and
+                           // from others. A dataset clears what is missing, a view what it
+                           // removes; all false on padding. Undefined: every utterance has all
+
+  // What `context` was made by; a view's means are over no more than that.
+  ContextScope scope = ContextScope::kConversation;
 
   int64_t num_conversations() const { return lengths.size(0); }  // B
   int64_t max_length() const { return speakers.size(1); }        // T
   int64_t num_utterances() const { return labels.size(0); }      // N
 };
 
-// Puts conversations together, in the given order; the context of an utterance is its whole
-// conversation. `conversations` is not empty and all have the features that `info` names. Throws
-// what LibTorch throws.
+// Puts conversations together, in the given order; the context of an utterance is what
+// `info.context` says. `conversations` is not empty and all have the features that `info` names.
+// Throws what LibTorch throws.
 Batch MakeBatch(absl::Span<const Conversation> conversations, const DatasetInfo& info);
 
 // OK if `batch` has the tensors that `info` promises; else InvalidArgument, which names the tensor

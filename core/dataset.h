@@ -19,6 +19,12 @@ struct ModalityInfo {
   int64_t num_streams = 1;  // text often comes as four streams of one width
 };
 
+// Which utterances of its conversation an utterance may draw on.
+enum class ContextScope {
+  kConversation,  // all of them
+  kPast,          // itself and those before it: what there is while the conversation goes on
+};
+
 // Everything a backbone or a loss may know of the data before it sees them.
 struct DatasetInfo {
   std::string name;
@@ -27,9 +33,14 @@ struct DatasetInfo {
   int64_t num_speakers = 0;                // S: speaker indices are in [0, S)
   std::vector<std::string> speaker_names;  // [S], or empty where the data has no names
   std::vector<int64_t> class_counts;       // [C] utterances of each class in the training split
+  ContextScope context = ContextScope::kConversation;  // what Batch::context allows at most
 
   int64_t num_classes() const { return static_cast<int64_t>(class_names.size()); }
 };
+
+// The label of an utterance that nobody labelled: it is context for the others and gets
+// predictions, but has no part in losses, scores, class counts or difficulties.
+inline constexpr int64_t kUnlabelled = -1;
 
 // One conversation of n utterances. Features are float32 and finite.
 struct Conversation {
@@ -37,8 +48,11 @@ struct Conversation {
   bool numeric_id = false;  // the files use a number, and a pickle we write must too
   // features[m][s]: [n, D_m], in the order of DatasetInfo::modalities
   std::vector<std::vector<torch::Tensor>> features;
-  torch::Tensor speakers;               // [n] int64 in [0, S)
-  torch::Tensor labels;                 // [n] int64 in [0, C)
+  torch::Tensor speakers;  // [n] int64 in [0, S)
+  torch::Tensor labels;    // [n] int64 in [0, C), or kUnlabelled
+  // [n, M] bool: which modalities each utterance has; what it lacks has zeros for features, until
+  // PrepareData() fills it in. Undefined: it has all.
+  torch::Tensor present;
   std::vector<std::string> utterances;  // the sentences, or empty when the files have none
 
   int64_t length() const { return labels.size(0); }

@@ -41,6 +41,17 @@ TEST(ViewsTest, AModalityBecomesItsMeanOverTheConversationsUtterances) {
   }
 }
 
+TEST(ViewsTest, EvidenceSaysWhatIsGone) {
+  const Batch batch = RandomBatch({4, 2});
+  const std::vector<View> views = AllViews(StubInfo());
+  for (size_t v = 0; v < views.size(); ++v) {
+    torch::Tensor expected = batch.evidence.clone();
+    expected.select(2, static_cast<int64_t>(v)).fill_(false);
+    EXPECT_TRUE(ApplyView(batch, views[v], kReal).evidence.equal(expected)) << views[v].name();
+  }
+  EXPECT_TRUE(batch.evidence.equal(RandomBatch({4, 2}).evidence)) << "a view wrote to its batch";
+}
+
 TEST(ViewsTest, PaddedRowsCountAndAreWrittenWhenAskedFor) {
   const Batch batch = RandomBatch({4, 2});
   const torch::Tensor stream =

@@ -49,6 +49,43 @@ TEST(MakeBatchTest, PadsWithZerosAndPacksLabels) {
   EXPECT_TRUE(ValidateBatch(batch, Info()).ok());
 }
 
+TEST(MakeBatchTest, SaysWhichUtterancesAreLabelled) {
+  Conversation partly = Make(1, 4);
+  partly.labels = torch::tensor({2, -1, -1, 0}, torch::kInt64);
+  EXPECT_FALSE(MakeBatch({Make(1, 2)}, Info()).labelled.defined());
+  const Batch batch = MakeBatch({Make(10, 2), partly}, Info());
+  EXPECT_TRUE(batch.labels.equal(torch::tensor({0, 1, 2, -1, -1, 0}, torch::kInt64)));
+  EXPECT_TRUE(batch.labelled.equal(torch::tensor({0, 1, 2, 5}, torch::kInt64)));
+  EXPECT_TRUE(ValidateBatch(batch, Info()).ok());
+  partly.labels.fill_(kUnlabelled);
+  const Batch none = MakeBatch({partly}, Info());
+  EXPECT_EQ(none.labelled.numel(), 0);
+  EXPECT_TRUE(ValidateBatch(none, Info()).ok());
+}
+
+TEST(MakeBatchTest, SaysWhichModalitiesAnUtteranceLacks) {
+  Conversation partly = Make(1, 2);
+  partly.present = torch::tensor({1, 0, 0, 1}, torch::kBool).view({2, 2});
+  const Batch batch = MakeBatch({partly, Make(10, 3)}, Info());
+  const torch::Tensor expected = torch::tensor({1,      0, 1, 1, /**/ 0, 1, 1, 1, /**/ 0, 0, 0, 0,
+                                                /**/ 1, 1, 1, 1, /**/ 1, 1, 1, 1,
+                                                /**/ 1, 1, 1, 1},
+                                               torch::kBool)
+                                     .view({2, 3, 4});
+  EXPECT_TRUE(batch.evidence.equal(expected));
+}
+
+TEST(MakeBatchTest, ThePastEndsWithTheUtteranceItself) {
+  DatasetInfo info = Info();
+  info.context = ContextScope::kPast;
+  const Batch batch = MakeBatch({Make(1, 2), Make(10, 3)}, info);
+  const torch::Tensor expected =
+      torch::tensor({1, 0, 0, 1, 1, 0, 0, 0, 0, /**/ 1, 0, 0, 1, 1, 0, 1, 1, 1}, torch::kBool)
+          .view({2, 3, 3});
+  EXPECT_TRUE(batch.context.equal(expected));
+  EXPECT_EQ(batch.scope, ContextScope::kPast);
+}
+
 TEST(MakeBatchTest, TheContextOfALongConversationTakesNoMemory) {
   const Batch batch = MakeBatch({Make(1, 4100)}, Info());
   EXPECT_EQ(batch.context.sizes(), torch::IntArrayRef({1, 4100, 4100}));
