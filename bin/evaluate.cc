@@ -9,6 +9,7 @@
 #include "bin/output.h"
 #include "bin/session.h"
 #include "calibration/evaluation.h"
+#include "calibration/labelled.h"
 #include "calibration/predictor.h"
 #include "calibration/weighted_losses.h"
 #include "core/printable.h"
@@ -50,6 +51,9 @@ absl::StatusOr<SplitReport> ScoreSplit(const Flags& flags, const std::string& sp
                                        EvaluationReport* evaluation) {
   ASSIGN_OR_RETURN(const TrainedModel model, LoadTrainedModel(flags));
   ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ConversationsOf(split, model.data));
+  RETURN_IF_ERROR(Annotate(CheckHasLabels(model.data, indices, "this split",
+                                          "scores need some; `cmerc predict` answers without"),
+                           absl::StrCat("--split=", split)));
   std::cout << "split     " << split << "\n\n";
   evaluation->set_split(split);
   evaluation->set_protocol(ProtocolDescription(model.config.data().protocol()));
@@ -67,9 +71,11 @@ absl::StatusOr<SplitReport> ScoreInput(const Flags& flags, EvaluationReport* eva
   int64_t utterances = 0;
   for (const Conversation& conversation : data.conversations) utterances += conversation.length();
   const std::string protocol = ProtocolDescription(predictor.config().data().protocol());
+  const int64_t unlabelled = CountUnlabelled(data, data.test);
   std::cout << "data      " << OneLine(input) << ", " << data.conversations.size()
-            << " conversations (" << utterances << " utterances)\n          "
-            << data.info.num_classes()
+            << " conversations (" << utterances << " utterances"
+            << (unlabelled == 0 ? "" : absl::StrCat(", ", unlabelled, " unlabelled"))
+            << ")\n          " << data.info.num_classes()
             << " classes: " << OneLine(absl::StrJoin(data.info.class_names, " ")) << "\nprotocol  "
             << protocol << "\n\n";
   evaluation->mutable_input()->set_value(input);

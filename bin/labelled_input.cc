@@ -9,25 +9,33 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/conversation_input.h"
+#include "calibration/labelled.h"
 #include "core/problems.h"
 #include "core/status.h"
+#include "datasets/formats/conversation.h"
 #include "registry/nearest_name.h"
 
 namespace cmerc {
 namespace {
 
-// Why `utterance` of a conversation has no label that can be scored.
+std::string Want(const std::vector<std::string>& class_names) {
+  return absl::StrCat(", want a class of the model: ", absl::StrJoin(class_names, ", "));
+}
+
+// The key of an utterance without a label that is probably meant to be it; "" where there is none.
+std::string MeantAsLabel(const ConversationRecord::Utterance& utterance) {
+  std::vector<std::string> keys;
+  for (const ConversationRecord::Extra& extra : utterance.extras()) keys.push_back(extra.key());
+  return NearestName("label", keys);
+}
+
+// Why the label of `utterance` of a conversation cannot be scored.
 std::string WrongLabel(int utterance, const ConversationRecord::Utterance& from,
                        const std::vector<std::string>& class_names) {
   const std::string field = absl::StrCat("utterances[", utterance, "].label");
-  const std::string want =
-      absl::StrCat(", want a class of the model: ", absl::StrJoin(class_names, ", "));
+  const std::string want = Want(class_names);
   if (!from.has_label()) {
-    std::vector<std::string> keys;
-    for (const ConversationRecord::Extra& extra : from.extras()) keys.push_back(extra.key());
-    const std::string nearest = NearestName("label", keys);
-    return absl::StrCat(field, " is missing", want,
-                        nearest.empty() ? "" : absl::StrCat("; is it \"", nearest, "\"?"));
+    return absl::StrCat(field, " is missing", want, "; is it \"", MeantAsLabel(from), "\"?");
   }
   const std::string nearest = NearestName(from.label(), class_names);
   int64_t number = 0;
@@ -42,18 +50,21 @@ std::string WrongLabel(int utterance, const ConversationRecord::Utterance& from,
   return absl::StrCat(field, " is \"", from.label(), "\"", want, advice);
 }
 
-// The positions of the labels in `class_names`, [n] int64. InvalidArgument, without the place: one
-// is missing or is none of them.
+// The positions of the labels in `class_names`, kUnlabelled where there is none, [n] int64.
+// InvalidArgument, without the place: one is none of them, or has another key.
 absl::StatusOr<torch::Tensor> LabelsOf(const ConversationRecord& record,
                                        const std::vector<std::string>& class_names,
                                        const std::map<std::string, int64_t>& classes) {
   const torch::Tensor labels = torch::empty({record.utterances_size()}, torch::kInt64);
   for (int i = 0; i < record.utterances_size(); ++i) {
-    const auto found = classes.find(record.utterances(i).label());
-    if (!record.utterances(i).has_label() || found == classes.end()) {
-      return absl::InvalidArgumentError(WrongLabel(i, record.utterances(i), class_names));
+    const ConversationRecord::Utterance& utterance = record.utterances(i);
+    const auto found = classes.find(utterance.label());
+    const bool is_unlabelled =
+        utterance.has_label() ? utterance.label() == kNoLabel : MeantAsLabel(utterance).empty();
+    if (found == classes.end() && !is_unlabelled) {
+      return absl::InvalidArgumentError(WrongLabel(i, utterance, class_names));
     }
-    labels.data_ptr<int64_t>()[i] = found->second;
+    labels.data_ptr<int64_t>()[i] = found == classes.end() ? kUnlabelled : found->second;
   }
   return labels;
 }
@@ -99,9 +110,14 @@ absl::StatusOr<PreparedData> ReadLabelledInput(const std::string& path,
     data.conversations.push_back(*std::move(prepared));
   }
   RETURN_IF_ERROR(problems.ToStatus());
-  if (!data.conversations.empty()) return data;
-  return absl::InvalidArgumentError(
-      absl::StrCat(input.name(), " is empty: there is no conversation to score"));
+  if (data.conversations.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(input.name(), " is empty: there is no conversation to score"));
+  }
+  RETURN_IF_ERROR(CheckHasLabels(data, data.test, input.name(),
+                                 absl::StrCat("scores need some", Want(data.info.class_names),
+                                              "; `cmerc predict` answers without")));
+  return data;
 }
 
 }  // namespace cmerc

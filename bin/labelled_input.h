@@ -12,9 +12,11 @@ namespace cmerc {
 
 // Reads the conversations of a file, or of standard input ("-"), as the test split of data of which
 // the model of `predictor` knows the classes: by their names, whatever their order in the file.
-// Keys that the format does not have are not looked at. NotFound, InvalidArgument: there is no such
-// file, or no conversation in it; InvalidArgument, a line for each: a conversation that the model
-// cannot take, an id that comes twice, a label that is missing or is no class of the model.
+// Keys that the format does not have are not looked at. An utterance may have no label, or
+// kNoLabel, where that is no class. NotFound, InvalidArgument: there is no such file, or no
+// conversation in it, or no label; InvalidArgument, a line for each: a conversation that the model
+// cannot take, an id that comes twice, a label that is no class of the model, or that is missing
+// where a key is meant to be it.
 absl::StatusOr<PreparedData> ReadLabelledInput(const std::string& path, const Predictor& predictor);
 
 }  // namespace cmerc

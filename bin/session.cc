@@ -16,6 +16,7 @@
 #include "bin/output.h"
 #include "calibration/as_trained.h"
 #include "calibration/folds.h"
+#include "calibration/labelled.h"
 #include "calibration/predictor.h"
 #include "config/loader.h"
 #include "config/paths.h"
@@ -35,16 +36,23 @@ int64_t Utterances(const PreparedData& data, const std::vector<int64_t>& indices
   return utterances;
 }
 
+// ", 3 unlabelled" or nothing.
+std::string Unlabelled(const PreparedData& data, const std::vector<int64_t>& indices) {
+  const int64_t count = CountUnlabelled(data, indices);
+  return count == 0 ? "" : absl::StrCat(", ", count, " unlabelled");
+}
+
 // "data      IEMOCAP, 6 classes: hap sad ..." and then its splits, features and speakers.
 std::string DescribeData(const PreparedData& data) {
   const auto short_size = [&](const char* split, const std::vector<int64_t>& indices) {
-    return absl::StrCat(", ", split, " ", indices.size(), " (", Utterances(data, indices), ")");
+    return absl::StrCat(", ", split, " ", indices.size(), " (", Utterances(data, indices),
+                        Unlabelled(data, indices), ")");
   };
   return absl::StrCat(
       "data      ", OneLine(data.info.name), ", ", data.info.num_classes(),
       " classes: ", OneLine(absl::StrJoin(data.info.class_names, " ")), "\n          train ",
-      data.train.size(), " conversations (", Utterances(data, data.train), " utterances)",
-      data.valid.empty() ? "" : short_size("valid", data.valid),
+      data.train.size(), " conversations (", Utterances(data, data.train), " utterances",
+      Unlabelled(data, data.train), ")", data.valid.empty() ? "" : short_size("valid", data.valid),
       data.test.empty() ? ", no test split" : short_size("test", data.test), "\n          ",
       absl::StrJoin(data.info.modalities, ", ",
                     [](std::string* out, const ModalityInfo& m) {

@@ -54,7 +54,10 @@ void TakeIndices(const DatasetDescription& trained, PreparedData& data) {
                                     : torch::Tensor();
   for (Conversation& conversation : data.conversations) {
     if (speakers.defined()) conversation.speakers = speakers.index_select(0, conversation.speakers);
-    if (classes.defined()) conversation.labels = classes.index_select(0, conversation.labels);
+    if (!classes.defined()) continue;
+    const torch::Tensor labels = conversation.labels;
+    conversation.labels =
+        torch::where(labels == kUnlabelled, labels, classes.index_select(0, labels.clamp_min(0)));
   }
   if (speakers.defined()) {
     data.info.num_speakers = trained.num_speakers();

@@ -82,7 +82,8 @@ void SetSpeakersAndLabels(const Conversation& conversation, const DatasetInfo& i
     const int64_t speaker = speakers.data_ptr<int64_t>()[i];
     utterance->mutable_speaker()->set_value(
         info.speaker_names.empty() ? absl::StrCat(speaker) : info.speaker_names[speaker]);
-    utterance->mutable_true_label()->set_value(info.class_names[labels.data_ptr<int64_t>()[i]]);
+    const int64_t label = labels.data_ptr<int64_t>()[i];
+    if (label != kUnlabelled) utterance->mutable_true_label()->set_value(info.class_names[label]);
   }
 }
 

@@ -30,8 +30,8 @@ std::vector<PredictedConversation> DescribePredictions(const PredictedRows& rows
                                                        const std::vector<int64_t>& lengths,
                                                        const std::vector<std::string>& class_names);
 
-// Sets the speaker and the true label of each utterance, as the data set `info` names them; a
-// speaker without a name is a number.
+// Sets the speaker of each utterance, and the true label of those that have one, as the data set
+// `info` names them; a speaker without a name is a number.
 void SetSpeakersAndLabels(const Conversation& conversation, const DatasetInfo& info,
                           PredictedConversation* prediction);
 

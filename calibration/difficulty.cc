@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "calibration/labelled.h"
 #include "calibration/predict_views.h"
 #include "core/confidence.h"
 #include "core/status.h"
@@ -49,23 +51,26 @@ absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation
                                    const CalibrationConfig& config) {
   torch::NoGradGuard no_grad;
   backbone.eval();
-  ASSIGN_OR_RETURN(const LossInput input,
+  ASSIGN_OR_RETURN(LossInput all,
                    PredictFullAndViews(backbone, conversation, AllViews(backbone.info()), config));
-  const torch::Tensor full_true = TrueClassLogProbs(input.full.log_probs, conversation.labels);
+  const LossInput input = OnlyLabelled(std::move(all), conversation.labelled);
+  const torch::Tensor full_true = TrueClassLogProbs(input.full.log_probs, input.labels);
   double ranking = 0;
   for (const ViewPrediction& view : input.views) {
-    ranking += (TrueClassLogProbs(view.prediction.log_probs, conversation.labels) - full_true)
+    ranking += (TrueClassLogProbs(view.prediction.log_probs, input.labels) - full_true)
                    .clamp_min(0)
                    .sum()
                    .item<double>();
   }
   const int64_t speakers = conversation.speakers.max().item<int64_t>() + 1;
   return static_cast<float>(ranking + static_cast<double>(speakers)) /
-         static_cast<float>(speakers + conversation.num_utterances());
+         static_cast<float>(speakers + input.labels.size(0));
 }
 
 absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const PreparedData& data,
                                                     const CalibrationConfig& config) {
+  RETURN_IF_ERROR(CheckHasLabels(data, data.train, "the training split",
+                                 "difficulties are of the true emotions"));
   DifficultyTable table;
   Progress progress("difficulty", static_cast<int64_t>(data.train.size()), "conversation");
   for (const int64_t index : data.train) {

@@ -22,16 +22,18 @@ using DifficultyTable = std::vector<std::pair<std::string, float>>;
 // (position in PreparedData::train, difficulty), in the order of the table they come from.
 using Difficulties = std::vector<std::pair<int64_t, float>>;
 
-// (ranking + S') / (S' + n) for one conversation of n utterances, alone in its batch (B = 1):
-// ranking = sum over utterances and all views of max(0, l(view) - l), l the log-probability of the
-// true class; S' = highest speaker index + 1. Source: METHOD "Difficulty and curriculum", official
-// caldiff/cal_diff.py. `backbone` is left in evaluation mode. Errors: those of
+// (ranking + S') / (S' + n) for one conversation of n labelled utterances, alone in its batch
+// (B = 1): ranking = sum over these utterances and all views of max(0, l(view) - l), l the
+// log-probability of the true class; S' = highest speaker index + 1. So a conversation without
+// labels, which teaches nothing, has difficulty 1. Source: METHOD "Difficulty and curriculum",
+// official caldiff/cal_diff.py. `backbone` is left in evaluation mode. Errors: those of
 // PredictFullAndViews().
 absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation,
                                    const CalibrationConfig& config);
 
-// Difficulties of the training split, in its order. Shows progress. Internal: a difficulty is not
-// finite. Other codes: those of DifficultyOf(). Both name the conversation.
+// Difficulties of the training split, in its order. Shows progress. InvalidArgument: no utterance
+// of it has a label. Internal: a difficulty is not finite. Other codes: those of DifficultyOf().
+// The last two name the conversation.
 absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const PreparedData& data,
                                                     const CalibrationConfig& config);
 

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "calibration/labelled.h"
 #include "calibration/not_finite.h"
 #include "calibration/predict_views.h"
 #include "calibration/weighted_losses.h"
@@ -81,13 +84,17 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
   result.view_log_probs.resize(views.size());
   double loss = 0;
   int64_t batches = 0;
-  for (size_t begin = 0; begin < indices.size(); begin += batch_size, ++batches) {
+  for (size_t begin = 0; begin < indices.size(); begin += batch_size) {
     const absl::Span<const int64_t> chosen =
         absl::MakeConstSpan(indices).subspan(begin, batch_size);
     const Batch batch = data.MakeBatch(chosen);
     ASSIGN_OR_RETURN(const LossInput input,
                      PredictFullAndViews(backbone, batch, views, config.calibration()));
-    RETURN_IF_ERROR(AddLosses(losses, input, data.Ids(chosen), &loss));
+    if (!batch.labelled.defined() || batch.labelled.size(0) > 0) {
+      RETURN_IF_ERROR(
+          AddLosses(losses, OnlyLabelled(input, batch.labelled), data.Ids(chosen), &loss));
+      ++batches;
+    }
     for (const int64_t index : chosen) {
       result.lengths.push_back(data.conversations[index].length());
     }
@@ -99,19 +106,55 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
       Append(input.views[v].prediction.log_probs, &result.view_log_probs[v]);
     }
   }
-  result.loss = loss / static_cast<double>(batches);
+  result.loss = batches == 0 ? 0 : loss / static_cast<double>(batches);
   return result;
 }
 
-absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions,
-                                             const DatasetInfo& info) {
+SplitPredictions OnlyLabelled(SplitPredictions predictions, int64_t num_classes) {
+  const std::vector<int64_t> labels = predictions.labels;
+  const auto is_unlabelled = [&](size_t utterance) { return labels[utterance] == kUnlabelled; };
+  if (std::count(labels.begin(), labels.end(), kUnlabelled) == 0) return predictions;
+  const auto classes = static_cast<size_t>(num_classes);
+  const auto keep = [&](std::vector<double>& log_probs) {
+    std::vector<double> kept;
+    for (size_t i = 0; i < labels.size(); ++i) {
+      if (is_unlabelled(i)) continue;
+      kept.insert(kept.end(), log_probs.begin() + i * classes,
+                  log_probs.begin() + (i + 1) * classes);
+    }
+    log_probs = std::move(kept);
+  };
+  keep(predictions.log_probs);
+  for (std::vector<double>& view : predictions.view_log_probs) keep(view);
+  predictions.labels.clear();
+  std::copy_if(labels.begin(), labels.end(), std::back_inserter(predictions.labels),
+               [](int64_t label) { return label != kUnlabelled; });
+  std::vector<int64_t> lengths;
+  size_t utterance = 0;
+  for (const int64_t length : predictions.lengths) {
+    int64_t labelled = 0;
+    for (int64_t i = 0; i < length; ++i, ++utterance) labelled += is_unlabelled(utterance) ? 0 : 1;
+    if (labelled > 0) lengths.push_back(labelled);
+  }
+  predictions.lengths = std::move(lengths);
+  return predictions;
+}
+
+absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& all, const DatasetInfo& info) {
   const int64_t num_classes = info.num_classes();
+  const SplitPredictions predictions = OnlyLabelled(all, num_classes);
+  if (predictions.labels.empty()) {
+    return absl::InvalidArgumentError("no utterance has a label, so that nothing can be scored");
+  }
   ASSIGN_OR_RETURN(const CalibrationReport calibration,
                    Measure(predictions.log_probs, predictions, num_classes, "from all evidence"));
   const std::vector<int64_t> predicted = PredictedClasses(predictions.log_probs, num_classes);
   ASSIGN_OR_RETURN(SplitReport report,
                    ClassificationReport(predictions.labels, predicted, info.class_names));
   report.set_conversations(static_cast<int>(predictions.conversations));
+  if (const size_t unlabelled = all.labels.size() - predictions.labels.size(); unlabelled > 0) {
+    report.mutable_unlabelled_utterances()->set_value(static_cast<int>(unlabelled));
+  }
   report.set_loss(predictions.loss);
   *report.mutable_calibration() = calibration;
   for (size_t v = 0; v < predictions.views.size(); ++v) {
@@ -121,9 +164,10 @@ absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& predictions
   return report;
 }
 
-absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredictions& predictions,
+absl::StatusOr<PostHocReport> ScoreRemedy(const Remedy& remedy, const SplitPredictions& all,
                                           const DatasetInfo& info) {
   const int64_t num_classes = info.num_classes();
+  const SplitPredictions predictions = OnlyLabelled(all, num_classes);
   const std::vector<double> full = Apply(remedy, predictions.log_probs, num_classes);
   ASSIGN_OR_RETURN(const CalibrationReport calibration,
                    Measure(full, predictions, num_classes, absl::StrCat("after ", remedy.method)));

@@ -72,6 +72,14 @@ torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
   return torch::tensor(std::vector<float>(values.begin(), values.end()));
 }
 
+// The columns of Conversation::present for these modalities; undefined where nothing is missing.
+torch::Tensor PresentOf(const torch::Tensor& present, const std::vector<size_t>& chosen) {
+  if (!present.defined()) return present;
+  const std::vector<int64_t> columns(chosen.begin(), chosen.end());
+  const torch::Tensor of_chosen = present.index_select(1, torch::tensor(columns, torch::kInt64));
+  return of_chosen.all().item<bool>() ? torch::Tensor() : of_chosen;
+}
+
 // Reads every conversation of the dataset, with the modalities that the config names.
 absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
                                PreparedData& data) {
@@ -84,6 +92,7 @@ absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
     std::vector<std::vector<torch::Tensor>> features;
     for (const size_t m : chosen) features.push_back(conversation.features[m]);
     conversation.features = std::move(features);
+    conversation.present = PresentOf(conversation.present, chosen);
     data.conversations.push_back(std::move(conversation));
   }
   return absl::OkStatus();
@@ -122,12 +131,35 @@ absl::Status Divide(const Dataset& dataset, const DataConfig& config, PreparedDa
   return absl::OkStatus();
 }
 
+// InvalidArgument: no utterance of the training split has one of the modalities.
+absl::Status CheckModalities(const PreparedData& data) {
+  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
+    const auto column = static_cast<int64_t>(m);
+    const bool is_there = std::any_of(data.train.begin(), data.train.end(), [&](int64_t index) {
+      const torch::Tensor& present = data.conversations[index].present;
+      return !present.defined() || present.select(1, column).any().item<bool>();
+    });
+    if (is_there) continue;
+    std::vector<std::string> others;
+    for (const ModalityInfo& modality : data.info.modalities) {
+      if (modality.name == data.info.modalities[m].name) continue;
+      others.push_back(absl::StrCat("modalities: \"", modality.name, "\""));
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("no utterance of the training split has ", data.info.modalities[m].name,
+                     "; leave it out: data { ", absl::StrJoin(others, " "), " }"));
+  }
+  return absl::OkStatus();
+}
+
 // How many utterances of the training split have each class.
 std::vector<int64_t> CountClasses(const PreparedData& data) {
   const int64_t num_classes = data.info.num_classes();
   std::vector<int64_t> result(num_classes, 0);
   for (const int64_t index : data.train) {
-    const torch::Tensor counts = data.conversations[index].labels.bincount({}, num_classes);
+    const torch::Tensor& labels = data.conversations[index].labels;
+    const torch::Tensor counts =
+        labels.masked_select(labels != kUnlabelled).bincount({}, num_classes);
     for (int64_t c = 0; c < num_classes; ++c) result[c] += counts[c].item<int64_t>();
   }
   return result;
@@ -234,6 +266,7 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
   PreparedData data;
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
   RETURN_IF_ERROR(Divide(dataset, config, data));
+  RETURN_IF_ERROR(CheckModalities(data));
   data.info.class_counts = CountClasses(data);
   if (given != nullptr) {
     data.standardization = *given;

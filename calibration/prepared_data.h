@@ -16,7 +16,7 @@
 namespace cmerc {
 
 struct PreparedData {
-  DatasetInfo info;  // class_counts counts the utterances of `train`
+  DatasetInfo info;  // class_counts counts the labelled utterances of `train`
   std::vector<Conversation> conversations;
   // Indices into `conversations`, in the order of the files. Under the OFFICIAL protocol train is
   // train + valid in the official order, and valid is empty; with data.folds, in ascending order of
@@ -57,7 +57,8 @@ class Standardizer {
 
 // Reads all conversations of `dataset`. Where `given` is not null, that standardization is used (a
 // checkpoint's); otherwise data.standardize takes it from the training split. InvalidArgument: an
-// unknown modality, an empty split that the protocol needs, folds that TakeFold() refuses, a
+// unknown modality, or one that no utterance of the training split has, an empty split that the
+// protocol needs, folds that TakeFold() refuses, a
 // `given` that does not fit the features or has a deviation that is not above 0. Other codes: those
 // of Dataset::Get().
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,

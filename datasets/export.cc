@@ -14,6 +14,7 @@
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/json_lines.h"
 #include "datasets/formats/npz.h"
+#include "datasets/formats/npz_conversations.h"
 #include "datasets/formats/record_file.h"
 #include "torch/types.h"
 
@@ -55,6 +56,41 @@ std::vector<Item> ItemsOf(const Dataset& dataset) {
 
 absl::Span<const float> Values(const torch::Tensor& contiguous) {
   return {contiguous.data_ptr<float>(), static_cast<size_t>(contiguous.numel())};
+}
+
+// [n] int64, on the CPU: the utterances that have modality `m`; undefined where all have it.
+torch::Tensor RowsPresent(const Conversation& conversation, size_t m) {
+  if (!conversation.present.defined()) return torch::Tensor();
+  const torch::Tensor present = conversation.present.select(1, static_cast<int64_t>(m));
+  return present.all().item<bool>() ? torch::Tensor() : present.nonzero().squeeze(1);
+}
+
+// Adds what the utterances of a conversation have of a modality; nothing where none has it.
+void AddModality(const Conversation& conversation, size_t m, const ModalityInfo& info,
+                 ConversationRecord* record) {
+  const torch::Tensor rows = RowsPresent(conversation, m);
+  if (rows.defined() && rows.size(0) == 0) return;
+  ConversationRecord::Modality* modality = record->add_modalities();
+  modality->set_name(info.name);
+  modality->set_width(static_cast<int32_t>(info.width));
+  if (rows.defined()) {
+    const auto has = conversation.present.select(1, static_cast<int64_t>(m)).contiguous();
+    for (int64_t i = 0; i < conversation.length(); ++i) {
+      if (!has.data_ptr<bool>()[i]) modality->add_absent(static_cast<int32_t>(i));
+    }
+  }
+  const std::vector<torch::Tensor>& streams = conversation.features[m];
+  for (size_t s = 0; s < streams.size(); ++s) {
+    ConversationRecord::Stream* stream = modality->add_streams();
+    if (IsSameAsPrevious(streams, s)) {
+      stream->set_same_as_previous(true);
+      continue;
+    }
+    const torch::Tensor contiguous =
+        (rows.defined() ? streams[s].index_select(0, rows) : streams[s]).contiguous();
+    const absl::Span<const float> values = Values(contiguous);
+    stream->mutable_values()->Add(values.begin(), values.end());
+  }
 }
 
 // Calls `write` with every conversation as a record. Its errors, and those of Dataset::Get(), end
@@ -115,6 +151,22 @@ absl::StatusOr<Columns> ReadColumns(const Dataset& dataset, OnConversation progr
   return columns;
 }
 
+// For each utterance 1, or 0 where it lacks modality `m`; empty where all have it.
+std::vector<int64_t> PresentColumn(const std::vector<Conversation>& conversations, size_t m) {
+  std::vector<int64_t> column;
+  bool is_whole = true;
+  for (const Conversation& conversation : conversations) {
+    const size_t begin = column.size();
+    column.resize(begin + conversation.length(), 1);
+    const torch::Tensor rows = RowsPresent(conversation, m);
+    if (!rows.defined()) continue;
+    is_whole = false;
+    const torch::Tensor has = conversation.present.select(1, static_cast<int64_t>(m)).contiguous();
+    std::copy_n(has.data_ptr<bool>(), conversation.length(), column.begin() + begin);
+  }
+  return is_whole ? std::vector<int64_t>() : column;
+}
+
 }  // namespace
 
 DatasetSchema SchemaOf(const DatasetInfo& info) {
@@ -144,24 +196,12 @@ ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo&
     const int64_t speaker = speakers.data_ptr<int64_t>()[i];
     utterance->set_speaker(info.speaker_names.empty() ? absl::StrCat(speaker)
                                                       : info.speaker_names[speaker]);
-    utterance->set_label(info.class_names[labels.data_ptr<int64_t>()[i]]);
+    const int64_t label = labels.data_ptr<int64_t>()[i];
+    if (label != kUnlabelled) utterance->set_label(info.class_names[label]);
     if (!conversation.utterances.empty()) utterance->set_text(conversation.utterances[i]);
   }
   for (size_t m = 0; m < info.modalities.size(); ++m) {
-    ConversationRecord::Modality* modality = record.add_modalities();
-    modality->set_name(info.modalities[m].name);
-    modality->set_width(static_cast<int32_t>(info.modalities[m].width));
-    const std::vector<torch::Tensor>& streams = conversation.features[m];
-    for (size_t s = 0; s < streams.size(); ++s) {
-      ConversationRecord::Stream* stream = modality->add_streams();
-      if (IsSameAsPrevious(streams, s)) {
-        stream->set_same_as_previous(true);
-        continue;
-      }
-      const torch::Tensor contiguous = streams[s].contiguous();
-      const absl::Span<const float> values = Values(contiguous);
-      stream->mutable_values()->Add(values.begin(), values.end());
-    }
+    AddModality(conversation, m, info.modalities[m], &record);
   }
   ShareEqualStreams(&record);
   return record;
@@ -212,6 +252,12 @@ absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversati
         take(Values(values));
       }
     }));
+  }
+  for (size_t m = 0; m < info.modalities.size(); ++m) {
+    const std::vector<int64_t> present = PresentColumn(columns.conversations, m);
+    if (present.empty()) continue;
+    RETURN_IF_ERROR(
+        writer.AddIntegers(absl::StrCat(kPresentPrefix, info.modalities[m].name), present));
   }
   return writer.Finish();
 }

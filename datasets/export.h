@@ -19,7 +19,8 @@ namespace cmerc {
 DatasetSchema SchemaOf(const DatasetInfo& info);
 
 // Returns the conversation in the form of our files. Streams that are one tensor, or equal, are
-// shared. The split is left unset.
+// shared. Utterances without a label have none there; what an utterance lacks is absent. The split
+// is left unset.
 ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo& info);
 
 // Takes the bytes of a file, piece by piece.
@@ -38,8 +39,9 @@ absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConv
 // Writes an .npz of N utterances in B conversations: per modality, under its name, [N, D_m]
 // float32, or [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B]
 // int64; ids, split [B], class_names [C], speaker_names [S] text; and where there are any,
-// positions and numeric_ids [B] int64 (conversation.proto says what these are). Without the
-// sentences. datasets/formats/npz_conversations.h reads it.
+// positions and numeric_ids [B] int64 (conversation.proto says what these are), and per modality
+// that some utterances lack present.NAME [N] int64. Without the sentences.
+// datasets/formats/npz_conversations.h reads it.
 absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
 
 }  // namespace cmerc

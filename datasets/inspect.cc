@@ -128,7 +128,7 @@ class Inspector {
     int64_t utterances = 0;
     for (const datasets::CsvConversation& conversation : csv.conversations) {
       for (const datasets::CsvUtterance& utterance : conversation.utterances) {
-        ++labels[utterance.label];
+        ++labels[utterance.label.empty() ? "(none)" : utterance.label];
         ++speakers[utterance.speaker];
         ++utterances;
       }

@@ -3,10 +3,14 @@
 //
 // Splits: what each conversation says, in the order of the file or of its position; kTrainAndValid
 // in the order of the file.
-// Classes: class_names, else those of the record file, else the labels that occur, sorted.
-// Speakers, BY_NAME: those of the record file in its order, else the names that occur, sorted.
+// Classes: class_names, else those of the record file, else the labels that occur, sorted. An
+// utterance may have no label: then it is context.
+// Modalities: those of the record file, else all that occur, in the order of their first
+// utterances; an utterance may lack some. Speakers, BY_NAME: those of the record file in its order,
+// else the names that occur, sorted.
 //
-// Shapes: as the file has them; equal streams of a modality are one tensor.
+// Shapes: as the file has them; equal streams of a modality are one tensor, and what is missing is
+// 0.
 //
 //   dataset {
 //     [type.googleapis.com/cmerc.RecordsOptions] {
@@ -26,6 +30,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/dataset.h"
@@ -34,9 +39,11 @@
 #include "core/torch_status.h"
 #include "datasets/assembly/conversation_tensors.h"
 #include "datasets/assembly/in_memory.h"
+#include "datasets/assembly/missing_modalities.h"
 #include "datasets/assembly/names.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/conversation_file.h"
+#include "datasets/modality_sightings.h"
 #include "datasets/records.pb.h"
 #include "torch/types.h"
 
@@ -74,6 +81,7 @@ class Loader {
 
   absl::StatusOr<std::unique_ptr<Dataset>> Load() {
     RETURN_IF_ERROR(ReadAll());
+    DecideNoLabel();
     CheckWhole();
     RETURN_IF_ERROR(problems_.ToStatus());
     for (std::vector<int64_t>* split : {&splits_.train, &splits_.valid, &splits_.test}) {
@@ -86,6 +94,7 @@ class Loader {
     for (const DatasetSchema::Modality& modality : schema_.modalities()) {
       info_.modalities.push_back({modality.name(), modality.width(), modality.num_streams()});
     }
+    RETURN_IF_ERROR(Annotate(FillMissing(info_.modalities, &conversations_), options_.file()));
     return std::make_unique<InMemoryDataset>(std::move(info_), std::move(conversations_),
                                              std::move(splits_), Warnings());
   }
@@ -93,7 +102,7 @@ class Loader {
  private:
   // The labels and speakers of a conversation, before all names are known.
   struct Names {
-    std::vector<std::string> labels;
+    std::vector<std::string> labels;  // empty where there is none
     std::vector<std::string> speakers;
   };
 
@@ -118,10 +127,12 @@ class Loader {
   }
 
   void Add(const ConversationRecord& record) {
-    if (schema_.modalities().empty()) TakeModalities(record);
+    if (file_.schema() == nullptr) sightings_.Add(record, file_.Place(), &schema_);
     if (!checker_) checker_.emplace(schema_);
     const absl::Status status = Check(record);
     if (!status.ok()) return AddProblem(std::string(status.message()));
+    absl::StatusOr<Conversation> conversation = Convert(record);
+    if (!conversation.ok()) return AddProblem(std::string(conversation.status().message()));
     const auto index = static_cast<int64_t>(conversations_.size());
     if (record.split() == ConversationRecord::TRAIN) splits_.train.push_back(index);
     if (record.split() == ConversationRecord::VALID) splits_.valid.push_back(index);
@@ -130,7 +141,7 @@ class Loader {
     } else {
       splits_.train_and_valid.push_back(index);
     }
-    conversations_.push_back(Convert(record));
+    conversations_.push_back(*std::move(conversation));
     positions_.push_back(record.position());
     has_extras_ = has_extras_ || !record.extras().empty();
     Names& names = names_.emplace_back();
@@ -138,21 +149,34 @@ class Loader {
       has_extras_ = has_extras_ || utterance.has_id() || !utterance.extras().empty();
       names.labels.push_back(utterance.label());
       names.speakers.push_back(utterance.speaker());
-      labels_.insert(utterance.label());
+      if (utterance.has_label()) ++labels_[utterance.label()];
       speakers_.insert(utterance.speaker());
     }
   }
 
   std::vector<std::string> Warnings() const {
-    if (!has_extras_) return {};
-    return {absl::StrCat(options_.file(),
-                         " has ids of utterances or metadata; only the answers of `cmerc predict "
-                         "--input` repeat them, a data set leaves them out")};
+    std::vector<std::string> warnings;
+    if (marked_ > 0) {
+      warnings.push_back(absl::StrCat(options_.file(), ": ", marked_,
+                                      marked_ == 1 ? " utterance has" : " utterances have",
+                                      " the label ", kNoLabel,
+                                      ", which is taken for none; where it is a class, name all "
+                                      "of them in class_names"));
+    }
+    for (const std::string& sentence : sightings_.NeverTogether()) {
+      warnings.push_back(absl::StrCat(options_.file(), ": ", sentence));
+    }
+    if (has_extras_) {
+      warnings.push_back(
+          absl::StrCat(options_.file(),
+                       " has ids of utterances or metadata; only the answers of `cmerc predict "
+                       "--input` repeat them, a data set leaves them out"));
+    }
+    return warnings;
   }
 
   // Checks a conversation against the schema and those before it, and notes its id.
-  // InvalidArgument: it does not fit; its id is taken; it says no split, or no label of an
-  // utterance.
+  // InvalidArgument: it does not fit; its id is taken; it says no split.
   absl::Status Check(const ConversationRecord& record) {
     RETURN_IF_ERROR(checker_->Check(record));
     const auto [first, is_new] = places_.emplace(record.id(), file_.Place());
@@ -166,26 +190,12 @@ class Loader {
     if (!record.has_split()) {
       return absl::InvalidArgumentError("split is missing, want train, valid or test");
     }
-    for (int i = 0; i < record.utterances_size(); ++i) {
-      if (record.utterances(i).has_label()) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("utterances[", i, "].label is missing, want the name of a class"));
-    }
     return absl::OkStatus();
   }
 
-  // Takes the first conversation's modalities for what all must have.
-  void TakeModalities(const ConversationRecord& record) {
-    for (const ConversationRecord::Modality& modality : record.modalities()) {
-      DatasetSchema::Modality* entry = schema_.add_modalities();
-      entry->set_name(modality.name());
-      entry->set_width(modality.width());
-      entry->set_num_streams(modality.streams_size());
-    }
-  }
-
-  // Returns the conversation without labels and speakers.
-  Conversation Convert(const ConversationRecord& record) const {
+  // Returns the conversation without labels and speakers, with the modalities that are known so
+  // far; what it lacks altogether has no streams. InvalidArgument: it is too large for that.
+  absl::StatusOr<Conversation> Convert(const ConversationRecord& record) {
     Conversation conversation;
     conversation.id = record.id();
     conversation.numeric_id = record.numeric_id();
@@ -195,11 +205,49 @@ class Loader {
       conversation.utterances.push_back(utterance.text());
     }
     if (!has_sentences) conversation.utterances.clear();
+    std::vector<std::string> names;
     for (const DatasetSchema::Modality& entry : schema_.modalities()) {
-      conversation.features.push_back(
-          StreamTensors(*FindModality(record, entry.name()), record.utterances_size()));
+      names.push_back(entry.name());
+      std::vector<torch::Tensor>& streams = conversation.features.emplace_back();
+      const ConversationRecord::Modality* modality = FindModality(record, entry.name());
+      if (modality == nullptr) continue;
+      const double row = static_cast<double>(modality->width()) * modality->streams_size();
+      missing_ += row * modality->absent_size();
+      held_ += row * (record.utterances_size() - modality->absent_size());
+      RETURN_IF_ERROR(CheckRoomForMissing(missing_, held_));
+      streams = StreamTensors(*modality, record.utterances_size());
     }
+    conversation.present = PresentOf(record, names);
     return conversation;
+  }
+
+  // Decides whether kNoLabel is a class or no label, where it occurs: a class if class_names say
+  // so, or if there are other labels below 0. Where the rest is 0 and 1, as of sentiment from -1 to
+  // 1, it may be either, which is a problem.
+  void DecideNoLabel() {
+    const auto found = labels_.find(kNoLabel);
+    if (found == labels_.end()) return;
+    const auto& names = schema_.class_names();
+    if (std::find(names.begin(), names.end(), kNoLabel) != names.end()) return;
+    bool other_is_negative = false;
+    bool others_are_0_and_1 = names.empty() && labels_.size() > 1;
+    for (const auto& [label, count] : labels_) {
+      if (label == kNoLabel) continue;
+      int64_t number = 0;
+      other_is_negative = other_is_negative || (absl::SimpleAtoi(label, &number) && number < 0);
+      others_are_0_and_1 = others_are_0_and_1 && (label == "0" || label == "1");
+    }
+    if (names.empty() && other_is_negative) return;
+    if (others_are_0_and_1) {
+      problems_.Add(absl::StrCat(
+          options_.file(), ": the labels are ",
+          absl::StrJoin(labels_, ", ",
+                        [](std::string* out, const auto& entry) { out->append(entry.first); }),
+          ", and ", kNoLabel, " may be a class or no label; name the classes in class_names, with ",
+          kNoLabel, " or without"));
+    }
+    marked_ = found->second;
+    labels_.erase(found);
   }
 
   void CheckWhole() {
@@ -211,10 +259,21 @@ class Loader {
       add("there is no conversation to train on, want >= 1 with \"split\": \"train\"");
     }
     if (conversations_.empty()) return;
+    for (const std::string& misspelling : sightings_.Misspellings()) {
+      problems_.Add(absl::StrCat(options_.file(), ", ", misspelling));
+    }
+    if (schema_.modalities_size() > kMaxModalities) {
+      add(absl::StrCat("there are ", schema_.modalities_size(), " modalities, want at most ",
+                       kMaxModalities));
+    }
     const size_t classes =
         schema_.class_names().empty() ? labels_.size() : schema_.class_names_size();
-    if (classes < 2) {
-      add(absl::StrCat("there is only the class ", absl::StrJoin(labels_, ", "), ", want >= 2"));
+    if (classes == 0) {
+      add("no utterance has a label, want \"label\": the name of a class, in some of them");
+    } else if (classes < 2) {
+      add(absl::StrCat("there is only the class ",
+                       labels_.empty() ? schema_.class_names(0) : labels_.begin()->first,
+                       ", want >= 2"));
     }
     if (classes > kMaxClasses) {
       add(absl::StrCat("there are ", classes, " classes, want at most ", kMaxClasses,
@@ -223,16 +282,20 @@ class Loader {
   }
 
   void SetClasses() {
+    std::set<std::string> occurring;
+    for (const auto& [label, count] : labels_) occurring.insert(label);
     NameIndex classes;
     classes.Set(
         schema_.class_names().empty()
-            ? SortedNames(labels_)
+            ? SortedNames(occurring)
             : std::vector<std::string>(schema_.class_names().begin(), schema_.class_names().end()));
     info_.class_names = classes.names();
     for (size_t c = 0; c < conversations_.size(); ++c) {
       conversations_[c].labels = torch::empty({Length(c)}, torch::kInt64);
       int64_t* out = conversations_[c].labels.data_ptr<int64_t>();
-      for (const std::string& label : names_[c].labels) *out++ = classes.at(label);
+      for (const std::string& label : names_[c].labels) {
+        *out++ = labels_.count(label) > 0 ? classes.at(label) : kUnlabelled;
+      }
     }
   }
 
@@ -267,11 +330,15 @@ class Loader {
   const RecordsOptions& options_;
   ConversationFile& file_;
   DatasetSchema schema_;                  // empty lists: not known yet
+  ModalitySightings sightings_;           // where the file has no schema
   std::optional<SchemaChecker> checker_;  // from the first conversation on
   Problems problems_;
   DatasetInfo info_;
   std::map<std::string, std::string> places_;  // id -> where it was
-  std::set<std::string> labels_;
+  std::map<std::string, int64_t> labels_;      // label -> utterances; those of classes
+  int64_t marked_ = 0;                         // utterances with kNoLabel that have none
+  double missing_ = 0;                         // features that single utterances lack
+  double held_ = 0;                            // and those that are there
   std::set<std::string> speakers_;
   bool has_extras_ = false;  // what a Conversation has no place for
   std::vector<Conversation> conversations_;

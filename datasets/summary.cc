@@ -5,6 +5,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -131,6 +132,7 @@ class Summarizer {
       entry.name = name;
       entry.class_counts.assign(summary_.info.num_classes(), 0);
       entry.speaker_counts.assign(summary_.info.num_speakers, 0);
+      entry.missing_counts.assign(summary_.info.modalities.size(), 0);
       for (std::vector<int64_t>& counts : zero_rows_) counts.push_back(0);
       for (const int64_t index : dataset_.split(split)) {
         ASSIGN_OR_RETURN(const Conversation conversation, dataset_.Get(index));
@@ -169,28 +171,45 @@ class Summarizer {
     const torch::Tensor labels = conversation.labels.contiguous();
     const torch::Tensor speakers = conversation.speakers.contiguous();
     for (int64_t i = 0; i < length; ++i) {
-      ++split->class_counts[labels.data_ptr<int64_t>()[i]];
+      const int64_t label = labels.data_ptr<int64_t>()[i];
+      ++(label == kUnlabelled ? split->unlabelled : split->class_counts[label]);
       ++split->speaker_counts[speakers.data_ptr<int64_t>()[i]];
     }
-    CompareWithSeen(conversation, AddFeatures(conversation));
+    const std::vector<std::optional<uint64_t>> hashes = AddFeatures(conversation, split);
+    split->without_any += std::count(hashes.begin(), hashes.end(), std::nullopt);
+    CompareWithSeen(conversation, hashes);
   }
 
-  // Counts the features of a conversation. Returns a hash of each utterance's, over all modalities.
-  std::vector<uint64_t> AddFeatures(const Conversation& conversation) {
+  // Counts the features of a conversation. Returns a hash of each utterance's, over all modalities
+  // that it has; nullopt for one that has none.
+  std::vector<std::optional<uint64_t>> AddFeatures(const Conversation& conversation,
+                                                   SplitSummary* split) {
     const int64_t length = conversation.length();
-    std::vector<uint64_t> hashes(length, 0);
+    std::vector<std::optional<uint64_t>> hashes(length);
+    const torch::Tensor present =
+        conversation.present.defined()
+            ? conversation.present.contiguous()
+            : torch::ones({length, 1}, torch::kBool).expand({length, int64_t(counters_.size())});
+    const auto has = present.accessor<bool, 2>();
     for (size_t m = 0; m < conversation.features.size(); ++m) {
+      const auto column = static_cast<int64_t>(m);
       std::vector<char> is_zero(length, 1);
+      for (int64_t i = 0; i < length; ++i) {
+        if (has[i][column]) continue;
+        is_zero[i] = 0;
+        ++split->missing_counts[m];
+      }
       const std::vector<torch::Tensor>& streams = conversation.features[m];
       for (size_t s = 0; s < streams.size(); ++s) {
         const torch::Tensor values = streams[s].contiguous();
         const int64_t width = values.size(1);
         const bool is_copy = IsSameAsPrevious(streams, s);
         for (int64_t i = 0; i < length; ++i) {
+          if (!has[i][column]) continue;
           const absl::Span<const float> row(values.data_ptr<float>() + i * width, width);
           counters_[m].Add(static_cast<int64_t>(s), row, CurrentSplit() == 0);
           if (is_copy) continue;
-          hashes[i] = Mix(hashes[i], HashOf(row));
+          hashes[i] = Mix(hashes[i].value_or(0), HashOf(row));
           is_zero[i] = is_zero[i] != 0 &&
                        std::all_of(row.begin(), row.end(), [](float v) { return v == 0; });
         }
@@ -201,15 +220,17 @@ class Summarizer {
   }
 
   // Counts the utterances, and the conversation as a whole, whose features an earlier split has.
-  void CompareWithSeen(const Conversation& conversation, const std::vector<uint64_t>& hashes) {
+  void CompareWithSeen(const Conversation& conversation,
+                       const std::vector<std::optional<uint64_t>>& hashes) {
     const size_t split = CurrentSplit();
     const std::string& id = conversation.id;
     const std::vector<std::string>& sentences = conversation.utterances;
     has_sentences_ = has_sentences_ || !sentences.empty();
     uint64_t whole = 0;
     for (size_t i = 0; i < hashes.size(); ++i) {
-      whole = Mix(whole, hashes[i]);
-      const Seen& first = utterances_.emplace(hashes[i], Seen{split, id}).first->second;
+      whole = Mix(whole, hashes[i].value_or(0));
+      if (!hashes[i].has_value()) continue;  // alike for want of features
+      const Seen& first = utterances_.emplace(*hashes[i], Seen{split, id}).first->second;
       if (first.split == split) continue;
       Shared& shared = shared_utterances_[{first.split, split}];
       ++shared.utterances;
@@ -239,6 +260,10 @@ class Summarizer {
   void WarnOfSplit(const SplitSummary& split) {
     const DatasetInfo& info = summary_.info;
     if (split.conversations == 0) return Warn("the ", split.name, " split is empty");
+    if (split.unlabelled == split.utterances) {
+      return Warn("no utterance of ", split.name, " has a label, so that it can be predicted but ",
+                  split.name == "train" ? "not trained on" : "not scored");
+    }
     std::vector<std::string> absent;
     for (int64_t c = 0; c < info.num_classes(); ++c) {
       if (split.class_counts[c] == 0) absent.push_back(info.class_names[c]);
@@ -348,6 +373,38 @@ Rows ClassRows(const DatasetSummary& summary) {
       row.push_back(Percent(split.class_counts[c], split.utterances));
     }
   }
+  const auto is_whole = [](const SplitSummary& split) { return split.unlabelled == 0; };
+  if (std::all_of(summary.splits.begin(), summary.splits.end(), is_whole)) return rows;
+  rows.push_back({"(no label)"});
+  for (const SplitSummary& split : summary.splits) {
+    rows.back().push_back(absl::StrCat(split.unlabelled));
+    rows.back().push_back(Percent(split.unlabelled, split.utterances));
+  }
+  return rows;
+}
+
+// A row for each modality that some utterance lacks, and one for utterances that lack all: how
+// many, and as a share. The heading alone where nothing is missing.
+Rows MissingRows(const DatasetSummary& summary) {
+  Rows rows = {{"utterances without"}};
+  for (const SplitSummary& split : summary.splits) {
+    rows[0].insert(rows[0].end(), {split.name, ""});
+  }
+  const auto add = [&](const std::string& name, const auto& count) {
+    std::vector<std::string> row = {name};
+    int64_t total = 0;
+    for (const SplitSummary& split : summary.splits) {
+      row.push_back(absl::StrCat(count(split)));
+      row.push_back(Percent(count(split), split.utterances));
+      total += count(split);
+    }
+    if (total > 0) rows.push_back(std::move(row));
+  };
+  for (size_t m = 0; m < summary.info.modalities.size(); ++m) {
+    add(summary.info.modalities[m].name,
+        [m](const SplitSummary& split) { return split.missing_counts[m]; });
+  }
+  add("any modality", [](const SplitSummary& split) { return split.without_any; });
   return rows;
 }
 
@@ -377,6 +434,8 @@ std::string FormatSummary(const DatasetSummary& summary) {
   std::string text =
       absl::StrCat(FormatTable(SplitRows(summary)), "\n", FormatTable(ClassRows(summary)), "\n",
                    FormatTable(ModalityRows(summary)));
+  const Rows missing = MissingRows(summary);
+  if (missing.size() > 1) absl::StrAppend(&text, "\n", FormatTable(missing));
   if (!info.speaker_names.empty()) {
     absl::StrAppend(&text, "\nspeakers  ", info.num_speakers, ": ",
                     OneLine(Some(info.speaker_names)), "\n");

@@ -20,9 +20,12 @@ struct SplitSummary {
   int64_t longest = 0;
   std::vector<int64_t> class_counts;    // [C] utterances
   std::vector<int64_t> speaker_counts;  // [S] utterances
+  int64_t unlabelled = 0;               // utterances without a label
+  std::vector<int64_t> missing_counts;  // [M] utterances without the modality
+  int64_t without_any = 0;              // utterances without any modality
 };
 
-// The values of a modality, over all splits and streams.
+// The values of a modality, over all splits and streams and the utterances that have it.
 struct ModalitySummary {
   float min = 0;
   float max = 0;
@@ -35,7 +38,8 @@ struct DatasetSummary {
   std::vector<SplitSummary> splits;         // train, valid, test
   std::vector<ModalitySummary> modalities;  // as in info
   // A sentence each: those of WarningsOf(), then an empty split, classes and speakers that a split
-  // lacks, features that never vary, utterances whose features are all 0, conversations and
+  // lacks, a split without labels, features that never vary, utterances whose features are there
+  // and all 0, conversations and
   // utterances that two splits share, with how many of these utterances are long.
   std::vector<std::string> warnings;
 };

@@ -61,11 +61,23 @@ std::vector<std::string> ClassNames(const ConversationPredictions& one) {
   return names;
 }
 
-// Appends the utterances of a line of this version; false where they name no classes, or have no
-// probabilities of them.
+// Appends a conversation of `length` labelled utterances, which have been appended, unless that is
+// none.
+void AppendConversation(const ConversationPredictions& one, int64_t length,
+                        TestPredictions* result) {
+  if (length == 0) return;
+  result->ids.push_back(one.id());
+  result->lengths.push_back(length);
+}
+
+// Appends the labelled utterances of a line of this version; false where they name no classes, or
+// have no probabilities of them.
 bool AppendNames(const ConversationPredictions& one, const std::vector<std::string>& class_names,
                  TestPredictions* result) {
+  int64_t length = 0;
   for (const ConversationPredictions::Utterance& utterance : one.utterances()) {
+    if (!utterance.has_true_label()) continue;
+    ++length;
     const std::optional<int32_t> label = PositionOf(utterance.true_label(), class_names);
     const std::optional<int32_t> predicted = PositionOf(utterance.label(), class_names);
     const auto of_label = utterance.probabilities().find(utterance.true_label());
@@ -76,7 +88,7 @@ bool AppendNames(const ConversationPredictions& one, const std::vector<std::stri
       return false;
     }
   }
-  result->lengths.push_back(one.utterances_size());
+  AppendConversation(one, length, result);
   return true;
 }
 
@@ -95,7 +107,7 @@ bool AppendNumbers(const ConversationPredictions& one, TestPredictions* result) 
       return false;
     }
   }
-  result->lengths.push_back(one.labels_size());
+  AppendConversation(one, one.labels_size(), result);
   return true;
 }
 
@@ -121,7 +133,6 @@ absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path,
           path, ":", number,
           ": cannot be read as predictions; remove the folder of this run and run it again"));
     }
-    result.ids.push_back(one.id());
   }
   return result;
 }

@@ -10,10 +10,10 @@
 
 namespace cmerc {
 
-// A run's predictions of the test split, of N utterances.
+// A run's predictions of the N utterances of the test split that have a label.
 struct TestPredictions {
-  std::vector<std::string> ids;        // of each conversation
-  std::vector<int64_t> lengths;        // its utterances
+  std::vector<std::string> ids;        // of each conversation that has such ones
+  std::vector<int64_t> lengths;        // of them
   std::vector<int32_t> labels;         // [N], positions in class_names
   std::vector<int32_t> predicted;      // [N]
   std::vector<double> confidences;     // [N], the probability of `predicted`, in [0, 1]

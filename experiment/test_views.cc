@@ -8,6 +8,24 @@
 #include "metrics/report.pb.h"
 
 namespace cmerc {
+namespace {
+
+// Appends the numbers of a list whose entries are null where those of `labels` are; false where it
+// is another.
+bool Append(const google::protobuf::ListValue& list, const google::protobuf::ListValue& labels,
+            std::vector<double>* numbers) {
+  if (list.values_size() != labels.values_size()) return false;
+  for (int i = 0; i < list.values_size(); ++i) {
+    const google::protobuf::Value& value = list.values(i);
+    if (value.kind_case() != labels.values(i).kind_case()) return false;
+    if (value.has_null_value()) continue;
+    if (!value.has_number_value()) return false;
+    numbers->push_back(value.number_value());
+  }
+  return true;
+}
+
+}  // namespace
 
 absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
   TestViews result;
@@ -16,23 +34,25 @@ absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
   for (int number = 1; std::getline(in, line); ++number) {
     ConversationViews one;
     const auto status = google::protobuf::util::JsonStringToMessage(line, &one);
-    bool usable = status.ok();
+    const size_t before = result.log_probs.size();
+    bool usable = status.ok() && Append(one.log_probs(), one.log_probs(), &result.log_probs);
+    const size_t labelled = result.log_probs.size() - before;
     std::map<std::string, std::vector<double>>& without = result.without;
     for (const LogProbsWithout& view : one.without()) {
       std::vector<double>& all = without[view.view()];
-      usable = usable && view.log_probs_size() == one.log_probs_size() &&
-               all.size() == result.log_probs.size();
-      all.insert(all.end(), view.log_probs().begin(), view.log_probs().end());
+      usable = usable && all.size() == before && Append(view.log_probs(), one.log_probs(), &all);
     }
-    result.ids.push_back(one.id());
-    result.lengths.push_back(one.log_probs_size());
-    result.log_probs.insert(result.log_probs.end(), one.log_probs().begin(), one.log_probs().end());
-    for (const auto& [view, all] : without)
+    for (const auto& [view, all] : without) {
       usable = usable && all.size() == result.log_probs.size();
-    if (usable) continue;
-    return absl::DataLossError(absl::StrCat(
-        path, ":", number,
-        ": cannot be read as predictions; remove the folder of this run and run it again"));
+    }
+    if (!usable) {
+      return absl::DataLossError(absl::StrCat(
+          path, ":", number,
+          ": cannot be read as predictions; remove the folder of this run and run it again"));
+    }
+    if (labelled == 0) continue;
+    result.ids.push_back(one.id());
+    result.lengths.push_back(static_cast<int64_t>(labelled));
   }
   return result;
 }

@@ -11,10 +11,10 @@
 
 namespace cmerc {
 
-// Log-probabilities of the true class of the N utterances of the test split.
+// Log-probabilities of the true class of the N utterances of the test split that have a label.
 struct TestViews {
-  std::vector<std::string> ids;                        // of each conversation
-  std::vector<int64_t> lengths;                        // its utterances
+  std::vector<std::string> ids;                        // of each conversation that has such ones
+  std::vector<int64_t> lengths;                        // of them
   std::vector<double> log_probs;                       // [N], with all evidence
   std::map<std::string, std::vector<double>> without;  // view -> [N]
 };

@@ -187,6 +187,11 @@ std::string FormatSplitReport(const SplitReport& report) {
           : absl::StrCat("\nconfusion matrix (row: true class, column: predicted class)\n",
                          ConfusionTable(report)),
       NeverPredictedWarnings(report, predicted));
+  if (report.has_unlabelled_utterances()) {
+    const int count = report.unlabelled_utterances().value();
+    absl::StrAppend(&text, count, count == 1 ? " utterance has" : " utterances have",
+                    " no label: context, and in no score\n");
+  }
   return text;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -47,6 +48,26 @@ void AddMissingClasses(const std::string& name, const SplitReport& split,
   if (missing.empty()) return;
   remarks->push_back(
       absl::StrCat("The ", name, " split has no utterance of: ", Quoted(missing), "."));
+}
+
+// Utterances without a label, which no score is of, and steps that they left nothing to learn from.
+void AddUnlabelled(const RunSummary& summary, std::vector<std::string>* remarks) {
+  std::vector<std::string> splits;
+  for (const auto& [name, split] : {std::pair("train", &summary.train()),
+                                    {"valid", &summary.valid()},
+                                    {"test", &summary.test()}}) {
+    if (!split->has_unlabelled_utterances()) continue;
+    const int unlabelled = split->unlabelled_utterances().value();
+    splits.push_back(absl::StrCat(name, " ", unlabelled, " of ", unlabelled + split->utterances()));
+  }
+  if (splits.empty()) return;
+  remarks->push_back(absl::StrCat(
+      "Some utterances have no label, are context alone, and in no score: ",
+      absl::StrJoin(splits, ", "), ".",
+      summary.has_steps_without_labels()
+          ? absl::StrCat(" ", summary.steps_without_labels().value(),
+                         " steps were not taken, since none of their utterances has one.")
+          : ""));
 }
 
 // Whether the ECE of `with` is above that of `without` by more than two standard errors of the
@@ -153,6 +174,7 @@ std::vector<std::string> Remarks(const TrainingRun& run) {
   for (const std::string& warning : summary.uncalibrated().warnings()) {
     remarks.push_back(absl::StrCat("Warning, uncalibrated model: ", warning, "."));
   }
+  AddUnlabelled(summary, &remarks);
   AddNeverPredicted(summary.test(), &remarks);
   AddMissingClasses("training", summary.train(), &remarks);
   if (summary.has_valid()) AddMissingClasses("validation", summary.valid(), &remarks);

@@ -31,8 +31,12 @@ const ClassReport* Find(const std::string& name, const SplitReport& split) {
 }
 
 void AddSplitRow(const std::string& name, const SplitReport& split, Table* table) {
+  const std::string unlabelled =
+      split.has_unlabelled_utterances()
+          ? absl::StrCat(" + ", split.unlabelled_utterances().value(), " unlabelled")
+          : "";
   table->rows.push_back(
-      {name, absl::StrCat(split.conversations()), absl::StrCat(split.utterances()),
+      {name, absl::StrCat(split.conversations()), absl::StrCat(split.utterances(), unlabelled),
        Percent(split.weighted_f1()), Percent(split.macro_f1()), Percent(split.accuracy()),
        FormatNumber(split.loss(), Numbers::kPlain), FormatEce(split.calibration())});
 }

@@ -9,7 +9,8 @@
 
 namespace cmerc {
 
-// FNV-1a over the splits and over ids, labels, speakers and features of all conversations.
+// FNV-1a over the splits and over ids, labels, speakers and features of all conversations, and
+// which modalities are missing.
 uint64_t DataDigest(const PreparedData& data);
 
 // FNV-1a over names, types, shapes and numbers of all tensors.

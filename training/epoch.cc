@@ -1,11 +1,14 @@
 #include "training/epoch.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "calibration/labelled.h"
 #include "core/status.h"
 #include "metrics/classification.h"
 #include "profile/scope.h"
@@ -42,6 +45,10 @@ Epoch::Epoch(const StagePlan& plan, const StepContext& context, RecordedSteps* r
   if (done_.conversations.empty()) Begin(plan, state);
   const auto batch_size = static_cast<size_t>(plan.config.training().batch_size());
   steps_ = static_cast<int64_t>((done_.conversations.size() + batch_size - 1) / batch_size);
+  for (int64_t step = NextLabelled(0); step < steps_; step = NextLabelled(step + 1)) {
+    ++labelled_steps_;
+    last_labelled_ = step;
+  }
   // A forward pass writes into the buffers before its numbers turn out to be bad.
   if (plan.config.training().on_non_finite() == TrainingConfig::SKIP_BATCH) {
     buffers_.emplace(state.live);
@@ -49,6 +56,12 @@ Epoch::Epoch(const StagePlan& plan, const StepContext& context, RecordedSteps* r
 }
 
 absl::StatusOr<EpochReport> Epoch::Train() {
+  if (labelled_steps_ == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("epoch ", number_, ": none of its ", done_.conversations.size(),
+                     " conversations has a labelled utterance, so that there is nothing to train "
+                     "on; leave the curriculum out, or such conversations"));
+  }
   progress_.emplace(
       absl::StrFormat("%sepoch %d/%d", plan_.label, number_, plan_.config.training().epochs()),
       steps_, "step");
@@ -58,21 +71,41 @@ absl::StatusOr<EpochReport> Epoch::Train() {
       return absl::CancelledError(
           absl::StrCat("in epoch ", number_, ", after step ", step, " of ", steps_));
     }
-    if (profile_ != nullptr) profile_->BeforeStep(step);
-    // The event file shows the last step's.
-    state_.optimizer.KeepGradients(plan_.options.tensorboard && step + 1 == steps_);
-    const Stopwatch stopwatch;
-    if (buffers_.has_value()) buffers_->Take();
-    const absl::StatusOr<StepReport> taken = TakeStep(step);
-    ++done_.steps;
-    if (taken.ok()) {
-      Accumulate(step, *taken, stopwatch.Seconds());
+    if (LabelledOf(step) > 0) {
+      RETURN_IF_ERROR(TakeOrSkip(step));
     } else {
-      RETURN_IF_ERROR(HandleRefusedStep(step, taken.status()));
+      ++done_.steps;
+      ++done_.without_labels;
     }
   }
   progress_.reset();
   return Report();
+}
+
+absl::Status Epoch::TakeOrSkip(int64_t step) {
+  if (profile_ != nullptr) profile_->BeforeStep(step - done_.without_labels);
+  // The event file shows the last step's.
+  state_.optimizer.KeepGradients(plan_.options.tensorboard && step == last_labelled_);
+  const Stopwatch stopwatch;
+  if (buffers_.has_value()) buffers_->Take();
+  const absl::StatusOr<StepReport> taken = TakeStep(step);
+  ++done_.steps;
+  if (!taken.ok()) return HandleRefusedStep(step, taken.status());
+  Accumulate(step, *taken, stopwatch.Seconds());
+  return absl::OkStatus();
+}
+
+int64_t Epoch::LabelledOf(int64_t step) const {
+  int64_t labelled = 0;
+  for (const int64_t index : ConversationsOf(step)) {
+    labelled += CountLabelled(plan_.data.conversations[index]);
+  }
+  return labelled;
+}
+
+int64_t Epoch::NextLabelled(int64_t step) const {
+  while (step < steps_ && LabelledOf(step) == 0) ++step;
+  return step;
 }
 
 absl::Span<const int64_t> Epoch::ConversationsOf(int64_t step) const {
@@ -99,8 +132,8 @@ absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
                    recorded_ != nullptr
                        ? recorded_->Compute({conversations.begin(), conversations.end()}, batch)
                        : ComputeStep(context_, batch));
-  if (!plan_.data.device.is_cpu() && recorded_ == nullptr && step + 1 < steps_) {
-    next_ = MakeBatch(step + 1);
+  if (!plan_.data.device.is_cpu() && recorded_ == nullptr && step != last_labelled_) {
+    next_ = MakeBatch(NextLabelled(step + 1));
   }
   return FinishStep(context_, computed);
 }
@@ -119,7 +152,7 @@ absl::Status Epoch::HandleRefusedStep(int64_t step, const absl::Status& refused)
   }
   buffers_->PutBack();
   ++done_.skipped;
-  if (done_.skipped == steps_) {
+  if (done_.skipped == labelled_steps_) {
     return absl::OutOfRangeError(
         absl::StrCat("epoch ", number_, ": every step was skipped, the last one at ", why));
   }
@@ -141,10 +174,12 @@ void Epoch::Accumulate(int64_t step, const StepReport& report, double seconds) {
     slowest_seconds_ = seconds;
     slowest_step_.emplace();
     slowest_step_->set_seconds(ToMicrosecond(seconds));
-    slowest_step_->set_utterances(static_cast<int>(report.predicted.size()));
+    int64_t utterances = 0;
     for (const int64_t index : conversations) {
       slowest_step_->add_conversations(plan_.data.conversations[index].id);
+      utterances += plan_.data.conversations[index].length();
     }
+    slowest_step_->set_utterances(static_cast<int>(utterances));
   }
   done_.total += report.total;
   for (size_t i = 0; i < done_.losses.size(); ++i) done_.losses[i] += report.losses[i];
@@ -152,12 +187,15 @@ void Epoch::Accumulate(int64_t step, const StepReport& report, double seconds) {
                            report.predicted.end());
   for (const int64_t index : conversations) {
     const torch::Tensor truth = plan_.data.conversations[index].labels.contiguous();
-    done_.labels.insert(done_.labels.end(), truth.data_ptr<int64_t>(),
-                        truth.data_ptr<int64_t>() + truth.numel());
+    const int64_t* begin = truth.data_ptr<int64_t>();
+    std::copy_if(begin, begin + truth.numel(), std::back_inserter(done_.labels),
+                 [](int64_t label) { return label != kUnlabelled; });
   }
-  progress_->Update(
-      done_.steps,
-      absl::StrFormat("loss %.4f", done_.total / static_cast<double>(done_.steps - done_.skipped)));
+  progress_->Update(done_.steps, absl::StrFormat("loss %.4f", done_.total / StepsTaken()));
+}
+
+double Epoch::StepsTaken() const {
+  return static_cast<double>(done_.steps - done_.skipped - done_.without_labels);
 }
 
 absl::StatusOr<EpochReport> Epoch::Report() const {
@@ -166,7 +204,10 @@ absl::StatusOr<EpochReport> Epoch::Report() const {
   report.set_conversations(static_cast<int>(done_.conversations.size()));
   report.set_steps(static_cast<int>(steps_));
   if (done_.skipped > 0) report.mutable_skipped_steps()->set_value(static_cast<int>(done_.skipped));
-  const auto taken = static_cast<double>(steps_ - done_.skipped);
+  if (done_.without_labels > 0) {
+    report.mutable_steps_without_labels()->set_value(static_cast<int>(done_.without_labels));
+  }
+  const double taken = StepsTaken();
   report.set_total_loss(done_.total / taken);
   for (size_t i = 0; i < plan_.losses.size(); ++i) {
     LossReport* loss = report.add_losses();

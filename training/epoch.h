@@ -34,9 +34,13 @@ class Epoch {
   // date: it can be saved between any two steps. Returns the epoch's report, without scores of
   // other splits than the training split.
   //
+  // A step whose conversations have no labelled utterance is not taken, and nothing is drawn for
+  // it.
+  //
   // Cancelled: it was asked to stop, and has done so between two steps. OutOfRange: a step was
   // refused (see TrainStep()) and training.on_non_finite does not skip it, or every step was
-  // skipped. Other codes: those of TrainStep(). The message names epoch, step and conversations.
+  // skipped. FailedPrecondition: no conversation of the epoch has a label. Other codes: those of
+  // TrainStep(). The message names epoch, step and conversations.
   absl::StatusOr<EpochReport> Train();
 
   // The slowest of the steps that Train() has taken; nullopt where it took none.
@@ -44,6 +48,12 @@ class Epoch {
 
  private:
   absl::Span<const int64_t> ConversationsOf(int64_t step) const;
+  // How many utterances of a step have a label.
+  int64_t LabelledOf(int64_t step) const;
+  // The first step from `step` on with labels; steps_ where there is none.
+  int64_t NextLabelled(int64_t step) const;
+  // Takes a step, or skips it where it is refused.
+  absl::Status TakeOrSkip(int64_t step);
   Batch MakeBatch(int64_t step) const;
   // The batch of `step`, or an empty one where what was recorded of it makes it unnecessary.
   Batch NextBatch(int64_t step);
@@ -52,6 +62,8 @@ class Epoch {
   absl::Status HandleRefusedStep(int64_t step, const absl::Status& refused);
   void WarnOfSkippedStep(const std::string& why);
   void Accumulate(int64_t step, const StepReport& report, double seconds);
+  // How many steps were taken so far.
+  double StepsTaken() const;
   absl::StatusOr<EpochReport> Report() const;
 
   const StagePlan& plan_;
@@ -62,6 +74,8 @@ class Epoch {
   EpochProgress& done_;  // state_.epoch
   const int number_;     // the epoch's, from 1
   int64_t steps_ = 0;
+  int64_t labelled_steps_ = 0;  // steps that have labels, and the last of them
+  int64_t last_labelled_ = -1;
   std::optional<BufferCopy> buffers_;  // where steps may be skipped
   std::optional<Batch> next_;          // on its way to a GPU while that is busy with a step
   std::optional<Progress> progress_;   // while it trains

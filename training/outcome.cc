@@ -1,5 +1,10 @@
 #include "training/outcome.h"
 
+#include <google/protobuf/struct.pb.h>
+
+#include <algorithm>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "calibration/describe_prediction.h"
 #include "calibration/evaluation.h"
@@ -45,6 +50,16 @@ absl::StatusOr<SplitPredictions> Measure(Backbone& selected, const PreparedData&
   return predictions;
 }
 
+// Adds a log-probability of a label; null where that is none.
+void AddLogProb(double log_prob, int64_t label, google::protobuf::ListValue* list) {
+  google::protobuf::Value* value = list->add_values();
+  if (label == kUnlabelled) {
+    value->set_null_value(google::protobuf::NULL_VALUE);
+  } else {
+    value->set_number_value(log_prob);
+  }
+}
+
 // Writes what the shares of utterances surer without a source of evidence are made of.
 absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& indices,
                         const SplitPredictions& predictions, const std::string& path) {
@@ -57,12 +72,13 @@ absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& in
     line.set_id(conversation.id);
     for (const View& view : predictions.views) line.add_without()->set_view(view.name());
     for (int64_t i = 0; i < conversation.length(); ++i, ++utterance) {
+      const int64_t label = predictions.labels[utterance];
       const size_t truth =
-          utterance * num_classes + static_cast<size_t>(predictions.labels[utterance]);
-      line.add_log_probs(predictions.log_probs[truth]);
+          utterance * num_classes + static_cast<size_t>(std::max<int64_t>(0, label));
+      AddLogProb(predictions.log_probs[truth], label, line.mutable_log_probs());
       for (size_t v = 0; v < predictions.views.size(); ++v) {
-        line.mutable_without(static_cast<int>(v))
-            ->add_log_probs(predictions.view_log_probs[v][truth]);
+        AddLogProb(predictions.view_log_probs[v][truth], label,
+                   line.mutable_without(static_cast<int>(v))->mutable_log_probs());
       }
     }
     absl::StrAppend(&text, ToJson(line, /*pretty=*/false), "\n");
@@ -96,8 +112,9 @@ absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const P
       Measure(selected, data, data.train, losses, config, {}, summary->mutable_train()).status());
   std::vector<Remedy> remedies;
   if (config.data().protocol() != DataConfig::OFFICIAL) {
-    ASSIGN_OR_RETURN(const SplitPredictions valid, Measure(selected, data, data.valid, losses,
-                                                           config, {}, summary->mutable_valid()));
+    ASSIGN_OR_RETURN(SplitPredictions all, Measure(selected, data, data.valid, losses, config, {},
+                                                   summary->mutable_valid()));
+    const SplitPredictions valid = OnlyLabelled(std::move(all), data.info.num_classes());
     ASSIGN_OR_RETURN(remedies, FitRemedies(valid.log_probs, valid.labels, data.info.num_classes()));
   }
   remedies = NotWithheld(remedies, summary);

@@ -152,10 +152,12 @@ absl::StatusOr<EpochProgress> ReadEpoch(const Tensors& tensors, const PartialEpo
   ASSIGN_OR_RETURN(epoch.predictions, tensors.Indices(kPredictions, classes));
   epoch.steps = partial.steps();
   epoch.skipped = partial.skipped_steps();
+  epoch.without_labels = partial.steps_without_labels();
   epoch.total = partial.total_loss();
   epoch.losses.assign(partial.losses().begin(), partial.losses().end());
   if (epoch.conversations.empty() || epoch.labels.size() != epoch.predictions.size() ||
       epoch.steps < 0 || epoch.skipped < 0 || epoch.skipped > epoch.steps ||
+      epoch.without_labels < 0 || epoch.without_labels > epoch.steps - epoch.skipped ||
       epoch.losses.size() != num_losses) {
     return tensors.Error("what it says of the interrupted epoch contradicts itself");
   }
@@ -220,6 +222,7 @@ void AddEpoch(const TrainingState& state, StateDict* tensors, PartialEpoch* part
   tensors->emplace(kPredictions, Numbers(epoch.predictions));
   partial->set_steps(epoch.steps);
   partial->set_skipped_steps(epoch.skipped);
+  if (epoch.without_labels > 0) partial->set_steps_without_labels(epoch.without_labels);
   partial->set_total_loss(epoch.total);
   partial->mutable_losses()->Assign(epoch.losses.begin(), epoch.losses.end());
 }

@@ -30,12 +30,13 @@ namespace cmerc {
 // An epoch so far.
 struct EpochProgress {
   std::vector<int64_t> conversations;  // in the order they are trained on; empty: not begun
-  int64_t steps = 0;                   // done or skipped
+  int64_t steps = 0;                   // done, skipped or without labels
   int64_t skipped = 0;
-  // Sums over the steps that were not skipped.
+  int64_t without_labels = 0;  // not taken: no utterance had a label
+  // Sums over the steps that were taken.
   double total = 0;
   std::vector<double> losses;  // in the order of the losses
-  // One number for each utterance of those steps.
+  // One number for each labelled utterance of those steps.
   std::vector<int64_t> labels;
   std::vector<int64_t> predictions;
 };

@@ -36,11 +36,18 @@ double PeakMemoryBytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-// " (3 of 40 steps skipped)" or nothing.
+// " (3 of 40 steps skipped)", " (1 of 40 steps without labels)", both or nothing.
 std::string SkippedNote(const EpochReport& report) {
-  if (!report.has_skipped_steps()) return "";
-  return absl::StrCat(" (", report.skipped_steps().value(), " of ", report.steps(),
-                      " steps skipped)");
+  std::string note;
+  if (report.has_skipped_steps()) {
+    absl::StrAppend(&note, " (", report.skipped_steps().value(), " of ", report.steps(),
+                    " steps skipped)");
+  }
+  if (report.has_steps_without_labels()) {
+    absl::StrAppend(&note, " (", report.steps_without_labels().value(), " of ", report.steps(),
+                    " steps without labels)");
+  }
+  return note;
 }
 
 absl::StatusOr<std::shared_ptr<Backbone>> MakeModel(const StagePlan& plan) {
@@ -169,7 +176,8 @@ absl::StatusOr<EpochReport> Stage::TrainSteps(TimingReport* timing) {
 
 absl::Status Stage::ReportProfile(const EpochReport& report) {
   if (!profile_.has_value()) return absl::OkStatus();
-  RETURN_IF_ERROR(profile_->Report(report.steps(), plan_.output));
+  RETURN_IF_ERROR(
+      profile_->Report(report.steps() - report.steps_without_labels().value(), plan_.output));
   profile_.reset();
   return absl::OkStatus();
 }
@@ -211,6 +219,10 @@ absl::Status Stage::FinishEpoch(const EpochReport& report, const TimingReport& t
   live_->zero_grad(/*set_to_none=*/true);
   const int epochs = state_.progress.epochs() + 1;
   state_.progress.set_epochs(epochs);
+  if (report.has_steps_without_labels()) {
+    state_.progress.set_steps_without_labels(state_.progress.steps_without_labels() +
+                                             report.steps_without_labels().value());
+  }
   state_.epoch = EpochProgress();
   const bool last = epochs == plan_.config.training().epochs();
   return saver_->IsDue() || last ? saver_->Save(state_) : absl::OkStatus();
@@ -243,6 +255,9 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
       plan_.config.has_curriculum() ||
       std::any_of(plan_.losses.begin(), plan_.losses.end(),
                   [](const WeightedLoss& loss) { return !loss.loss->views().empty(); }));
+  if (state_.progress.steps_without_labels() > 0) {
+    summary.mutable_steps_without_labels()->set_value(state_.progress.steps_without_labels());
+  }
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   ASSIGN_OR_RETURN(
       const std::optional<double> temperature,

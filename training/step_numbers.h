@@ -17,7 +17,7 @@ struct StepNumbers {
   double total = 0;                 // their weighted sum
   double squares_of_buffers = 0;    // sum of the squares of all numbers in the model's buffers
   double squares_of_gradients = 0;  // the same for the gradients; 0 before the backward pass
-  std::vector<int64_t> predicted;   // [N]: the class of the full prediction
+  std::vector<int64_t> predicted;   // [L]: the class of the full prediction, labelled utterances
 };
 
 // Where the model is. All are on one device.
@@ -26,7 +26,7 @@ struct StepTensors {
   torch::Tensor total;                 // []
   torch::Tensor squares_of_buffers;    // [] float64
   torch::Tensor squares_of_gradients;  // [] float64; undefined before the backward pass
-  torch::Tensor predicted;             // [N] int64
+  torch::Tensor predicted;             // [L] int64
 };
 
 // One float64 tensor of all the numbers, where they are, without a gradient and without waiting for

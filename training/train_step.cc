@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "calibration/labelled.h"
 #include "calibration/predict_views.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
@@ -40,8 +41,8 @@ absl::StatusOr<LossInput> PredictInPairs(const StepContext& context, const Batch
   return input;
 }
 
-// What the losses see.
-absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch) {
+// What the model predicts for all utterances.
+absl::StatusOr<LossInput> PredictAll(const StepContext& context, const Batch& batch) {
   if (context.calibration.view_weights() == CalibrationConfig::LIVE_PAIRED) {
     return PredictInPairs(context, batch);
   }
@@ -49,6 +50,16 @@ absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch
   ASSIGN_OR_RETURN(std::vector<ViewPrediction> views, PredictViewsOfLosses(context, batch));
   for (ViewPrediction& view : views) view.prediction = ToFloat32(view.prediction);
   return LossInput{ToFloat32(full), std::move(views), batch.labels};
+}
+
+// What the losses see.
+absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch) {
+  if (batch.labelled.defined() && batch.labelled.size(0) == 0) {
+    return absl::InvalidArgumentError("no utterance of the batch has a label to learn from");
+  }
+  ASSIGN_OR_RETURN(LossInput all, PredictAll(context, batch));
+  return CatchTorch(
+      [&]() -> absl::StatusOr<LossInput> { return OnlyLabelled(std::move(all), batch.labelled); });
 }
 
 // Adds the losses and their weighted sum to `numbers`; the sum has a gradient.

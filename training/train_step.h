@@ -18,11 +18,12 @@ namespace cmerc {
 struct StepReport {
   double total = 0;                // weighted sum of the losses
   std::vector<double> losses;      // each before its weight, in the order of StepContext.losses
-  std::vector<int64_t> predicted;  // [N]: the class of the full prediction
+  std::vector<int64_t> predicted;  // the class of the full prediction, of the labelled utterances
   LossInput input;                 // what the losses saw, detached; of the views only the log_probs
 };
 
-// Takes one step on `batch`. A GPU is waited for once, to learn whether the step may be taken.
+// Takes one step on `batch`: losses see its labelled utterances, of which there is at least one. A
+// GPU is waited for once, to learn whether the step may be taken.
 //
 // OutOfRange, and that code for nothing else: a loss, a gradient or a buffer of the model is not
 // finite, or the gradients are so large that their squares are not. The message names it and the
@@ -30,7 +31,8 @@ struct StepReport {
 // are as they were and gradients are freed, but the forward pass may have written what it saw into
 // the model's buffers (training/buffer_copy.h).
 //
-// Any other code: what Backbone::Forward(), PredictViews() or Loss::Compute() returned, or what
+// Any other code: InvalidArgument where no utterance has a label; what Backbone::Forward(),
+// PredictViews() or Loss::Compute() returned, or what
 // LibTorch threw in the backward pass (ResourceExhausted, InvalidArgument, Internal).
 absl::StatusOr<StepReport> TrainStep(const StepContext& context, const Batch& batch);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/curriculum.h"
+#include "calibration/labelled.h"
 #include "calibration/weighted_losses.h"
 #include "core/official_model.h"
 #include "core/printable.h"
@@ -47,6 +48,25 @@ void WarnOfDeparture(const Backbone& backbone) {
   if (!departure.empty()) std::cerr << "warning: backbone: " << departure << "\n";
 }
 
+// Adds the splits that need labels for what the protocol does with them, and have none.
+void AddSplitsWithoutLabels(const RunConfig& config, const PreparedData& data,
+                            std::vector<std::string>* problems) {
+  const bool official = config.data().protocol() == DataConfig::OFFICIAL;
+  const auto check = [&](const std::vector<int64_t>& split, const std::string& name,
+                         const std::string& why) {
+    if (split.empty()) return;
+    const absl::Status status = CheckHasLabels(data, split, name, why);
+    if (!status.ok()) problems->emplace_back(status.message());
+  };
+  check(data.train, "the training split", "there is nothing else to learn from");
+  check(data.valid, "the validation split",
+        "it selects the epoch; hold a part of the training split out: data { folds: 4 }");
+  check(data.test, "the test split",
+        official ? "it selects the epoch; set data { protocol: HELD_OUT }"
+                 : "it is scored; leave its conversations out of the data set, and let `cmerc "
+                   "predict --input=FILE` answer them");
+}
+
 // InvalidArgument: all that is wrong with the config, a line each.
 absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data) {
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
@@ -68,6 +88,7 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
         "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
         "(calibration.view_weights: LIVE_PAIRED); leave it out");
   }
+  AddSplitsWithoutLabels(config, data, &problems);
   if (!losses.ok()) problems.emplace_back(losses.status().message());
   if (!backbone.ok()) problems.emplace_back(backbone.status().message());
   if (!scheduler.ok()) {

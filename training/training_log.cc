@@ -36,6 +36,9 @@ Scalars ScalarsOf(const EpochReport& report) {
   if (report.has_skipped_steps()) {
     scalars.emplace_back("train/skipped_steps", report.skipped_steps().value());
   }
+  if (report.has_steps_without_labels()) {
+    scalars.emplace_back("train/steps_without_labels", report.steps_without_labels().value());
+  }
   if (report.has_valid()) AddSplit("valid", report.valid(), &scalars);
   if (report.has_test()) AddSplit("test", report.test(), &scalars);
   return scalars;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/status.h"
+#include "datasets/assembly/missing_modalities.h"
 #include "datasets/formats/conversation.h"
 
 namespace cmerc {
@@ -20,9 +21,21 @@ std::string NamesOf(const ConversationRecord& record) {
   });
 }
 
-absl::Status CheckModality(const ConversationRecord& record, const ModalityInfo& want) {
+// Whether the record has a modality that is none of `info`.
+bool HasUnknownModality(const ConversationRecord& record, const DatasetInfo& info) {
+  return std::any_of(
+      record.modalities().begin(), record.modalities().end(), [&](const auto& modality) {
+        return std::none_of(info.modalities.begin(), info.modalities.end(),
+                            [&](const ModalityInfo& m) { return m.name == modality.name(); });
+      });
+}
+
+// OK, too: there is no modality `want`, nor any that could be it.
+absl::Status CheckModality(const ConversationRecord& record, const DatasetInfo& info,
+                           const ModalityInfo& want) {
   const ConversationRecord::Modality* modality = FindModality(record, want.name);
   if (modality == nullptr) {
+    if (!HasUnknownModality(record, info)) return absl::OkStatus();
     return absl::InvalidArgumentError(
         absl::StrCat("features.", want.name, " is missing, want ", want.width,
                      " numbers an utterance, as in training; there are ", NamesOf(record)));
@@ -80,28 +93,66 @@ absl::StatusOr<torch::Tensor> SpeakerIndices(const ConversationRecord& record,
 
 std::vector<torch::Tensor> StreamTensors(const ConversationRecord::Modality& modality,
                                          int64_t length) {
+  const int64_t width = modality.width();
+  const std::vector<int> rows = RowsOf(modality, static_cast<int>(length));
   std::vector<torch::Tensor> streams;
   for (const ConversationRecord::Stream& stream : modality.streams()) {
     if (stream.same_as_previous()) {
       streams.push_back(streams.back());
       continue;
     }
-    streams.push_back(torch::empty({length, int64_t{modality.width()}}));
-    std::copy(stream.values().begin(), stream.values().end(), streams.back().data_ptr<float>());
+    streams.push_back(torch::empty({length, width}));
+    float* out = streams.back().data_ptr<float>();
+    if (modality.absent().empty()) {
+      std::copy(stream.values().begin(), stream.values().end(), out);
+      continue;
+    }
+    streams.back().zero_();
+    for (int64_t i = 0; i < length; ++i) {
+      if (rows[i] >= 0)
+        std::copy_n(stream.values().data() + rows[i] * width, width, out + i * width);
+    }
   }
   return streams;
+}
+
+torch::Tensor PresentOf(const ConversationRecord& record, const std::vector<std::string>& names) {
+  std::vector<std::vector<bool>> has;
+  for (const std::string& name : names) {
+    const ConversationRecord::Modality* modality = FindModality(record, name);
+    std::vector<bool>& of_modality =
+        has.emplace_back(record.utterances_size(), modality != nullptr);
+    if (modality == nullptr) continue;
+    for (const int absent : modality->absent()) of_modality[absent] = false;
+  }
+  return PresentTensor(has, record.utterances_size());
 }
 
 absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
                                             const DatasetInfo& info) {
   Conversation conversation;
+  const int64_t length = record.utterances_size();
   conversation.id = record.id();
   conversation.numeric_id = record.numeric_id();
+  std::vector<std::string> names;
+  bool has_any = false;
   for (const ModalityInfo& want : info.modalities) {
-    RETURN_IF_ERROR(CheckModality(record, want));
-    conversation.features.push_back(
-        StreamTensors(*FindModality(record, want.name), record.utterances_size()));
+    RETURN_IF_ERROR(CheckModality(record, info, want));
+    names.push_back(want.name);
+    const ConversationRecord::Modality* modality = FindModality(record, want.name);
+    has_any = has_any || modality != nullptr;
+    if (modality == nullptr) {
+      const torch::Tensor zeros = torch::zeros({1, 1}).expand({length, want.width});
+      conversation.features.emplace_back(want.num_streams, zeros);
+      continue;
+    }
+    conversation.features.push_back(StreamTensors(*modality, length));
   }
+  if (!has_any) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "features has none of ", absl::StrJoin(names, ", "), ", which the model was trained on"));
+  }
+  conversation.present = PresentOf(record, names);
   ASSIGN_OR_RETURN(conversation.speakers, SpeakerIndices(record, info));
   for (const ConversationRecord::Utterance& utterance : record.utterances()) {
     conversation.utterances.push_back(utterance.text());

@@ -3,6 +3,7 @@
 #define CMERC_DATASETS_ASSEMBLY_CONVERSATION_TENSORS_H_
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -12,19 +13,26 @@
 
 namespace cmerc {
 
-// Returns the streams of a modality of a conversation of `length` utterances, each [length, width];
-// one that repeats the stream before is the same tensor. CheckRecord() of conversation.h holds for
-// its record.
+// Returns the streams of a modality of a conversation of `length` utterances, each [length, width],
+// 0 for utterances that lack the modality; one that repeats the stream before is the same tensor.
+// CheckRecord() of conversation.h holds for its record.
 std::vector<torch::Tensor> StreamTensors(const ConversationRecord::Modality& modality,
                                          int64_t length);
 
+// Returns Conversation::present of a record for modalities of these names; CheckRecord() holds for
+// it.
+torch::Tensor PresentOf(const ConversationRecord& record, const std::vector<std::string>& names);
+
 // Returns the conversation with the features of `info`'s modalities, in its order, whatever else
-// the record has; streams that the record shares are one tensor. A speaker that info.speaker_names
+// the record has; streams that the record shares are one tensor. What utterances lack is 0, and
+// `present` says so; they may lack a modality altogether, unless the record has one that `info`
+// does not know, which may be the same under another name. A speaker that info.speaker_names
 // has keeps its index; the others of the conversation take, in order of appearance, the indices
 // that are left. Labels stay undefined. CheckRecord() of conversation.h holds for `record`.
 //
-// InvalidArgument, without the name of file or conversation: a modality is not there, or of another
-// width or number of streams; more speakers than info.num_speakers.
+// InvalidArgument, without the name of file or conversation: a modality is not there, and another
+// is, or none of all; one is of another width or number of streams; there are more speakers than
+// info.num_speakers.
 absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
                                             const DatasetInfo& info);
 

@@ -14,17 +14,16 @@ InMemoryDataset::InMemoryDataset(DatasetInfo info, std::vector<Conversation> con
       conversations_(std::move(conversations)),
       splits_(std::move(splits)),
       warnings_(std::move(warnings)) {
-  info_.class_counts.assign(info_.class_names.size(), 0);
-  for (const int64_t index : splits_.train) {
-    const torch::Tensor& labels = conversations_[index].labels;
-    const int64_t* label = labels.data_ptr<int64_t>();
-    for (int64_t i = 0; i < labels.size(0); ++i) ++info_.class_counts[label[i]];
-  }
-  std::vector<int64_t> counts(info_.class_names.size(), 0);
-  for (const Conversation& conversation : conversations_) {
+  const auto count = [](const Conversation& conversation, std::vector<int64_t>* counts) {
     const int64_t* label = conversation.labels.data_ptr<int64_t>();
-    for (int64_t i = 0; i < conversation.length(); ++i) ++counts[label[i]];
-  }
+    for (int64_t i = 0; i < conversation.length(); ++i) {
+      if (label[i] != kUnlabelled) ++(*counts)[label[i]];
+    }
+  };
+  info_.class_counts.assign(info_.class_names.size(), 0);
+  for (const int64_t index : splits_.train) count(conversations_[index], &info_.class_counts);
+  std::vector<int64_t> counts(info_.class_names.size(), 0);
+  for (const Conversation& conversation : conversations_) count(conversation, &counts);
   for (std::string& warning : ClassNameWarnings(info_.class_names, counts)) {
     warnings_.push_back(std::move(warning));
   }

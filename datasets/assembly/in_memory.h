@@ -22,8 +22,9 @@ class InMemoryDataset final : public Dataset {
     std::vector<int64_t> test;
   };
 
-  // info.class_counts are counted here, over splits.train. Labels are in [0, C). `warnings` are
-  // sentences about what may be wrong with the data; those about the names of classes are added.
+  // info.class_counts are counted here, over splits.train. Labels are in [0, C), or kUnlabelled.
+  // `warnings` are sentences about what may be wrong with the data; those about the names of
+  // classes are added.
   InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations, Splits splits,
                   std::vector<std::string> warnings = {});
 

@@ -60,6 +60,15 @@ std::string Place(int64_t utterance, const ConversationRecord::Modality& modalit
                       modality.streams_size() > 1 ? absl::StrCat("[", stream, "]") : "");
 }
 
+// Returns the utterance that a row of a modality's streams is of.
+int64_t UtteranceOf(int64_t row, const ConversationRecord::Modality& modality) {
+  for (const int absent : modality.absent()) {
+    if (absent > row) break;
+    ++row;
+  }
+  return row;
+}
+
 // Checks what an object of JSON carries along beside its own `fields`; `place` begins the messages:
 // "", "utterances[3].".
 absl::Status CheckExtras(
@@ -106,6 +115,20 @@ absl::Status CheckUtterance(const ConversationRecord::Utterance& utterance,
   return CheckExtras(utterance.extras(), *fields, place);
 }
 
+// Checks that the utterances without a modality are some of `length`, and not all.
+absl::Status CheckAbsent(const ConversationRecord::Modality& modality, int64_t length) {
+  int last = -1;
+  for (const int absent : modality.absent()) {
+    if (absent <= last || absent >= length) {
+      return Bad("features.", modality.name(), ": absent has ", absent, " behind ", last,
+                 ", want ascending positions of the ", length, " utterances");
+    }
+    last = absent;
+  }
+  if (modality.absent_size() < length) return absl::OkStatus();
+  return Bad("features.", modality.name(), " is absent of all utterances, want it left out");
+}
+
 absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t length) {
   if (modality.name().empty()) return Bad("a modality has no name");
   if (!datasets::IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
@@ -119,6 +142,8 @@ absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t
     return Bad("features.", modality.name(), " has ", modality.streams_size(),
                " streams, want at most ", kMaxStreams);
   }
+  RETURN_IF_ERROR(CheckAbsent(modality, length));
+  const int64_t rows = length - modality.absent_size();
   for (int s = 0; s < modality.streams_size(); ++s) {
     const ConversationRecord::Stream& stream = modality.streams(s);
     if (stream.same_as_previous()) {
@@ -126,18 +151,18 @@ absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t
       return Bad("features.", modality.name(), ": stream ", s, " repeats the one before, but ",
                  s == 0 ? "is the first" : "has values");
     }
-    if (stream.values_size() != length * modality.width()) {
+    if (stream.values_size() != rows * modality.width()) {
       return Bad("features.", modality.name(), ": stream ", s, " has ", stream.values_size(),
-                 " values, want ", length * modality.width(), " for ", length,
-                 " utterances of width ", modality.width());
+                 " values, want ", rows * modality.width(), " for ", rows, " utterances of width ",
+                 modality.width());
     }
     if (datasets::AllFinite(stream.values())) continue;
     const float* begin = stream.values().data();
     const float* end = begin + stream.values_size();
     const float* bad = std::find_if_not(begin, end, [](float v) { return std::isfinite(v); });
     const int64_t position = bad - begin;
-    return Bad(Place(position / modality.width(), modality, s), "[", position % modality.width(),
-               "] is ", *bad, ", want a finite number");
+    return Bad(Place(UtteranceOf(position / modality.width(), modality), modality, s), "[",
+               position % modality.width(), "] is ", *bad, ", want a finite number");
   }
   return absl::OkStatus();
 }
@@ -147,6 +172,16 @@ absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t
 absl::Span<const float> StreamValues(const ConversationRecord::Modality& modality, int stream) {
   while (stream > 0 && modality.streams(stream).same_as_previous()) --stream;
   return modality.streams(stream).values();
+}
+
+std::vector<int> RowsOf(const ConversationRecord::Modality& modality, int length) {
+  std::vector<int> rows(length, 0);
+  for (const int absent : modality.absent()) rows[absent] = -1;
+  int next = 0;
+  for (int& row : rows) {
+    if (row == 0) row = next++;
+  }
+  return rows;
 }
 
 void ShareEqualStreams(ConversationRecord* record) {
@@ -243,17 +278,15 @@ absl::Status SchemaChecker::Check(const ConversationRecord& record) const {
   for (const DatasetSchema::Modality& want : schema_.modalities()) {
     modalities.push_back(want.name());
     const ConversationRecord::Modality* modality = FindModality(record, want.name());
-    if (modality == nullptr) {
-      return Bad("utterances[0].features.", want.name(), " is missing, want ", want.width(),
-                 " numbers");
-    }
+    if (modality == nullptr) continue;
+    const int64_t first = UtteranceOf(0, *modality);
     if (modality->width() != want.width()) {
-      return Bad(Place(0, *modality, 0), " has ", modality->width(), " values, want ",
+      return Bad(Place(first, *modality, 0), " has ", modality->width(), " values, want ",
                  want.width());
     }
     if (modality->streams_size() != want.num_streams()) {
-      return Bad("utterances[0].features.", want.name(), " has ", modality->streams_size(),
-                 " streams, want ", want.num_streams());
+      return Bad("utterances[", first, "].features.", want.name(), " has ",
+                 modality->streams_size(), " streams, want ", want.num_streams());
     }
   }
   for (const ConversationRecord::Modality& modality : record.modalities()) {
@@ -267,7 +300,8 @@ absl::Status SchemaChecker::Check(const ConversationRecord& record) const {
   };
   for (int i = 0; i < record.utterances_size(); ++i) {
     const ConversationRecord::Utterance& utterance = record.utterances(i);
-    if (utterance.has_label() && !classes_.empty() && classes_.count(utterance.label()) == 0) {
+    if (utterance.has_label() && utterance.label() != kNoLabel && !classes_.empty() &&
+        classes_.count(utterance.label()) == 0) {
       return UnknownName(absl::StrCat("utterances[", i, "].label"), utterance.label(),
                          all(schema_.class_names()));
     }

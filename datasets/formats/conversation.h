@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -18,8 +19,17 @@ namespace cmerc {
 constexpr int kMaxModalities = 64;
 constexpr int kMaxStreams = 64;  // in one modality
 
-// Returns the [n, width] values of a stream, its own or those of the stream that it repeats.
+// What some files call an utterance without a label; a label all the same where a class is called
+// so.
+inline constexpr char kNoLabel[] = "-1";
+
+// Returns the values of a stream, its own or those of the stream that it repeats: [n, width] of the
+// utterances that have the modality.
 absl::Span<const float> StreamValues(const ConversationRecord::Modality& modality, int stream);
+
+// Returns, for each of `length` utterances, its row in the streams of a modality, -1 where it lacks
+// the modality. CheckRecord() holds for the record.
+std::vector<int> RowsOf(const ConversationRecord::Modality& modality, int length);
 
 // Empties every stream whose bits are those of the one before, and marks it.
 void ShareEqualStreams(ConversationRecord* record);
@@ -29,18 +39,20 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
                                                  absl::string_view name);
 
 // Checks what conversation.proto says of any record: id, at least one utterance with a speaker
-// each, at least one modality; names unique, streams of n * width finite values; a numeric id is an
-// integer; extras are JSON under keys of their own. InvalidArgument without the name of file or
-// conversation: "utterances[3].features.text[17] is nan, want a finite number".
+// each, at least one modality; names unique, streams of n * width finite values for the n
+// utterances that have the modality; a numeric id is an integer; extras are JSON under keys of
+// their own. InvalidArgument without the name of file or conversation:
+// "utterances[3].features.text[17] is nan, want a finite number".
 absl::Status CheckRecord(const ConversationRecord& record);
 
 // Checks what conversation.proto says of any schema: at least one modality; names unique and not
 // empty. InvalidArgument as above.
 absl::Status CheckSchema(const DatasetSchema& schema);
 
-// Checks that a record for which CheckRecord() is ok fits a data set: its modalities with their
-// widths and numbers of streams and no others; speakers, where the schema lists any; labels that
-// are there, where the schema lists classes. InvalidArgument as above.
+// Checks that a record for which CheckRecord() is ok fits a data set: its modalities are among
+// those of the schema, with their widths and numbers of streams; speakers, where the schema lists
+// any; labels that are there and not kNoLabel, where the schema lists classes. InvalidArgument as
+// above.
 absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema);
 
 // Does CheckFitsSchema() for many records and one schema, whose names are sorted but once.

@@ -102,6 +102,23 @@ bool JsonCursor::NextIsListOfLists() {
   return lists;
 }
 
+bool JsonCursor::TakeNull() {
+  constexpr absl::string_view kNull = "null";
+  if (!error_.empty() || !NextIs('n') || !absl::StartsWith(text_.substr(position_), kNull)) {
+    return false;
+  }
+  position_ += kNull.size();
+  return true;
+}
+
+bool JsonCursor::TakeEmptyList() {
+  if (!error_.empty() || !NextIs('[')) return false;
+  const size_t begin = position_++;
+  if (NextIs(']')) return ++position_, true;
+  position_ = begin;
+  return false;
+}
+
 bool JsonCursor::ReadKey(std::string* key) {
   if (!NextIs('"')) return FailSyntax("a key in double quotes");
   if (!ReadString(key)) return false;

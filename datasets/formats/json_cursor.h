@@ -41,6 +41,9 @@ class JsonCursor {
   // Returns whether the next value begins with `first`: '[' for an array, '"' for a string.
   bool NextIs(char first);
   bool NextIsListOfLists();
+  // Returns whether the next value is null, or an empty list, and if so moves behind it.
+  bool TakeNull();
+  bool TakeEmptyList();
 
   // Sets error() to the place and the problem ("has 3 values, want 4"); returns false.
   bool Fail(absl::string_view problem);

@@ -37,6 +37,11 @@ class Parser {
     if (record_.utterances().empty() && !first_unknown_.empty()) {
       return absl::InvalidArgumentError(first_unknown_);
     }
+    if (record_.modalities().empty() && without_features_ >= 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("utterances[", without_features_, "] has no \"features\""));
+    }
+    for (int m = 0; m < record_.modalities_size(); ++m) AddAbsent(m, record_.utterances_size());
     ShareEqualStreams(&record_);
     RETURN_IF_ERROR(CheckRecord(record_));
     return std::move(record_);
@@ -144,11 +149,13 @@ class Parser {
         return true;
       }
       if (key == "speaker") return ReadName(utterance->mutable_speaker(), &is_number);
-      if (key == "label") return ReadName(utterance->mutable_label(), &is_number);
+      if (key == "label") {
+        return json_.TakeNull() || ReadName(utterance->mutable_label(), &is_number);
+      }
       if (key == "text") return json_.ReadString(utterance->mutable_text());
       if (key == "features") {
         has_features = true;
-        return ReadFeatures(index);
+        return json_.TakeNull() || ReadFeatures(static_cast<int>(index));
       }
       if (key != kMetadata && unknown_keys_ == UnknownKeys::kRefuse) {
         return json_.Fail(
@@ -158,58 +165,72 @@ class Parser {
     });
     if (!ok) return false;
     if (!utterance->has_speaker()) return json_.Fail("has no \"speaker\", want a name");
-    return has_features || json_.Fail("has no \"features\"");
+    return has_features || LackFeatures(static_cast<int>(index), *utterance);
   }
 
-  // The first utterance says which modalities there are, how wide, with how many streams.
-  bool ReadFeatures(int64_t utterance) {
-    int seen = 0;
-    const bool ok = json_.ReadObject([&](const std::string& key) {
-      ++seen;
-      for (ConversationRecord::Modality& modality : *record_.mutable_modalities()) {
-        if (modality.name() == key) return ReadModality(utterance, &modality);
-      }
-      if (key.empty()) return json_.Fail("has a modality without a name");
-      if (utterance > 0) {
-        return json_.Fail("is not in utterances[0]; all utterances must have the same modalities");
-      }
-      if (seen > kMaxModalities) return TooMany(kMaxModalities, "modalities");
-      record_.add_modalities()->set_name(key);
-      return ReadModality(0, &*record_.mutable_modalities()->rbegin());
-    });
-    if (!ok) return false;
-    if (seen == record_.modalities_size()) return true;
-    for (const ConversationRecord::Modality& modality : record_.modalities()) {
-      for (const ConversationRecord::Stream& stream : modality.streams()) {
-        if (stream.values_size() == (utterance + 1) * modality.width()) continue;
-        return json_.Fail(
-            absl::StrCat("has no \"", modality.name(), "\", which utterances[0] has"));
-      }
+  // Notes an utterance without the key "features"; fails where another key is meant to be it.
+  bool LackFeatures(int index, const ConversationRecord::Utterance& utterance) {
+    if (without_features_ < 0) without_features_ = index;
+    for (const ConversationRecord::Extra& extra : utterance.extras()) {
+      if (NearestName(extra.key(), {"features"}).empty()) continue;
+      return json_.Fail(absl::StrCat("has no \"features\"; is it \"", extra.key(), "\"?"));
     }
     return true;
   }
 
-  bool ReadModality(int64_t utterance, ConversationRecord::Modality* modality) {
+  // What has been read of a modality.
+  struct Reading {
+    int first = 0;  // the first utterance that has it: it says how wide it is
+    int next = 0;   // the utterance behind the last one that has it
+  };
+
+  // Notes the utterances from the last one that has a modality up to `end` as without it.
+  void AddAbsent(int modality, int end) {
+    for (int i = readings_[modality].next; i < end; ++i) {
+      record_.mutable_modalities(modality)->add_absent(i);
+    }
+  }
+
+  // The first utterance that has a modality says how wide it is, with how many streams.
+  bool ReadFeatures(int utterance) {
+    return json_.ReadObject([&](const std::string& key) {
+      if (key.empty()) return json_.Fail("has a modality without a name");
+      if (json_.TakeNull() || json_.TakeEmptyList()) return true;
+      int m = 0;
+      while (m < record_.modalities_size() && record_.modalities(m).name() != key) ++m;
+      if (m == record_.modalities_size()) {
+        if (m == kMaxModalities) return TooMany(kMaxModalities, "modalities");
+        record_.add_modalities()->set_name(key);
+        readings_.push_back({utterance, 0});
+      }
+      AddAbsent(m, utterance);
+      readings_[m].next = utterance + 1;
+      return ReadModality(utterance, readings_[m].first, record_.mutable_modalities(m));
+    });
+  }
+
+  // `first` is the first utterance that has the modality.
+  bool ReadModality(int utterance, int first, ConversationRecord::Modality* modality) {
     int streams = 1;
     if (!json_.NextIsListOfLists()) {
-      if (!ReadStream(utterance, 0, modality)) return false;
+      if (!ReadStream(utterance, first, 0, modality)) return false;
     } else if (!json_.ReadArray([&](int64_t stream) {
                  streams = static_cast<int>(stream) + 1;
                  if (streams > kMaxStreams) return TooMany(kMaxStreams, "streams");
-                 return ReadStream(utterance, streams - 1, modality);
+                 return ReadStream(utterance, first, streams - 1, modality);
                })) {
       return false;
     }
     return streams == modality->streams_size() ||
            json_.Fail(absl::StrCat("has ", streams, " streams, want ", modality->streams_size(),
-                                   " as in utterances[0]"));
+                                   " as in utterances[", first, "]"));
   }
 
-  bool ReadStream(int64_t utterance, int index, ConversationRecord::Modality* modality) {
+  bool ReadStream(int utterance, int first, int index, ConversationRecord::Modality* modality) {
     if (index == modality->streams_size()) {
-      if (utterance > 0) {
+      if (utterance > first) {
         return json_.Fail(absl::StrCat("is one stream too many, want ", modality->streams_size(),
-                                       " as in utterances[0]"));
+                                       " as in utterances[", first, "]"));
       }
       modality->add_streams();
     }
@@ -220,13 +241,16 @@ class Parser {
     if (width == 0) return json_.Fail("is empty, want >= 1 numbers");
     if (!modality->has_width()) modality->set_width(width);
     if (width == modality->width()) return true;
-    return json_.Fail(absl::StrCat("has ", width, " values, want ", modality->width(),
-                                   utterance > 0 ? " as in utterances[0]" : " as in stream 0"));
+    return json_.Fail(absl::StrCat(
+        "has ", width, " values, want ", modality->width(),
+        utterance > first ? absl::StrCat(" as in utterances[", first, "]") : " as in stream 0"));
   }
 
   datasets::JsonCursor json_;
   const UnknownKeys unknown_keys_;
-  std::string first_unknown_;  // what is wrong with the first unknown key of the conversation
+  std::string first_unknown_;      // what is wrong with the first unknown key of the conversation
+  int without_features_ = -1;      // the first utterance without them; -1: none
+  std::vector<Reading> readings_;  // of the modalities of record_
   ConversationRecord record_;
 };
 
@@ -256,19 +280,24 @@ void AppendFloats(const float* values, int count, std::string* out) {
   out->push_back(']');
 }
 
-// Appends the features of utterance i: {"text":[0.5,-2],"audio":[[1],[2]]}.
-void AppendFeatures(const ConversationRecord& record, int i, std::string* out) {
+// For each modality and utterance, the row in its streams (RowsOf()).
+using Rows = std::vector<std::vector<int>>;
+
+// Appends the features that utterance i has: {"text":[0.5,-2],"audio":[[1],[2]]}.
+void AppendFeatures(const ConversationRecord& record, const Rows& rows, int i, std::string* out) {
   out->push_back('{');
   for (int m = 0; m < record.modalities_size(); ++m) {
     const ConversationRecord::Modality& modality = record.modalities(m);
-    if (m > 0) out->push_back(',');
+    const int64_t row = rows[m][i];
+    if (row < 0) continue;
+    if (out->back() != '{') out->push_back(',');
     AppendString(modality.name(), out);
     out->push_back(':');
     if (modality.streams_size() > 1) out->push_back('[');
     for (int s = 0; s < modality.streams_size(); ++s) {
       if (s > 0) out->push_back(',');
-      AppendFloats(StreamValues(modality, s).data() + int64_t{i} * modality.width(),
-                   modality.width(), out);
+      AppendFloats(StreamValues(modality, s).data() + row * modality.width(), modality.width(),
+                   out);
     }
     if (modality.streams_size() > 1) out->push_back(']');
   }
@@ -290,7 +319,7 @@ void AppendExtras(const google::protobuf::RepeatedPtrField<ConversationRecord::E
   if (!extras.empty()) absl::StrAppend(out, ",", ExtrasToJson(extras));
 }
 
-void AppendUtterance(const ConversationRecord& record, int i, std::string* out) {
+void AppendUtterance(const ConversationRecord& record, const Rows& rows, int i, std::string* out) {
   const ConversationRecord::Utterance& utterance = record.utterances(i);
   out->push_back('{');
   if (utterance.has_id()) {
@@ -309,7 +338,7 @@ void AppendUtterance(const ConversationRecord& record, int i, std::string* out) 
     AppendString(utterance.text(), out);
   }
   out->append(",\"features\":");
-  AppendFeatures(record, i, out);
+  AppendFeatures(record, rows, i, out);
   AppendExtras(utterance.extras(), out);
   out->push_back('}');
 }
@@ -338,9 +367,13 @@ std::string ConversationToJson(const ConversationRecord& record) {
   if (record.has_split()) absl::StrAppend(&json, ",\"split\":\"", SplitName(record.split()), "\"");
   if (record.has_position()) absl::StrAppend(&json, ",\"position\":", record.position());
   json += ",\"utterances\":[";
+  Rows rows;
+  for (const ConversationRecord::Modality& modality : record.modalities()) {
+    rows.push_back(RowsOf(modality, record.utterances_size()));
+  }
   for (int i = 0; i < record.utterances_size(); ++i) {
     if (i > 0) json += ',';
-    AppendUtterance(record, i, &json);
+    AppendUtterance(record, rows, i, &json);
   }
   json += ']';
   AppendExtras(record.extras(), &json);

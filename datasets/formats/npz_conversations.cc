@@ -5,9 +5,10 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "bytes/npy.h"
 #include "core/status.h"
@@ -64,8 +65,10 @@ absl::Status NpzConversations::Read(const NpzFile& file) {
   RETURN_IF_ERROR(ReadNames(file));
   for (const std::string& name : file.names()) {
     if (std::find(kColumns.begin(), kColumns.end(), name) != kColumns.end()) continue;
+    if (absl::StartsWith(name, kPresentPrefix)) continue;
     RETURN_IF_ERROR(ReadModality(file, name));
   }
+  RETURN_IF_ERROR(ReadPresent(file));
   RETURN_IF_ERROR(Annotate(CheckSchema(schema_), path_));
   checker_.emplace(schema_);
   return absl::OkStatus();
@@ -160,6 +163,48 @@ absl::Status NpzConversations::ReadModality(const NpzFile& file, const std::stri
   return absl::OkStatus();
 }
 
+absl::Status NpzConversations::ReadPresent(const NpzFile& file) {
+  for (const std::string& name : file.names()) {
+    if (!absl::StartsWith(name, kPresentPrefix)) continue;
+    const absl::string_view of = absl::StripPrefix(name, kPresentPrefix);
+    size_t m = 0;
+    while (m < modalities_.size() && schema_.modalities(static_cast<int>(m)).name() != of) ++m;
+    if (m == modalities_.size()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path_, ": array \"", ShownZipName(name), "\" says which utterances have \"",
+          ShownZipName(std::string(of)), "\", which is no modality of the file", kForm));
+    }
+    ASSIGN_OR_RETURN(modalities_[m].present, file.Integers(name));
+    RETURN_IF_ERROR(Annotate(
+        CheckLength(ShownZipName(name), modalities_[m].present,
+                    static_cast<size_t>(num_utterances_), "utterances, the sum of lengths"),
+        path_));
+  }
+  return absl::OkStatus();
+}
+
+void NpzConversations::AddModality(size_t m, int64_t length, ConversationRecord* record) const {
+  const Modality& from = modalities_[m];
+  const auto has = [&](int64_t u) { return from.present.empty() || from.present[u] != 0; };
+  ConversationRecord::Modality modality;
+  modality.set_name(schema_.modalities(static_cast<int>(m)).name());
+  modality.set_width(static_cast<int32_t>(from.width));
+  for (int64_t i = 0; i < length; ++i) {
+    if (!has(utterance_ + i)) modality.add_absent(static_cast<int32_t>(i));
+  }
+  if (modality.absent_size() == length) return;
+  for (int64_t s = 0; s < from.num_streams; ++s) {
+    auto* values = modality.add_streams()->mutable_values();
+    values->Reserve(static_cast<int>((length - modality.absent_size()) * from.width));
+    for (int64_t u = utterance_; u < utterance_ + length; ++u) {
+      if (!has(u)) continue;
+      const float* row = from.values.data() + (u * from.num_streams + s) * from.width;
+      values->Add(row, row + from.width);
+    }
+  }
+  *record->add_modalities() = std::move(modality);
+}
+
 absl::StatusOr<ConversationRecord> NpzConversations::ReadRecord() {
   const int64_t i = conversation_ - 1;
   const int64_t length = lengths_[i];
@@ -192,20 +237,7 @@ absl::StatusOr<ConversationRecord> NpzConversations::ReadRecord() {
       utterance->set_label(schema_.class_names(static_cast<int>(labels_[u])));
     }
   }
-  for (size_t m = 0; m < modalities_.size(); ++m) {
-    const Modality& from = modalities_[m];
-    ConversationRecord::Modality* modality = record.add_modalities();
-    modality->set_name(schema_.modalities(static_cast<int>(m)).name());
-    modality->set_width(static_cast<int32_t>(from.width));
-    for (int64_t s = 0; s < from.num_streams; ++s) {
-      auto* values = modality->add_streams()->mutable_values();
-      values->Reserve(static_cast<int>(length * from.width));
-      for (int64_t u = utterance_; u < utterance_ + length; ++u) {
-        const float* row = from.values.data() + (u * from.num_streams + s) * from.width;
-        values->Add(row, row + from.width);
-      }
-    }
-  }
+  for (size_t m = 0; m < modalities_.size(); ++m) AddModality(m, length, &record);
   ShareEqualStreams(&record);
   RETURN_IF_ERROR(CheckRecord(record));
   RETURN_IF_ERROR(checker_->Check(record));

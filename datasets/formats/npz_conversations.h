@@ -10,11 +10,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/conversation.pb.h"
 #include "datasets/formats/npz_file.h"
 
 namespace cmerc {
+
+// An array whose name begins so says which utterances have the modality of the rest of the name.
+inline constexpr absl::string_view kPresentPrefix = "present.";
 
 // N utterances of B conversations, one conversation after the other:
 //
@@ -26,6 +30,8 @@ namespace cmerc {
 //   positions, numeric_ids   [B] integers, what ConversationRecord says; may be left out
 //   class_names              [C] text; wanted where there are labels
 //   speaker_names            [S] text; may be left out: the names are the numbers
+//   present.NAME             [N] integers, 0 where an utterance lacks the modality NAME, whose row
+//                            is then not looked at; may be left out: none lacks it
 //   any other name           a modality, [N, D] or [N, streams, D] numbers
 class NpzConversations {
  public:
@@ -47,7 +53,8 @@ class NpzConversations {
   struct Modality {
     int64_t num_streams;
     int64_t width;
-    std::vector<float> values;  // [N, streams, D]
+    std::vector<float> values;     // [N, streams, D]
+    std::vector<int64_t> present;  // [N]; empty: the file has none
   };
 
   explicit NpzConversations(std::string path) : path_(std::move(path)) {}
@@ -56,6 +63,10 @@ class NpzConversations {
   absl::Status ReadColumns(const NpzFile& file);
   absl::Status ReadNames(const NpzFile& file);
   absl::Status ReadModality(const NpzFile& file, const std::string& name);
+  // Reads which utterances have each modality.
+  absl::Status ReadPresent(const NpzFile& file);
+  // Adds to a record what its utterances, which begin at utterance_, have of a modality.
+  void AddModality(size_t modality, int64_t length, ConversationRecord* record) const;
   absl::StatusOr<ConversationRecord> ReadRecord();
 
   const std::string path_;

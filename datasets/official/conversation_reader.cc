@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "core/status.h"
+#include "datasets/assembly/missing_modalities.h"
 #include "datasets/assembly/names.h"
 #include "datasets/formats/finite.h"
 #include "datasets/official/official_layout.h"
@@ -91,12 +93,8 @@ std::optional<T> ConversationReader::ReadField(
 
 bool ConversationReader::CheckLength(const Place& place, int64_t length, int64_t want) {
   if (length == want) return true;
-  const bool is_text_elsewhere = files_.roberta == nullptr && place.name == "text" && length == 0;
-  AddProblem(
-      place,
-      absl::StrCat(
-          "has ", length, " utterances, want ", want, ", the number of its labels",
-          is_text_elsewhere ? "; give roberta_file if the text features are in such a file" : ""));
+  AddProblem(place, absl::StrCat("has ", length, " utterances, want ", want,
+                                 ", the number of its labels"));
   return false;
 }
 
@@ -119,22 +117,48 @@ void ConversationReader::CheckLabels(const Place& place, const std::vector<int64
   if (labels.empty()) AddProblem(place, "has no utterances, want >= 1");
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] >= 0 && labels[i] < limit) continue;
+    if (labels[i] == -1 || labels[i] == OfficialFile::kNoLabel) continue;
     AddProblem(place,
                absl::StrCat("utterance ", i, " has label ", labels[i], ", want 0 to ", limit - 1,
                             given > 0 ? absl::StrCat(" as there are ", given, " class_names")
                                       : std::string(),
-                            labels[i] == -1 ? "; -1 marks utterances without a label, and every "
-                                              "utterance must have one"
-                                            : ""));
+                            ", or -1 for none"));
   }
 }
 
-std::vector<torch::Tensor> ConversationReader::ReadStreams(const ConversationId& id,
-                                                           size_t modality,
-                                                           std::optional<int64_t> length) {
-  const Source& source = sources_[modality];
+void ConversationReader::SetLabels(const std::vector<int64_t>& labels, Conversation* conversation) {
+  conversation->labels = torch::empty({static_cast<int64_t>(labels.size())}, torch::kInt64);
+  int64_t* out = conversation->labels.data_ptr<int64_t>();
+  for (const int64_t label : labels) {
+    num_classes_ = std::max(num_classes_, label + 1);
+    has_minus_one_ = has_minus_one_ || label == -1;
+    *out++ = label == OfficialFile::kNoLabel ? kUnlabelled : label;
+  }
+}
+
+bool ConversationReader::Lacks(const ConversationId& id, const Source& source) {
+  std::string present;
+  std::string absent;
+  for (const std::string& field : source.fields) {
+    (OfficialFile::IsNoFeatures(source.file->Find(field, id)) ? absent : present) = field;
+  }
+  if (absent.empty()) return false;
+  if (present.empty()) return true;
+  AddProblem({*source.file, id, source.modality, absent},
+             absl::StrCat("has nothing of it, and ", source.file->NameOf(present), " has"));
+  return true;
+}
+
+ConversationFeatures ConversationReader::ReadStreams(const ConversationId& id, size_t modality,
+                                                     std::optional<int64_t> length) {
+  Source& source = sources_[modality];
   if (source.own != nullptr) return ReadOwnStreams(id, modality, length);
-  std::vector<torch::Tensor> streams;
+  ConversationFeatures result;
+  std::vector<torch::Tensor>& streams = result.streams;
+  if (Lacks(id, source)) {
+    source.lacking.push_back(id);
+    return result;
+  }
   const pickle::Value* previous = nullptr;
   for (const std::string& field : source.fields) {
     const Place place = {*source.file, id, source.modality, field};
@@ -143,33 +167,58 @@ std::vector<torch::Tensor> ConversationReader::ReadStreams(const ConversationId&
       streams.push_back(streams.back());
       continue;
     }
-    const std::optional<torch::Tensor> features = ReadField(place, &OfficialFile::ReadFeatures);
+    std::optional<UtteranceFeatures> features = ReadField(place, &OfficialFile::ReadFeatures);
     if (!features) break;
-    if (length && !CheckLength(place, features->size(0), *length)) break;
-    const std::string wrong = WrongWidth(id, modality, features->size(1));
+    if (length && !CheckLength(place, features->values.size(0), *length)) break;
+    if (!streams.empty() && features->has != result.has) {
+      AddProblem(place, "lacks other utterances than the stream before it");
+      break;
+    }
+    result.has = std::move(features->has);
+    const bool has_any = result.has.empty() ||
+                         std::find(result.has.begin(), result.has.end(), true) != result.has.end();
+    const std::string wrong =
+        has_any ? WrongWidth(id, modality, features->values.size(1)) : std::string();
     if (!wrong.empty()) {
       AddProblem(place, wrong);
       break;
     }
-    const std::string bad = NotFinite(*features);
+    if (!has_any) {
+      source.lacking.push_back(id);
+      return {};
+    }
+    const std::string bad = NotFinite(features->values);
     if (!bad.empty()) AddProblem(place, bad);
-    streams.push_back(*features);
+    streams.push_back(features->values);
     previous = value;
   }
-  return streams;
+  return result;
 }
 
-std::vector<torch::Tensor> ConversationReader::ReadOwnStreams(const ConversationId& id,
-                                                              size_t modality,
-                                                              std::optional<int64_t> length) {
+ConversationFeatures ConversationReader::ReadOwnStreams(const ConversationId& id, size_t modality,
+                                                        std::optional<int64_t> length) {
   if (!length) return {};  // what is wrong with the labels is known
   ModalityFile& file = *sources_[modality].own;
-  auto streams = file.Read(id, utterance_ids_, *length, files_.main().path());
-  if (!streams.ok()) problems_.Add(std::string(streams.status().message()));
-  // What is not there is told all at once, by CheckMissing().
-  if (!streams.ok() || !streams->has_value()) return {};
+  auto features = file.Read(id, utterance_ids_, *length, files_.main().path());
+  if (!features.ok()) {
+    problems_.Add(std::string(features.status().message()));
+    return {};
+  }
   info_.modalities[modality].width = file.width();
-  return **std::move(streams);
+  return *std::move(features);
+}
+
+void ConversationReader::ReadFeatures(const ConversationId& id, std::optional<int64_t> length,
+                                      Conversation* conversation) {
+  std::vector<std::vector<bool>> has;
+  for (size_t m = 0; m < sources_.size(); ++m) {
+    ConversationFeatures features = ReadStreams(id, m, length);
+    conversation->features.push_back(std::move(features.streams));
+    has.push_back(std::move(features.has));
+    // Of another length where that is a problem.
+    if (static_cast<int64_t>(has.back().size()) != length.value_or(0)) has.back().clear();
+  }
+  if (length) conversation->present = PresentTensor(has, *length);
 }
 
 std::vector<std::string> ConversationReader::ReadUtteranceIds(const ConversationId& id,
@@ -185,7 +234,21 @@ std::vector<std::string> ConversationReader::ReadUtteranceIds(const Conversation
 void ConversationReader::CheckMissing() {
   for (const std::unique_ptr<ModalityFile>& file : files_.modalities) {
     const std::string missing = file->Missing();
-    if (!missing.empty()) problems_.Add(missing);
+    if (!missing.empty() && file->width() == 0) problems_.Add(missing);
+  }
+  for (const Source& source : sources_) {
+    if (source.own != nullptr || source.lacking.size() != conversations_.size()) continue;
+    const bool is_text_elsewhere = files_.roberta == nullptr && source.modality == "text";
+    problems_.Add(absl::StrCat(
+        source.file->path(), ": ", source.modality, " (", source.file->NameOf(source.fields[0]),
+        ") has nothing for any conversation",
+        is_text_elsewhere ? "; give roberta_file if the text features are in such a file" : "",
+        "; data { modalities } chooses others"));
+  }
+  if (num_classes_ == 0 && options_.class_names().empty() && problems_.empty()) {
+    problems_.Add(absl::StrCat(files_.main().path(), ": labels (",
+                               files_.main().NameOf(files_.main().layout().labels),
+                               ") are none for all utterances, want a class of some"));
   }
 }
 
@@ -201,10 +264,8 @@ void ConversationReader::Read(const ConversationId& id) {
   std::optional<int64_t> length;
   if (const auto labels = ReadField(labels_place, &OfficialFile::ReadLabels)) {
     CheckLabels(labels_place, *labels);
-    for (const int64_t label : *labels) num_classes_ = std::max(num_classes_, label + 1);
     length = static_cast<int64_t>(labels->size());
-    conversation.labels = torch::empty({*length}, torch::kInt64);
-    std::copy(labels->begin(), labels->end(), conversation.labels.data_ptr<int64_t>());
+    SetLabels(*labels, &conversation);
   }
   ReadSpeakers(id, length);
   utterance_ids_ = ReadUtteranceIds(id, length);
@@ -216,9 +277,7 @@ void ConversationReader::Read(const ConversationId& id) {
       conversation.utterances = *std::move(sentences);
     }
   }
-  for (size_t m = 0; m < sources_.size(); ++m) {
-    conversation.features.push_back(ReadStreams(id, m, length));
-  }
+  ReadFeatures(id, length, &conversation);
   conversations_.push_back(std::move(conversation));
 }
 
@@ -281,10 +340,30 @@ void ConversationReader::SetNames(std::vector<std::string>* warnings) {
   }
 }
 
-DatasetInfo ConversationReader::Finish(std::vector<Conversation>* conversations,
-                                       std::vector<std::string>* warnings) {
+void ConversationReader::WarnOfMissing(std::vector<std::string>* warnings) const {
+  for (const Source& source : sources_) {
+    if (source.own != nullptr) {
+      const std::string missing = source.own->Missing();
+      if (!missing.empty()) warnings->push_back(missing);
+    } else if (!source.lacking.empty()) {
+      warnings->push_back(absl::StrCat(source.file->path(), ": ", source.modality, " (",
+                                       source.file->NameOf(source.fields[0]), ") has nothing for ",
+                                       source.lacking.size(), " of ", conversations_.size(),
+                                       " conversations: ", SomeIds(source.lacking)));
+    }
+  }
+  if (!has_minus_one_ || num_classes_ > 2 || options_.class_names_size() > 0) return;
+  warnings->push_back(
+      absl::StrCat(files_.main().path(), ": the labels are -1 to ", num_classes_ - 1,
+                   ", and -1 is taken for none; where it is a class, number the classes from 0"));
+}
+
+absl::StatusOr<DatasetInfo> ConversationReader::Finish(std::vector<Conversation>* conversations,
+                                                       std::vector<std::string>* warnings) {
   SetNames(warnings);
+  WarnOfMissing(warnings);
   speakers_.Assign(&info_, &conversations_);
+  RETURN_IF_ERROR(Annotate(FillMissing(info_.modalities, &conversations_), files_.main().path()));
   *conversations = std::move(conversations_);
   return std::move(info_);
 }

@@ -28,13 +28,14 @@ class ConversationReader {
   // Reads a conversation of any split, as the next of the data set.
   void Read(const ConversationId& id);
 
-  // Adds what was missing in any conversation; called after the last one.
+  // Adds what was missing in all conversations; called after the last one.
   void CheckMissing();
 
   // Returns the data set's description, and moves its conversations to `conversations`, in the
-  // order in which they were read; adds to `warnings` what is only guessed. At least one was read,
-  // and without a problem.
-  DatasetInfo Finish(std::vector<Conversation>* conversations, std::vector<std::string>* warnings);
+  // order in which they were read; adds to `warnings` what is only guessed, and which conversations
+  // lack a modality. At least one was read, and without a problem. InvalidArgument: FillMissing().
+  absl::StatusOr<DatasetInfo> Finish(std::vector<Conversation>* conversations,
+                                     std::vector<std::string>* warnings);
 
  private:
   // Where the features of one modality are: in fields of a file, or in a file of their own.
@@ -42,8 +43,9 @@ class ConversationReader {
     const OfficialFile* file;
     ModalityFile* own;
     std::string modality;
-    std::vector<std::string> fields;  // one per stream
-    std::string width_from;           // the conversation that set the width
+    std::vector<std::string> fields;           // one per stream
+    std::string width_from;                    // the conversation that set the width
+    std::vector<ConversationId> lacking = {};  // conversations without it, in a file of all
   };
 
   // A field of a conversation, for messages.
@@ -73,9 +75,14 @@ class ConversationReader {
   // Says what is wrong where the width is not that of the modality's first conversation.
   std::string WrongWidth(const ConversationId& id, size_t modality, int64_t width);
   void CheckLabels(const Place& place, const std::vector<int64_t>& labels);
+  // Sets the labels of a conversation.
+  void SetLabels(const std::vector<int64_t>& labels, Conversation* conversation);
 
   // Reads the speakers of the next conversation: those of the layout's field, or else one for all.
   void ReadSpeakers(const ConversationId& id, std::optional<int64_t> length);
+
+  // Adds which conversations lack a modality, and that -1 may have been meant as a class.
+  void WarnOfMissing(std::vector<std::string>* warnings) const;
 
   Proof ProofOfCorpus() const;
   // Sets the names of classes and of the data set.
@@ -85,13 +92,19 @@ class ConversationReader {
   std::vector<std::string> ReadUtteranceIds(const ConversationId& id,
                                             std::optional<int64_t> length);
   // As ReadStreams(), from a file of the modality's own.
-  std::vector<torch::Tensor> ReadOwnStreams(const ConversationId& id, size_t modality,
-                                            std::optional<int64_t> length);
+  ConversationFeatures ReadOwnStreams(const ConversationId& id, size_t modality,
+                                      std::optional<int64_t> length);
 
-  // Returns the streams of a modality; fewer, with a problem, where one is wrong. `length` is the
-  // number of utterances, if that is known.
-  std::vector<torch::Tensor> ReadStreams(const ConversationId& id, size_t modality,
-                                         std::optional<int64_t> length);
+  // Returns what a conversation has of a modality; fewer streams, with a problem, where one is
+  // wrong. `length` is the number of utterances, if that is known.
+  ConversationFeatures ReadStreams(const ConversationId& id, size_t modality,
+                                   std::optional<int64_t> length);
+  // Whether there is nothing of a conversation in the fields of a modality; a problem where that
+  // holds for some of them.
+  bool Lacks(const ConversationId& id, const Source& source);
+  // Adds the features of all modalities to the conversation that is read.
+  void ReadFeatures(const ConversationId& id, std::optional<int64_t> length,
+                    Conversation* conversation);
 
   const OfficialFiles& files_;
   const OfficialPicklesOptions& options_;
@@ -100,6 +113,7 @@ class ConversationReader {
   std::vector<std::string> utterance_ids_;  // of the conversation that is read
   DatasetInfo info_;
   int64_t num_classes_ = 0;
+  bool has_minus_one_ = false;  // among the labels
   SpeakerTable speakers_;
   std::vector<Conversation> conversations_;
 };

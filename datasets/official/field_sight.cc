@@ -199,6 +199,7 @@ class Looker {
   }
 
   void LookAtNumber(double number) {
+    if (std::isnan(number)) return;  // pandas' word for nothing
     ++sight_.entries;
     See(number == std::trunc(number) ? SightKind::kNumbers : SightKind::kReals);
     Show(Number(number));
@@ -310,8 +311,11 @@ std::string Glance(const Value& value) {
 }
 
 const Value* FirstEntry(const Value& field) {
+  int64_t visits = 0;  // conversations may be one object
   for (const Value* conversation : field.values()) {
-    if (!conversation->items().empty()) return conversation->items()[0];
+    for (const Value* entry : conversation->items()) {
+      if (!entry->is_none() || ++visits == kMostEntries) return entry;
+    }
   }
   return nullptr;
 }

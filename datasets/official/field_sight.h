@@ -52,8 +52,8 @@ FieldSight SightOf(const pickle::Document& document, const std::string& path,
 // Returns "dict of 12 ('Ses01F', 'Ses01M', ...)", "list of 3 ('a', 'b', 'c')", "None".
 std::string Glance(const pickle::Value& value);
 
-// Returns the first utterance's entry in the first conversation that has one, in a dict from
-// conversation id to utterances; nullptr when there is none or the value is a numeric array.
+// Returns the first entry of an utterance that is not None, in a dict from conversation id to
+// utterances; nullptr when there is none or the values are numeric arrays.
 const pickle::Value* FirstEntry(const pickle::Value& field);
 
 // Whether a field holds one number per utterance (labels), as opposed to a vector (features).

@@ -159,7 +159,8 @@ class Guesser {
     std::string& note = guess_.notes["labels"];
     if (!others.empty()) note = absl::StrCat("or is it ", others, "?");
     if (labels->smallest < 0) {
-      absl::StrAppend(&note, note.empty() ? "" : " ", "some are below 0");
+      absl::StrAppend(&note, note.empty() ? "" : " ",
+                      labels->smallest == -1 ? "-1 is no label" : "some are below 0");
     }
   }
 

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,13 @@
 #include "torch/types.h"
 
 namespace cmerc::datasets {
+
+// What a conversation has of a modality.
+struct ConversationFeatures {
+  std::vector<torch::Tensor> streams;  // each [n, D] float32, 0 for utterances without; empty: all
+                                       // utterances lack the modality
+  std::vector<bool> has;               // [n]: which utterances have it; empty: all, or none
+};
 
 class ModalityFile {
  public:
@@ -27,31 +33,35 @@ class ModalityFile {
   const std::string& modality() const { return modality_; }
   int64_t num_streams() const { return fields_.empty() ? 1 : fields_.size(); }
 
-  // Returns the streams of a conversation, each [n, D] float32 and finite: those of its id, or else
-  // the rows of the ids of its utterances. nullopt where some are not there, which are counted.
-  // InvalidArgument: what is there cannot be read, is not `length` long, or not as wide as that of
-  // the conversation before; the message names the file and the id. `labels` names the file that
-  // says how long a conversation is.
-  absl::StatusOr<std::optional<std::vector<torch::Tensor>>> Read(
-      const ConversationId& id, const std::vector<std::string>& utterance_ids, int64_t length,
-      const std::string& labels);
+  // Returns the features of a conversation, all finite: those of its id, or else the rows of the
+  // ids of its utterances. Ids that are not there are counted; what they stand for, and what is
+  // there and empty, is missing. InvalidArgument: what is there cannot be read, is not `length`
+  // long, or not as wide as that of the conversation before; or CheckRoomForMissing() of
+  // datasets/assembly; the message names the file and the id. `labels` names the file that says how
+  // long a conversation is.
+  absl::StatusOr<ConversationFeatures> Read(const ConversationId& id,
+                                            const std::vector<std::string>& utterance_ids,
+                                            int64_t length, const std::string& labels);
 
-  // The width of what was read; 0 before that.
+  // The width of what was read; 0 where that was nothing.
   int64_t width() const { return width_; }
 
-  // Returns a sentence that counts and names what was not there; "" where all was.
+  // Returns a sentence that counts and names the ids that were not there; "" where all were, and
+  // something was in them.
   std::string Missing() const;
 
  private:
   ModalityFile(const OfficialPicklesOptions::ModalityFile& options);
 
   // As Read(), not checked.
-  absl::StatusOr<std::optional<std::vector<torch::Tensor>>> ReadUnchecked(
-      const ConversationId& id, const std::vector<std::string>& utterance_ids);
-  absl::StatusOr<torch::Tensor> ReadConversation(const std::string& id) const;
-  // Each utterance has one row, all of them as wide as the first.
-  absl::StatusOr<torch::Tensor> ReadUtterances(const std::vector<std::string>& ids) const;
-  absl::StatusOr<std::optional<std::vector<torch::Tensor>>> ReadFields(const ConversationId& id);
+  absl::StatusOr<ConversationFeatures> ReadUnchecked(const ConversationId& id,
+                                                     const std::vector<std::string>& utterance_ids);
+  absl::StatusOr<ConversationFeatures> ReadConversation(const std::string& id) const;
+  // Each utterance has one row or none, all of them as wide as the first.
+  absl::StatusOr<ConversationFeatures> ReadUtterances(const std::vector<std::string>& ids);
+  absl::StatusOr<ConversationFeatures> ReadFields(const ConversationId& id);
+  // Whether the table has an id; counts it, and notes one that is not there.
+  bool HasNoted(const std::string& id);
   void NoteMissing(const std::string& id);
 
   const std::string path_;
@@ -62,8 +72,10 @@ class ModalityFile {
   int64_t width_ = 0;
   std::string width_from_;  // the conversation that set the width
   int64_t asked_ = 0;       // conversations and utterances
+  double missing_ = 0;      // features that single utterances lack
+  double held_ = 0;         // and those that are there
   int64_t num_missing_ = 0;
-  std::vector<std::string> missing_;  // the first of them
+  std::vector<std::string> missing_ids_;  // the first of them
 };
 
 // InvalidArgument: a modality or a file is not named, or a modality has two files.

@@ -37,9 +37,17 @@ bool IsSequence(const Value& value) {
          (value.kind() == Kind::kArray && value.dtype().kind == 'O');
 }
 
-absl::Status WrongWidth(int64_t width, size_t want) {
+absl::Status WrongWidth(int64_t width, size_t want, size_t first) {
   return absl::InvalidArgumentError(
-      absl::StrCat("has width ", width, ", want ", want, " as in utterance 0"));
+      absl::StrCat("has width ", width, ", want ", want, " as in utterance ", first));
+}
+
+// Returns a number as the label that it is. InvalidArgument: it is no integer.
+absl::StatusOr<int64_t> LabelOf(double number, size_t utterance) {
+  if (std::isnan(number)) return OfficialFile::kNoLabel;
+  if (number == std::trunc(number) && std::abs(number) < 1e15) return static_cast<int64_t>(number);
+  return absl::InvalidArgumentError(
+      absl::StrCat("utterance ", utterance, " has label ", number, ", want an integer"));
 }
 
 // Returns for each row of a [num_rows, width] matrix where its 1 is. InvalidArgument: a row is not
@@ -175,11 +183,19 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadIntegers(const Value& val
 
 bool OfficialFile::IsAbsent(const Value* value) { return value == nullptr || IsNoText(*value); }
 
+bool OfficialFile::IsNoFeatures(const Value* value) {
+  return value == nullptr || value->is_none() ||
+         (value->kind() == Kind::kArray
+              ? value->num_elements() == 0 &&
+                    (value->shape().empty() || value->shape()[0] == 0 || value->shape().size() == 1)
+              : IsSequence(*value) && value->items().empty());
+}
+
 bool OfficialFile::SameObjects(const Value& a, const Value& b) {
   return &a == &b || (IsSequence(a) && IsSequence(b) && a.items() == b.items());
 }
 
-absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) const {
+absl::Status OfficialFile::CopyRow(const Value& value, size_t first, absl::Span<float> row) const {
   if (value.kind() == Kind::kArray && value.dtype().kind != 'O') {  // the fast path: no lists
     const bool row_matrix = value.shape().size() == 2 && value.shape()[0] == 1;
     if (value.shape().size() != 1 && !row_matrix) {
@@ -190,7 +206,7 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
                            : HowToConvert(value)));
     }
     if (value.num_elements() != static_cast<int64_t>(row.size())) {
-      return WrongWidth(value.num_elements(), row.size());
+      return WrongWidth(value.num_elements(), row.size(), first);
     }
     return value.CopyTo(row);
   }
@@ -205,7 +221,7 @@ absl::Status OfficialFile::CopyRow(const Value& value, absl::Span<float> row) co
         absl::StrCat("has shape ", ShapeString(*shape), ", want a vector of numbers"));
   }
   if ((*shape)[0] != static_cast<int64_t>(row.size())) {
-    return WrongWidth((*shape)[0], row.size());
+    return WrongWidth((*shape)[0], row.size(), first);
   }
   return WithoutPath(document_->CopyNumbers(value, row));
 }
@@ -223,7 +239,7 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadMatrixOfObjects(const Value& val
   return features;
 }
 
-absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) const {
+absl::StatusOr<UtteranceFeatures> OfficialFile::ReadFeatures(const Value& value) const {
   if (value.kind() == Kind::kArray && value.dtype().kind != 'O') {
     const absl::Span<const int64_t> shape = value.shape();
     if (shape.size() != 2) {
@@ -234,32 +250,84 @@ absl::StatusOr<torch::Tensor> OfficialFile::ReadFeatures(const Value& value) con
     RETURN_IF_ERROR(budget_.Spend(value.num_elements(), sizeof(float)));
     torch::Tensor features = torch::empty({shape[0], shape[1]});
     RETURN_IF_ERROR(value.CopyTo(absl::MakeSpan(features.data_ptr<float>(), features.numel())));
-    return features;
+    return UtteranceFeatures{features, {}};
   }
-  if (value.kind() == Kind::kArray && value.shape().size() > 1) return ReadMatrixOfObjects(value);
+  if (value.kind() == Kind::kArray && value.shape().size() > 1) {
+    ASSIGN_OR_RETURN(torch::Tensor features, ReadMatrixOfObjects(value));
+    return UtteranceFeatures{std::move(features), {}};
+  }
   if (!IsSequence(value)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "is ", Describe(value), ", want a matrix or a list of vectors", HowToConvert(value)));
   }
-  const absl::Span<const Value* const> rows = value.items();
+  return ReadVectors(value.items());
+}
+
+absl::StatusOr<UtteranceFeatures> OfficialFile::ReadVectors(
+    absl::Span<const Value* const> rows) const {
   const int64_t length = static_cast<int64_t>(rows.size());
-  if (length == 0) return torch::empty({0, 0});
-  int64_t width = rows[0]->num_elements();
-  if (rows[0]->kind() != Kind::kArray) {
-    const absl::StatusOr<std::vector<int64_t>> shape = document_->NumbersShape(*rows[0]);
+  UtteranceFeatures features;
+  size_t first = 0;  // the first utterance that has features
+  while (first < rows.size() && IsNoFeatures(rows[first])) ++first;
+  if (first == rows.size()) {
+    features.values = torch::empty({length, 0});
+    features.has.assign(rows.size(), false);
+    return features;
+  }
+  int64_t width = rows[first]->num_elements();
+  if (rows[first]->kind() != Kind::kArray) {
+    const absl::StatusOr<std::vector<int64_t>> shape = document_->NumbersShape(*rows[first]);
     // What is wrong with the row is CopyRow's to say.
     width = shape.ok() && shape->size() == 1 ? (*shape)[0] : 0;
   }
   RETURN_IF_ERROR(budget_.Spend(length, width * static_cast<int64_t>(sizeof(float))));
-  torch::Tensor features = torch::empty({length, width});
-  float* data = features.data_ptr<float>();
+  features.values = torch::empty({length, width});
+  float* data = features.values.data_ptr<float>();
   for (int64_t i = 0; i < length; ++i) {
-    const absl::Status status = CopyRow(*rows[i], absl::MakeSpan(data + i * width, width));
+    const absl::Span<float> row = absl::MakeSpan(data + i * width, width);
+    if (IsNoFeatures(rows[i])) {
+      features.has.resize(rows.size(), true);
+      features.has[i] = false;
+      std::fill(row.begin(), row.end(), 0.0F);
+      continue;
+    }
+    const absl::Status status = CopyRow(*rows[i], first, row);
     if (!status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat("utterance ", i, " ", status.message()));
     }
   }
   return features;
+}
+
+bool OfficialFile::HasGaps(const Value& labels) {
+  if (!IsSequence(labels)) {
+    return labels.kind() == Kind::kArray && labels.dtype().kind == 'f';
+  }
+  return std::any_of(labels.items().begin(), labels.items().end(),
+                     [](const Value* item) { return IsNoText(*item); });
+}
+
+absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabelsWithGaps(const Value& value) const {
+  const auto length =
+      static_cast<int64_t>(IsSequence(value) ? value.items().size() : value.num_elements());
+  RETURN_IF_ERROR(budget_.Spend(length, sizeof(double) + sizeof(int64_t)));
+  std::vector<double> numbers(length);
+  if (!IsSequence(value)) {
+    RETURN_IF_ERROR(WithoutPath(document_->CopyNumbers(value, absl::MakeSpan(numbers))));
+  }
+  std::vector<int64_t> labels;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (IsSequence(value) && value.items()[i]->is_none()) {
+      labels.push_back(kNoLabel);
+      continue;
+    }
+    if (IsSequence(value)) {
+      ASSIGN_OR_RETURN(numbers[i], WithoutPath(document_->Number(*value.items()[i])));
+    }
+    ASSIGN_OR_RETURN(const int64_t label, LabelOf(numbers[i], i));
+    labels.push_back(label);
+  }
+  return labels;
 }
 
 absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value) const {
@@ -269,6 +337,8 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value
         "utterance 0 has the text \"", first.ok() ? absl::Utf8SafeCHexEscape(*first) : "",
         "\", want numbers from 0 on; number the classes in the file, in the order of class_names"));
   }
+  const bool has_gaps = HasGaps(value);
+  if (has_gaps && IsSequence(value)) return ReadLabelsWithGaps(value);
   ASSIGN_OR_RETURN(const std::vector<int64_t> shape, WithoutPath(document_->NumbersShape(value)));
   const bool column = shape.size() == 2 && shape[1] == 1;  // a matrix of one column
   if (shape.size() != 1 && !column) {
@@ -278,7 +348,7 @@ absl::StatusOr<std::vector<int64_t>> OfficialFile::ReadLabels(const Value& value
                             "them in Python; several labels at once are not for this program"
                           : ""));
   }
-  return ReadIntegers(value, shape[0]);
+  return has_gaps ? ReadLabelsWithGaps(value) : ReadIntegers(value, shape[0]);
 }
 
 absl::StatusOr<RawSpeakers> OfficialFile::ReadSpeakers(const Value& value) const {

@@ -3,6 +3,7 @@
 #define CMERC_DATASETS_OFFICIAL_OFFICIAL_FILE_H_
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,13 @@ struct RawSpeakers {
   int64_t length() const {
     return static_cast<int64_t>(kind == Kind::kNames ? names.size() : numbers.size());
   }
+};
+
+// The features of the n utterances of a conversation.
+struct UtteranceFeatures {
+  torch::Tensor values;   // [n, D] float32, 0 for utterances that have none; D is 0 where all lack
+                          // them
+  std::vector<bool> has;  // [n]; empty: all utterances have some
 };
 
 // Says where in [n, D] features the first number is that is not finite; "" where all are.
@@ -69,15 +77,23 @@ class OfficialFile {
   // Returns whether Find() found nothing, None, or NaN as pandas has it in place of nothing.
   static bool IsAbsent(const pickle::Value* value);
 
-  // Returns a matrix or a list of vectors as [n, D] float32, not checked for being finite; n may be
-  // 0. InvalidArgument: the value is neither; a vector holds something that is no number, or is not
-  // as wide as the first.
-  absl::StatusOr<torch::Tensor> ReadFeatures(const pickle::Value& value) const;
+  // Returns whether a value stands for features that are not there: Find() found nothing, None, or
+  // an empty list or array.
+  static bool IsNoFeatures(const pickle::Value* value);
+
+  // Returns the rows of a matrix or a list of vectors, not checked for being finite; n may be 0. An
+  // utterance has no features where its entry in the list is IsNoFeatures(). InvalidArgument: the
+  // value is neither; a vector holds something that is no number, or is not as wide as the first.
+  absl::StatusOr<UtteranceFeatures> ReadFeatures(const pickle::Value& value) const;
 
   // Returns whether two values of ReadFeatures() are one object, or lists of the same objects.
   static bool SameObjects(const pickle::Value& a, const pickle::Value& b);
 
-  // Returns one integer per utterance. InvalidArgument: the value is no list or vector of integers.
+  // What ReadLabels() makes of None and NaN.
+  static constexpr int64_t kNoLabel = std::numeric_limits<int64_t>::min();
+
+  // Returns one integer per utterance. InvalidArgument: the value is no list or vector of integers
+  // and what stands for none.
   absl::StatusOr<std::vector<int64_t>> ReadLabels(const pickle::Value& value) const;
 
   // Returns one speaker per utterance. InvalidArgument: the value is no list of names, no list of
@@ -109,10 +125,16 @@ class OfficialFile {
   // Returns the `count` integers of a value, in C order.
   absl::StatusOr<std::vector<int64_t>> ReadIntegers(const pickle::Value& value,
                                                     int64_t count) const;
+  // Whether some of the labels are None or NaN.
+  static bool HasGaps(const pickle::Value& labels);
+  // ReadLabels() where some are.
+  absl::StatusOr<std::vector<int64_t>> ReadLabelsWithGaps(const pickle::Value& value) const;
   // ReadFeatures() of an array of objects with two axes or more.
   absl::StatusOr<torch::Tensor> ReadMatrixOfObjects(const pickle::Value& value) const;
-  // Copies a vector of row.size() numbers.
-  absl::Status CopyRow(const pickle::Value& value, absl::Span<float> row) const;
+  // ReadFeatures() of a list of vectors.
+  absl::StatusOr<UtteranceFeatures> ReadVectors(absl::Span<const pickle::Value* const> rows) const;
+  // Copies a vector of row.size() numbers, as many as utterance `first` has.
+  absl::Status CopyRow(const pickle::Value& value, size_t first, absl::Span<float> row) const;
 
   std::unique_ptr<pickle::Document> document_;
   OfficialLayout layout_;

@@ -9,6 +9,9 @@
 // Speakers: M is 0 and F is 1 as in the official dataloader.py; one-hot rows are the position of
 // the 1; other names or numbers are numbered in ascending order.
 //
+// Missing: a label that is -1, None or NaN is none; features that are not there, None or empty are
+// 0, and Conversation::present says so.
+//
 // Shapes: text 4 x [n, D_text], audio [n, D_audio], visual [n, D_visual]; streams that are one
 // object in the file are one tensor.
 //
@@ -122,7 +125,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> ReadFiles(const OfficialFiles& files,
   std::vector<std::string> warnings;
   const std::string unnamed = NamedByNoSplit(files, ids);
   if (!unnamed.empty()) warnings.push_back(unnamed);
-  DatasetInfo info = reader.Finish(&conversations, &warnings);
+  ASSIGN_OR_RETURN(DatasetInfo info, reader.Finish(&conversations, &warnings));
   InMemoryDataset::Splits splits;
   for (const auto& [list, split] : {std::pair(&ids.train, &splits.train),
                                     {&ids.valid, &splits.valid},

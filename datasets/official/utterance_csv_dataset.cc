@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "core/problems.h"
 #include "core/status.h"
 #include "datasets/assembly/in_memory.h"
+#include "datasets/assembly/missing_modalities.h"
 #include "datasets/assembly/names.h"
 #include "datasets/official/modality_file.h"
 #include "datasets/tables/utterance_csv.h"
@@ -75,16 +75,25 @@ class CsvLoader {
       for (const CsvConversation& conversation : file.content.conversations)
         Add(file, conversation);
     }
+    std::vector<std::string> warnings;
     for (const auto& [key, modality] : modalities_) {
       const std::string missing = modality->Missing();
-      if (!missing.empty()) problems_.Add(missing);
+      if (missing.empty()) continue;
+      if (modality->width() == 0) {
+        problems_.Add(missing);
+      } else {
+        warnings.push_back(missing);
+      }
+    }
+    if (info_.class_names.empty()) {
+      problems_.Add("utterances_csv: no utterance has a label, want a class of some");
     }
     if (splits_.train.empty())
       problems_.Add("utterances_csv: there is none to train on, want TRAIN");
     RETURN_IF_ERROR(problems_.ToStatus());
     SetWidths();
     RETURN_IF_ERROR(problems_.ToStatus());
-    std::vector<std::string> warnings;
+    RETURN_IF_ERROR(FillMissing(info_.modalities, &conversations_));
     for (const CsvFile& file : files_) {
       if (file.content.warning.empty()) continue;
       warnings.push_back(absl::StrCat(file.path, ": ", file.content.warning));
@@ -168,13 +177,19 @@ class CsvLoader {
       conversation.labels.data_ptr<int64_t>()[i] = LabelOf(file, utterance);
       conversation.speakers.data_ptr<int64_t>()[i] = speaker_index_.at(utterance.speaker);
     }
+    std::vector<std::vector<bool>> has;
     for (const std::string& name : names_) {
-      auto streams = modalities_.at({name, file.split})
-                         ->Read({absl::StrCat(source.id), true, source.id}, ids, length, file.path);
-      if (!streams.ok()) problems_.Add(std::string(streams.status().message()));
-      const bool found = streams.ok() && streams->has_value();
-      conversation.features.push_back(found ? **std::move(streams) : std::vector<torch::Tensor>());
+      auto features =
+          modalities_.at({name, file.split})
+              ->Read({absl::StrCat(source.id), true, source.id}, ids, length, file.path);
+      if (!features.ok()) {
+        problems_.Add(std::string(features.status().message()));
+        features = ConversationFeatures();
+      }
+      conversation.features.push_back(std::move(features->streams));
+      has.push_back(std::move(features->has));
     }
+    conversation.present = PresentTensor(has, length);
     const auto index = static_cast<int64_t>(conversations_.size());
     if (file.split == Options::TRAIN) splits_.train.push_back(index);
     if (file.split == Options::VALID) splits_.valid.push_back(index);
@@ -182,14 +197,14 @@ class CsvLoader {
     conversations_.push_back(std::move(conversation));
   }
 
-  // Returns the index of a label; 0, with a problem, where there is none.
+  // Returns the index of a label; 0, with a problem, where it is no class.
   int64_t LabelOf(const CsvFile& file, const CsvUtterance& utterance) {
+    if (utterance.label.empty()) return kUnlabelled;
     const auto label = label_index_.find(utterance.label);
     if (label != label_index_.end()) return label->second;
-    problems_.Add(absl::StrCat(
-        file.path, ", line ", utterance.line, ": ",
-        utterance.label.empty() ? "has no label" : absl::StrCat("has the label ", utterance.label),
-        ", want one of ", absl::StrJoin(info_.class_names, ", ")));
+    problems_.Add(absl::StrCat(file.path, ", line ", utterance.line, ": has the label ",
+                               utterance.label, ", want one of ",
+                               absl::StrJoin(info_.class_names, ", ")));
     return 0;
   }
 

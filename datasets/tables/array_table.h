@@ -16,7 +16,7 @@
 namespace cmerc::datasets {
 
 // The size of what a table holds of an id: as many rows as utterances. A vector is one row; what is
-// empty has no rows.
+// empty, or None, has no rows.
 struct TableShape {
   int64_t rows = 0;
   int64_t width = 0;

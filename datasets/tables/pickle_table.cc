@@ -62,6 +62,7 @@ class PickleTable final : public ArrayTable {
 
   absl::StatusOr<std::vector<int64_t>> FullShapeOf(absl::string_view id) const override {
     const Value& value = ValueOf(id);
+    if (value.is_none()) return std::vector<int64_t>{0};
     if (!IsObjectArray(value)) return NumbersShape(value);
     std::vector<int64_t> shape(value.shape().begin(), value.shape().end());
     if (value.items().empty()) return shape;

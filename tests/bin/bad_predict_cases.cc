@@ -92,10 +92,16 @@ void AddPredictInputs(std::vector<BadInput>* cases) {
        Predict({"--input=narrow.jsonl", "--output=narrow_predicted.jsonl"}),
        {"narrow.jsonl, line 1: conversation d1: features.text has 1 numbers an utterance, want 32",
         "--on_error=SKIP"}},
-      {"MissingModality",
-       Predict({"--input=text_alone.jsonl"}),
-       {"text_alone.jsonl, line 1: conversation d1: features.audio is missing, want 16 numbers",
-        "there are text"}},
+      {"ModalityUnderAnotherName",
+       Predict({"--input=other_name.jsonl"}),
+       {"other_name.jsonl, line 1: conversation d1: features.audio is missing, want 16 numbers",
+        "there are text, speech"}},
+      {"NoModalityOfTheModel",
+       Predict({"--input=featureless.jsonl"}),
+       {"featureless.jsonl, line 1: ", "utterances[0].features is missing or empty"}},
+      {"FeaturesUnderAnotherKey",
+       Predict({"--input=feature.jsonl"}),
+       {"feature.jsonl, line 1: utterances[0] has no \"features\"; is it \"feature\"?"}},
       {"MoreSpeakersThanTheModelKnows",
        Predict({"--input=crowd.jsonl"}),
        {"crowd.jsonl, line 1: conversation d1: there are 3 speakers (A, B, C)", "weights for 2",
@@ -193,8 +199,13 @@ void AddNightlyPredictions(std::vector<BadInput>* cases) {
        {"--output=predicted.csv.gz: predictions are JSON Lines", "choose one of these names"}},
       {"EvaluateConversationsWithoutLabels",
        EvaluateInput({"--input=plain.jsonl"}),
-       {absl::StrCat("plain.jsonl", place, "utterances[0].label is missing"),
-        "want a class of the model: class_0, class_1, class_2"}},
+       {"no utterance of plain.jsonl has a label, and scores need some, want a class of the "
+        "model: class_0, class_1, class_2",
+        "`cmerc predict` answers without"}},
+      {"EvaluateConversationsWithAMisspeltLabel",
+       EvaluateInput({"--input=lable.jsonl"}),
+       {absl::StrCat("lable.jsonl", place, "utterances[0].label is missing, want a class of the "),
+        "is it \"lable\"?"}},
       {"EvaluateConversationsOfOtherClasses",
        EvaluateInput({"--input=other_labels.jsonl"}),
        {absl::StrCat("other_labels.jsonl", place, "utterances[0].label is \"Class_0\""),
@@ -237,7 +248,11 @@ void WriteBadConversations(const std::string& folder) {
   const std::string rest =
       absl::StrCat(", \"audio\": ", Numbers(16), ", \"visual\": ", Numbers(16));
   write("narrow.jsonl", ConversationLine({"A", "B"}, "\"text\": [1]" + rest));
-  write("text_alone.jsonl", ConversationLine({"A", "B"}, text));
+  write("other_name.jsonl",
+        ConversationLine({"A", "B"}, absl::StrCat(text, ", \"speech\": ", Numbers(16))));
+  write("featureless.jsonl", ConversationLine({"A", "B"}, "\"text\": null"));
+  write("feature.jsonl", absl::StrReplaceAll(ConversationLine({"A"}, text + rest),
+                                             {{"\"features\"", "\"feature\""}}));
   write("crowd.jsonl", ConversationLine({"A", "B", "C"}, text + rest));
   write("not_finite.jsonl", ConversationLine({"A"}, "\"text\": [NaN]"));
   const std::string line = ConversationLine({"A"}, text + rest);
@@ -249,6 +264,7 @@ void WriteBadConversations(const std::string& folder) {
   const std::string speaker = "\"speaker\"", id = "\"id\"";
   const std::string labelled = with(line, speaker, "\"label\": \"class_0\", ");
   write("plain.jsonl", line);
+  write("lable.jsonl", with(line, speaker, "\"lable\": \"class_0\", "));
   write("taken.jsonl", with(line, speaker, "\"confidence\": 0.5, "));
   write("nan_metadata.jsonl", with(line, id, "\"metadata\": {\"score\": NaN}, "));
   write("float_id.jsonl", with(line, speaker, "\"id\": 17.0, "));

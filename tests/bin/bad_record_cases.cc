@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "tests/bin/files.h"
 
 namespace cmerc {
@@ -123,6 +124,36 @@ void AddRecordFiles(std::vector<BadInput>* cases) {
        {"twice.jsonl, line 4: id \"train\" is that of line 1 too, want each once in all splits "
         "together",
         "put its name in front: \"train_train\""}},
+      {"NoLabelInJson",
+       TrainOn("unlabelled.jsonl"),
+       {"unlabelled.jsonl: no utterance has a label, want \"label\": the name of a class"}},
+      {"NoLabelInTraining",
+       TrainOn("unlabelled_train.jsonl"),
+       {"no utterance of the training split has a label, and there is nothing else to learn from"}},
+      {"NoLabelInValidation",
+       TrainOn("unlabelled_valid.jsonl"),
+       {"no utterance of the validation split has a label, and it selects the epoch",
+        "data { folds: 4 }"}},
+      {"NoLabelInTest",
+       TrainOn("unlabelled_test.jsonl"),
+       {"no utterance of the test split has a label, and it is scored",
+        "`cmerc predict --input=FILE` answers them"}},
+      {"MisspeltLabelInJson",
+       TrainOn("lable.jsonl"),
+       {"lable.jsonl, line 2: utterances[0].lable is no field of this format",
+        "did you mean \"label\"?"}},
+      {"LabelsFromMinusOneToOne",
+       TrainOn("sentiment.jsonl"),
+       {"sentiment.jsonl: the labels are -1, 0, 1, and -1 may be a class or no label",
+        "name the classes in class_names, with -1 or without"}},
+      {"ModalityThatNoTrainingUtteranceHas",
+       TrainOn("late_audio.jsonl"),
+       {"no utterance of the training split has audio; leave it out",
+        "data { modalities: \"text\" }"}},
+      {"MisspeltModality",
+       TrainOn("texd.jsonl"),
+       {"texd.jsonl, line 3: features.texd is in 2 utterances, none of which has text",
+        "did you mean \"text\"?"}},
       {"LabelThatIsNoClass",
        TrainOn("good.jsonl", "class_names: 'joy' class_names: 'angry'"),
        {"good.jsonl, line 1: utterances[1].label is \"anger\", want one of joy, angry",
@@ -164,6 +195,25 @@ void WriteBadRecords(const std::string& folder) {
   spoil("escape.jsonl", 1, "\"split\": \"", "\"split\": \"\\u001b[2J");
   spoil("widths.jsonl", 3, "[3, 4]", "[3, 4, 5]");
   spoil("no_split.jsonl", 1, "\"split\": \"train\", ", "");
+  const auto line_of = [&](int line) {
+    const std::vector<std::string> lines = absl::StrSplit(good, '\n');
+    return lines[line - 1] + "\n";
+  };
+  const auto unlabelled = [&](int line) {
+    return absl::StrReplaceAll(line_of(line),
+                               {{"\"label\": \"joy\", ", ""}, {"\"anger\"", "null"}});
+  };
+  write("unlabelled.jsonl", unlabelled(1) + unlabelled(2) + unlabelled(3));
+  write("unlabelled_train.jsonl", unlabelled(1) + line_of(2) + line_of(3));
+  write("unlabelled_valid.jsonl", line_of(1) + unlabelled(2) + line_of(3));
+  write("unlabelled_test.jsonl", line_of(1) + line_of(2) + unlabelled(3));
+  spoil("lable.jsonl", 2, "\"label\"", "\"lable\"");
+  write("sentiment.jsonl",
+        absl::StrReplaceAll(line_of(1), {{"\"joy\"", "-1"}, {"\"anger\"", "0"}}) +
+            absl::StrReplaceAll(line_of(2), {{"\"joy\"", "0"}, {"\"anger\"", "1"}}));
+  spoil("late_audio.jsonl", 3, "\"features\": {", "\"features\": {\"audio\": [0.5], ");
+  write("texd.jsonl",
+        line_of(1) + line_of(2) + absl::StrReplaceAll(line_of(3), {{"\"text\"", "\"texd\""}}));
   write("twice.jsonl", good + good.substr(0, good.find('\n') + 1));
   write("labels.jsonl", absl::StrReplaceAll(good, {{"\"text\"", "\"labels\""}}));
   write("pretty.jsonl", absl::StrReplaceAll(good, {{", ", ",\n  "}}));

@@ -101,6 +101,40 @@ TEST(PreparedDataTest, HeldOutKeepsTheSplits) {
   }
 }
 
+TEST(PreparedDataTest, UtterancesWithoutALabelAreNotCounted) {
+  FakeDataset dataset;
+  std::vector<int64_t> counts = CountLabels(dataset, {0, 2});
+  --counts[dataset.conversations[0].labels[1].item<int64_t>()];
+  dataset.conversations[0].labels[1] = kUnlabelled;
+  EXPECT_EQ(Prepare(dataset, Config(DataConfig::HELD_OUT)).info.class_counts, counts);
+}
+
+// Of the chosen modalities alone, whatever their place is.
+TEST(PreparedDataTest, WhatIsMissingIsOfTheChosenModalities) {
+  FakeDataset dataset;
+  dataset.conversations[0].present =
+      torch::tensor({1, 0, 1, 1, 1, 0, 1, 1}, torch::kBool).view({4, 2});
+  dataset.conversations[2].present = torch::tensor({1, 0, 1, 0, 1, 0}, torch::kBool).view({3, 2});
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  PreparedData data = Prepare(dataset, config);
+  EXPECT_TRUE(data.conversations[0].present.equal(dataset.conversations[0].present));
+  config.add_modalities("audio");
+  data = Prepare(dataset, config);
+  EXPECT_TRUE(
+      data.conversations[0].present.equal(torch::tensor({0, 1, 0, 1}, torch::kBool).view({4, 1})));
+  EXPECT_FALSE(data.conversations[3].present.defined());
+  config.set_modalities(0, "text");
+  EXPECT_FALSE(Prepare(dataset, config).conversations[0].present.defined());
+
+  config.clear_modalities();
+  dataset.conversations[0].present.select(1, 1).fill_(false);
+  const absl::Status status = PrepareData(dataset, config).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "no utterance of the training split has audio; leave it out: data { modalities: "
+            "\"text\" }");
+}
+
 TEST(PreparedDataTest, OfficialTrainsOnTrainAndValidInItsOrder) {
   const FakeDataset dataset;
   const PreparedData data = Prepare(dataset, Config(DataConfig::OFFICIAL));

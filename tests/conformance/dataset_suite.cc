@@ -25,6 +25,7 @@ std::vector<int64_t> Sorted(absl::Span<const int64_t> indices) {
 // All tensors of a conversation, in one order.
 std::vector<torch::Tensor> TensorsOf(const Conversation& conversation) {
   std::vector<torch::Tensor> tensors = {conversation.speakers, conversation.labels};
+  if (conversation.present.defined()) tensors.push_back(conversation.present);
   for (const auto& streams : conversation.features) {
     tensors.insert(tensors.end(), streams.begin(), streams.end());
   }
@@ -117,6 +118,29 @@ TEST_P(DatasetLaws, ConversationsFitTheInfo) {
   }
 }
 
+// What an utterance lacks is 0, and `present` is there only where something is missing. No
+// conversation lacks everything.
+TEST_P(DatasetLaws, WhatIsMissingIsZero) {
+  const auto num_modalities = static_cast<int64_t>(info().modalities.size());
+  for (int64_t index = 0; index < dataset_->size(); ++index) {
+    const Conversation conversation = Get(index);
+    SCOPED_TRACE(testing::Message() << "conversation " << index << ", " << conversation.id);
+    const torch::Tensor& present = conversation.present;
+    if (!present.defined()) continue;
+    ASSERT_EQ(present.sizes(), torch::IntArrayRef({conversation.length(), num_modalities}));
+    ASSERT_EQ(present.scalar_type(), torch::kBool);
+    EXPECT_FALSE(present.all().item<bool>()) << "nothing is missing";
+    EXPECT_TRUE(present.any().item<bool>()) << "everything is missing";
+    for (int64_t m = 0; m < num_modalities; ++m) {
+      const torch::Tensor absent = present.select(1, m).logical_not().nonzero().squeeze(1);
+      for (const torch::Tensor& stream : conversation.features[m]) {
+        EXPECT_EQ(stream.index_select(0, absent).count_nonzero().item<int64_t>(), 0)
+            << info().modalities[m].name;
+      }
+    }
+  }
+}
+
 TEST_P(DatasetLaws, SplitsAreDisjointAndTrainAndValidIsTheirUnion) {
   std::set<int64_t> seen;
   for (const Split split : {Split::kTrain, Split::kValid, Split::kTest}) {
@@ -142,7 +166,9 @@ TEST_P(DatasetLaws, SplitsAreDisjointAndTrainAndValidIsTheirUnion) {
 TEST_P(DatasetLaws, ClassCountsAreThoseOfTheTrainingSplit) {
   std::vector<int64_t> counts(info().num_classes(), 0);
   for (const int64_t index : dataset_->split(Split::kTrain)) {
-    const torch::Tensor of_each = Get(index).labels.bincount({}, info().num_classes());
+    const torch::Tensor labels = Get(index).labels;
+    const torch::Tensor of_each =
+        labels.masked_select(labels != kUnlabelled).bincount({}, info().num_classes());
     for (int64_t c = 0; c < info().num_classes(); ++c) counts[c] += of_each[c].item<int64_t>();
   }
   EXPECT_EQ(info().class_counts, counts);

@@ -25,6 +25,7 @@ const ExtraCase kExtraCases[] = {
     {"cmerc.OfficialPicklesOptions", "features_file: 'tests/datasets/data/sdt_iemocap.pkl'"},
     {"cmerc.OfficialPicklesOptions", "features_file: 'tests/datasets/data/sdt_meld.pkl'"},
     {"cmerc.RecordsOptions", "file: 'tests/datasets/data/conversations.jsonl'"},
+    {"cmerc.RecordsOptions", "file: 'tests/datasets/data/gaps.jsonl'"},
     {"cmerc.RecordsOptions",
      "file: 'tests/datasets/data/conversations.jsonl' speakers: BY_APPEARANCE "
      "class_names: 'neutral' class_names: 'joy' class_names: 'anger' class_names: 'fear'"},

@@ -93,6 +93,8 @@ void ExpectSame(const Dataset& a, const Dataset& b, bool sentences = true) {
     EXPECT_EQ(left.utterances, sentences ? right.utterances : left.utterances);
     ExpectSameBits(left.labels, right.labels);
     ExpectSameBits(left.speakers, right.speakers);
+    ASSERT_EQ(left.present.defined(), right.present.defined());
+    if (left.present.defined()) ExpectSameBits(left.present, right.present);
     for (size_t m = 0; m < left.features.size(); ++m) {
       for (size_t s = 0; s < left.features[m].size(); ++s) {
         ExpectSameBits(left.features[m][s], right.features[m][s]);
@@ -200,6 +202,49 @@ TEST(ExportTest, JsonLinesToNpzAndBack) {
   ExpectSame(*RoundTrip(*lines, &WriteRecords), *npz, /*sentences=*/false);
   EXPECT_EQ(npz->info().speaker_names, lines->info().speaker_names);
   EXPECT_TRUE(npz->Get(0)->utterances.empty());
+}
+
+// Utterances without a label, and ones that lack a modality, alone or with all of their
+// conversation, stay so in every format.
+TEST(ExportTest, WhatIsMissingStaysMissing) {
+  DatasetInfo info;
+  info.name = "gaps";
+  info.modalities = {{"text", 2, 2}, {"audio", 1, 1}};
+  info.class_names = {"a", "b"};
+  info.num_speakers = 1;
+  std::vector<Conversation> conversations;
+  for (const char* id : {"c0", "c1", "c2"}) {
+    Conversation conversation;
+    conversation.id = id;
+    const torch::Tensor text = torch::rand({3, 2});
+    conversation.features = {{text, text}, {torch::rand({3, 1})}};
+    conversation.speakers = torch::zeros({3}, torch::kInt64);
+    conversation.labels = torch::tensor({int64_t{0}, int64_t{1}, int64_t{0}});
+    conversations.push_back(conversation);
+  }
+  conversations[0].labels[1] = kUnlabelled;
+  conversations[0].present = torch::tensor({1, 1, 0, 1, 1, 1}, torch::kBool).view({3, 2});
+  conversations[0].features[0][0][1] = 0;
+  conversations[1].labels.fill_(kUnlabelled);
+  conversations[1].present = torch::tensor({1, 0, 1, 0, 1, 0}, torch::kBool).view({3, 2});
+  conversations[1].features[1][0].zero_();
+  InMemoryDataset::Splits splits;
+  splits.train = splits.train_and_valid = {0, 1};
+  splits.test = {2};
+  const InMemoryDataset dataset(info, conversations, splits);
+  EXPECT_THAT(dataset.info().class_counts, ElementsAre(2, 0));
+  for (const Write write : {&WriteRecords, &WriteNpz, &WriteJsonLines}) {
+    const auto again = RoundTrip(dataset, write);
+    ExpectSame(dataset, *again);
+    EXPECT_EQ(BytesOf(*again, write), BytesOf(dataset, write));
+  }
+  const absl::StatusOr<Archive> archive = Archive::Parse(BytesOf(dataset, &WriteNpz));
+  ASSERT_TRUE(archive.ok()) << archive.status();
+  const std::string present = Array(*archive, "present.text");
+  std::vector<int64_t> values(9);
+  std::memcpy(values.data(), present.data() + 128, values.size() * sizeof(int64_t));
+  EXPECT_THAT(values, ElementsAre(1, 0, 1, 1, 1, 1, 1, 1, 1));
+  EXPECT_THAT(BytesOf(dataset, &WriteJsonLines), HasSubstr("\"speaker\":\"0\",\"features\":"));
 }
 
 // A data set whose splits have orders of their own, and that has a conversation in none.

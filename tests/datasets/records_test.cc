@@ -152,9 +152,114 @@ TEST_F(RecordsOfTest, NamesEveryProblemWithItsLine) {
       "PATH, line 3: ends before its JSON does: want a key in double quotes; every line "
       "must hold a whole conversation\n"
       "PATH, line 4: utterances[0].features.text has 1 values, want 2\n"
-      "PATH, line 5: split is missing, want train, valid or test\n"
-      "PATH, line 6: utterances[0].label is missing, want the name of a class\n"
-      "PATH, line 7: utterances[0].features.text is missing, want 2 numbers");
+      "PATH, line 5: split is missing, want train, valid or test");
+}
+
+TEST_F(RecordsOfTest, UtterancesMayHaveNoLabel) {
+  const std::string absent = absl::StrReplaceAll(Line("3", "train", "0"), {{"\"label\":0,", ""}});
+  const auto dataset = Load(Line("1", "train", "\"joy\"") + Line("2", "train", "null") + absent +
+                            Line("4", "test", "\"sad\""));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_THAT((*dataset)->info().class_names, ElementsAre("joy", "sad"));
+  EXPECT_THAT((*dataset)->info().class_counts, ElementsAre(1, 0));
+  EXPECT_THAT(ToVector((*dataset)->Get(1)->labels), ElementsAre(kUnlabelled));
+  EXPECT_THAT(ToVector((*dataset)->Get(2)->labels), ElementsAre(kUnlabelled));
+  EXPECT_THAT(ToVector((*dataset)->Get(3)->labels), ElementsAre(1));
+  EXPECT_THAT(WarningsOf(**dataset), IsEmpty());
+  EXPECT_EQ(ErrorOf(absent),
+            "cmerc.RecordsOptions: PATH: no utterance has a label, want \"label\": the name of a "
+            "class, in some of them");
+  options_.add_class_names("joy");
+  options_.add_class_names("sad");
+  EXPECT_TRUE(Load(absent).ok());
+  EXPECT_THAT(ErrorOf(absl::StrReplaceAll(absent, {{"\"speaker\"", "\"lable\":0,\"speaker\""}})),
+              HasSubstr("did you mean \"label\"?"));
+}
+
+// -1 is no label, unless the classes say otherwise; where that cannot be told, it is asked.
+TEST_F(RecordsOfTest, TheLabelMinusOne) {
+  const std::string lines = Line("1", "train", "\"joy\"") + Line("2", "train", "-1") +
+                            Line("3", "test", "\"sad\"") + Line("4", "test", "\"-1\"");
+  for (const bool given : {false, true}) {
+    options_.clear_class_names();
+    if (given) options_.add_class_names("joy");
+    if (given) options_.add_class_names("sad");
+    const auto dataset = Load(lines);
+    ASSERT_TRUE(dataset.ok()) << dataset.status();
+    EXPECT_THAT((*dataset)->info().class_names, ElementsAre("joy", "sad"));
+    EXPECT_THAT(ToVector((*dataset)->Get(1)->labels), ElementsAre(kUnlabelled));
+    EXPECT_THAT(ToVector((*dataset)->Get(3)->labels), ElementsAre(kUnlabelled));
+    ASSERT_EQ(WarningsOf(**dataset).size(), 1u);
+    EXPECT_THAT(WarningsOf(**dataset)[0],
+                HasSubstr("2 utterances have the label -1, which is taken for none"));
+  }
+  options_.add_class_names("-1");
+  const auto named = Load(lines);
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_THAT(ToVector((*named)->Get(1)->labels), ElementsAre(2));
+
+  options_.clear_class_names();
+  const auto sentiment = Load(Line("1", "train", "-1") + Line("2", "train", "-2"));
+  ASSERT_TRUE(sentiment.ok()) << sentiment.status();
+  EXPECT_THAT((*sentiment)->info().class_names, ElementsAre("-2", "-1"));
+  EXPECT_EQ(ErrorOf(Line("1", "train", "0") + Line("2", "train", "-1") + Line("3", "test", "1")),
+            "cmerc.RecordsOptions: PATH: the labels are -1, 0, 1, and -1 may be a class or no "
+            "label; name the classes in class_names, with -1 or without");
+}
+
+// What utterances lack has zeros, whether single ones or whole conversations lack it.
+TEST_F(RecordsOfTest, ModalitiesMayBeMissing) {
+  const std::string begin = R"("split":"train","utterances":[{"speaker":1,"label":0,"features":)";
+  const std::string next = R"(},{"speaker":1,"label":1,"features":)";
+  const auto dataset = Load(absl::StrCat(
+      R"({"id":"a",)", begin, R"({"text":[[1,2],[3,4]]})", next, R"({"text":null})", "}]}\n",
+      R"({"id":"b",)", begin, R"({"audio":[5]})", next, R"({"audio":[6],"text":[[7,8],[9,10]]})",
+      "}]}\n", R"({"id":"c",)", begin, R"({"audio":[11],"text":[[1,1],[1,1]]})", "}]}\n"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  ASSERT_EQ((*dataset)->info().modalities.size(), 2u);
+  EXPECT_EQ((*dataset)->info().modalities[1].name, "audio");
+  const Conversation a = (*dataset)->Get(0).value();
+  EXPECT_TRUE(a.features[0][0].equal(torch::tensor({{1.0F, 2.0F}, {0.0F, 0.0F}})));
+  EXPECT_TRUE(a.features[0][1].equal(torch::tensor({{3.0F, 4.0F}, {0.0F, 0.0F}})));
+  EXPECT_TRUE(a.features[1][0].equal(torch::zeros({2, 1})));
+  EXPECT_TRUE(a.present.equal(torch::tensor({1, 0, 0, 0}, torch::kBool).view({2, 2})));
+  const Conversation b = (*dataset)->Get(1).value();
+  EXPECT_TRUE(b.features[0][0].equal(torch::tensor({{0.0F, 0.0F}, {7.0F, 8.0F}})));
+  EXPECT_TRUE(b.present.equal(torch::tensor({0, 1, 1, 1}, torch::kBool).view({2, 2})));
+  EXPECT_FALSE((*dataset)->Get(2)->present.defined());
+}
+
+TEST_F(RecordsOfTest, AMisspeltModalityIsNoOther) {
+  const auto with = [](const std::string& id, const std::string& label, const std::string& name) {
+    return absl::StrReplaceAll(Line(id, "train", label), {{"\"text\"", "\"" + name + "\""}});
+  };
+  const std::string good = with("1", "0", "audio") + with("2", "1", "audio");
+  EXPECT_EQ(ErrorOf(good + with("3", "1", "adio")),
+            "cmerc.RecordsOptions: PATH, line 3: features.adio is in 1 utterance, which has no "
+            "audio; did you mean \"audio\"?");
+  const auto dataset = Load(good + with("3", "1", "speech"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  ASSERT_EQ(WarningsOf(**dataset).size(), 1u);
+  EXPECT_THAT(WarningsOf(**dataset)[0],
+              HasSubstr("no utterance has both audio and speech; are they one modality under two "
+                        "names?"));
+  // Beside each other they are two.
+  EXPECT_TRUE(Load(good + absl::StrReplaceAll(with("3", "1", "adio"),
+                                              {{"\"adio\"", "\"audio\":[1,2],\"adio\""}}))
+                  .ok());
+}
+
+// A small file must not ask for any amount of memory.
+TEST_F(RecordsOfTest, RoomForWhatIsMissingIsBounded) {
+  std::string wide = "[0";
+  for (int i = 1; i < 20000; ++i) wide += ",0";
+  std::string line = R"({"id":"a","split":"train","utterances":[)";
+  for (int i = 0; i < 1500; ++i) {
+    absl::StrAppend(&line, i > 0 ? "," : "", R"({"speaker":1,"label":)", i % 2, R"(,"features":{)",
+                    i == 0 ? absl::StrCat("\"text\":", wide, "]") : "", "}}");
+  }
+  EXPECT_THAT(ErrorOf(line + "]}\n"),
+              HasSubstr("utterances lack so many features, 3e+07 beside 2e+04 that are there"));
 }
 
 TEST_F(RecordsOfTest, NamesWhatIsWrongWithTheWhole) {

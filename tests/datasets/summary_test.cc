@@ -118,6 +118,52 @@ TEST(SummaryTest, LongUtterancesThatTwoSplitsShareAreCountedApart) {
                   "have exactly the features of one of train"));
 }
 
+TEST(SummaryTest, CountsWhatIsMissing) {
+  DatasetInfo info;
+  info.modalities = {{"text", 3, 1}, {"audio", 3, 1}};
+  info.class_names = {"joy", "anger"};
+  info.num_speakers = 1;
+  std::vector<Conversation> conversations = {
+      Make("t", {0, 0, 0, 0}, {0, -1, 1, 0}, {1, 2, 3, 0, 0, 0, 4, 5, 6, 0, 0, 0}),
+      Make("v", {0, 0}, {-1, -1}, {0, 0, 0, 7, 8, 9}),
+      Make("s", {0}, {1}, {0, 0, 0}),
+  };
+  for (Conversation& conversation : conversations) {
+    conversation.features.push_back(conversation.features[0]);
+  }
+  conversations[0].present = torch::tensor({1, 0, 0, 0, 1, 1, 0, 0}, torch::kBool).view({4, 2});
+  conversations[1].present = torch::tensor({0, 0, 1, 1}, torch::kBool).view({2, 2});
+  InMemoryDataset::Splits splits;
+  splits.train = splits.train_and_valid = {0};
+  splits.valid = {1};
+  splits.test = {2};
+  const auto summary = Summarize(InMemoryDataset(info, conversations, splits), [](int64_t) {});
+  ASSERT_TRUE(summary.ok());
+  const SplitSummary& train = summary->splits[0];
+  EXPECT_EQ(train.unlabelled, 1);
+  EXPECT_THAT(train.class_counts, ElementsAre(2, 1));
+  EXPECT_THAT(train.missing_counts, ElementsAre(2, 3));
+  EXPECT_EQ(train.without_any, 2);
+  EXPECT_EQ(summary->modalities[1].min, 0);  // of test, which has it
+  EXPECT_DOUBLE_EQ(summary->modalities[0].mean, (6 + 15 + 24) / 12.0);
+  // Utterances that are alike for want of features are no leak; those that are there and 0 are.
+  EXPECT_THAT(
+      summary->warnings,
+      ElementsAre("no utterance of valid has a label, so that it can be predicted but not scored",
+                  "test has no utterance of class joy",
+                  "text: 1 utterances of test (100.0 %) are all 0; are these features missing?",
+                  "audio: 3 of 3 features never vary in train: 0, 1, 2",
+                  "audio: 1 utterances of test (100.0 %) are all 0; are these features missing?"));
+  const std::string text = FormatSummary(*summary);
+  EXPECT_THAT(text, HasSubstr("utterances of class  train          valid           test\n"));
+  EXPECT_THAT(text,
+              HasSubstr("\n(no label)                1  25.0 %      2  100.0 %     0    0.0 %\n"));
+  EXPECT_THAT(text, HasSubstr("\nutterances without  train          valid          test\n"
+                              "text                    2  50.0 %      1  50.0 %     0  0.0 %\n"
+                              "audio                   3  75.0 %      1  50.0 %     0  0.0 %\n"
+                              "any modality            2  50.0 %      1  50.0 %     0  0.0 %\n"));
+}
+
 TEST(SummaryTest, AnEmptySplit) {
   DatasetInfo info;
   info.modalities = {{"text", 3, 1}};

@@ -114,8 +114,36 @@ TEST_F(EvaluateInputTest, UnusableInput) {
   }
   const Outcome unlabelled = Evaluate({"--input=test.jsonl"});
   EXPECT_EQ(unlabelled.exit_code, 2);
-  EXPECT_THAT(unlabelled.err, HasSubstr("line 1: conversation test_0: utterances[0].label is "
-                                        "missing, want a class of the model: class_0, class_1"));
+  EXPECT_THAT(
+      unlabelled.err,
+      HasSubstr("no utterance of test.jsonl has a label, and scores need some, want a class "
+                "of the model: class_0, class_1"));
+}
+
+// Utterances without a label are context: the others get the scores that they have beside labelled
+// ones.
+TEST_F(EvaluateInputTest, ScoresTheLabelledUtterances) {
+  std::vector<std::string> lines = Lines(ReadFile(*folder_ + "/labelled.jsonl"));
+  const size_t label = lines[0].find("\"label\":\"");
+  const size_t end = lines[0].find(',', label);
+  lines[0].replace(label, end - label, "\"label\":null");
+  lines[1] = absl::StrReplaceAll(lines[1], {{"\"label\":\"class_0\",", ""},
+                                            {"\"label\":\"class_1\",", ""},
+                                            {"\"label\":\"class_2\",", "\"label\":-1,"}});
+  Write("partly.jsonl", lines);
+  const SplitReport all = MustEvaluate({"--input=labelled.jsonl"}).scores();
+  const SplitReport partly = MustEvaluate({"--input=partly.jsonl", "--views"}).scores();
+  const int unlabelled = partly.unlabelled_utterances().value();
+  EXPECT_GT(unlabelled, 1);
+  EXPECT_EQ(partly.utterances() + unlabelled, all.utterances());
+  EXPECT_EQ(partly.conversations(), all.conversations());
+  EXPECT_EQ(partly.views_size(), 5);
+  EXPECT_FALSE(all.has_unlabelled_utterances());
+  const std::string out = Evaluate({"--input=partly.jsonl"}).out;
+  EXPECT_THAT(out, HasSubstr(absl::StrCat(" utterances, ", unlabelled, " unlabelled)")));
+  EXPECT_THAT(out, HasSubstr(absl::StrCat(unlabelled,
+                                          " utterances have no label: context, and in "
+                                          "no score\n")));
 }
 
 }  // namespace

@@ -57,6 +57,23 @@ TEST(TestPredictionsTest, WithoutNamesTheyAreThoseOfTheFile) {
   EXPECT_THAT(read->predicted, ElementsAre(0, 1, 1));
 }
 
+// What nobody labelled cannot be compared.
+TEST(TestPredictionsTest, UtterancesWithoutALabelAreLeftOut) {
+  const auto read =
+      Read(std::string(kPresent) +
+               R"({"id":"x","utterances":[{"label":"joy","probabilities":{"joy":1}}]})"
+               "\n"
+               R"({"id":"y","utterances":[{"label":"joy","probabilities":{"joy":1}},)"
+               R"({"true_label":"sad","label":"joy","probabilities":{"joy":0.75,"sad":0.25}}]})"
+               "\n",
+           {"sad", "joy", "calm"});
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_THAT(read->ids, ElementsAre("a", "12", "y"));
+  EXPECT_THAT(read->lengths, ElementsAre(2, 1, 1));
+  EXPECT_THAT(read->labels, ElementsAre(2, 0, 1, 0));
+  EXPECT_EQ(read->confidences.size(), 4u);
+}
+
 TEST(TestPredictionsTest, NoFileIsNoPredictions) {
   const auto read = ReadTestPredictions(NewFolder() + "/none.jsonl");
   ASSERT_TRUE(read.ok()) << read.status();
@@ -64,19 +81,20 @@ TEST(TestPredictionsTest, NoFileIsNoPredictions) {
 }
 
 TEST(TestPredictionsTest, RefusesWhatDoesNotFit) {
-  for (const char* line : {
-           "",
-           "[]",
-           "{",
-           "{}",
-           "{\"id\":",
-           "{\"id\":-",
-           R"({"id":"a","labels":[0],"predicted":[0,1],"probabilities":[[1,0]]})",
-           R"({"id":"a","labels":[0],"predicted":[2],"probabilities":[[1,0]]})",
-           R"({"id":"a","labels":[-1],"predicted":[0],"probabilities":[[1,0]]})",
-           R"({"id":"a","utterances":[{"label":"joy","probabilities":{"joy":1}}]})",
-           R"({"id":"a","utterances":[{"true_label":"joy","label":"rage"}]})",
-       }) {
+  for (
+      const char* line : {
+          "",
+          "[]",
+          "{",
+          "{}",
+          "{\"id\":",
+          "{\"id\":-",
+          R"({"id":"a","labels":[0],"predicted":[0,1],"probabilities":[[1,0]]})",
+          R"({"id":"a","labels":[0],"predicted":[2],"probabilities":[[1,0]]})",
+          R"({"id":"a","labels":[-1],"predicted":[0],"probabilities":[[1,0]]})",
+          R"({"id":"a","utterances":[{"true_label":"rage","label":"joy","probabilities":{"joy":1}}]})",
+          R"({"id":"a","utterances":[{"true_label":"joy","label":"rage"}]})",
+      }) {
     const auto read = Read(std::string(kPresent) + line + "\n", {"sad", "joy", "calm"});
     ASSERT_FALSE(read.ok()) << line;
     EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss);

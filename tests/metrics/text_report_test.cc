@@ -48,6 +48,15 @@ warning: "angry" is never predicted (1 of 10 utterances)
 )");
 }
 
+TEST(FormatSplitReportTest, UtterancesWithoutALabelAreCounted) {
+  const std::vector<std::string> names = {"joy", "anger"};
+  SplitReport report = ClassificationReport({0, 1}, {0, 1}, names).value();
+  const std::string whole = FormatSplitReport(report);
+  report.mutable_unlabelled_utterances()->set_value(12);
+  EXPECT_EQ(FormatSplitReport(report),
+            whole + "12 utterances have no label: context, and in no score\n");
+}
+
 TEST(FormatSplitReportTest, NeverPredictedClasses) {
   const std::string text =
       Format({0, 0, 3, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 4, 0, 0, 3, 6, 1, 0, 6, 0, 5, 0, 0, 0, 0,

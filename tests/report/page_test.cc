@@ -207,6 +207,21 @@ TEST(FormatPageTest, LeavesOutWhatARunLacks) {
   EXPECT_THAT(page.text, HasSubstr("not finished"));
 }
 
+TEST(FormatPageTest, UtterancesWithoutALabelAreCounted) {
+  TrainingRun run = GoodRun();
+  EXPECT_THAT(Remarks(run), Not(testing::Contains(HasSubstr("have no label"))));
+  run.summary->mutable_train()->mutable_unlabelled_utterances()->set_value(7);
+  run.summary->mutable_test()->mutable_unlabelled_utterances()->set_value(2);
+  run.summary->mutable_steps_without_labels()->set_value(3);
+  EXPECT_THAT(
+      Remarks(run),
+      testing::Contains(HasSubstr(
+          "Some utterances have no label, are context alone, and in no score: train 7 of 12, "
+          "test 2 of 7. 3 steps were not taken, since none of their utterances has one.")));
+  EXPECT_THAT(Texts(Parsed(FormatPage({run})), "td"),
+              testing::IsSupersetOf({"5 + 7 unlabelled", "5 + 2 unlabelled"}));
+}
+
 TEST(FormatPageTest, WithoutATestSplitTheScoresAreThoseOfTheValidationSplit) {
   TrainingRun run = SampleRun();
   for (RunSummary* summary : {&*run.summary, run.summary->mutable_uncalibrated()}) {

@@ -35,6 +35,9 @@ TEST(DataDigestTest, EveryChangeCounts) {
       [](PreparedData& data) { data.valid = {1}, data.train = {0}; },
       [](PreparedData& data) { data.conversations[1].id = "c7"; },
       [](PreparedData& data) { data.conversations[2].labels[0] += 1; },
+      [](PreparedData& data) {
+        data.conversations[2].present = torch::ones({4, 2}, torch::kBool);
+      },
       [](PreparedData& data) { data.conversations[2].speakers[1] += 1; },
       [](PreparedData& data) { data.conversations[0].features[1][0][1][0] += 1; },
       [](PreparedData& data) {

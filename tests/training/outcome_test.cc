@@ -211,14 +211,19 @@ TEST(OutcomeTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
     const auto line = FromJson<ConversationViews>(lines[i]);
     const Conversation& conversation = run.data.conversations[run.data.test[i]];
     EXPECT_EQ(line.id(), conversation.id);
-    ASSERT_EQ(line.log_probs_size(), conversation.length());
+    const int length = line.log_probs().values_size();
+    ASSERT_EQ(length, conversation.length());
     ASSERT_EQ(line.without_size(), test.views_size());
-    for (int u = 0; u < line.log_probs_size(); ++u) log_likelihood += line.log_probs(u);
+    const auto log_prob = [](const google::protobuf::ListValue& list, int u) {
+      return list.values(u).number_value();
+    };
+    for (int u = 0; u < length; ++u) log_likelihood += log_prob(line.log_probs(), u);
     for (int v = 0; v < test.views_size(); ++v) {
       EXPECT_EQ(line.without(v).view(), test.views(v).view());
-      ASSERT_EQ(line.without(v).log_probs_size(), conversation.length());
-      for (int u = 0; u < line.log_probs_size(); ++u) {
-        surer[v] += line.without(v).log_probs(u) > line.log_probs(u) ? 1 : 0;
+      const google::protobuf::ListValue& without = line.without(v).log_probs();
+      ASSERT_EQ(without.values_size(), conversation.length());
+      for (int u = 0; u < length; ++u) {
+        surer[v] += log_prob(without, u) > log_prob(line.log_probs(), u) ? 1 : 0;
       }
     }
   }

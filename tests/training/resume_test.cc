@@ -60,8 +60,7 @@ int Questions(const RunConfig& config, const PreparedData& data, const std::stri
 }
 
 // Stops a run once at each place, and one after every second step.
-void ExpectTheSameBits(const RunConfig& config) {
-  const PreparedData data = Prepare(config);
+void ExpectTheSameBits(const RunConfig& config, const PreparedData& data) {
   const std::string whole = NewFolder();
   const int places = Questions(config, data, whole);
   ASSERT_GT(places, 8);
@@ -85,6 +84,25 @@ void ExpectTheSameBits(const RunConfig& config) {
     ASSERT_TRUE(done.ok()) << done;
     EXPECT_EQ(Results(folder), expected);
   }
+}
+
+void ExpectTheSameBits(const RunConfig& config) { ExpectTheSameBits(config, Prepare(config)); }
+
+// The first step of each epoch and a later one find no label.
+TEST(ResumeTest, StepsWithoutLabels) {
+  RunConfig config = Calibrated();
+  config.mutable_training()->set_shuffle(false);
+  config.mutable_training()->set_batch_size(1);
+  config.mutable_training()->set_epochs(2);
+  PreparedData data = Prepare(config);
+  for (const size_t position : {0, 4}) {
+    torch::Tensor& labels = data.conversations[data.train[position]].labels;
+    labels = torch::full_like(labels, kUnlabelled);
+  }
+  torch::Tensor& partly = data.conversations[data.train[2]].labels;
+  partly = partly.clone();
+  partly[0] = kUnlabelled;
+  ExpectTheSameBits(config, data);
 }
 
 TEST(ResumeTest, ACalibratedRunWithCurriculumAfterTheUncalibratedOne) {

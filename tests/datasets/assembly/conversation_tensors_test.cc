@@ -99,6 +99,28 @@ TEST(ToConversationTest, MoreSpeakersThanTheModelHasPlaces) {
               HasSubstr("there are 4 speakers (A, B, C, D), and the model has weights for 3"));
 }
 
+TEST(ToConversationTest, WhatUtterancesLackIsZero) {
+  ConversationRecord record = Record({"Bob", "Bob", "Bob"});
+  record.mutable_modalities()->DeleteSubrange(1, 1);  // which the model does not know
+  ConversationRecord::Modality* audio = record.mutable_modalities(0);
+  audio->add_absent(1);
+  audio->mutable_streams(0)->mutable_values()->RemoveLast();
+  DatasetInfo info = Info();
+  info.modalities.push_back({"gaze", 4, 2});
+  const absl::StatusOr<Conversation> conversation = ToConversation(record, info);
+  ASSERT_TRUE(conversation.ok()) << conversation.status();
+  EXPECT_TRUE(conversation->features[1][0].equal(torch::tensor({{100.0F}, {0.0F}, {101.0F}})));
+  ASSERT_EQ(conversation->features[2].size(), 2u);
+  EXPECT_TRUE(conversation->features[2][1].equal(torch::zeros({3, 4})));
+  EXPECT_TRUE(conversation->present.equal(
+      torch::tensor({1, 1, 0, 1, 0, 0, 1, 1, 0}, torch::kBool).view({3, 3})));
+  EXPECT_FALSE(ToConversation(Record({"Bob"}), Info())->present.defined());
+
+  info.modalities = {{"gaze", 4, 2}};
+  record.mutable_modalities()->Clear();
+  EXPECT_EQ(Error(record, info), "features has none of gaze, which the model was trained on");
+}
+
 TEST(ToConversationTest, FeaturesThatDoNotFit) {
   DatasetInfo info = Info();
   info.modalities[1].name = "speech";

@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "datasets/formats/json_lines.h"
 
@@ -103,6 +104,32 @@ TEST(CheckRecordTest, NamesWhatIsWrong) {
             "utterances[0].features.audio[0] is -inf, want a finite number");
 }
 
+TEST(CheckRecordTest, UtterancesMayLackAModality) {
+  ConversationRecord record = Good();
+  auto* audio = record.mutable_modalities(1);
+  audio->mutable_streams(0)->mutable_values()->RemoveLast();
+  EXPECT_EQ(CheckRecord(record).message(),
+            "features.audio: stream 0 has 1 values, want 2 for 2 utterances of width 1");
+  audio->add_absent(0);
+  EXPECT_TRUE(CheckRecord(record).ok()) << CheckRecord(record);
+  EXPECT_EQ(RowsOf(*audio, 2), (std::vector<int>{-1, 0}));
+  EXPECT_EQ(RowsOf(record.modalities(0), 2), (std::vector<int>{0, 1}));
+  audio->mutable_streams(0)->set_values(0, std::numeric_limits<float>::quiet_NaN());
+  EXPECT_EQ(CheckRecord(record).message(),
+            "utterances[1].features.audio[0] is nan, want a finite number");
+  audio->mutable_streams(0)->clear_values();
+  audio->add_absent(1);
+  EXPECT_EQ(CheckRecord(record).message(),
+            "features.audio is absent of all utterances, want it left out");
+  for (const int absent : {-1, 0, 2}) {
+    audio->set_absent(1, absent);
+    EXPECT_FALSE(CheckRecord(record).ok()) << absent;
+  }
+  audio->set_absent(1, 2);
+  EXPECT_EQ(CheckRecord(record).message(),
+            "features.audio: absent has 2 behind 0, want ascending positions of the 2 utterances");
+}
+
 TEST(CheckRecordTest, NamesWhatIsWrongWithWhatIsCarriedAlong) {
   const auto error = [](const std::string& key, const std::string& json) {
     ConversationRecord record = Good();
@@ -163,13 +190,26 @@ TEST(CheckFitsSchemaTest, NamesWhatIsWrong) {
   EXPECT_EQ(error([](R&, S& s) { s.mutable_modalities(1)->set_num_streams(4); }),
             "utterances[0].features.text has 2 streams, want 4");
   EXPECT_EQ(error([](R&, S& s) { s.mutable_modalities(0)->set_name("visual"); }),
-            "utterances[0].features.visual is missing, want 1 numbers");
+            "a name in utterances[0].features is \"audio\", want one of visual, text");
+  EXPECT_EQ(error([](R& r, S& s) {
+              r.mutable_modalities(1)->add_absent(0);
+              s.mutable_modalities(0)->set_width(12);
+            }),
+            "utterances[1].features.audio has 1 values, want 12");
   EXPECT_EQ(error([](R&, S& s) { s.mutable_modalities()->DeleteSubrange(0, 1); }),
             "a name in utterances[0].features is \"audio\", want one of text");
   EXPECT_EQ(error([](R& r, S&) { r.mutable_utterances(0)->set_label("Joy"); }),
             "utterances[0].label is \"Joy\", want one of joy, anger; did you mean \"joy\"?");
   EXPECT_EQ(error([](R& r, S&) { r.mutable_utterances(1)->set_speaker("Anna"); }),
             "utterances[1].speaker is \"Anna\", want one of A, B, C");
+}
+
+TEST(CheckFitsSchemaTest, ModalitiesAndLabelsMayBeMissing) {
+  ConversationRecord record = Good();
+  record.mutable_modalities()->DeleteSubrange(1, 1);
+  record.mutable_utterances(0)->clear_label();
+  record.mutable_utterances(1)->set_label(kNoLabel);
+  EXPECT_TRUE(CheckFitsSchema(record, Schema()).ok()) << CheckFitsSchema(record, Schema());
 }
 
 TEST(CheckFitsSchemaTest, EmptyListsAllowAnything) {

@@ -7,11 +7,13 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "config/loader.h"
 #include "core/dataset.h"
+#include "datasets/assembly/in_memory.h"
 #include "datasets/official/official_pickles.pb.h"
 #include "tests/datasets/official/python_values.h"
 #include "tests/datasets/official/toy_corpus.h"
@@ -145,6 +147,7 @@ TEST(ModalityFilesTest, FieldsOfAPickleAreStreams) {
              {"commonsense", {{2, 6}, {1, 6}}}});
 }
 
+// An id without an entry lacks the modality; a file without any of the ids is another's.
 TEST(ModalityFilesTest, WhatIsMissingIsCountedAndNamed) {
   Options options;
   options.set_features_file(WriteTestFile("main.pkl", Pickle(Speakers())));
@@ -152,11 +155,34 @@ TEST(ModalityFilesTest, WhatIsMissingIsCountedAndNamed) {
   AddFile("audio", folder, &options);
   std::filesystem::remove(folder + "/dlg4_utt1.npy");
   std::filesystem::remove(folder + "/dlg6_utt0.npy");
-  EXPECT_THAT(ErrorOf(options),
-              HasSubstr(absl::StrCat(folder,
-                                     ": audio has no entry for 2 of 22 ids: 'dlg4_utt1', "
-                                     "'dlg6_utt0'; the file has 27 ids, such as "
-                                     "'dlg0_utt0'")));
+  std::ofstream(folder + "/dlg6_utt1.npy", std::ios::binary) << Npy("0,", {});
+  std::filesystem::remove(folder + "/dlg3_utt0.npy");
+  std::filesystem::remove(folder + "/dlg3_utt1.npy");
+  const auto dataset = MustCreate(options);
+  ASSERT_NE(dataset, nullptr);
+  const absl::Span<const std::string> warnings = WarningsOf(*dataset);
+  EXPECT_THAT(std::vector<std::string>(warnings.begin(), warnings.end()),
+              testing::Contains(
+                  HasSubstr(absl::StrCat(folder,
+                                         ": audio has no entry for 4 of 22 ids: 'dlg4_utt1', "
+                                         "'dlg6_utt0', 'dlg3_utt0', 'dlg3_utt1'; the file has 24 "
+                                         "ids, such as 'dlg0_utt0'"))));
+  const auto present = [&](const std::string& id) {
+    const Conversation conversation = ConversationOf(*dataset, id);
+    EXPECT_EQ(conversation.features[1][0].size(0), conversation.length());
+    return conversation.present;
+  };
+  EXPECT_TRUE(present("dlg4").select(1, 1).equal(torch::tensor({1, 0, 1}, torch::kBool)));
+  EXPECT_TRUE(present("dlg4").select(1, 0).all().item<bool>());
+  EXPECT_TRUE(present("dlg6").select(1, 1).equal(torch::tensor({0, 0}, torch::kBool)));
+  EXPECT_EQ(ConversationOf(*dataset, "dlg4").features[1][0][1].count_nonzero().item<int64_t>(), 0);
+  EXPECT_FALSE(present("dlg3").select(1, 1).any().item<bool>());
+  EXPECT_FALSE(present("dlg0").defined());
+
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  std::ofstream(folder + "/other.npy", std::ios::binary) << Npy("1,", {1});
+  EXPECT_THAT(ErrorOf(options), HasSubstr(": audio has no entry for "));
 }
 
 TEST(ModalityFilesTest, LengthsAndWidthsThatDisagree) {
@@ -237,6 +263,35 @@ TEST_F(UtterancesCsvTest, IsReadWithItsFeatures) {
   EXPECT_THAT(first.utterances, ElementsAre("So, yes.", "No."));
   EXPECT_TRUE(torch::equal(ConversationOf(*dataset, "test/0").features[0][0],
                            torch::tensor({{9.5f, 8.5f}})));
+}
+
+TEST_F(UtterancesCsvTest, LabelsAndFeaturesMayBeMissing) {
+  using python::Real;
+  using python::Text;
+  Options options;
+  std::swap(options, options_);
+  Add(Options::TRAIN,
+      "1,Yes.,Ross,,neutral,0,0\n2,No.,Joey,anger,negative,0,1\n3,Hi.,Ross,joy,positive,1,0\n",
+      Pickle(Dict({{Text("dia0_utt1"), List({Real(3.5), Real(4.5)})},
+                   {Text("dia1_utt0"), List({Real(5.5), Real(6.5)})}})));
+  // A second modality, which has nothing of the first conversation.
+  AddFile("audio",
+          WriteTestFile("audio.pkl", Pickle(Dict({{Text("dia0_utt0"), List({Real(1)})},
+                                                  {Text("dia0_utt1"), python::None()}}))),
+          &options_);
+  const auto dataset = MustCreate(options_);
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_THAT(dataset->info().class_names, ElementsAre("anger", "joy"));
+  const Conversation first = ConversationOf(*dataset, "0");
+  EXPECT_TRUE(torch::equal(first.labels, torch::tensor({int64_t{-1}, int64_t{0}})));
+  EXPECT_TRUE(torch::equal(first.features[0][0], torch::tensor({{0.0f, 0.0f}, {3.5f, 4.5f}})));
+  EXPECT_TRUE(torch::equal(first.present, torch::tensor({0, 1, 1, 0}, torch::kBool).view({2, 2})));
+  EXPECT_TRUE(torch::equal(ConversationOf(*dataset, "1").present,
+                           torch::tensor({1, 0}, torch::kBool).view({1, 2})));
+  std::vector<std::string> warnings(WarningsOf(*dataset).begin(), WarningsOf(*dataset).end());
+  EXPECT_THAT(warnings, testing::UnorderedElementsAre(
+                            HasSubstr("text has no entry for 1 of 3 ids: 'dia0_utt0'"),
+                            HasSubstr("audio has no entry for 1 of 3 ids: 'dia1_utt0'")));
 }
 
 TEST_F(UtterancesCsvTest, SentimentsAndClassNames) {

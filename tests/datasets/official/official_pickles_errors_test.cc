@@ -3,6 +3,7 @@
 #include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
@@ -197,19 +198,17 @@ TEST_F(OfficialPicklesErrorsTest, UnequalLengths) {
 TEST_F(OfficialPicklesErrorsTest, UnequalWidths) {
   corpus_.audio[8] = {{3, 4}};
   corpus_.visual[7][1] = {1, 2, 3};
-  corpus_.text[9] = {{}};
   const std::string error = Error();
   EXPECT_THAT(error, HasSubstr("conversation 8: audio (data[4]) has width 2, want 1 as in "
                                "conversation 7"));
   EXPECT_THAT(error, HasSubstr("conversation 7: visual (data[5]) utterance 1 has width 3, want 1 "
                                "as in utterance 0"));
-  EXPECT_THAT(error, HasSubstr("conversation 9: text (data[2]) has width 0, want >= 1"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, Labels) {
-  corpus_.labels[7][1] = -1;
+  corpus_.labels[7][1] = -2;
   EXPECT_THAT(Error(), HasSubstr("features.pkl: conversation 7: labels (data[2]) utterance 1 has "
-                                 "label -1, want 0 to 9999"));
+                                 "label -2, want 0 to 9999, or -1 for none"));
   corpus_.labels[7][1] = 10000;
   EXPECT_THAT(Error(), HasSubstr("utterance 1 has label 10000, want 0 to 9999"));
   corpus_.labels[7][1] = 2;
@@ -230,10 +229,10 @@ TEST_F(OfficialPicklesErrorsTest, EmptyConversation) {
 }
 
 TEST_F(OfficialPicklesErrorsTest, MissingConversations) {
-  corpus_.audio.erase(8);
+  corpus_.speakers.erase(8);
   corpus_.labels.erase(9);
   const std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("conversation 8: audio (data[4]) has no such conversation"));
+  EXPECT_THAT(error, HasSubstr("conversation 8: speakers (data[1]) has no such conversation"));
   EXPECT_THAT(error, HasSubstr("conversation 9: labels (data[2]) has no such conversation"));
 }
 
@@ -290,10 +289,10 @@ TEST_F(OfficialPicklesErrorsTest, OneHotRows) {
 }
 
 TEST_F(OfficialPicklesErrorsTest, ManyProblemsAreCounted) {
-  corpus_.labels[7].assign(100, -1);
+  corpus_.labels[7].assign(100, -2);
   const std::string error = Error();
-  EXPECT_THAT(error, HasSubstr("utterance 9 has label -1"));
-  EXPECT_THAT(error, Not(HasSubstr("utterance 10 has label -1")));
+  EXPECT_THAT(error, HasSubstr("utterance 9 has label -2"));
+  EXPECT_THAT(error, Not(HasSubstr("utterance 10 has label -2")));
   // 100 labels; speakers, sentences, text (its first stream), audio and visual are too short.
   EXPECT_THAT(error, HasSubstr("(and 95 more)"));
 }
@@ -301,7 +300,23 @@ TEST_F(OfficialPicklesErrorsTest, ManyProblemsAreCounted) {
 TEST_F(OfficialPicklesErrorsTest, TextThatIsInAnotherFile) {
   corpus_.text = {{7, {}}, {8, {}}, {9, {}}};
   EXPECT_THAT(FeaturesError(),
-              HasSubstr("give roberta_file if the text features are in such a file"));
+              HasSubstr("features.pkl: text (data[3]) has nothing for any conversation; give "
+                        "roberta_file if the text features are in such a file; data { modalities } "
+                        "chooses others"));
+}
+
+TEST_F(OfficialPicklesErrorsTest, NothingOfWhatIsNeeded) {
+  corpus_.audio = {{7, {{}, {}}}, {8, {}}};
+  for (auto& [id, labels] : corpus_.labels) std::fill(labels.begin(), labels.end(), -1);
+  EXPECT_THAT(Error(), HasSubstr("features.pkl: audio (data[4]) has nothing for any conversation; "
+                                 "data { modalities } chooses others"));
+  corpus_.audio = Corpus().audio;
+  EXPECT_THAT(Error(), HasSubstr("features.pkl: labels (data[2]) are none for all utterances"));
+  corpus_ = Corpus();
+  corpus_.text.erase(8);
+  corpus_.audio.erase(8);
+  corpus_.visual.erase(8);
+  EXPECT_THAT(Error(), HasSubstr("conversation 8 has no features of any modality"));
 }
 
 TEST_F(OfficialPicklesErrorsTest, FilesThatAreNone) {
