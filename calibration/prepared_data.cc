@@ -42,13 +42,14 @@ absl::StatusOr<std::vector<size_t>> ChosenModalities(const DatasetInfo& info,
   return chosen;
 }
 
-// Mean and deviation of every feature of a stream over the utterances of `train`.
+// Mean and deviation of every feature of a stream over the utterances of `train` that have it.
 Standardization::Stream Measure(const PreparedData& data, size_t modality, size_t stream) {
   torch::Tensor sum, sum_of_squares;
   int64_t rows = 0;
   for (const int64_t index : data.train) {
-    const torch::Tensor x =
-        data.conversations[index].features[modality][stream].to(torch::kFloat64);
+    const Conversation& conversation = data.conversations[index];
+    torch::Tensor x = conversation.features[modality][stream].to(torch::kFloat64);
+    if (conversation.present.defined()) x = x.index_select(0, RowsWith(conversation, modality));
     const torch::Tensor s = x.sum(0);
     const torch::Tensor q = x.square().sum(0);
     sum = sum.defined() ? sum + s : s;
@@ -79,11 +80,15 @@ absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
   data.info = dataset.info();
   data.info.modalities.clear();
   for (const size_t m : chosen) data.info.modalities.push_back(dataset.info().modalities[m]);
+  const std::vector<int64_t> columns(chosen.begin(), chosen.end());
   for (int64_t i = 0; i < dataset.size(); ++i) {
     ASSIGN_OR_RETURN(Conversation conversation, dataset.Get(i));
     std::vector<std::vector<torch::Tensor>> features;
     for (const size_t m : chosen) features.push_back(conversation.features[m]);
     conversation.features = std::move(features);
+    if (conversation.present.defined()) {
+      conversation.present = conversation.present.index_select(1, torch::tensor(columns));
+    }
     data.conversations.push_back(std::move(conversation));
   }
   return absl::OkStatus();
@@ -150,6 +155,59 @@ Standardization MeasureAll(const PreparedData& data) {
     }
   }
   return result;
+}
+
+// InvalidArgument: no utterance of the training split has one of the modalities.
+absl::Status CheckModalitiesOccur(const PreparedData& data) {
+  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
+    const bool occurs = std::any_of(data.train.begin(), data.train.end(), [&](int64_t index) {
+      return RowsWith(data.conversations[index], m).size(0) > 0;
+    });
+    if (occurs) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("no utterance of the training split has ", data.info.modalities[m].name,
+                     "; leave it out: name the others in data { modalities }"));
+  }
+  return absl::OkStatus();
+}
+
+// The means of what MeasureAll() found.
+TrainingMeans MeansIn(const Standardization& measured) {
+  TrainingMeans means;
+  for (const Standardization::Modality& from : measured.modalities()) {
+    TrainingMeans::Modality* modality = means.add_modalities();
+    for (const auto& stream : from.streams()) {
+      *modality->add_streams()->mutable_mean() = stream.mean();
+    }
+  }
+  return means;
+}
+
+// The means over the training split of features that stay as they are.
+absl::StatusOr<FeatureMeans> MeasuredMeans(const PreparedData& data) {
+  RETURN_IF_ERROR(CheckModalitiesOccur(data));
+  return MeansOf(MeansIn(MeasureAll(data)), data.info);
+}
+
+// Standardizes the conversations, or not, and sets `standardization` and `means`.
+absl::Status Standardize(const DataConfig& config, const CheckpointMetadata* trained,
+                         PreparedData& data) {
+  if (trained != nullptr && trained->has_standardization()) {
+    data.standardization = trained->standardization();
+  } else if (config.standardize()) {
+    RETURN_IF_ERROR(CheckModalitiesOccur(data));
+    data.standardization = MeasureAll(data);
+  } else {
+    ASSIGN_OR_RETURN(data.means, trained != nullptr && trained->has_training_means()
+                                     ? MeansOf(trained->training_means(), data.info)
+                                     : MeasuredMeans(data));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Standardizer standardizer,
+                   Standardizer::Create(*data.standardization, data.info));
+  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
+  data.means = ZeroMeans(data.info);
+  return absl::OkStatus();
 }
 
 // Whether it has one mean and one deviation above 0, both finite, for each of `width` features.
@@ -226,24 +284,24 @@ std::string PreparedData::Ids(absl::Span<const int64_t> indices) const {
 Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
   std::vector<Conversation> chosen;
   for (const int64_t index : indices) chosen.push_back(conversations[index]);
+  return MakeBatchOf(chosen);
+}
+
+Batch PreparedData::MakeBatchOf(absl::Span<const Conversation> chosen) const {
   return ToDevice(cmerc::MakeBatch(chosen, info), device);
 }
 
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
-                                         const Standardization* given) {
+                                         const CheckpointMetadata* trained) {
   PreparedData data;
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
   RETURN_IF_ERROR(Divide(dataset, config, data));
   data.info.class_counts = CountClasses(data);
-  if (given != nullptr) {
-    data.standardization = *given;
-  } else if (config.standardize()) {
-    data.standardization = MeasureAll(data);
+  RETURN_IF_ERROR(Standardize(config, trained, data));
+  for (Conversation& conversation : data.conversations) {
+    RETURN_IF_ERROR(Annotate(FillMissing(data.means, data.info, conversation),
+                             absl::StrCat("conversation ", conversation.id)));
   }
-  if (!data.standardization.has_value()) return data;
-  ASSIGN_OR_RETURN(const Standardizer standardizer,
-                   Standardizer::Create(*data.standardization, data.info));
-  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
   return data;
 }
 

@@ -53,6 +53,7 @@ uint64_t DataDigest(const PreparedData& data) {
     digest.Add(conversation.id);
     digest.Add(conversation.labels);
     digest.Add(conversation.speakers);
+    if (conversation.present.defined()) digest.Add(conversation.present);
     const void* previous = nullptr;  // streams are often one tensor
     for (const std::vector<Tensor>& streams : conversation.features) {
       for (const Tensor& stream : streams) {

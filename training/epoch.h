@@ -44,9 +44,10 @@ class Epoch {
 
  private:
   absl::Span<const int64_t> ConversationsOf(int64_t step) const;
-  Batch MakeBatch(int64_t step) const;
+  // Without what training.drop_evidence removes.
+  absl::StatusOr<Batch> MakeBatch(int64_t step) const;
   // The batch of `step`, or an empty one where what was recorded of it makes it unnecessary.
-  Batch NextBatch(int64_t step);
+  absl::StatusOr<Batch> NextBatch(int64_t step);
   absl::StatusOr<StepReport> TakeStep(int64_t step);
   // OK: the step is skipped.
   absl::Status HandleRefusedStep(int64_t step, const absl::Status& refused);
