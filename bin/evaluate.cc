@@ -70,7 +70,7 @@ absl::StatusOr<Removal> RemovalOf(const Flags& flags) {
         absl::StrCat("--seed=", flags.Get("seed"), ", must be a whole number, 0 or more"));
   }
   if (!flags.has("missing")) return removal;
-  for (const std::string& text : absl::StrSplit(flags.Get("missing"), ',')) {
+  for (const absl::string_view text : absl::StrSplit(flags.Get("missing"), ',')) {
     double rate = 0;
     if (!absl::SimpleAtod(text, &rate) || !(rate >= 0 && rate < 1)) {
       return absl::InvalidArgumentError(

@@ -88,8 +88,9 @@ std::string NameField(const std::string& name, bool is_number) {
   return is_number ? name : CsvField(name);
 }
 
-// "audio;visual": the modalities that the utterance lacks.
+// "audio;visual" for the modalities that the utterance lacks; "" for none.
 std::string MissingField(const PredictedUtterance& utterance) {
+  if (!utterance.has_missing()) return "";
   return CsvField(absl::StrJoin(utterance.missing().values(), ";",
                                 [](std::string* out, const google::protobuf::Value& name) {
                                   out->append(name.string_value());
