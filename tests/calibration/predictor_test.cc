@@ -235,77 +235,6 @@ TEST(PredictorTest, LeavesNoGradientAndEvaluates) {
   EXPECT_TRUE(torch::GradMode::is_enabled());
 }
 
-// The same numbers as where the caller has filled in, and the answer says what was not there.
-TEST(PredictorTest, AnswersWhateverIsThereAndSaysWhatIsNot) {
-  std::vector<Conversation> conversations = TrainConversations();
-  for (Conversation& conversation : conversations) {
-    conversation.present = torch::ones({conversation.length(), 2}, torch::kBool);
-  }
-  conversations[0].present[1][1] = false;
-  conversations[2].present[0].fill_(false);
-  conversations[3].present.select(1, 0).fill_(false);
-  Predictor::Setup setup;
-  setup.means = ZeroMeans(StubInfo());
-  setup.means[0][0] = torch::tensor({1.0F, 2.0F, 4.0F});
-  const auto predicted =
-      MustPredict(Predictor(Model(), setup), conversations, AllViews(StubInfo()));
-  std::vector<Conversation> by_hand = TrainConversations();
-  const auto replace = [&](size_t c, size_t m, int64_t row) {
-    std::vector<int64_t> others;
-    for (int64_t i = 0; i < by_hand[c].length(); ++i) {
-      if (i != row) others.push_back(i);
-    }
-    for (torch::Tensor& stream : by_hand[c].features[m]) {
-      const torch::Tensor mean = stream.index_select(0, torch::tensor(others)).mean(0);
-      stream = stream.clone();
-      stream[row] = mean;
-    }
-  };
-  replace(0, 1, 1);
-  replace(2, 0, 0);
-  replace(2, 1, 0);
-  for (torch::Tensor& stream : by_hand[3].features[0]) stream = stream.clone();
-  by_hand[3].features[0][0].copy_(setup.means[0][0].expand({by_hand[3].length(), 3}));
-  by_hand[3].features[0][1].fill_(0);
-  const auto expected = MustPredict(Predictor(Model()), by_hand, AllViews(StubInfo()));
-  for (size_t c = 0; c < 4; ++c) {
-    for (int i = 0; i < predicted[c].utterances_size(); ++i) {
-      PredictedUtterance utterance = predicted[c].utterances(i);
-      std::vector<std::string> missing;
-      for (const auto& name : utterance.missing().values()) missing.push_back(name.string_value());
-      std::vector<std::string> want;
-      for (int64_t m = 0; m < 2; ++m) {
-        if (!conversations[c].present[i][m].item<bool>()) {
-          want.push_back(StubInfo().modalities[m].name);
-        }
-      }
-      EXPECT_EQ(missing, want);
-      EXPECT_EQ(utterance.has_missing(), !want.empty());
-      utterance.clear_missing();
-      EXPECT_TRUE(MessageDifferencer::Equals(utterance, expected[c].utterances(i)))
-          << utterance.DebugString() << expected[c].utterances(i).DebugString();
-    }
-  }
-}
-
-TEST(PredictorTest, RefusesWhatItCannotFillIn) {
-  Conversation conversation = RandomConversation("odd", 2);
-  const auto refused = [&] {
-    const absl::Status status = Predictor(Model()).Predict({conversation}).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    return std::string(status.message());
-  };
-  conversation.present = torch::ones({2, 3}, torch::kBool);
-  EXPECT_EQ(refused(), "conversation odd: present must be [n, M] = [2, 2] bool");
-  conversation.present = torch::ones({2, 2});
-  EXPECT_EQ(refused(), "conversation odd: present must be [n, M] = [2, 2] bool");
-  conversation.present = torch::tensor({{true, false}, {true, false}});
-  EXPECT_THAT(refused(), HasSubstr("conversation odd: audio is missing in every utterance, and the "
-                                   "model does not carry the mean"));
-  conversation.present[1][1] = true;
-  EXPECT_TRUE(Predictor(Model()).Predict({conversation}).ok());
-}
-
 TEST(PredictorTest, RefusesWhatDoesNotFit) {
   const Predictor predictor(Model());
   const auto refused = [&](const auto& spoil) {
@@ -476,35 +405,6 @@ TEST_F(LoadTest, BringsStandardizationAndTemperature) {
   setup.temperature = 1.5;
   EXPECT_TRUE(MessageDifferencer::Equals(MustPredict(*loaded, {OfSpeakers(2)})[0],
                                          MustPredict(Predictor(model_, setup), {by_hand})[0]));
-}
-
-// What stands for a modality that a conversation lacks altogether.
-TEST_F(LoadTest, BringsTheMeansOfTraining) {
-  Write(kGru);
-  Conversation lacking = OfSpeakers(2);
-  lacking.present = torch::ones({5, 2}, torch::kBool);
-  lacking.present.select(1, 1).fill_(false);
-  auto old = Predictor::Load(path_);
-  ASSERT_TRUE(old.ok()) << old.status();
-  EXPECT_THAT(std::string(old->Predict({lacking}).status().message()),
-              HasSubstr("audio is missing in every utterance"));
-  EXPECT_TRUE(old->Predict({OfSpeakers(2)}).ok());
-
-  FeatureMeans means = ZeroMeans(info_);
-  means[1][0] = torch::tensor({0.25F, -3.0F});
-  *metadata_.mutable_training_means() = Describe(means);
-  Rewrite();
-  auto loaded = Predictor::Load(path_);
-  ASSERT_TRUE(loaded.ok()) << loaded.status();
-  Conversation by_hand = OfSpeakers(2);
-  by_hand.features[1][0] = means[1][0].repeat({5, 1});
-  PredictedConversation predicted = MustPredict(*loaded, {lacking})[0];
-  for (PredictedUtterance& utterance : *predicted.mutable_utterances()) utterance.clear_missing();
-  EXPECT_TRUE(MessageDifferencer::Equals(predicted, MustPredict(Predictor(model_), {by_hand})[0]));
-
-  metadata_.mutable_training_means()->mutable_modalities()->RemoveLast();
-  Rewrite();
-  EXPECT_THAT(Error(), AllOf(HasSubstr(path_), HasSubstr("means of the training split")));
 }
 
 TEST_F(LoadTest, KnowsWhetherBatchMatesMatter) {

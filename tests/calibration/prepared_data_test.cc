@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "tests/calibration/fake_dataset.h"
 #include "tests/calibration/stub.h"
 
 namespace cmerc {
@@ -14,42 +15,6 @@ namespace {
 using google::protobuf::util::MessageDifferencer;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// Conversations c0 to c5 of StubInfo(). Train 0 and 2, valid 3, train + valid in an order of its
-// own, test 1 and 4.
-class FakeDataset final : public Dataset {
- public:
-  FakeDataset() : info_(StubInfo()) {
-    torch::manual_seed(7);
-    for (const int64_t length : {4, 2, 3, 5, 1}) {
-      conversations.push_back(
-          RandomConversation("c" + std::to_string(conversations.size()), length));
-    }
-  }
-
-  const DatasetInfo& info() const override { return info_; }
-  int64_t size() const override { return static_cast<int64_t>(conversations.size()); }
-  absl::StatusOr<Conversation> Get(int64_t index) const override {
-    if (index == unreadable) return absl::DataLossError("cannot read this one");
-    return conversations[index];
-  }
-  absl::Span<const int64_t> split(Split split) const override {
-    return split == Split::kTrain           ? train
-           : split == Split::kValid         ? valid
-           : split == Split::kTrainAndValid ? train_and_valid
-                                            : test;
-  }
-
-  std::vector<Conversation> conversations;
-  int64_t unreadable = -1;
-  std::vector<int64_t> train = {0, 2};
-  std::vector<int64_t> valid = {3};
-  std::vector<int64_t> train_and_valid = {3, 0, 2};
-  std::vector<int64_t> test = {1, 4};
-
- private:
-  const DatasetInfo info_;
-};
 
 DataConfig Config(DataConfig::Protocol protocol, bool standardize = false) {
   DataConfig config;
@@ -318,90 +283,6 @@ TEST(PreparedDataTest, AGivenStandardizationIsUsedWhateverTheConfigSays) {
   not_a_number.mutable_modalities(0)->mutable_streams(0)->set_mean(1, NAN);
   for (const Standardization& bad : {narrow, fewer, streams, zero, not_a_number}) {
     EXPECT_THAT(problem(bad), HasSubstr("does not fit this dataset"));
-  }
-}
-
-// `dataset` where utterance `row` of conversation `index` lacks audio.
-void TakeAudio(FakeDataset& dataset, size_t index, int64_t row) {
-  Conversation& conversation = dataset.conversations[index];
-  if (!conversation.present.defined()) {
-    conversation.present = torch::ones({conversation.length(), 2}, torch::kBool);
-  }
-  conversation.present[row][1] = false;
-  conversation.features[1][0] = conversation.features[1][0].clone();
-  conversation.features[1][0][row] = 0;
-}
-
-TEST(PreparedDataTest, WhatIsMissingIsFilledInAndNotMeasured) {
-  FakeDataset dataset;
-  TakeAudio(dataset, 0, 1);
-  TakeAudio(dataset, 0, 3);
-  TakeAudio(dataset, 4, 0);  // all that this one has
-  const torch::Tensor audio =
-      torch::cat({dataset.conversations[0].features[1][0].index_select(0, torch::tensor({0, 2})),
-                  dataset.conversations[2].features[1][0]});
-  for (const bool standardize : {false, true}) {
-    const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, standardize));
-    const torch::Tensor& filled = data.conversations[0].features[1][0];
-    EXPECT_TRUE(torch::allclose(filled[1], (filled[0] + filled[2]) / 2, 0, 1e-6));
-    EXPECT_TRUE(filled[3].equal(filled[1]));
-    EXPECT_TRUE(data.conversations[4].features[1][0][0].equal(data.means[1][0]));
-    EXPECT_TRUE(torch::allclose(data.means[1][0], standardize ? torch::zeros({3}) : audio.mean(0),
-                                0, 1e-6));
-    EXPECT_TRUE(data.conversations[0].present.equal(dataset.conversations[0].present));
-    EXPECT_EQ(data.standardization.has_value(), standardize);
-    if (standardize) {
-      for (int d = 0; d < 3; ++d) {
-        EXPECT_NEAR(data.standardization->modalities(1).streams(0).mean(d),
-                    audio.mean(0)[d].item<double>(), 1e-6);
-      }
-    }
-    // Nothing else is touched.
-    EXPECT_FALSE(data.conversations[1].present.defined());
-  }
-}
-
-TEST(PreparedDataTest, WhatStandsForMissingFeaturesIsTheTrainedModels) {
-  FakeDataset dataset;
-  TakeAudio(dataset, 4, 0);
-  CheckpointMetadata trained;
-  *trained.mutable_training_means() = Describe(ZeroMeans(StubInfo()));
-  trained.mutable_training_means()->mutable_modalities(1)->mutable_streams(0)->set_mean(2, 7);
-  const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT), &trained);
-  EXPECT_TRUE(data.conversations[4].features[1][0][0].equal(torch::tensor({0.0F, 0.0F, 7.0F})));
-  EXPECT_FALSE(data.standardization.has_value());
-  trained.mutable_training_means()->mutable_modalities()->RemoveLast();
-  EXPECT_THAT(
-      std::string(PrepareData(dataset, Config(DataConfig::HELD_OUT), &trained).status().message()),
-      HasSubstr("do not fit this dataset"));
-}
-
-TEST(PreparedDataTest, WhatIsMissingFollowsTheChosenModalities) {
-  FakeDataset dataset;
-  TakeAudio(dataset, 2, 1);
-  DataConfig config = Config(DataConfig::HELD_OUT, true);
-  config.add_modalities("audio");
-  const PreparedData data = Prepare(dataset, config);
-  EXPECT_EQ(data.conversations[2].present.sizes(), torch::IntArrayRef({3, 1}));
-  EXPECT_FALSE(data.conversations[2].present[1][0].item<bool>());
-  const Batch batch = data.MakeBatch({2});
-  EXPECT_FALSE(batch.evidence[0][1][0].item<bool>());
-  EXPECT_TRUE(batch.evidence[0][2][0].item<bool>());
-}
-
-TEST(PreparedDataTest, AModalityThatNobodyHasCannotBeTrainedOn) {
-  FakeDataset dataset;
-  for (const size_t index : {0U, 2U}) {
-    for (int64_t row = 0; row < dataset.conversations[index].length(); ++row) {
-      TakeAudio(dataset, index, row);
-    }
-  }
-  for (const bool standardize : {false, true}) {
-    const absl::Status status =
-        PrepareData(dataset, Config(DataConfig::HELD_OUT, standardize)).status();
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()),
-                HasSubstr("no utterance of the training split has audio; leave it out"));
   }
 }
 

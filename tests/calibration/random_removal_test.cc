@@ -55,7 +55,7 @@ TEST(RemoveAtRandomTest, EveryPlaceHasItsOwnNumbersAndLibTorchsAreLeftAlone) {
   torch::manual_seed(1);
   const Tensor expected = torch::rand({1});
   torch::manual_seed(1);
-  std::vector<uint32_t> first = {
+  std::vector<std::mt19937::result_type> first = {
       RandomOf(1, 2, 3)(), RandomOf(2, 2, 3)(),         RandomOf(1, 3, 3)(),
       RandomOf(1, 2, 4)(), RandomOf(1, 2, 1LL << 40)(), RandomOf(1, "a")(),
       RandomOf(1, "b")(),  RandomOf(1, "")(),           RandomOf(1ULL << 40, "a")()};

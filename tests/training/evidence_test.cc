@@ -177,6 +177,23 @@ TEST(DropEvidenceTest, IsRefusedWhereNothingCanBeDropped) {
               HasSubstr("training.cuda_graphs: with training.drop_evidence no batch comes again"));
 }
 
+// A checkpoint of an earlier version is refused nothing but what needs the means.
+void ExpectNeedsMeans(Checkpoint checkpoint) {
+  checkpoint.metadata->clear_training_means();
+  const std::string path = absl::StrCat(testing::TempDir(), "/without_means.pth");
+  ASSERT_TRUE(WriteCheckpoint(path, checkpoint.state, *checkpoint.metadata).ok());
+  auto predictor = Predictor::Load(path);
+  ASSERT_TRUE(predictor.ok()) << predictor.status();
+  const auto dataset = Datasets().Create(checkpoint.metadata->config().data().dataset());
+  Conversation conversation = *(*dataset)->Get(0);
+  conversation.present = torch::ones({conversation.length(), 3}, torch::kBool);
+  conversation.present[0][2] = false;
+  EXPECT_TRUE(predictor->Predict({conversation}).ok());
+  conversation.present.select(1, 2).fill_(false);
+  EXPECT_THAT(std::string(predictor->Predict({conversation}).status().message()),
+              AllOf(HasSubstr("visual is missing in every utterance"), HasSubstr("before 0.2")));
+}
+
 // A model of features as they are knows what stands for a modality that is not there at all.
 TEST(TrainingMeansTest, AreInTheCheckpointOfAModelWithoutStandardization) {
   for (const bool standardize : {false, true}) {
@@ -186,6 +203,7 @@ TEST(TrainingMeansTest, AreInTheCheckpointOfAModelWithoutStandardization) {
     const auto checkpoint = ReadCheckpoint(run.folder + "/selected.pth");
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     EXPECT_EQ(checkpoint->metadata->has_training_means(), !standardize);
+    if (!standardize) ExpectNeedsMeans(*checkpoint);
     auto predictor = Predictor::Load(run.folder + "/selected.pth");
     ASSERT_TRUE(predictor.ok()) << predictor.status();
     for (size_t m = 0; m < 3; ++m) {
