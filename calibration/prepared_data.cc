@@ -73,6 +73,14 @@ torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
   return torch::tensor(std::vector<float>(values.begin(), values.end()));
 }
 
+// The columns of Conversation::present for these modalities; undefined where nothing is missing.
+torch::Tensor PresentOf(const torch::Tensor& present, const std::vector<size_t>& chosen) {
+  if (!present.defined()) return present;
+  const std::vector<int64_t> columns(chosen.begin(), chosen.end());
+  const torch::Tensor of_chosen = present.index_select(1, torch::tensor(columns, torch::kInt64));
+  return of_chosen.all().item<bool>() ? torch::Tensor() : of_chosen;
+}
+
 // Reads every conversation of the dataset, with the modalities that the config names.
 absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
                                PreparedData& data) {
@@ -80,15 +88,12 @@ absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
   data.info = dataset.info();
   data.info.modalities.clear();
   for (const size_t m : chosen) data.info.modalities.push_back(dataset.info().modalities[m]);
-  const std::vector<int64_t> columns(chosen.begin(), chosen.end());
   for (int64_t i = 0; i < dataset.size(); ++i) {
     ASSIGN_OR_RETURN(Conversation conversation, dataset.Get(i));
     std::vector<std::vector<torch::Tensor>> features;
     for (const size_t m : chosen) features.push_back(conversation.features[m]);
     conversation.features = std::move(features);
-    if (conversation.present.defined()) {
-      conversation.present = conversation.present.index_select(1, torch::tensor(columns));
-    }
+    conversation.present = PresentOf(conversation.present, chosen);
     data.conversations.push_back(std::move(conversation));
   }
   return absl::OkStatus();
@@ -127,6 +132,27 @@ absl::Status Divide(const Dataset& dataset, const DataConfig& config, PreparedDa
   return absl::OkStatus();
 }
 
+// InvalidArgument: no utterance of the training split has one of the modalities.
+absl::Status CheckModalities(const PreparedData& data) {
+  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
+    const auto column = static_cast<int64_t>(m);
+    const bool is_there = std::any_of(data.train.begin(), data.train.end(), [&](int64_t index) {
+      const torch::Tensor& present = data.conversations[index].present;
+      return !present.defined() || present.select(1, column).any().item<bool>();
+    });
+    if (is_there) continue;
+    std::vector<std::string> others;
+    for (const ModalityInfo& modality : data.info.modalities) {
+      if (modality.name == data.info.modalities[m].name) continue;
+      others.push_back(absl::StrCat("modalities: \"", modality.name, "\""));
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("no utterance of the training split has ", data.info.modalities[m].name,
+                     "; leave it out: data { ", absl::StrJoin(others, " "), " }"));
+  }
+  return absl::OkStatus();
+}
+
 // How many utterances of the training split have each class.
 std::vector<int64_t> CountClasses(const PreparedData& data) {
   const int64_t num_classes = data.info.num_classes();
@@ -157,20 +183,6 @@ Standardization MeasureAll(const PreparedData& data) {
   return result;
 }
 
-// InvalidArgument: no utterance of the training split has one of the modalities.
-absl::Status CheckModalitiesOccur(const PreparedData& data) {
-  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
-    const bool occurs = std::any_of(data.train.begin(), data.train.end(), [&](int64_t index) {
-      return RowsWith(data.conversations[index], m).size(0) > 0;
-    });
-    if (occurs) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("no utterance of the training split has ", data.info.modalities[m].name,
-                     "; leave it out: name the others in data { modalities }"));
-  }
-  return absl::OkStatus();
-}
-
 // The means of what MeasureAll() found.
 TrainingMeans MeansIn(const Standardization& measured) {
   TrainingMeans means;
@@ -183,24 +195,17 @@ TrainingMeans MeansIn(const Standardization& measured) {
   return means;
 }
 
-// The means over the training split of features that stay as they are.
-absl::StatusOr<FeatureMeans> MeasuredMeans(const PreparedData& data) {
-  RETURN_IF_ERROR(CheckModalitiesOccur(data));
-  return MeansOf(MeansIn(MeasureAll(data)), data.info);
-}
-
 // Standardizes the conversations, or not, and sets `standardization` and `means`.
 absl::Status Standardize(const DataConfig& config, const CheckpointMetadata* trained,
                          PreparedData& data) {
   if (trained != nullptr && trained->has_standardization()) {
     data.standardization = trained->standardization();
   } else if (config.standardize()) {
-    RETURN_IF_ERROR(CheckModalitiesOccur(data));
     data.standardization = MeasureAll(data);
   } else {
     ASSIGN_OR_RETURN(data.means, trained != nullptr && trained->has_training_means()
                                      ? MeansOf(trained->training_means(), data.info)
-                                     : MeasuredMeans(data));
+                                     : MeansOf(MeansIn(MeasureAll(data)), data.info));
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Standardizer standardizer,
@@ -296,6 +301,7 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
   PreparedData data;
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
   RETURN_IF_ERROR(Divide(dataset, config, data));
+  RETURN_IF_ERROR(CheckModalities(data));
   data.info.class_counts = CountClasses(data);
   RETURN_IF_ERROR(Standardize(config, trained, data));
   for (Conversation& conversation : data.conversations) {
