@@ -30,8 +30,8 @@ bool Fits(const TrainingMeans& means, const DatasetInfo& info) {
 // [n, D]: the mean of the rows of `stream` that are there, `present` [n] bool, in every row: of all
 // of them, or of those up to it. `otherwise` [D] where there are none; undefined where that cannot
 // be.
-Tensor MeanInEveryRow(const Tensor& stream, const Tensor& present, ContextScope scope,
-                      const Tensor& otherwise) {
+Tensor StandIn(const Tensor& stream, const Tensor& present, ContextScope scope,
+               const Tensor& otherwise) {
   if (scope == ContextScope::kConversation) {
     const Tensor rows = present.nonzero().squeeze(1);
     const Tensor mean = rows.size(0) > 0 ? stream.index_select(0, rows).mean(0) : otherwise;
@@ -125,10 +125,9 @@ absl::Status FillMissing(const FeatureMeans& means, const DatasetInfo& info,
       const bool same_as_previous =
           IsSameAsPrevious(original, s) && (!needs_means || otherwise.is_same(means[m][s - 1]));
       conversation.features[m][s] =
-          same_as_previous
-              ? conversation.features[m][s - 1]
-              : torch::where(present.unsqueeze(1), original[s],
-                             MeanInEveryRow(original[s], present, info.context, otherwise));
+          same_as_previous ? conversation.features[m][s - 1]
+                           : torch::where(present.unsqueeze(1), original[s],
+                                          StandIn(original[s], present, info.context, otherwise));
     }
   }
   return absl::OkStatus();

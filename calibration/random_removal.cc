@@ -25,7 +25,7 @@ std::mt19937 RandomOf(const Words& words) {
 double Draw(std::mt19937& random) { return static_cast<double>(random()) * 0x1p-32; }
 
 // Conversation::present, written out.
-Tensor PresentOf(const Conversation& conversation, const DatasetInfo& info) {
+Tensor WrittenOut(const Conversation& conversation, const DatasetInfo& info) {
   if (conversation.present.defined()) return conversation.present;
   return torch::ones({conversation.length(), static_cast<int64_t>(info.modalities.size())},
                      torch::kBool);
@@ -66,7 +66,7 @@ Tensor RemoveAtRandom(const Tensor& present, double rate, std::mt19937& random) 
 
 absl::Status RemoveAtRandom(double rate, const FeatureMeans& means, const DatasetInfo& info,
                             std::mt19937& random, Conversation& conversation) {
-  conversation.present = RemoveAtRandom(PresentOf(conversation, info), rate, random);
+  conversation.present = RemoveAtRandom(WrittenOut(conversation, info), rate, random);
   return FillMissing(means, info, conversation);
 }
 
@@ -77,7 +77,7 @@ absl::StatusOr<ThinnedData> ThinOut(const PreparedData& data, const std::vector<
   bool any_has_two = false;
   for (const int64_t index : indices) {
     Conversation& conversation = result.data.conversations[index];
-    const Tensor present = PresentOf(conversation, data.info);
+    const Tensor present = WrittenOut(conversation, data.info);
     any_has_two = any_has_two || present.sum(1).max().item<int64_t>() > 1;
     had += present.sum().item<int64_t>();
     std::mt19937 random = RandomOf(seed, conversation.id);
