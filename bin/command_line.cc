@@ -54,6 +54,11 @@ std::vector<FlagSpec> EvaluateFlags() {
        "standard input)",
        "FILE"},
       {"views", FlagSpec::Kind::kSwitch, "also without each modality and kind of context", ""},
+      {"missing", FlagSpec::Kind::kValue,
+       "also with these shares of the modalities removed at random, such as 0.1,0.3,0.5,0.7",
+       "SHARES"},
+      {"seed", FlagSpec::Kind::kValue,
+       "with --missing: which modalities of which utterances go; 1 by default", "N"},
       {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
       OverwriteFlag(),
   };

@@ -1,8 +1,14 @@
+#include <cstdint>
 #include <iostream>
+#include <map>
+#include <string>
+#include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/labelled_input.h"
@@ -11,6 +17,7 @@
 #include "calibration/evaluation.h"
 #include "calibration/labelled.h"
 #include "calibration/predictor.h"
+#include "calibration/random_removal.h"
 #include "calibration/weighted_losses.h"
 #include "core/printable.h"
 #include "core/status.h"
@@ -46,9 +53,68 @@ absl::StatusOr<SplitReport> Score(const Scored& scored, bool with_views) {
   return report;
 }
 
+// What --missing and --seed say.
+struct Removal {
+  std::vector<double> rates;
+  uint64_t seed = 1;
+};
+
+// InvalidArgument: a share is none, or --seed stands without --missing or is no number.
+absl::StatusOr<Removal> RemovalOf(const Flags& flags) {
+  Removal removal;
+  if (flags.has("seed") && !flags.has("missing")) {
+    return absl::InvalidArgumentError(
+        "--seed says what --missing removes; add --missing=0.1,0.3,0.5,0.7, or leave it out");
+  }
+  if (flags.has("seed") && !absl::SimpleAtoi(flags.Get("seed"), &removal.seed)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--seed=", flags.Get("seed"), ", must be a whole number, 0 or more"));
+  }
+  if (!flags.has("missing")) return removal;
+  for (const absl::string_view text : absl::StrSplit(flags.Get("missing"), ',')) {
+    double rate = 0;
+    if (!absl::SimpleAtod(text, &rate) || !(rate >= 0 && rate < 1)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--missing=", flags.Get("missing"), ": \"", text,
+                       "\" is no share of modalities; each must be >= 0 and < 1, for example "
+                       "--missing=0.1,0.3,0.5,0.7"));
+    }
+    removal.rates.push_back(rate);
+  }
+  return removal;
+}
+
+// Scores the same conversations with part of their modalities removed.
+absl::Status ScoreRemoval(const Scored& scored, const Removal& removal,
+                          EvaluationReport* evaluation) {
+  if (removal.rates.empty()) return absl::OkStatus();
+  RobustnessReport* report = evaluation->mutable_robustness();
+  report->set_seed(removal.seed);
+  for (const double rate : removal.rates) {
+    ASSIGN_OR_RETURN(const ThinnedData thinned,
+                     Annotate(ThinOut(scored.data, scored.indices, rate, removal.seed),
+                              absl::StrCat("--missing=", rate)));
+    MissingReport* entry = report->add_missing();
+    entry->set_rate(rate);
+    entry->set_removed(thinned.removed);
+    ASSIGN_OR_RETURN(*entry->mutable_scores(), Score({scored.backbone, thinned.data, scored.indices,
+                                                      scored.config, scored.temperature},
+                                                     /*with_views=*/false));
+  }
+  return absl::OkStatus();
+}
+
+// All that is asked for of the conversations in `scored`.
+absl::StatusOr<SplitReport> ScoreAll(const Scored& scored, const Flags& flags,
+                                     const Removal& removal, EvaluationReport* evaluation) {
+  ASSIGN_OR_RETURN(SplitReport report, Score(scored, flags.has("views")));
+  RETURN_IF_ERROR(ScoreRemoval(scored, removal, evaluation));
+  return report;
+}
+
 // The scores of a split of the dataset that the config names; fills what `evaluation` says of it.
 absl::StatusOr<SplitReport> ScoreSplit(const Flags& flags, const std::string& split,
-                                       EvaluationReport* evaluation) {
+                                       const Removal& removal, EvaluationReport* evaluation) {
   ASSIGN_OR_RETURN(const TrainedModel model, LoadTrainedModel(flags));
   ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ConversationsOf(split, model.data));
   RETURN_IF_ERROR(Annotate(CheckHasLabels(model.data, indices, "this split",
@@ -57,12 +123,13 @@ absl::StatusOr<SplitReport> ScoreSplit(const Flags& flags, const std::string& sp
   std::cout << "split     " << split << "\n\n";
   evaluation->set_split(split);
   evaluation->set_protocol(ProtocolDescription(model.config.data().protocol()));
-  return Score({*model.backbone, model.data, indices, model.config, model.temperature},
-               flags.has("views"));
+  return ScoreAll({*model.backbone, model.data, indices, model.config, model.temperature}, flags,
+                  removal, evaluation);
 }
 
 // The scores of the labelled conversations of --input; fills what `evaluation` says of them.
-absl::StatusOr<SplitReport> ScoreInput(const Flags& flags, EvaluationReport* evaluation) {
+absl::StatusOr<SplitReport> ScoreInput(const Flags& flags, const Removal& removal,
+                                       EvaluationReport* evaluation) {
   ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
   RETURN_IF_ERROR(SetUpThreads(predictor.config()));
@@ -80,8 +147,9 @@ absl::StatusOr<SplitReport> ScoreInput(const Flags& flags, EvaluationReport* eva
             << protocol << "\n\n";
   evaluation->mutable_input()->set_value(input);
   evaluation->set_protocol(protocol);
-  return Score({predictor.backbone(), data, data.test, predictor.config(), predictor.temperature()},
-               flags.has("views"));
+  return ScoreAll(
+      {predictor.backbone(), data, data.test, predictor.config(), predictor.temperature()}, flags,
+      removal, evaluation);
 }
 
 void Print(const SplitReport& report) {
@@ -95,6 +163,22 @@ void Print(const SplitReport& report) {
   }
 }
 
+// A line for each share that was removed, the one of all evidence first.
+void Print(const SplitReport& all, const RobustnessReport& robustness) {
+  std::cout << "\nmodalities of utterances removed at random, seed " << robustness.seed()
+            << "; each utterance keeps one\n removed   weighted F1   ECE      after temperature\n";
+  const auto print = [](double removed, const SplitReport& scores) {
+    std::cout << absl::StrFormat("%6.1f %%   %9.2f %%   %5.2f %%", 100 * removed,
+                                 100 * scores.weighted_f1(), 100 * scores.calibration().ece());
+    if (scores.post_hoc_size() > 0) {
+      std::cout << absl::StrFormat("  %5.2f %%", 100 * scores.post_hoc(0).calibration().ece());
+    }
+    std::cout << "\n";
+  };
+  print(0, all);
+  for (const MissingReport& entry : robustness.missing()) print(entry.removed(), entry.scores());
+}
+
 }  // namespace
 
 absl::Status EvaluateCommand(const Flags& flags) {
@@ -105,13 +189,15 @@ absl::Status EvaluateCommand(const Flags& flags) {
         absl::StrCat("--", flag, " says which dataset to score, and --input=", flags.Get("input"),
                      " which conversations; keep one"));
   }
+  ASSIGN_OR_RETURN(const Removal removal, RemovalOf(flags));
   RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kScores));
   EvaluationReport evaluation;
   evaluation.set_checkpoint(flags.Get("checkpoint"));
   ASSIGN_OR_RETURN(const SplitReport report, flags.has("input")
-                                                 ? ScoreInput(flags, &evaluation)
-                                                 : ScoreSplit(flags, split, &evaluation));
+                                                 ? ScoreInput(flags, removal, &evaluation)
+                                                 : ScoreSplit(flags, split, removal, &evaluation));
   Print(report);
+  if (evaluation.has_robustness()) Print(report, evaluation.robustness());
   if (!flags.has("output")) return absl::OkStatus();
   const std::map<std::string, std::string> versions = Versions();
   evaluation.mutable_versions()->insert(versions.begin(), versions.end());

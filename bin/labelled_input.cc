@@ -76,6 +76,7 @@ absl::StatusOr<PreparedData> ReadLabelledInput(const std::string& path,
   ASSIGN_OR_RETURN(ConversationInput input, ConversationInput::Open(path, UnknownKeys::kKeep));
   PreparedData data;
   data.info = predictor.info();
+  data.means = predictor.means();
   std::map<std::string, int64_t> classes;
   for (const std::string& name : data.info.class_names) {
     classes.emplace(name, static_cast<int64_t>(classes.size()));

@@ -17,6 +17,7 @@
 #include "bin/commands.h"
 #include "bin/conversation_input.h"
 #include "bin/machine_limits.h"
+#include "bin/missing_count.h"
 #include "bin/output.h"
 #include "bin/predict_output.h"
 #include "bin/session.h"
@@ -70,6 +71,7 @@ class Work {
         batch_size_(static_cast<size_t>(batch_size)),
         views_(std::move(views)),
         output_(std::move(output)),
+        missing_(predictor_.info()),
         start_(std::chrono::steady_clock::now()) {}
 
   const Predictor& predictor() const { return predictor_; }
@@ -89,7 +91,10 @@ class Work {
   // Predicts the last ones and makes the output complete.
   absl::Status Finish() {
     const absl::Status predicted = PredictWaiting();
-    return predicted.ok() ? output_.Finish() : Stop(predicted);
+    if (!predicted.ok()) return Stop(predicted);
+    const std::string warning = missing_.Warning();
+    if (!warning.empty()) PrintWarnings({warning});
+    return output_.Finish();
   }
 
   // Ends early: what has been predicted is not lost, and where that is nothing a file stays as it
@@ -100,12 +105,12 @@ class Work {
                                                      " conversations before it were predicted"));
   }
 
-  // "12 conversations, 345 utterances, 678 utterances a second"
+  // "12 conversations, 345 utterances, 678 utterances a second, 9 without audio"
   std::string Summary() const {
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    return absl::StrFormat("%d conversations, %d utterances, %.0f utterances a second",
-                           conversations_, utterances_, utterances_ / seconds);
+    return absl::StrFormat("%d conversations, %d utterances, %.0f utterances a second%s",
+                           conversations_, utterances_, utterances_ / seconds, missing_.Summary());
   }
 
   absl::Status PredictWaiting() {
@@ -123,6 +128,7 @@ class Work {
         output_.Add(predictions[i], {waiting_[i].numeric_id, "", {}});
       }
       utterances_ += predictions[i].utterances_size();
+      missing_.Add(waiting_[i]);
     }
     RETURN_IF_ERROR(output_.Flush());
     conversations_ += static_cast<int64_t>(predictions.size());
@@ -155,6 +161,7 @@ class Work {
   const size_t batch_size_;
   const std::vector<View> views_;
   PredictOutput output_;
+  MissingCount missing_;
   const std::chrono::steady_clock::time_point start_;
   std::vector<std::string> warnings_;  // not said yet
   std::vector<Conversation> waiting_;
@@ -389,8 +396,9 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name) 
   ASSIGN_OR_RETURN(PredictOutput output, PredictOutput::Open(output_name, model.data.info, views));
 
   // The features of model.data have been standardized.
-  Work work(Predictor(model.backbone, {model.config, std::nullopt, model.temperature}),
-            model.config.training().batch_size(), views, std::move(output));
+  Work work(
+      Predictor(model.backbone, {model.config, std::nullopt, model.temperature, model.data.means}),
+      model.config.training().batch_size(), views, std::move(output));
   if (!model.temperature.has_value()) {
     work.WarnWithAnswers(WithoutTemperature(flags.Get("checkpoint"), model.config));
   }

@@ -138,12 +138,12 @@ absl::Status SetUpThreads(const RunConfig& config) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
-                                      const Standardization* standardization, std::ostream& log) {
+absl::StatusOr<PreparedData> LoadData(const RunConfig& config, const CheckpointMetadata* trained,
+                                      std::ostream& log) {
   RETURN_IF_ERROR(SetUpThreads(config));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
   PrintWarnings(WarningsOf(*dataset));
-  ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
+  ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), trained));
   log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol())
       << "\n";
   const std::string fold = DescribeFold(config.data(), data.conversations, data.valid);
@@ -166,11 +166,9 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
   ASSIGN_OR_RETURN(RunConfig config, ConfigOf(flags, source, checkpoint));
   RETURN_IF_ERROR(CheckOutputIsNone(flags, PathsIn(config)));
 
-  const Standardization* standardization = nullptr;
-  if (checkpoint.metadata.has_value() && checkpoint.metadata->has_standardization()) {
-    standardization = &checkpoint.metadata->standardization();
-  }
-  ASSIGN_OR_RETURN(PreparedData data, Annotate(LoadData(config, standardization, log), source));
+  const CheckpointMetadata* trained =
+      checkpoint.metadata.has_value() ? &*checkpoint.metadata : nullptr;
+  ASSIGN_OR_RETURN(PreparedData data, Annotate(LoadData(config, trained, log), source));
   std::string doubt;
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
                    MakeTrainedBackbone(config, data.info, checkpoint, path, &doubt));

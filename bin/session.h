@@ -16,6 +16,7 @@
 #include "config/run.pb.h"
 #include "core/backbone.h"
 #include "core/dataset.h"
+#include "storage/checkpoint.pb.h"
 
 namespace cmerc {
 
@@ -34,10 +35,10 @@ void PrintWarnings(absl::Span<const std::string> warnings);
 absl::Status SetUpThreads(const RunConfig& config);
 
 // Sets the threads up, reads the dataset, prints its warnings and prepares it as `config` says,
-// with `standardization` instead of its own where that is given; tells `log` what it found. Errors
-// are those of SetUpThreads(), OpenDataset() and PrepareData().
+// with the standardization and means of the model that `trained` describes where that is given;
+// tells `log` what it found. Errors are those of SetUpThreads(), OpenDataset() and PrepareData().
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
-                                      const Standardization* standardization = nullptr,
+                                      const CheckpointMetadata* trained = nullptr,
                                       std::ostream& log = std::cout);
 
 struct TrainedModel {

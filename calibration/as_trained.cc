@@ -32,6 +32,13 @@ bool Alike(const Standardization* a, const Standardization* b) {
   return a->SerializeAsString() == b->SerializeAsString();
 }
 
+// Whether the same stands for what the conversations lack; an old model does not say what does.
+bool FilledAlike(const CheckpointMetadata& trained, const PreparedData& data) {
+  return !trained.has_training_means() ||
+         std::none_of(data.conversations.begin(), data.conversations.end(), LacksAny) ||
+         trained.training_means().SerializeAsString() == Describe(data.means).SerializeAsString();
+}
+
 // For each of `names` its place in `trained`, [S] int64; undefined where one is not there, or all
 // have the same place in both.
 torch::Tensor PlacesIn(const std::vector<std::string>& names, const Names& trained) {
@@ -84,7 +91,8 @@ absl::StatusOr<PreparedData> PrepareAsTrained(const RunConfig& config, const Pre
   const Standardization* present =
       data.standardization.has_value() ? &*data.standardization : nullptr;
   PreparedData prepared;
-  if (ModalityNames(data.info) == modalities && Alike(given, present)) {
+  if (ModalityNames(data.info) == modalities && Alike(given, present) &&
+      FilledAlike(trained, data)) {
     prepared = data;
   } else {
     DataConfig as_trained = config.data();
@@ -93,7 +101,7 @@ absl::StatusOr<PreparedData> PrepareAsTrained(const RunConfig& config, const Pre
     for (const std::string& name : modalities) as_trained.add_modalities(name);
     ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset,
                      Annotate(Datasets().Create(as_trained.dataset()), "data.dataset"));
-    ASSIGN_OR_RETURN(prepared, PrepareData(*dataset, as_trained, given));
+    ASSIGN_OR_RETURN(prepared, PrepareData(*dataset, as_trained, &trained));
     prepared.device = data.device;
   }
   if (ModalityNames(prepared.info) != modalities) {

@@ -87,4 +87,17 @@ void SetSpeakersAndLabels(const Conversation& conversation, const DatasetInfo& i
   }
 }
 
+void SetMissing(const Conversation& conversation, const DatasetInfo& info,
+                PredictedConversation* prediction) {
+  if (!conversation.present.defined()) return;
+  const torch::Tensor present = conversation.present.contiguous();
+  const bool* has = present.data_ptr<bool>();
+  for (PredictedUtterance& utterance : *prediction->mutable_utterances()) {
+    for (const ModalityInfo& modality : info.modalities) {
+      if (*has++) continue;
+      utterance.mutable_missing()->add_values()->set_string_value(modality.name);
+    }
+  }
+}
+
 }  // namespace cmerc

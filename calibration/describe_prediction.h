@@ -24,7 +24,8 @@ struct PredictedRows {
 };
 
 // The predictions of conversations of these ids and numbers of utterances, whose sum is N; neither
-// speakers nor labels nor ids of utterances are set. `class_names` has C of them.
+// speakers nor labels nor ids of utterances nor what is missing are set. `class_names` has C of
+// them.
 std::vector<PredictedConversation> DescribePredictions(const PredictedRows& rows,
                                                        const std::vector<std::string>& ids,
                                                        const std::vector<int64_t>& lengths,
@@ -34,6 +35,10 @@ std::vector<PredictedConversation> DescribePredictions(const PredictedRows& rows
 // `info` names them; a speaker without a name is a number.
 void SetSpeakersAndLabels(const Conversation& conversation, const DatasetInfo& info,
                           PredictedConversation* prediction);
+
+// Names the modalities that each utterance lacks; nothing where it has all of them.
+void SetMissing(const Conversation& conversation, const DatasetInfo& info,
+                PredictedConversation* prediction);
 
 }  // namespace cmerc
 

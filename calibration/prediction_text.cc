@@ -88,6 +88,15 @@ std::string NameField(const std::string& name, bool is_number) {
   return is_number ? name : CsvField(name);
 }
 
+// "audio;visual" for the modalities that the utterance lacks; "" for none.
+std::string MissingField(const PredictedUtterance& utterance) {
+  if (!utterance.has_missing()) return "";
+  return CsvField(absl::StrJoin(utterance.missing().values(), ";",
+                                [](std::string* out, const google::protobuf::Value& name) {
+                                  out->append(name.string_value());
+                                }));
+}
+
 // An object of JSON with these members, "" for none.
 std::string ObjectField(const std::string& members) {
   return members.empty() ? "" : CsvField(absl::StrCat("{", members, "}"));
@@ -133,7 +142,7 @@ std::string PredictionTable::Header() const {
       names.push_back(CsvField(absl::StrCat("without_", view.name(), change)));
     }
   }
-  names.insert(names.end(), {"conversation_extra", "utterance_extra"});
+  names.insert(names.end(), {"conversation_extra", "utterance_extra", "missing"});
   return absl::StrCat(absl::StrJoin(names, ","), "\n");
 }
 
@@ -163,7 +172,8 @@ std::string PredictionTable::Rows(const PredictedConversation& prediction,
       fields.insert(fields.end(), {CsvField(change.label()), Number(change.log_prob_change()),
                                    Number(change.confidence_change())});
     }
-    fields.insert(fields.end(), {ObjectField(carried.members), ObjectField(more.members)});
+    fields.insert(fields.end(), {ObjectField(carried.members), ObjectField(more.members),
+                                 MissingField(utterance)});
     absl::StrAppend(&text, absl::StrJoin(fields, ","), "\n");
   }
   return text;

@@ -34,7 +34,8 @@ std::string PredictionToJson(const PredictedConversation& prediction,
 //   calibrated_confidence, and of each class, in the model's order, probability_CLASS, then
 //   calibrated_probability_CLASS; of each of `views` without_VIEW_label,
 //   without_VIEW_log_prob_change, without_VIEW_confidence_change; conversation_extra and
-//   utterance_extra, the `members` of CarriedAlong as JSON objects.
+//   utterance_extra, the `members` of CarriedAlong as JSON objects; missing, the names of the
+//   modalities that the utterance lacks, with ; between them.
 // What is absent is an empty field. Texts that a spreadsheet would take for a formula have a ' in
 // front (core/printable.h).
 class PredictionTable {

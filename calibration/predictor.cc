@@ -57,6 +57,22 @@ absl::Status CheckStream(const torch::Tensor& stream, const ModalityInfo& modali
                                                  ", want a finite number"));
 }
 
+// InvalidArgument: `present` is not what Conversation says, or what lacks cannot be filled in.
+absl::Status CheckPresent(const Conversation& conversation, const DatasetInfo& info,
+                          const FeatureMeans& means) {
+  const torch::Tensor& present = conversation.present;
+  if (!present.defined()) return absl::OkStatus();
+  const auto num_modalities = static_cast<int64_t>(info.modalities.size());
+  if (present.sizes() != torch::IntArrayRef({conversation.speakers.size(0), num_modalities}) ||
+      present.scalar_type() != torch::kBool) {
+    return absl::InvalidArgumentError(absl::StrCat("present must be [n, M] = [",
+                                                   conversation.speakers.size(0), ", ",
+                                                   num_modalities, "] bool"));
+  }
+  Conversation filled = conversation;
+  return FillMissing(means, info, filled);
+}
+
 // The model of a checkpoint, which may be given more speakers than its data had, unless some of its
 // weights depend on their number.
 absl::StatusOr<std::shared_ptr<Backbone>> MakeForManySpeakers(const RunConfig& config,
@@ -127,6 +143,9 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   if (metadata.has_standardization()) {
     ASSIGN_OR_RETURN(setup.standardizer,
                      Annotate(Standardizer::Create(metadata.standardization(), info), path));
+    setup.means = ZeroMeans(info);
+  } else if (metadata.has_training_means()) {
+    ASSIGN_OR_RETURN(setup.means, Annotate(MeansOf(metadata.training_means(), info), path));
   }
   ASSIGN_OR_RETURN(setup.temperature, Annotate(TemperatureOf(metadata), path));
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
@@ -168,6 +187,7 @@ absl::Status Predictor::Check(const Conversation& conversation) const {
       RETURN_IF_ERROR(CheckStream(streams[s], modalities[m], speakers.size(0)));
     }
   }
+  RETURN_IF_ERROR(CheckPresent(conversation, info(), setup_.means));
   const auto lowest = speakers.min().item<int64_t>(), highest = speakers.max().item<int64_t>();
   if (lowest >= 0 && highest < info().num_speakers) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -189,6 +209,7 @@ bool Predictor::BatchMatesMatter() const {
 absl::StatusOr<Conversation> Predictor::Prepare(Conversation conversation) const {
   RETURN_IF_ERROR(Check(conversation));
   if (setup_.standardizer.has_value()) setup_.standardizer->Apply(conversation);
+  RETURN_IF_ERROR(FillMissing(setup_.means, info(), conversation));
   return conversation;
 }
 
@@ -216,7 +237,10 @@ absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
   RETURN_IF_ERROR(CheckFinite(full, without, ready));
   PredictedRows rows{ValuesOf(full), views, {}, setup_.temperature};
   for (const torch::Tensor& view : without) rows.view_log_probs.push_back(ValuesOf(view));
-  return DescribePredictions(rows, ids, lengths, info().class_names);
+  std::vector<PredictedConversation> predictions =
+      DescribePredictions(rows, ids, lengths, info().class_names);
+  for (size_t i = 0; i < ready.size(); ++i) SetMissing(ready[i], info(), &predictions[i]);
+  return predictions;
 }
 
 }  // namespace cmerc

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "calibration/missing.h"
 #include "calibration/prediction.pb.h"
 #include "calibration/prepared_data.h"
 #include "config/run.pb.h"
@@ -29,6 +30,7 @@ class Predictor {
     RunConfig config;                          // its batch size and calibration are used
     std::optional<Standardizer> standardizer;  // absent: features are as the model wants them
     std::optional<double> temperature;         // above 0
+    FeatureMeans means = {};                   // stand for what conversations lack
   };
 
   // A model that `cmerc train` saved, with all that it needs; `overrides` are merged over its
@@ -53,17 +55,21 @@ class Predictor {
   // masked modality is over padding too.
   bool BatchMatesMatter() const;
 
+  // What stands for modalities that conversations lack; empty where the model does not know.
+  const FeatureMeans& means() const { return setup_.means; }
+
   // InvalidArgument, without the conversation's id: no utterances, features of another number,
-  // width, type or length, features that are not finite, speakers outside [0, S). Labels are not
-  // looked at and may be undefined.
+  // width, type or length, features that are not finite, speakers outside [0, S), or modalities
+  // that cannot be filled in (see FillMissing()). Labels are not looked at and may be undefined.
   absl::Status Check(const Conversation& conversation) const;
 
-  // The conversation as the model wants it: standardized where the model's data were. Errors are
-  // those of Check().
+  // The conversation as the model wants it: standardized where the model's data were, and what it
+  // lacks filled in. Errors are those of Check().
   absl::StatusOr<Conversation> Prepare(Conversation conversation) const;
 
   // Predicts conversations (at least one), as the dataset has them, in one batch, as Evaluate()
-  // predicts them, and without each of `views`. InvalidArgument names a conversation that Check()
+  // predicts them, and without each of `views`. Each utterance may lack any of its modalities
+  // (Conversation::present); the answer says so. InvalidArgument names a conversation that Check()
   // refuses. Internal: a prediction is not finite. Other codes: those of PredictFullAndViews().
   absl::StatusOr<std::vector<PredictedConversation>> Predict(
       absl::Span<const Conversation> conversations, const std::vector<View>& views = {});

@@ -42,13 +42,14 @@ absl::StatusOr<std::vector<size_t>> ChosenModalities(const DatasetInfo& info,
   return chosen;
 }
 
-// Mean and deviation of every feature of a stream over the utterances of `train`.
+// Mean and deviation of every feature of a stream over the utterances of `train` that have it.
 Standardization::Stream Measure(const PreparedData& data, size_t modality, size_t stream) {
   torch::Tensor sum, sum_of_squares;
   int64_t rows = 0;
   for (const int64_t index : data.train) {
-    const torch::Tensor x =
-        data.conversations[index].features[modality][stream].to(torch::kFloat64);
+    const Conversation& conversation = data.conversations[index];
+    torch::Tensor x = conversation.features[modality][stream].to(torch::kFloat64);
+    if (conversation.present.defined()) x = x.index_select(0, RowsWith(conversation, modality));
     const torch::Tensor s = x.sum(0);
     const torch::Tensor q = x.square().sum(0);
     sum = sum.defined() ? sum + s : s;
@@ -184,6 +185,38 @@ Standardization MeasureAll(const PreparedData& data) {
   return result;
 }
 
+// The means of what MeasureAll() found.
+TrainingMeans MeansIn(const Standardization& measured) {
+  TrainingMeans means;
+  for (const Standardization::Modality& from : measured.modalities()) {
+    TrainingMeans::Modality* modality = means.add_modalities();
+    for (const auto& stream : from.streams()) {
+      *modality->add_streams()->mutable_mean() = stream.mean();
+    }
+  }
+  return means;
+}
+
+// Standardizes the conversations, or not, and sets `standardization` and `means`.
+absl::Status Standardize(const DataConfig& config, const CheckpointMetadata* trained,
+                         PreparedData& data) {
+  if (trained != nullptr && trained->has_standardization()) {
+    data.standardization = trained->standardization();
+  } else if (config.standardize()) {
+    data.standardization = MeasureAll(data);
+  } else {
+    ASSIGN_OR_RETURN(data.means, trained != nullptr && trained->has_training_means()
+                                     ? MeansOf(trained->training_means(), data.info)
+                                     : MeansOf(MeansIn(MeasureAll(data)), data.info));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Standardizer standardizer,
+                   Standardizer::Create(*data.standardization, data.info));
+  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
+  data.means = ZeroMeans(data.info);
+  return absl::OkStatus();
+}
+
 // Whether it has one mean and one deviation above 0, both finite, for each of `width` features.
 bool Fits(const Standardization::Stream& stream, int64_t width) {
   return stream.mean_size() == width && stream.deviation_size() == width &&
@@ -258,25 +291,25 @@ std::string PreparedData::Ids(absl::Span<const int64_t> indices) const {
 Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
   std::vector<Conversation> chosen;
   for (const int64_t index : indices) chosen.push_back(conversations[index]);
+  return MakeBatchOf(chosen);
+}
+
+Batch PreparedData::MakeBatchOf(absl::Span<const Conversation> chosen) const {
   return ToDevice(cmerc::MakeBatch(chosen, info), device);
 }
 
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
-                                         const Standardization* given) {
+                                         const CheckpointMetadata* trained) {
   PreparedData data;
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
   RETURN_IF_ERROR(Divide(dataset, config, data));
   RETURN_IF_ERROR(CheckModalities(data));
   data.info.class_counts = CountClasses(data);
-  if (given != nullptr) {
-    data.standardization = *given;
-  } else if (config.standardize()) {
-    data.standardization = MeasureAll(data);
+  RETURN_IF_ERROR(Standardize(config, trained, data));
+  for (Conversation& conversation : data.conversations) {
+    RETURN_IF_ERROR(Annotate(FillMissing(data.means, data.info, conversation),
+                             absl::StrCat("conversation ", conversation.id)));
   }
-  if (!data.standardization.has_value()) return data;
-  ASSIGN_OR_RETURN(const Standardizer standardizer,
-                   Standardizer::Create(*data.standardization, data.info));
-  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
   return data;
 }
 

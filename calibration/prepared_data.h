@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "calibration/missing.h"
 #include "config/run.pb.h"
 #include "core/batch.h"
 #include "core/dataset.h"
@@ -27,10 +28,13 @@ struct PreparedData {
   std::vector<int64_t> test;
   std::optional<Standardization> standardization;
   torch::Device device = torch::kCPU;  // where batches are made; `conversations` are on the CPU
+  FeatureMeans means = {};             // stand for what conversations lack; they are filled in
 
   const std::vector<int64_t>& split(Split split) const;
   // The conversations at `indices`, as one batch.
   Batch MakeBatch(absl::Span<const int64_t> indices) const;
+  // Other conversations of the same info, as one batch on `device`.
+  Batch MakeBatchOf(absl::Span<const Conversation> chosen) const;
   // The ids of the conversations at `indices`, for messages: "a, b, c".
   std::string Ids(absl::Span<const int64_t> indices) const;
 };
@@ -55,14 +59,15 @@ class Standardizer {
   std::vector<std::vector<Stream>> modalities_;
 };
 
-// Reads all conversations of `dataset`. Where `given` is not null, that standardization is used (a
-// checkpoint's); otherwise data.standardize takes it from the training split. InvalidArgument: an
-// unknown modality, or one that no utterance of the training split has, an empty split that the
-// protocol needs, folds that TakeFold() refuses, a
-// `given` that does not fit the features or has a deviation that is not above 0. Other codes: those
-// of Dataset::Get().
+// Reads all conversations of `dataset`, standardizes them and fills in what they lack
+// (calibration/missing.h). Standardization and means are those of the model that `trained`
+// describes, where it is not null and has them; otherwise data.standardize takes the former, and
+// means are taken, from the utterances of the training split that have the modality.
+// InvalidArgument: an unknown modality, one that no utterance of the training split has, an empty
+// split that the protocol needs, folds that TakeFold() refuses, a standardization or means that do
+// not fit the features, or a deviation that is not above 0. Other codes: those of Dataset::Get().
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
-                                         const Standardization* given = nullptr);
+                                         const CheckpointMetadata* trained = nullptr);
 
 // What a checkpoint says of the data its model was made for, and back.
 DatasetDescription Describe(const DatasetInfo& info);

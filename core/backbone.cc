@@ -1,6 +1,7 @@
 #include "core/backbone.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/evidence_flags.h"
 #include "core/status.h"
 #include "core/torch_status.h"
 
@@ -8,15 +9,24 @@ namespace cmerc {
 
 absl::StatusOr<Prediction> Backbone::Forward(const Batch& batch) {
   RETURN_IF_ERROR(ValidateBatch(batch, info_));
-  ASSIGN_OR_RETURN(Prediction prediction, CatchTorch([&] { return ForwardImpl(batch); }));
+  ASSIGN_OR_RETURN(Prediction prediction, CatchTorch([&] {
+                     return evidence_flags_ == nullptr ? ForwardImpl(batch)
+                                                       : ForwardImpl(evidence_flags_->Show(batch));
+                   }));
   RETURN_IF_ERROR(CheckPrediction(prediction, batch));
   return prediction;
 }
 
 absl::StatusOr<std::vector<Prediction>> Backbone::ForwardAll(absl::Span<const Batch> batches) {
   for (const Batch& batch : batches) RETURN_IF_ERROR(ValidateBatch(batch, info_));
-  ASSIGN_OR_RETURN(std::vector<Prediction> predictions,
-                   CatchTorch([&] { return ForwardAllImpl(batches); }));
+  ASSIGN_OR_RETURN(std::vector<Prediction> predictions, CatchTorch([&] {
+                     if (evidence_flags_ == nullptr) return ForwardAllImpl(batches);
+                     std::vector<Batch> shown;
+                     for (const Batch& batch : batches) {
+                       shown.push_back(evidence_flags_->Show(batch));
+                     }
+                     return ForwardAllImpl(shown);
+                   }));
   if (predictions.size() != batches.size()) {
     return absl::InternalError(absl::StrCat("the backbone made ", predictions.size(),
                                             " predictions of ", batches.size(), " batches"));
@@ -25,6 +35,11 @@ absl::StatusOr<std::vector<Prediction>> Backbone::ForwardAll(absl::Span<const Ba
     RETURN_IF_ERROR(CheckPrediction(predictions[i], batches[i]));
   }
   return predictions;
+}
+
+void Backbone::ShowEvidence() {
+  if (evidence_flags_ != nullptr) return;
+  evidence_flags_ = register_module("evidence_flags", std::make_shared<EvidenceFlags>(info_));
 }
 
 std::vector<Prediction> Backbone::ForwardAllImpl(absl::Span<const Batch> batches) {

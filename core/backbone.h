@@ -5,6 +5,7 @@
 
 #include <torch/nn/module.h>
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,6 +15,8 @@
 #include "registry/registry.h"
 
 namespace cmerc {
+
+class EvidenceFlags;
 
 struct Prediction {
   torch::Tensor log_probs;  // [N, C], natural logarithm; every row's exp sums to 1
@@ -42,6 +45,12 @@ class Backbone : public torch::nn::Module {
   // other has anything to do.
   virtual void UseBatchStatistics(BatchStatistics /*statistics*/) {}
 
+  // From now on Forward() and ForwardAll() pass features on that show Batch::evidence
+  // (core/evidence_flags.h), whose parameters join those of the backbone as "evidence_flags.0" and
+  // so on. They are all 0 at first: then, and for utterances that lack nothing, predictions are
+  // those of before. Does nothing the second time. Throws what LibTorch throws.
+  void ShowEvidence();
+
   const DatasetInfo& info() const { return info_; }
 
  protected:
@@ -59,6 +68,7 @@ class Backbone : public torch::nn::Module {
   absl::Status CheckPrediction(const Prediction& prediction, const Batch& batch) const;
 
   const DatasetInfo info_;
+  std::shared_ptr<EvidenceFlags> evidence_flags_;  // null: nothing is shown
 };
 
 // (options, the data it will see) -> backbone, its weights drawn from LibTorch's default generator.

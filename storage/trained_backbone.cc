@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/official_model.h"
 #include "core/status.h"
+#include "core/torch_status.h"
 #include "registry/registry.h"
 #include "storage/matching_options.h"
 #include "storage/module_state.h"
@@ -167,6 +168,10 @@ absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,
   torch::manual_seed(config.training().seed());
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
                    Annotate(Backbones().Create(config.backbone(), info), "backbone"));
+  if (config.calibration().evidence_flags()) {
+    RETURN_IF_ERROR(
+        Annotate(CatchTorch([&] { backbone->ShowEvidence(); }), "calibration.evidence_flags"));
+  }
   return backbone;
 }
 

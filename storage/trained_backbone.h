@@ -13,7 +13,8 @@
 namespace cmerc {
 
 // Makes config.backbone for data of this shape, its weights drawn from training.seed: the same seed
-// gives the same weights, and leaves LibTorch's default generator in the same state.
+// gives the same weights, and leaves LibTorch's default generator in the same state. With
+// calibration.evidence_flags it shows evidence (Backbone::ShowEvidence()).
 // InvalidArgument, with "backbone: " in front: what the plugin or the registry says of its options.
 // Internal or ResourceExhausted: what LibTorch threw.
 absl::StatusOr<std::shared_ptr<Backbone>> MakeBackbone(const RunConfig& config,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "calibration/labelled.h"
+#include "calibration/random_removal.h"
 #include "core/status.h"
 #include "metrics/classification.h"
 #include "profile/scope.h"
@@ -113,27 +115,37 @@ absl::Span<const int64_t> Epoch::ConversationsOf(int64_t step) const {
   return absl::MakeConstSpan(done_.conversations).subspan(step * batch_size, batch_size);
 }
 
-Batch Epoch::MakeBatch(int64_t step) const {
+absl::StatusOr<Batch> Epoch::MakeBatch(int64_t step) const {
   const ProfileScope scope("batch");
-  return plan_.data.MakeBatch(ConversationsOf(step));
+  const TrainingConfig& training = plan_.config.training();
+  if (training.drop_evidence() == 0) return plan_.data.MakeBatch(ConversationsOf(step));
+  std::mt19937 random = RandomOf(training.seed(), number_, step);
+  std::vector<Conversation> thinned;
+  for (const int64_t index : ConversationsOf(step)) {
+    thinned.push_back(plan_.data.conversations[index]);
+    RETURN_IF_ERROR(RemoveAtRandom(training.drop_evidence(), plan_.data.means, plan_.data.info,
+                                   random, thinned.back()));
+  }
+  return plan_.data.MakeBatchOf(thinned);
 }
 
-Batch Epoch::NextBatch(int64_t step) {
+absl::StatusOr<Batch> Epoch::NextBatch(int64_t step) {
   if (next_.has_value()) return *std::exchange(next_, std::nullopt);
   if (recorded_ == nullptr) return MakeBatch(step);
   const absl::Span<const int64_t> conversations = ConversationsOf(step);
-  return recorded_->Knows({conversations.begin(), conversations.end()}) ? Batch() : MakeBatch(step);
+  if (recorded_->Knows({conversations.begin(), conversations.end()})) return Batch();
+  return MakeBatch(step);
 }
 
 absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
-  const Batch batch = NextBatch(step);
+  ASSIGN_OR_RETURN(const Batch batch, NextBatch(step));
   const absl::Span<const int64_t> conversations = ConversationsOf(step);
   ASSIGN_OR_RETURN(const ComputedStep computed,
                    recorded_ != nullptr
                        ? recorded_->Compute({conversations.begin(), conversations.end()}, batch)
                        : ComputeStep(context_, batch));
   if (!plan_.data.device.is_cpu() && recorded_ == nullptr && step != last_labelled_) {
-    next_ = MakeBatch(NextLabelled(step + 1));
+    ASSIGN_OR_RETURN(next_, MakeBatch(NextLabelled(step + 1)));
   }
   return FinishStep(context_, computed);
 }

@@ -54,9 +54,10 @@ class Epoch {
   int64_t NextLabelled(int64_t step) const;
   // Takes a step, or skips it where it is refused.
   absl::Status TakeOrSkip(int64_t step);
-  Batch MakeBatch(int64_t step) const;
+  // Without what training.drop_evidence removes.
+  absl::StatusOr<Batch> MakeBatch(int64_t step) const;
   // The batch of `step`, or an empty one where what was recorded of it makes it unnecessary.
-  Batch NextBatch(int64_t step);
+  absl::StatusOr<Batch> NextBatch(int64_t step);
   absl::StatusOr<StepReport> TakeStep(int64_t step);
   // OK: the step is skipped.
   absl::Status HandleRefusedStep(int64_t step, const absl::Status& refused);

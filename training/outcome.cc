@@ -33,6 +33,7 @@ absl::Status WritePredictions(const PreparedData& data, const std::vector<int64_
   for (size_t i = 0; i < indices.size(); ++i) {
     const Conversation& conversation = data.conversations[indices[i]];
     SetSpeakersAndLabels(conversation, data.info, &described[i]);
+    SetMissing(conversation, data.info, &described[i]);
     absl::StrAppend(&text, PredictionToJson(described[i], {conversation.numeric_id, "", {}}), "\n");
   }
   return WriteFileAtomically(path, text);

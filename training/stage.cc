@@ -64,6 +64,8 @@ CheckpointMetadata DescribeModel(const StagePlan& plan) {
   *metadata.mutable_dataset() = Describe(plan.data.info);
   if (plan.data.standardization.has_value()) {
     *metadata.mutable_standardization() = *plan.data.standardization;
+  } else if (!plan.data.means.empty()) {
+    *metadata.mutable_training_means() = Describe(plan.data.means);
   }
   metadata.mutable_versions()->insert(plan.versions.begin(), plan.versions.end());
   return metadata;

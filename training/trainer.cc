@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "calibration/curriculum.h"
 #include "calibration/labelled.h"
+#include "calibration/missing.h"
 #include "calibration/weighted_losses.h"
 #include "core/official_model.h"
 #include "core/printable.h"
@@ -67,6 +68,56 @@ void AddSplitsWithoutLabels(const RunConfig& config, const PreparedData& data,
                    "predict --input=FILE` answer them");
 }
 
+// Whether anything in training shows a model that evidence lacks, so that evidence flags learn.
+bool LacksEvidence(const RunConfig& config, const PreparedData& data,
+                   const std::vector<WeightedLoss>& losses) {
+  const CalibrationConfig::Weights weights = config.calibration().view_weights();
+  const bool views_have_gradient =
+      weights == CalibrationConfig::LIVE_PAIRED || weights == CalibrationConfig::LIVE_WITH_GRADIENT;
+  return config.training().drop_evidence() > 0 ||
+         (views_have_gradient && !ViewsOf(losses).empty()) ||
+         std::any_of(data.train.begin(), data.train.end(),
+                     [&](int64_t index) { return LacksAny(data.conversations[index]); });
+}
+
+// What the options of evidence and of CUDA graphs ask for that cannot be, a phrase each; `losses`
+// may be null.
+std::vector<std::string> ProblemsOf(const RunConfig& config, const PreparedData& data,
+                                    const std::vector<WeightedLoss>* losses) {
+  std::vector<std::string> problems;
+  const TrainingConfig& training = config.training();
+  if (training.cuda_graphs() && training.shuffle() && !training.reseed_every_pass()) {
+    problems.emplace_back(
+        "training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
+        "again, so nothing can be replayed; leave it out, or set one of them the other way");
+  }
+  if (training.cuda_graphs() &&
+      config.calibration().view_weights() == CalibrationConfig::LIVE_PAIRED) {
+    problems.emplace_back(
+        "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
+        "(calibration.view_weights: LIVE_PAIRED); leave it out");
+  }
+  if (training.cuda_graphs() && training.drop_evidence() > 0) {
+    problems.emplace_back(
+        "training.cuda_graphs: with training.drop_evidence no batch comes again, so nothing can be "
+        "replayed; leave one of them out");
+  }
+  if (training.drop_evidence() > 0 && data.info.modalities.size() == 1) {
+    problems.push_back(absl::StrCat(
+        "training.drop_evidence: the data has one modality, ", data.info.modalities[0].name,
+        ", and an utterance keeps its last one, so nothing can be removed; leave it out"));
+  }
+  if (config.calibration().evidence_flags() && losses != nullptr &&
+      !LacksEvidence(config, data, *losses)) {
+    problems.emplace_back(
+        "calibration.evidence_flags: nothing is ever missing in training, so the flags would learn "
+        "nothing and change nothing; set training { drop_evidence: 0.2 }, or calibration { "
+        "view_weights: LIVE_PAIRED } with a loss that compares views, such as "
+        "ShrunkDistillationOptions, or leave them out");
+  }
+  return problems;
+}
+
 // InvalidArgument: all that is wrong with the config, a line each.
 absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data) {
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
@@ -75,19 +126,7 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
   absl::StatusOr<std::unique_ptr<Scheduler>> scheduler = std::unique_ptr<Scheduler>();
   if (config.has_curriculum()) scheduler = Schedulers().Create(config.curriculum().scheduler());
 
-  std::vector<std::string> problems;
-  if (config.training().cuda_graphs() && config.training().shuffle() &&
-      !config.training().reseed_every_pass()) {
-    problems.emplace_back(
-        "training.cuda_graphs: with shuffle: true and reseed_every_pass: false no batch comes "
-        "again, so nothing can be replayed; leave it out, or set one of them the other way");
-  }
-  if (config.training().cuda_graphs() &&
-      config.calibration().view_weights() == CalibrationConfig::LIVE_PAIRED) {
-    problems.emplace_back(
-        "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
-        "(calibration.view_weights: LIVE_PAIRED); leave it out");
-  }
+  std::vector<std::string> problems = ProblemsOf(config, data, losses.ok() ? &*losses : nullptr);
   AddSplitsWithoutLabels(config, data, &problems);
   if (!losses.ok()) problems.emplace_back(losses.status().message());
   if (!backbone.ok()) problems.emplace_back(backbone.status().message());

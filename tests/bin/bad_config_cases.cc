@@ -105,6 +105,20 @@ void AddTrainingOptions(std::vector<BadInput>* cases) {
        TrainSet("training { cuda_graphs: true shuffle: false } "
                 "calibration { view_weights: LIVE_PAIRED }"),
        {"training.cuda_graphs: cannot replay views", "LIVE_PAIRED", "leave it out"}},
+      {"EvidenceFlagsThatLearnNothing",
+       TrainSet("calibration { evidence_flags: true }"),
+       {"calibration.evidence_flags: nothing is ever missing in training",
+        "set training { drop_evidence: 0.2 }", "LIVE_PAIRED"}},
+      {"AllEvidenceDropped",
+       TrainSet("training { drop_evidence: 1 }"),
+       {"training.drop_evidence = 1, must be in [0, 1)"}},
+      {"DroppedEvidenceOfOneModality",
+       TrainSet("training { drop_evidence: 0.2 } data { modalities: 'text' }"),
+       {"training.drop_evidence: the data has one modality, text", "leave it out"}},
+      {"CudaGraphsOfDroppedEvidence",
+       TrainSet("training { cuda_graphs: true shuffle: false drop_evidence: 0.2 }"),
+       {"training.cuda_graphs: with training.drop_evidence no batch comes again",
+        "leave one of them out"}},
   };
   cases->insert(cases->end(), more.begin(), more.end());
 }

@@ -60,6 +60,16 @@ TEST(PredictionToJsonTest, NamesComeFirstAndWhatIsCarriedAlongLast) {
       R"("log_prob_change":0.001,"confidence_change":1e-09}]}]})");
 }
 
+TEST(PredictionToJsonTest, WhatIsMissingIsNamedWhereAnythingIs) {
+  PredictedConversation prediction = Sample();
+  prediction.mutable_utterances(1)->mutable_missing()->add_values()->set_string_value("au}]\"dio");
+  prediction.mutable_utterances(1)->mutable_missing()->add_values()->set_string_value("visual");
+  const std::string json = PredictionToJson(prediction);
+  EXPECT_THAT(json, EndsWith(R"("log_prob_change":0.001,"confidence_change":1e-09}],)"
+                             R"("missing":["au}]\"dio","visual"]}]})"));
+  EXPECT_EQ(json.find("missing"), json.rfind("missing"));
+}
+
 TEST(PredictionToJsonTest, NumbersAreNumbers) {
   PredictedConversation prediction = Sample();
   prediction.set_id("-9007199254740993");
@@ -100,8 +110,9 @@ TEST(PredictionToJsonTest, NamesOfAnyKind) {
 }
 
 TEST(PredictionToJsonTest, KnowsTheKeysOfAnswers) {
-  for (const char* key : {"id", "speaker", "true_label", "label", "probabilities", "confidence",
-                          "calibrated_confidence", "calibrated_probabilities", "without"}) {
+  for (const char* key :
+       {"id", "speaker", "true_label", "label", "probabilities", "confidence",
+        "calibrated_confidence", "calibrated_probabilities", "without", "missing"}) {
     EXPECT_TRUE(IsAnswerKey(key)) << key;
   }
   for (const char* key : {"", "metadata", "text", "Label", "start"}) {
@@ -118,19 +129,24 @@ TEST(PredictionTableTest, ARowForEachUtterance) {
             "calibrated_confidence,\"probability_joy\",\"probability_=sum\","
             "\"calibrated_probability_joy\",\"calibrated_probability_=sum\",\"without_text_label\","
             "\"without_text_log_prob_change\",\"without_text_confidence_change\","
-            "conversation_extra,utterance_extra\n");
+            "conversation_extra,utterance_extra,missing\n");
   CarriedAlong carried;
   carried.members = R"("metadata":"a,\"b")";
   carried.utterances = {{true, R"("start":1.50)"}, {}};
   // The class =sum is no formula.
   EXPECT_EQ(table.Rows(Sample(), carried),
             R"("d""1",0,7,"Ann, ""A""","joy","'=sum",0.75,0.625,0.25,0.75,0.375,0.625,"joy",-1.5,)"
-            R"(-0.5,"{""metadata"":""a,\""b""}","{""start"":1.50}")"
+            R"(-0.5,"{""metadata"":""a,\""b""}","{""start"":1.50}",)"
             "\n"
-            R"("d""1",1,,,,"joy",0.9,,0.1,0.9,,,"joy",0.001,1e-09,"{""metadata"":""a,\""b""}",)"
+            R"("d""1",1,,,,"joy",0.9,,0.1,0.9,,,"joy",0.001,1e-09,"{""metadata"":""a,\""b""}",,)"
             "\n");
   EXPECT_THAT(table.Rows(Sample()), StartsWith("\"d\"\"1\",0,\"7\",\"Ann"));
-  EXPECT_THAT(table.Rows(Sample()), EndsWith(",1e-09,,\n"));
+  EXPECT_THAT(table.Rows(Sample()), EndsWith(",1e-09,,,\n"));
+  PredictedConversation lacking = Sample();
+  for (const char* name : {"audio", "=visual"}) {
+    lacking.mutable_utterances(1)->mutable_missing()->add_values()->set_string_value(name);
+  }
+  EXPECT_THAT(table.Rows(lacking), EndsWith(",1e-09,,,\"audio;=visual\"\n"));
   PredictedConversation number = Sample();
   number.set_id("-3");
   EXPECT_THAT(table.Rows(number), StartsWith("\"'-3\",0,"));

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "tests/calibration/fake_dataset.h"
 #include "tests/calibration/stub.h"
 
 namespace cmerc {
@@ -15,42 +16,6 @@ using google::protobuf::util::MessageDifferencer;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// Conversations c0 to c5 of StubInfo(). Train 0 and 2, valid 3, train + valid in an order of its
-// own, test 1 and 4.
-class FakeDataset final : public Dataset {
- public:
-  FakeDataset() : info_(StubInfo()) {
-    torch::manual_seed(7);
-    for (const int64_t length : {4, 2, 3, 5, 1}) {
-      conversations.push_back(
-          RandomConversation("c" + std::to_string(conversations.size()), length));
-    }
-  }
-
-  const DatasetInfo& info() const override { return info_; }
-  int64_t size() const override { return static_cast<int64_t>(conversations.size()); }
-  absl::StatusOr<Conversation> Get(int64_t index) const override {
-    if (index == unreadable) return absl::DataLossError("cannot read this one");
-    return conversations[index];
-  }
-  absl::Span<const int64_t> split(Split split) const override {
-    return split == Split::kTrain           ? train
-           : split == Split::kValid         ? valid
-           : split == Split::kTrainAndValid ? train_and_valid
-                                            : test;
-  }
-
-  std::vector<Conversation> conversations;
-  int64_t unreadable = -1;
-  std::vector<int64_t> train = {0, 2};
-  std::vector<int64_t> valid = {3};
-  std::vector<int64_t> train_and_valid = {3, 0, 2};
-  std::vector<int64_t> test = {1, 4};
-
- private:
-  const DatasetInfo info_;
-};
-
 DataConfig Config(DataConfig::Protocol protocol, bool standardize = false) {
   DataConfig config;
   config.set_protocol(protocol);
@@ -59,8 +24,8 @@ DataConfig Config(DataConfig::Protocol protocol, bool standardize = false) {
 }
 
 PreparedData Prepare(const Dataset& dataset, const DataConfig& config,
-                     const Standardization* given = nullptr) {
-  absl::StatusOr<PreparedData> data = PrepareData(dataset, config, given);
+                     const CheckpointMetadata* trained = nullptr) {
+  absl::StatusOr<PreparedData> data = PrepareData(dataset, config, trained);
   TORCH_CHECK(data.ok(), data.status().ToString());
   return *std::move(data);
 }
@@ -324,16 +289,19 @@ TEST(PreparedDataTest, AGivenStandardizationIsUsedWhateverTheConfigSays) {
       }
     }
   }
+  CheckpointMetadata trained;
+  *trained.mutable_standardization() = given;
   for (const bool standardize : {false, true}) {
-    const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, standardize), &given);
+    const PreparedData data = Prepare(dataset, Config(DataConfig::HELD_OUT, standardize), &trained);
     EXPECT_TRUE(data.conversations[3].features[0][1].equal(
         (dataset.conversations[3].features[0][1] - 2) / 4));
     EXPECT_TRUE(MessageDifferencer::Equals(*data.standardization, given));
   }
 
   const auto problem = [&](const Standardization& standardization) {
+    *trained.mutable_standardization() = standardization;
     const absl::Status status =
-        PrepareData(dataset, Config(DataConfig::HELD_OUT), &standardization).status();
+        PrepareData(dataset, Config(DataConfig::HELD_OUT), &trained).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     return std::string(status.message());
   };

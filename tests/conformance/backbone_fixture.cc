@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "tests/conformance/backbone_suite.h"
@@ -77,6 +78,7 @@ Batch CopyOf(const Batch& batch) {
   copy.context = batch.context.clone();
   copy.lengths = batch.lengths.clone();
   copy.labels = batch.labels.clone();
+  if (batch.evidence.defined()) copy.evidence = batch.evidence.clone();
   return copy;
 }
 
@@ -116,6 +118,21 @@ std::shared_ptr<Backbone> BackboneFixture::Make(const DatasetInfo& info, uint64_
   if (!model.ok()) model = create(ExactOptions(GetParam()));
   EXPECT_TRUE(model.ok()) << model.status();
   return model.ok() ? *std::move(model) : nullptr;
+}
+
+std::shared_ptr<Backbone> BackboneFixture::MakeWithFlags(const DatasetInfo& info, uint64_t seed,
+                                                         Dropout dropout) const {
+  std::shared_ptr<Backbone> model = Make(info, seed, dropout);
+  if (model == nullptr) return nullptr;
+  model->ShowEvidence();
+  const torch::NoGradGuard no_grad;
+  for (auto& parameter : model->named_parameters()) {
+    if (absl::StartsWith(parameter.key(), "evidence_flags.")) {
+      parameter.value().copy_(
+          torch::linspace(-2, 3, parameter.value().numel()).view(parameter.value().sizes()));
+    }
+  }
+  return model;
 }
 
 Prediction BackboneFixture::Predict(Backbone& model, const Batch& batch) {

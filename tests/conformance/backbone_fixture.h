@@ -50,6 +50,10 @@ class BackboneFixture : public testing::TestWithParam<PluginCase> {
   std::shared_ptr<Backbone> Make(const DatasetInfo& info, uint64_t seed = 1,
                                  Dropout dropout = Dropout::kAsGiven) const;
 
+  // Make(), and it shows evidence, by shifts that are not 0.
+  std::shared_ptr<Backbone> MakeWithFlags(const DatasetInfo& info, uint64_t seed = 1,
+                                          Dropout dropout = Dropout::kAsGiven) const;
+
   // Fails the test and returns empty tensors if the model does.
   static Prediction Predict(Backbone& model, const Batch& batch);
 

@@ -350,16 +350,28 @@ class BatchMateLaws : public BackboneFixture {
     }
     padded.speakers = torch::constant_pad_nd(batch.speakers, {0, 3});
     padded.context = torch::constant_pad_nd(batch.context, {0, 3, 0, 3});
+    padded.evidence =
+        torch::constant_pad_nd(batch.evidence.to(torch::kInt64), {0, 0, 0, 3}).to(torch::kBool);
     return padded;
+  }
+
+  // Conversations of which each lacks something else.
+  std::vector<Conversation> Lacking(const std::vector<int64_t>& lengths) const {
+    std::vector<Conversation> conversations = RandomConversations(lengths, info_, 2);
+    for (size_t c = 0; c < conversations.size(); ++c) {
+      conversations[c].present = torch::ones({conversations[c].length(), 3}, torch::kBool);
+      conversations[c].present[0][static_cast<int64_t>(c % 3)] = false;
+    }
+    return conversations;
   }
 };
 
 TEST_P(BatchMateLaws, BatchMatesAndTheirOrderDoNotMatter) {
-  const auto model = Make(info_);
+  const auto model = MakeWithFlags(info_);
   ASSERT_NE(model, nullptr);
   model->eval();
   const torch::NoGradGuard no_grad;
-  const std::vector<Conversation> conversations = RandomConversations({3, 1, 9, 2}, info_, 2);
+  const std::vector<Conversation> conversations = Lacking({3, 1, 9, 2});
   const Prediction together = Predict(*model, MakeBatch(conversations, info_));
   std::vector<Tensor> log_probs;
   std::vector<Tensor> features;
@@ -382,11 +394,11 @@ TEST_P(BatchMateLaws, BatchMatesAndTheirOrderDoNotMatter) {
 }
 
 TEST_P(BatchMateLaws, PaddingDoesNotMatter) {
-  const auto model = Make(info_);
+  const auto model = MakeWithFlags(info_);
   ASSERT_NE(model, nullptr);
   model->eval();
   const torch::NoGradGuard no_grad;
-  const Batch batch = RandomBatch({3, 1, 5}, info_, 2);
+  const Batch batch = MakeBatch(Lacking({3, 1, 5}), info_);
   ExpectNear(Predict(*model, Padded(batch)), Predict(*model, batch), kReordered);
 }
 

@@ -115,6 +115,32 @@ TEST_F(EvaluateTest, WithAConfigOfItsOwn) {
   EXPECT_EQ(ReadEvaluation(*folder_ + "/others.json").scores().conversations(), 9);
 }
 
+TEST_F(EvaluateTest, MissingEvidenceAtRandom) {
+  const Outcome outcome = Evaluate({"--missing=0,0.3,0.6", "--output=missing.json"});
+  EXPECT_THAT(outcome.out, HasSubstr(FormatSplitReport(summary_->test())));
+  EXPECT_THAT(outcome.out, HasSubstr("\nmodalities of utterances removed at random, seed 1"));
+  const EvaluationReport report = ReadEvaluation(*folder_ + "/missing.json");
+  const RobustnessReport& robustness = report.robustness();
+  EXPECT_EQ(robustness.seed(), 1U);
+  ASSERT_EQ(robustness.missing_size(), 3);
+  for (const MissingReport& entry : robustness.missing()) {
+    EXPECT_NEAR(entry.removed(), entry.rate(), 0.1);
+    EXPECT_EQ(entry.scores().utterances(), report.scores().utterances());
+    EXPECT_EQ(entry.scores().post_hoc_size(), 1);
+    EXPECT_EQ(entry.scores().views_size(), 0);
+    EXPECT_EQ(MessageDifferencer::Equals(entry.scores(), report.scores()), entry.rate() == 0);
+  }
+  EXPECT_EQ(robustness.missing(0).removed(), 0);
+  // The same of any order of shares, another of another seed.
+  Evaluate({"--missing=0.6", "--output=alone.json"});
+  EXPECT_TRUE(MessageDifferencer::Equals(
+      ReadEvaluation(*folder_ + "/alone.json").robustness().missing(0), robustness.missing(2)));
+  Evaluate({"--missing=0.6", "--seed=2", "--output=other.json"});
+  const RobustnessReport other = ReadEvaluation(*folder_ + "/other.json").robustness();
+  EXPECT_EQ(other.seed(), 2U);
+  EXPECT_FALSE(MessageDifferencer::Equals(other.missing(0), robustness.missing(2)));
+}
+
 TEST_F(EvaluateTest, ReplacesTheFileItWrites) {
   WriteFile(*folder_ + "/old.json", R"({"checkpoint": "of.pth", "scores": {}})");
   Evaluate({"--output=old.json", "--overwrite"});

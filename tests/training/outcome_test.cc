@@ -60,7 +60,7 @@ TEST(OutcomeTest, TheSelectedCheckpointGivesTheSummarysScores) {
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   const RunConfig& stored = checkpoint->metadata->config();
   const auto dataset = Datasets().Create(stored.data().dataset());
-  const auto data = PrepareData(**dataset, stored.data(), &checkpoint->metadata->standardization());
+  const auto data = PrepareData(**dataset, stored.data(), &*checkpoint->metadata);
   ASSERT_TRUE(data.ok()) << data.status();
   const auto backbone = MakeBackbone(stored, data->info);
   ASSERT_TRUE(LoadState(checkpoint->state, **backbone, "selected.pth").ok());

@@ -122,6 +122,15 @@ TEST(ResumeTest, TheOfficialProtocolAndOrder) {
   ExpectTheSameBits(config);
 }
 
+TEST(ResumeTest, EvidenceThatIsDroppedAndShown) {
+  RunConfig config = Calibrated();
+  config.mutable_calibration()->set_evidence_flags(true);
+  config.mutable_calibration()->set_view_weights(CalibrationConfig::LIVE_PAIRED);
+  config.mutable_training()->set_drop_evidence(0.4);
+  config.mutable_training()->set_epochs(3);
+  ExpectTheSameBits(config);
+}
+
 TEST(ResumeTest, EventsGoOnWhereTheyWere) {
   const RunConfig config = Calibrated();
   const PreparedData data = Prepare(config);
@@ -176,6 +185,12 @@ TEST_F(StoppedTest, OtherFeaturesAreRefused) {
   PreparedData other = data_;
   other.conversations[0].features[0][0] = other.conversations[0].features[0][0].clone();
   other.conversations[0].features[0][0][0][0] += 1;
+  EXPECT_THAT(Refusal(config_, other), HasSubstr("begun with other data"));
+}
+
+TEST_F(StoppedTest, OtherEvidenceIsRefused) {
+  PreparedData other = data_;
+  other.conversations[0].present = torch::ones({other.conversations[0].length(), 3}, torch::kBool);
   EXPECT_THAT(Refusal(config_, other), HasSubstr("begun with other data"));
 }
 

@@ -99,6 +99,8 @@ class BrokenBackbone final : public Backbone {
       if (odd_) hidden = 1.1 * hidden;
     }
     if (Has(Options::UNREGISTERED_TENSOR)) hidden = hidden * scale_;
+    if (Has(Options::COUNTS_ITS_MODULES))
+      hidden = 0.25 * static_cast<double>(children().size()) * hidden;
     Tensor features = torch::tanh(hidden);
     if (Has(Options::DETACHED)) features = features.detach();
     if (Has(Options::FAILS_ON_ONE_UTTERANCE)) features = features.squeeze();
@@ -128,6 +130,7 @@ class BrokenBackbone final : public Backbone {
           "no features as large as this");
       if (Has(Options::NEEDS_CONTIGUOUS_FEATURES)) streams[0].view({-1});
       if (!Drops(m)) columns.push_back(torch::stack(streams).mean(0));
+      if (Has(Options::CENTERS_FEATURES)) columns.back() = Centered(columns.back(), batch);
     }
     if (Has(Options::READS_LABELS)) {
       const Tensor column = torch::zeros({batch.speakers.numel(), 1});
@@ -141,6 +144,14 @@ class BrokenBackbone final : public Backbone {
     }
     if (positions_) x = x + positions_->forward(torch::arange(batch.max_length()));
     return x;
+  }
+
+  // x [B, T, D] minus the mean of each conversation.
+  static Tensor Centered(const Tensor& x, const Batch& batch) {
+    const Tensor valid =
+        ValidRows(batch.lengths, batch.max_length()).unsqueeze(2).to(torch::kFloat32);
+    const Tensor mean = (x * valid).sum(1, /*keepdim=*/true) / batch.lengths.view({-1, 1, 1});
+    return (x - mean) * valid;
   }
 
   const Options::Defect defect_;

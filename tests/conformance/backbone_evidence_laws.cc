@@ -1,0 +1,62 @@
+// Laws of a backbone that is shown which evidence is missing.
+#include <gtest/gtest.h>
+
+#include "storage/module_state.h"
+#include "tests/conformance/backbone_fixture.h"
+
+namespace cmerc::conformance {
+namespace {
+
+class BackboneEvidenceLaws : public BackboneFixture {};
+
+// A model that shows evidence predicts as the plain one does where nothing lacks, and trains as it
+// does.
+TEST_P(BackboneEvidenceLaws, EvidenceFlagsChangeNothingWhereNothingIsMissing) {
+  for (const bool training : {false, true}) {
+    SCOPED_TRACE(training ? "in training" : "in evaluation");
+    const auto plain = Make(info_);
+    const auto flagged = MakeWithFlags(info_);
+    ASSERT_TRUE(plain != nullptr && flagged != nullptr);
+    const Batch batch = RandomBatch({3, 1, 5}, info_, 2);
+    plain->train(training);
+    flagged->train(training);
+    torch::manual_seed(3);
+    const Prediction expected = Predict(*plain, batch);
+    torch::manual_seed(3);
+    ExpectSameBits(Predict(*flagged, batch), expected);
+    const StateDict want = StateOf(*plain);
+    const StateDict got = StateOf(*flagged);
+    for (const auto& [name, value] : want) {
+      ASSERT_EQ(got.count(name), 1U) << name;
+      EXPECT_TRUE(torch::equal(got.at(name), value)) << name;
+    }
+  }
+}
+
+// Whatever lacks can be seen, also where it lacks all through a conversation, as in a view: a
+// backbone must not take away what utterances have in common.
+TEST_P(BackboneEvidenceLaws, EvidenceFlagsShowWhatIsMissing) {
+  const auto model = MakeWithFlags(info_);
+  ASSERT_NE(model, nullptr);
+  model->eval();
+  const torch::NoGradGuard no_grad;
+  const Batch batch = RandomBatch({4, 3}, info_, 2);
+  const Prediction full = Predict(*model, batch);
+  for (int64_t source = 0; source < batch.evidence.size(2); ++source) {
+    SCOPED_TRACE(testing::Message() << "source " << source);
+    Batch without = CopyOf(batch);
+    without.evidence.select(2, source).fill_(false);
+    EXPECT_GT(MaxDifference(Predict(*model, without).log_probs, full.log_probs), kReordered)
+        << "what lacks in every utterance makes no difference";
+    without.evidence = batch.evidence.clone();
+    without.evidence[0][2][source] = false;
+    EXPECT_GT(MaxDifference(Predict(*model, without).log_probs[2], full.log_probs[2]), kReordered)
+        << "what lacks in one utterance makes no difference to it";
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Registered, BackboneEvidenceLaws, testing::ValuesIn(CasesOf(Backbones())),
+                         CaseName);
+
+}  // namespace
+}  // namespace cmerc::conformance
