@@ -53,12 +53,18 @@ void WarnOfDeparture(const Backbone& backbone) {
   if (!departure.empty()) std::cerr << "warning: backbone: " << departure << "\n";
 }
 
-// What the config says to start with. Errors: those of ReadCheckpoint() and
-// ChooseStartingWeights().
+// What the config says to start with. InvalidArgument: the file is a resume.pth. Other errors:
+// those of ReadCheckpoint() and ChooseStartingWeights().
 absl::StatusOr<StartingWeights> ReadStart(const TrainingConfig& training, const DatasetInfo& info,
                                           const Backbone& model) {
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, Annotate(ReadCheckpoint(training.init_checkpoint()),
                                                          "training.init_checkpoint"));
+  if (checkpoint.metadata.has_value() && checkpoint.metadata->has_progress()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("training.init_checkpoint = ", training.init_checkpoint(),
+                     " holds the state of an interrupted run; name the selected.pth or last.pth "
+                     "beside it"));
+  }
   ASSIGN_OR_RETURN(StartingWeights start, CatchTorch([&] {
                      return ChooseStartingWeights(training, checkpoint, info, model);
                    }));

@@ -231,6 +231,13 @@ class StoppedTest : public testing::Test {
   const std::string path_ = ResumeFile(folder_);
 };
 
+TEST_F(StoppedTest, ItsStateIsNothingToStartWith) {
+  RunConfig config = config_;
+  config.mutable_training()->set_init_checkpoint(path_);
+  EXPECT_THAT(std::string(RunTraining(config, data_, NewFolder(), false).message()),
+              HasSubstr("holds the state of an interrupted run; name the selected.pth"));
+}
+
 TEST_F(StoppedTest, OtherFeaturesAreRefused) {
   PreparedData other = data_;
   other.conversations[0].features[0][0] = other.conversations[0].features[0][0].clone();
