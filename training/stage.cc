@@ -101,11 +101,11 @@ int64_t CountParameters(const Backbone& model) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Stage>> Stage::Open(StagePlan plan) {
+  // All have the same seed, so each leaves the random stream as the first one left it.
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> live, MakeModel(plan));
   std::shared_ptr<Backbone> snapshot;
   if (!ViewsOf(plan.losses).empty() &&
       plan.config.calibration().view_weights() == CalibrationConfig::EPOCH_SNAPSHOT) {
-    // It has the seed of `live`, so making it leaves the random stream as it was; so has `average`.
     ASSIGN_OR_RETURN(snapshot, MakeModel(plan));
   }
   std::shared_ptr<Backbone> average;
@@ -170,11 +170,13 @@ absl::Status Stage::OpenFiles() {
 
 absl::Status Stage::Start() {
   if (plan_.config.training().init_checkpoint().empty()) return absl::OkStatus();
-  if (!plan_.start.has_value()) {
+  const bool whole = plan_.start.has_value() &&
+                     static_cast<int>(plan_.start->taken.size()) == plan_.start->report.tensors();
+  if (!whole) {
     return absl::DataLossError(absl::StrCat(
-        ResumeFile(UncalibratedFolder(plan_.output)),
-        ": does not hold what the run was begun with (training.init_checkpoint); was it changed "
-        "since? Begin again: --overwrite"));
+        plan_.output,
+        ": the run goes on, and the resume.pth that held what it was begun with "
+        "(training.init_checkpoint) is gone or was changed; begin again: --overwrite"));
   }
   RETURN_IF_ERROR(StartWith(*plan_.start, *live_));
   *state_.progress.mutable_start() = plan_.start->report;
