@@ -24,6 +24,7 @@
 #include "metrics/text_report.h"
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
+#include "training/selection.h"
 #include "training/trainer.h"
 
 namespace cmerc {
@@ -171,13 +172,27 @@ TrainOptions OptionsOf(const Flags& flags) {
   return options;
 }
 
+// "60", or "17 (stopped early, at most 60)".
+std::string EpochsOf(const RunSummary& summary, const RunConfig& config) {
+  const int asked_for = config.training().epochs();
+  if (!summary.has_stopped_early()) return absl::StrCat(asked_for);
+  return absl::StrCat(summary.stopped_early().value(), " (stopped early, at most ", asked_for, ")");
+}
+
+// ", selected by macro F1", or nothing where it was weighted F1.
+std::string SelectedBy(const RunSummary& summary) {
+  if (!summary.has_selected_by()) return "";
+  return absl::StrCat(", selected by ", summary.selected_by().value());
+}
+
 // Prints the scores of a finished run and the files that it wrote into `output`.
 void Print(const RunSummary& summary, const RunConfig& config, const TrainOptions& options,
            const std::string& output) {
   const SplitReport& scores = summary.has_test() ? summary.test() : summary.valid();
   std::cout << (summary.has_test() ? "\nTest split" : "\nValidation split (there is no test split)")
-            << ", epoch " << summary.selected_epoch() << " of " << config.training().epochs()
-            << ", protocol " << summary.protocol() << ", seed " << summary.seed() << "\n\n"
+            << ", epoch " << summary.selected_epoch() << " of " << EpochsOf(summary, config)
+            << SelectedBy(summary) << ", protocol " << summary.protocol() << ", seed "
+            << summary.seed() << "\n\n"
             << FormatSplitReport(scores) << "\n"
             << FormatCalibration(scores);
   if (summary.has_uncalibrated()) {
@@ -197,7 +212,12 @@ void Print(const RunSummary& summary, const RunConfig& config, const TrainOption
 // What the lines of epochs mean that follow: "epochs    F1 is weighted over the classes; ...".
 std::string Legend(const RunConfig& config) {
   const bool test = config.data().protocol() == DataConfig::OFFICIAL;
-  return absl::StrCat("epochs    F1 is weighted over the classes; * marks the highest on ",
+  const TrainingConfig::SelectBy by = config.training().select_by();
+  const std::string best =
+      by == TrainingConfig::WEIGHTED_F1
+          ? "highest"
+          : absl::StrCat(by == TrainingConfig::NLL ? "lowest " : "highest ", SelectionName(by));
+  return absl::StrCat("epochs    F1 is weighted over the classes; * marks the ", best, " on ",
                       test ? "test" : "valid",
                       " so far, by which the epoch is selected (its weights: selected.pth)\n");
 }

@@ -20,25 +20,26 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 
-// Names that are options of other programs, and why they are none here.
+// Names that are options of other programs and are none here, and what is there instead.
 const std::map<std::string, std::string>& NoOptions() {
   static const auto* reasons = [] {
     const std::string adam =
-        "the optimizer is always Adam: its options are training { learning_rate weight_decay }";
-    const std::string all_epochs =
-        "training never stops early: it takes all of training { epochs } and keeps the weights of "
-        "the best one (selected.pth)";
-    const std::string constant =
-        "the learning rate stays as it is; curriculum { scheduler } orders conversations";
+        "the optimizer is Adam or AdamW with betas of 0.9 and 0.999: training { optimizer: ADAMW "
+        "learning_rate: ... weight_decay: ... }";
+    const std::string warmup =
+        "a schedule warms up: training { learning_rate_schedule { "
+        "[type.googleapis.com/cmerc.CosineRateOptions] { warmup_epochs: 3 } } }";
+    const std::string decay =
+        "a schedule lowers the learning rate: training { learning_rate_schedule { "
+        "[type.googleapis.com/cmerc.StepRateOptions] {} } }; cmerc plugins learning_rates lists "
+        "all";
     const std::string flag = "the folder of a run is a flag: --output=DIR";
     return new std::map<std::string, std::string>{
-        {"optimizer", adam},        {"optim", adam},
-        {"momentum", adam},         {"betas", adam},
-        {"patience", all_epochs},   {"early_stopping", all_epochs},
-        {"early_stop", all_epochs}, {"lr_scheduler", constant},
-        {"lr_decay", constant},     {"warmup", constant},
-        {"output", flag},           {"output_dir", flag},
-        {"save_dir", flag},         {"log_dir", flag},
+        {"momentum", adam},        {"betas", adam},          {"amsgrad", adam},
+        {"warmup", warmup},        {"warmup_steps", warmup}, {"warmup_ratio", warmup},
+        {"warmup_epochs", warmup}, {"lr_decay", decay},      {"lr_step", decay},
+        {"lr_gamma", decay},       {"min_lr", decay},        {"output", flag},
+        {"output_dir", flag},      {"save_dir", flag},       {"log_dir", flag},
     };
   }();
   return *reasons;

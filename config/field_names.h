@@ -16,7 +16,7 @@ const google::protobuf::FieldDescriptor* FindField(const google::protobuf::Descr
 // "message type "cmerc.TrainingConfig" has no field "lr"; did you mean "learning_rate"? fields:
 // ...". What was meant is looked for in `type`, by what fields are called elsewhere
 // (cmerc.also_called) and by spelling, then among all options of a run; for some names that other
-// programs know it says why there is no such option here.
+// programs know it says what is there instead.
 std::string UnknownField(const std::string& name, const google::protobuf::Descriptor& type);
 
 }  // namespace cmerc::config

@@ -29,6 +29,7 @@ std::string KindOf(const FieldDescriptor& field) {
       {"cmerc.RunConfig.backbone", "backbone"},
       {"cmerc.LossConfig.loss", "loss"},
       {"cmerc.CurriculumConfig.scheduler", "scheduler"},
+      {"cmerc.TrainingConfig.learning_rate_schedule", "learning_rate"},
   };
   const auto it = kinds->find(field.full_name());
   return it == kinds->end() ? "" : it->second;
@@ -85,7 +86,8 @@ class Validator {
     if (!config.data().has_dataset()) CheckPlugin(Any(), "dataset", "data.dataset");
     if (!config.has_backbone()) CheckPlugin(Any(), "backbone", "backbone");
     CheckFolds(config.data());
-    CheckRounding(config.data());
+    CheckRounding(config);
+    CheckTraining(config.training());
     CheckLosses(config);
     if (config.has_curriculum()) CheckCurriculum(config.curriculum());
   }
@@ -120,11 +122,36 @@ class Validator {
     }
   }
 
-  void CheckRounding(const DataConfig& data) {
-    if (data.round_scores() && data.protocol() != DataConfig::OFFICIAL) {
+  void CheckRounding(const RunConfig& config) {
+    if (!config.data().round_scores()) return;
+    if (config.training().select_by() != TrainingConfig::WEIGHTED_F1) {
+      Report(absl::StrCat("data.round_scores = true rounds weighted F1 and training.select_by = ",
+                          TrainingConfig::SelectBy_Name(config.training().select_by()),
+                          " does not select by it; leave one of them out"));
+    }
+    if (config.data().protocol() != DataConfig::OFFICIAL) {
       Report(
           "data.round_scores = true, must be false unless protocol is OFFICIAL: only the official "
           "code rounds; leave it out, or set data { protocol: OFFICIAL }");
+    }
+  }
+
+  void CheckTraining(const TrainingConfig& training) {
+    if (training.init_checkpoint().empty() &&
+        training.init_parameters_size() + training.init_skip_size() > 0) {
+      Report(absl::StrCat("training.",
+                          training.init_parameters_size() > 0 ? "init_parameters" : "init_skip",
+                          " chooses what is taken from training.init_checkpoint, which is not set; "
+                          "set it, or leave "
+                          "this out"));
+    }
+    const double decay = training.learning_rate() * training.weight_decay();
+    if (training.optimizer() == TrainingConfig::ADAMW && decay >= 1) {
+      Report(
+          absl::StrCat("training.weight_decay = ", training.weight_decay(),
+                       ", must be below 1 / learning_rate = ", 1 / training.learning_rate(),
+                       " with ADAMW, which scales weights by 1 - learning_rate * weight_decay in "
+                       "every step"));
     }
   }
 

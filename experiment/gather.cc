@@ -61,6 +61,9 @@ ExperimentRow RowOf(const Scores& scores) {
   row.set_variant(scores[0]->variant());
   row.set_base_variant(scores[0]->base_variant);
   row.set_protocol(scores[0]->summary.protocol());
+  if (scores[0]->summary.has_selected_by()) {
+    *row.mutable_selected_by() = scores[0]->summary.selected_by();
+  }
   const std::optional<bool> calibrated = scores[0]->calibrated();
   const bool all_say = std::all_of(scores.begin(), scores.end(), [&](const FinishedRun* run) {
     return run->calibrated() == calibrated;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -73,6 +74,20 @@ void AddTests(const Families& families, std::vector<std::string>* legend) {
                                  " over conversations of this table."));
 }
 
+// Which score selected the epochs of which rows, where it was not weighted F1.
+void AddSelection(const ExperimentResults& results, std::vector<std::string>* legend) {
+  std::map<std::string, std::vector<std::string>> rows;  // by score
+  for (const ExperimentRow& row : results.rows()) {
+    if (!row.has_selected_by()) continue;
+    rows[row.selected_by().value()].push_back(
+        absl::StrCat(row.dataset(), row.dataset().empty() ? "" : "/", ShownVariant(row.variant())));
+  }
+  for (const auto& [score, names] : rows) {
+    legend->push_back(absl::StrCat("Epochs selected by ", score,
+                                   " in place of weighted F1: ", absl::StrJoin(names, ", "), "."));
+  }
+}
+
 }  // namespace
 
 std::string ShownVariant(const std::string& name) { return name.empty() ? kBaseName : name; }
@@ -141,6 +156,7 @@ std::vector<std::string> Legend(const ExperimentResults& results) {
         "OFFICIAL: the test set selected the epoch, so these scores are optimistic, also beside "
         "those under HELD_OUT.");
   }
+  AddSelection(results, &legend);
   for (const std::string& versions : results.versions()) {
     legend.push_back(absl::StrCat("Made with ", versions, "."));
   }

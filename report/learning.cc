@@ -95,9 +95,12 @@ std::string FormatSelection(const TrainingRun& run, const std::string& caption,
                             const std::optional<Axis>& y_axis) {
   LineChart chart = OverEpochs(run);
   const std::string selecting = SelectingName(run);
+  const std::string by = run.summary.has_value() && run.summary->has_selected_by()
+                             ? absl::StrCat(" by ", run.summary->selected_by().value())
+                             : "";
   chart.heading = {caption, absl::StrCat("Lines: weighted F1 on the ", selecting,
-                                         " split, which selects the epoch, and on the training "
-                                         "conversations, over epochs.")};
+                                         " split, which selects the epoch", by,
+                                         ", and on the training conversations, over epochs.")};
   chart.numbers = Numbers::kPercent;
   chart.y_axis = y_axis;
   AddSeries(
@@ -142,6 +145,14 @@ std::string FormatLearning(const TrainingRun& run) {
       absl::StrCat(SelectingName(run), ", losses without views"), run.epochs,
       [](const EpochReport& report) { return Selecting(report).loss(); }, &total);
   html.Append(DrawLineChart(total));
+  if (run.epochs[0].has_learning_rate()) {
+    LineChart rate = OverEpochs(run);
+    rate.heading = {"Learning rate", "A line: the learning rate of the last step of each epoch."};
+    AddSeries(
+        ModelName(run), run.epochs,
+        [](const EpochReport& report) { return report.learning_rate().value(); }, &rate);
+    html.Append(DrawLineChart(rate));
+  }
   for (int i = 0; i < run.epochs[0].losses_size(); ++i) html.Append(DrawLoss(run, i));
   if (Selecting(run.epochs[0]).has_calibration()) {
     const auto ece = [](const EpochReport& report) {

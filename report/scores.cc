@@ -23,6 +23,17 @@ std::string ForShell(const std::string& word) {
 
 std::string Percent(double share) { return FormatNumber(share, Numbers::kPercent); }
 
+// "a.pth, epoch 12: 34 tensors; drawn from the seed: head.weight; unused: ..."
+std::string DescribeStartOf(const StartReport& start) {
+  const auto list = [](const std::string& what, const auto& names) {
+    return names.empty() ? "" : absl::StrCat("; ", what, ": ", absl::StrJoin(names, ", "));
+  };
+  return absl::StrCat(start.checkpoint(),
+                      start.has_epoch() ? absl::StrCat(", epoch ", start.epoch()) : "", ": ",
+                      start.tensors(), " tensors", list("drawn from the seed", start.fresh()),
+                      list("unused", start.unused()));
+}
+
 const ClassReport* Find(const std::string& name, const SplitReport& split) {
   for (const ClassReport& one : split.classes()) {
     if (one.name() == name) return &one;
@@ -101,7 +112,12 @@ std::string FormatIdentity(const TrainingRun& run) {
     add("Backbone",
         absl::StrCat(PluginName(summary.backbone()), ", ", summary.parameters(), " parameters"));
     add("Selected epoch",
-        absl::StrCat(summary.selected_epoch(), " of ", run.epochs.back().epoch()));
+        absl::StrCat(summary.selected_epoch(), " of ", run.epochs.back().epoch(),
+                     summary.has_stopped_early() ? ", after which training stopped early" : "",
+                     summary.has_selected_by()
+                         ? absl::StrCat("; selected by ", summary.selected_by().value())
+                         : ""));
+    if (summary.has_start()) add("Starts with", DescribeStartOf(summary.start()));
     // A map of Protobuf has no order of its own.
     std::vector<std::string> versions;
     for (const auto& [name, version] : summary.versions()) {

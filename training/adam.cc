@@ -23,14 +23,19 @@ using torch::optim::AdamParamState;
 
 constexpr int64_t kNumbersPerThread = 1 << 15;
 
-// Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient).
-void Update(const AdamOptions& options, int64_t step, const kernels::AdamNumbers& numbers,
-            int64_t size) {
+// What decoupled weight decay multiplies a parameter by, as torch::optim::AdamW has it.
+double KeptByDecay(const AdamOptions& options) { return 1 - options.lr() * options.weight_decay(); }
+
+// Adam's step (Kingma and Ba, 2015, algorithm 1, with weight decay added to the gradient or
+// `decoupled` from it).
+void Update(const AdamOptions& options, bool decoupled, int64_t step,
+            const kernels::AdamNumbers& numbers, int64_t size) {
   // Reads four numbers and writes three.
-  CountWork(12.0 * static_cast<double>(size), 7.0 * sizeof(float) * static_cast<double>(size));
+  CountWork(13.0 * static_cast<double>(size), 7.0 * sizeof(float) * static_cast<double>(size));
   const auto [beta1, beta2] = options.betas();
   const kernels::AdamFactors factors{
-      static_cast<float>(options.weight_decay()),
+      static_cast<float>(decoupled ? KeptByDecay(options) : 1),
+      static_cast<float>(decoupled ? 0 : options.weight_decay()),
       static_cast<float>(beta1),
       static_cast<float>(1 - beta1),
       static_cast<float>(beta2),
@@ -50,11 +55,15 @@ struct Together {
 
 // The step of all these parameters by LibTorch's operators for lists, of which a GPU runs one for
 // many tensors.
-void UpdateTogether(const AdamOptions& options, int64_t step, const Together& all) {
+void UpdateTogether(const AdamOptions& options, bool decoupled, int64_t step, const Together& all) {
   const auto [beta1, beta2] = options.betas();
-  const std::vector<Tensor> g =
-      at::_foreach_mul(all.parameters, at::Scalar(options.weight_decay()));
-  at::_foreach_add_(g, all.gradients);
+  std::vector<Tensor> g = all.gradients;
+  if (decoupled) {
+    at::_foreach_mul_(all.parameters, at::Scalar(KeptByDecay(options)));
+  } else {
+    g = at::_foreach_mul(all.parameters, at::Scalar(options.weight_decay()));
+    at::_foreach_add_(g, all.gradients);
+  }
   at::_foreach_mul_(all.first_moments, at::Scalar(beta1));
   at::_foreach_add_(all.first_moments, g, at::Scalar(1 - beta1));
   at::_foreach_mul_(all.second_moments, at::Scalar(beta2));
@@ -88,6 +97,12 @@ Tensor MomentLike(const Tensor& parameter, const Tensor& moment) {
 
 }  // namespace
 
+void Adam::SetLearningRate(double rate) {
+  for (torch::optim::OptimizerParamGroup& group : param_groups_) {
+    static_cast<AdamOptions&>(group.options()).lr(rate);
+  }
+}
+
 Tensor Adam::step(LossClosure closure) {
   Tensor loss;
   if (closure != nullptr) {
@@ -116,7 +131,7 @@ Tensor Adam::step(LossClosure closure) {
         TORCH_CHECK(parameter.is_contiguous(),
                     "cmerc::Adam steps parameters that are contiguous on the CPU");
         Update(
-            options, state.step(),
+            options, decoupled_, state.step(),
             {gradient.defined() ? gradient.data_ptr<float>() : nullptr, parameter.data_ptr<float>(),
              state.exp_avg().data_ptr<float>(), state.exp_avg_sq().data_ptr<float>()},
             parameter.numel());
@@ -130,7 +145,7 @@ Tensor Adam::step(LossClosure closure) {
       }
       if (!keep_gradients_) parameter.mutable_grad().reset();
     }
-    for (const auto& [step, together] : others) UpdateTogether(options, step, together);
+    for (const auto& [step, together] : others) UpdateTogether(options, decoupled_, step, together);
   }
   return loss;
 }

@@ -8,11 +8,19 @@
 
 namespace cmerc {
 
-// torch::optim::Adam without amsgrad: for float32 parameters on the CPU in one pass over memory
-// instead of ten. Options and state are LibTorch's; results are up to float32 rounding.
+// torch::optim::Adam without amsgrad, or torch::optim::AdamW: for float32 parameters on the CPU in
+// one pass over memory instead of ten. Options and state are LibTorch's; results are up to float32
+// rounding.
 class Adam final : public torch::optim::Adam {
  public:
   using torch::optim::Adam::Adam;
+
+  // Whether weight decay is that of AdamW (Loshchilov and Hutter, 2019): a step first scales the
+  // parameter by 1 - learning rate * weight decay, and nothing is added to the gradient.
+  void DecoupleWeightDecay(bool decouple) { decoupled_ = decouple; }
+
+  // The steps from now on are of this size. It is not below 0.
+  void SetLearningRate(double rate);
 
   // Whether the steps from now on leave the gradients in place, for who wants to look at them.
   void KeepGradients(bool keep) { keep_gradients_ = keep; }
@@ -35,6 +43,7 @@ class Adam final : public torch::optim::Adam {
 
  private:
   bool keep_gradients_ = false;
+  bool decoupled_ = false;
 };
 
 }  // namespace cmerc

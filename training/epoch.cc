@@ -1,6 +1,7 @@
 #include "training/epoch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <random>
 #include <string>
@@ -12,8 +13,10 @@
 #include "calibration/labelled.h"
 #include "calibration/random_removal.h"
 #include "core/status.h"
+#include "core/torch_status.h"
 #include "metrics/classification.h"
 #include "profile/scope.h"
+#include "registry/registry.h"
 #include "storage/module_state.h"
 #include "training/epoch_order.h"
 #include "training/stopwatch.h"
@@ -55,6 +58,7 @@ Epoch::Epoch(const StagePlan& plan, const StepContext& context, RecordedSteps* r
   if (plan.config.training().on_non_finite() == TrainingConfig::SKIP_BATCH) {
     buffers_.emplace(state.live);
   }
+  if (state.average != nullptr) average_.emplace(state.live, *state.average);
 }
 
 absl::StatusOr<EpochReport> Epoch::Train() {
@@ -147,7 +151,32 @@ absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
   if (!plan_.data.device.is_cpu() && recorded_ == nullptr && step != last_labelled_) {
     ASSIGN_OR_RETURN(next_, MakeBatch(NextLabelled(step + 1)));
   }
-  return FinishStep(context_, computed);
+  if (plan_.learning_rate != nullptr) {
+    ASSIGN_OR_RETURN(const double rate, LearningRateOf(step));
+    state_.optimizer.SetLearningRate(rate);
+  }
+  ASSIGN_OR_RETURN(StepReport report, FinishStep(context_, computed));
+  if (average_.has_value()) {
+    const int64_t averaged = state_.progress.averaged_steps() + 1;
+    state_.progress.set_averaged_steps(averaged);
+    const double share = ShareOfStep(plan_.config.training().ema_decay(), averaged);
+    RETURN_IF_ERROR(CatchTorch([&] { average_->Add(share); }));
+  }
+  return report;
+}
+
+absl::StatusOr<double> Epoch::LearningRateOf(int64_t step) const {
+  const google::protobuf::RepeatedField<double>& scores = state_.progress.scores();
+  const double factor = plan_.learning_rate->Factor(
+      {number_ - 1, plan_.config.training().epochs(), step, steps_,
+       absl::MakeConstSpan(scores.data(), static_cast<size_t>(scores.size()))});
+  const double rate = plan_.config.training().learning_rate() * factor;
+  if (std::isfinite(rate) && rate >= 0) return rate;
+  return absl::InternalError(
+      absl::StrCat("training.learning_rate_schedule: ",
+                   PluginType(plan_.config.training().learning_rate_schedule()),
+                   " multiplies the learning rate ", "by ", factor,
+                   ", want a finite factor that is not below 0"));
 }
 
 absl::Status Epoch::HandleRefusedStep(int64_t step, const absl::Status& refused) {
@@ -228,6 +257,10 @@ absl::StatusOr<EpochReport> Epoch::Report() const {
   }
   ASSIGN_OR_RETURN(const SplitReport scores, ClassificationReport(done_.labels, done_.predictions,
                                                                   plan_.data.info.class_names));
+  if (plan_.learning_rate != nullptr) {
+    ASSIGN_OR_RETURN(const double rate, LearningRateOf(steps_ - 1));
+    report.mutable_learning_rate()->set_value(rate);
+  }
   report.set_train_accuracy(scores.accuracy());
   report.set_train_weighted_f1(scores.weighted_f1());
   return report;

@@ -18,6 +18,7 @@
 #include "training/step_context.h"
 #include "training/step_profile.h"
 #include "training/train_step.h"
+#include "training/weight_average.h"
 
 namespace cmerc {
 
@@ -58,6 +59,8 @@ class Epoch {
   absl::StatusOr<Batch> MakeBatch(int64_t step) const;
   // The batch of `step`, or an empty one where what was recorded of it makes it unnecessary.
   absl::StatusOr<Batch> NextBatch(int64_t step);
+  // What the learning rate is in `step`. Internal: its plugin says what no rate can be.
+  absl::StatusOr<double> LearningRateOf(int64_t step) const;
   absl::StatusOr<StepReport> TakeStep(int64_t step);
   // OK: the step is skipped.
   absl::Status HandleRefusedStep(int64_t step, const absl::Status& refused);
@@ -77,9 +80,10 @@ class Epoch {
   int64_t steps_ = 0;
   int64_t labelled_steps_ = 0;  // steps that have labels, and the last of them
   int64_t last_labelled_ = -1;
-  std::optional<BufferCopy> buffers_;  // where steps may be skipped
-  std::optional<Batch> next_;          // on its way to a GPU while that is busy with a step
-  std::optional<Progress> progress_;   // while it trains
+  std::optional<BufferCopy> buffers_;     // where steps may be skipped
+  std::optional<WeightAverage> average_;  // with training.ema_decay
+  std::optional<Batch> next_;             // on its way to a GPU while that is busy with a step
+  std::optional<Progress> progress_;      // while it trains
   std::optional<StepTiming> slowest_step_;
   double slowest_seconds_ = -1;
 };

@@ -93,6 +93,13 @@ absl::StatusOr<SelectedWeights> RestoreStage(const StagePlan& plan, TrainingStat
   RETURN_IF_ERROR(
       RestoreTrainingState(ResumeFile(plan.output), plan.data, plan.losses.size(), state, &begun));
   RETURN_IF_ERROR(CheckBegunAlike(plan, *state, begun));
+  if (plan.learning_rate != nullptr && state->progress.scores_size() != state->progress.epochs()) {
+    return absl::DataLossError(
+        absl::StrCat(ResumeFile(plan.output),
+                     ": lacks the scores of the epochs, which "
+                     "training.learning_rate_schedule looks at; was it changed since? Begin again: "
+                     "--overwrite"));
+  }
   WarnOfOtherMachine(plan, *state, begun);
   std::cout << plan.label << "goes on " << Place(*state) << "\n" << std::flush;
   if (!state->progress.has_best()) return SelectedWeights();

@@ -18,6 +18,8 @@ using torch::Tensor;
 
 constexpr char kModel[] = "model/";
 constexpr char kSnapshot[] = "snapshot/";
+constexpr char kAverage[] = "average/";
+constexpr char kStart[] = "start/";
 constexpr char kSteps[] = "adam/steps";
 constexpr char kRandomState[] = "random_state";
 constexpr char kDeviceRandomState[] = "device_random_state";
@@ -188,6 +190,7 @@ absl::Status CheckProgress(const std::string& path, const Tensors& tensors,
   }
   const TrainingProgress& progress = checkpoint.metadata->progress();
   if (progress.epochs() < 0 || progress.has_best() != (progress.epochs() > 0) ||
+      progress.averaged_steps() < 0 ||
       (progress.has_best() ? progress.selected_epoch() < 1 : progress.has_selected_epoch()) ||
       progress.selected_epoch() > progress.epochs()) {
     return tensors.Error("what it says of the epochs contradicts itself");
@@ -234,6 +237,8 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
   StateDict tensors;
   AddState(kModel, state.live, &tensors);
   AddMoments(state, &tensors);
+  if (state.average != nullptr) AddState(kAverage, *state.average, &tensors);
+  for (const auto& [name, tensor] : state.start) tensors.emplace(kStart + name, tensor);
   tensors.emplace(kRandomState, GeneratorOf(torch::kCPU).get_state());
   const torch::Device device = DeviceOf(state.live);
   if (device.is_cuda()) tensors.emplace(kDeviceRandomState, GeneratorOf(device).get_state());
@@ -265,6 +270,9 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
     }
   }
   RETURN_IF_ERROR(LoadState(StartingWith(kModel, checkpoint.state), state->live, path));
+  if (state->average != nullptr) {
+    RETURN_IF_ERROR(LoadState(StartingWith(kAverage, checkpoint.state), *state->average, path));
+  }
   const absl::Status restored = CatchTorch([&] {
     GeneratorOf(torch::kCPU).set_state(random_states.cpu);
     if (device.is_cuda()) GeneratorOf(device).set_state(random_states.device);
@@ -274,6 +282,7 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
   state->progress = progress;
   state->progress.clear_partial_epoch();
   state->epoch = std::move(epoch);
+  state->start = StartingWith(kStart, checkpoint.state);
   *metadata = *checkpoint.metadata;
   return absl::OkStatus();
 }

@@ -7,9 +7,11 @@
 //   adam/steps         [P] int64, for the P parameters in their order
 //   adam/NAME/first    Adam's moments; absent where steps is 0
 //   adam/NAME/second
-//   random_state       bytes: LibTorch's default generator
-//   device_random_state  bytes: the GPU's default generator, for a model that is on one
-//   epoch/conversations, epoch/labels, epoch/predictions
+//   average/NAME       with training.ema_decay: the average of parameters and buffers
+//   start/NAME         of the first of two stages with training.init_checkpoint: what both start
+//   with random_state       bytes: LibTorch's default generator device_random_state  bytes: the
+//   GPU's default generator, for a model that is on one epoch/conversations, epoch/labels,
+//   epoch/predictions
 //                      int64, within an epoch: its order, and the predictions so far
 #ifndef CMERC_TRAINING_RESUME_H_
 #define CMERC_TRAINING_RESUME_H_
@@ -48,6 +50,8 @@ struct TrainingState {
   Adam& optimizer;
   TrainingProgress progress;  // without partial_epoch, which is made from `epoch` and read into it
   EpochProgress epoch;
+  Backbone* average = nullptr;  // the average of the weights of `live`; null without one
+  StateDict start;              // what another stage starts with, too
 };
 
 // Writes `state` to `path`, and into its metadata `metadata` with the progress of `state`.

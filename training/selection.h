@@ -1,13 +1,34 @@
-// Which of two epochs is selected.
+// Which of two epochs is selected, and when training ends without one that is better.
 #ifndef CMERC_TRAINING_SELECTION_H_
 #define CMERC_TRAINING_SELECTION_H_
 
+#include <string>
+
+#include "calibration/curriculum.h"
+#include "config/run.pb.h"
+#include "metrics/report.pb.h"
+
 namespace cmerc {
 
-// Whether a weighted F1 in [0, 1] is higher than that of the best epoch before. With `rounded` both
-// are rounded to hundredths of a percent first, as the official code's round(f1 * 100, 2) does,
-// halves to the even one.
+// What `by` says of a split, the higher, the better: a score in [0, 1], or the NLL times -1.
+double SelectionScore(const SplitReport& split, TrainingConfig::SelectBy by);
+
+// "weighted F1", "macro F1", "NLL" or "accuracy".
+std::string SelectionName(TrainingConfig::SelectBy by);
+
+// Whether a SelectionScore() is higher than that of the best epoch before. With `rounded`, which
+// goes with weighted F1, both are rounded to hundredths of a percent first, as the official code's
+// round(f1 * 100, 2) does, halves to the even one.
 bool IsBetter(double score, double best, bool rounded);
+
+// The first epoch, from 1, that trains on all `conversations` of the training split; epochs + 1
+// where none of so many does.
+int FirstEpochOfAll(const Curriculum& curriculum, size_t conversations, int epochs);
+
+// For how many epochs training has waited in vain for a better one than `selected_epoch`, after
+// `epochs` of them: those before `first_of_all`, which a curriculum keeps conversations from, do
+// not count.
+int EpochsWaited(int epochs, int selected_epoch, int first_of_all);
 
 }  // namespace cmerc
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <string>
@@ -34,6 +35,35 @@ double PeakMemoryBytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+// The score that selects the epoch, for its line, where that is not the weighted F1, which the line
+// has anyway.
+std::string SelectionNote(const SplitReport& scores, TrainingConfig::SelectBy by) {
+  if (by == TrainingConfig::WEIGHTED_F1) return "";
+  return absl::StrFormat("  %s %.4f", SelectionName(by), std::abs(SelectionScore(scores, by)));
+}
+
+// "  rate 0.00012" with a learning_rate_schedule, or nothing.
+std::string RateNote(const EpochReport& report) {
+  if (!report.has_learning_rate()) return "";
+  return absl::StrFormat("  rate %.3g", report.learning_rate().value());
+}
+
+// What only options of the trainer say of a run.
+void DescribeTraining(const TrainingConfig& training, const TrainingProgress& progress,
+                      RunSummary* summary) {
+  if (progress.has_start()) {
+    *summary->mutable_start() = progress.start();
+    summary->mutable_start()->clear_warning();
+    if (progress.start().has_warning()) summary->add_warnings(progress.start().warning());
+  }
+  if (training.select_by() != TrainingConfig::WEIGHTED_F1) {
+    summary->mutable_selected_by()->set_value(SelectionName(training.select_by()));
+  }
+  if (progress.epochs() < training.epochs()) {
+    summary->mutable_stopped_early()->set_value(progress.epochs());
+  }
 }
 
 // " (3 of 40 steps skipped)", " (1 of 40 steps without labels)", both or nothing.
@@ -80,23 +110,30 @@ int64_t CountParameters(const Backbone& model) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Stage>> Stage::Open(StagePlan plan) {
+  // All have the same seed, so each leaves the random stream as the first one left it.
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> live, MakeModel(plan));
   std::shared_ptr<Backbone> snapshot;
   if (!ViewsOf(plan.losses).empty() &&
       plan.config.calibration().view_weights() == CalibrationConfig::EPOCH_SNAPSHOT) {
-    // It has the seed of `live`, so making it leaves the random stream as it was.
     ASSIGN_OR_RETURN(snapshot, MakeModel(plan));
   }
-  std::unique_ptr<Stage> stage(new Stage(std::move(plan), std::move(live), std::move(snapshot)));
+  std::shared_ptr<Backbone> average;
+  if (plan.config.training().ema_decay() > 0) {
+    ASSIGN_OR_RETURN(average, MakeModel(plan));
+  }
+  std::unique_ptr<Stage> stage(
+      new Stage(std::move(plan), std::move(live), std::move(snapshot), std::move(average)));
   RETURN_IF_ERROR(stage->OpenFiles());
   return stage;
 }
 
-Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Backbone> snapshot)
+Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Backbone> snapshot,
+             std::shared_ptr<Backbone> average)
     : plan_(std::move(plan)),
       test_selects_(plan_.config.data().protocol() == DataConfig::OFFICIAL),
       live_(std::move(live)),
       snapshot_(std::move(snapshot)),
+      average_(std::move(average)),
       optimizer_(live_->parameters(),
                  torch::optim::AdamOptions(plan_.config.training().learning_rate())
                      .weight_decay(plan_.config.training().weight_decay())),
@@ -106,11 +143,16 @@ Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Bac
                plan_.losses,
                plan_.config.calibration(),
                plan_.config.training()},
-      state_{*live_, snapshot_.get(), optimizer_, {}, {}},
+      state_{*live_, snapshot_.get(), optimizer_, {}, {}, average_.get(), {}},
       metadata_(DescribeModel(plan_)) {
+  const TrainingConfig& training = plan_.config.training();
+  optimizer_.DecoupleWeightDecay(training.optimizer() == TrainingConfig::ADAMW);
   state_.progress.set_data_digest(plan_.data_digest);
   if (plan_.options.profile) profile_.emplace();
-  if (plan_.config.training().cuda_graphs() && !plan_.data.device.is_cpu()) {
+  if (training.patience() > 0) {
+    first_of_all_ = FirstEpochOfAll(plan_.curriculum, plan_.data.train.size(), training.epochs());
+  }
+  if (training.cuda_graphs() && !plan_.data.device.is_cpu()) {
     recorded_.emplace(context_);
   }
 }
@@ -123,6 +165,7 @@ absl::Status Stage::OpenFiles() {
     ASSIGN_OR_RETURN(selected_, RestoreStage(plan_, &state_));
     ASSIGN_OR_RETURN(log_, TrainingLog::Continue(plan_.output, state_.progress.log()));
   } else {
+    RETURN_IF_ERROR(Start());
     ASSIGN_OR_RETURN(log_, TrainingLog::Create(plan_.output, plan_.options.tensorboard));
   }
   state_.progress.set_threads(at::get_num_threads());
@@ -134,10 +177,40 @@ absl::Status Stage::OpenFiles() {
                              ToJson(*curriculum, /*pretty=*/true));
 }
 
-absl::Status Stage::TrainEpochs() {
-  while (state_.progress.epochs() < plan_.config.training().epochs()) {
-    RETURN_IF_ERROR(TrainEpoch());
+absl::Status Stage::Start() {
+  if (plan_.config.training().init_checkpoint().empty()) return absl::OkStatus();
+  const bool whole = plan_.start.has_value() &&
+                     static_cast<int>(plan_.start->taken.size()) == plan_.start->report.tensors();
+  if (!whole) {
+    return absl::DataLossError(absl::StrCat(
+        plan_.output,
+        ": the run goes on, and the resume.pth that held what it was begun with "
+        "(training.init_checkpoint) is gone or was changed; begin again: --overwrite"));
   }
+  RETURN_IF_ERROR(StartWith(*plan_.start, *live_));
+  *state_.progress.mutable_start() = plan_.start->report;
+  if (plan_.keep_start) state_.start = plan_.start->taken;
+  std::cout << plan_.label << DescribeStart(plan_.start->report) << "\n" << std::flush;
+  return absl::OkStatus();
+}
+
+std::optional<StartingWeights> Stage::start() const {
+  if (!state_.progress.has_start()) return std::nullopt;
+  return StartingWeights{state_.start, state_.progress.start()};
+}
+
+bool Stage::IsOver() const {
+  const TrainingConfig& training = plan_.config.training();
+  const int epochs = state_.progress.epochs();
+  if (epochs >= training.epochs()) return true;
+  return training.patience() > 0 && state_.progress.has_best() &&
+         EpochsWaited(epochs, state_.progress.selected_epoch(), first_of_all_) >=
+             training.patience();
+}
+
+absl::Status Stage::TrainEpochs() {
+  while (!IsOver()) RETURN_IF_ERROR(TrainEpoch());
+  PrintEnd();
   return absl::OkStatus();
 }
 
@@ -156,10 +229,10 @@ absl::Status Stage::TrainEpoch() {
 
   ASSIGN_OR_RETURN(const SplitReport scores, Score());
   *(test_selects_ ? report.mutable_test() : report.mutable_valid()) = scores;
-  const bool better =
-      !state_.progress.has_best() ||
-      IsBetter(scores.weighted_f1(), state_.progress.best(), plan_.config.data().round_scores());
-  RETURN_IF_ERROR(SaveWeights(better, scores.weighted_f1()));
+  const double score = SelectionScore(scores, plan_.config.training().select_by());
+  const bool better = !state_.progress.has_best() ||
+                      IsBetter(score, state_.progress.best(), plan_.config.data().round_scores());
+  RETURN_IF_ERROR(SaveWeights(better, score));
   timing.set_total_seconds(ToMicrosecond(stopwatch.Seconds()));
   timing.set_peak_memory_bytes(PeakMemoryBytes());
   RETURN_IF_ERROR(FinishEpoch(report, timing));
@@ -187,7 +260,7 @@ absl::Status Stage::ReportProfile(const EpochReport& report) {
 absl::StatusOr<SplitReport> Stage::Score() {
   ASSIGN_OR_RETURN(
       SplitReport scores,
-      Annotate(Evaluate(*live_, plan_.data, test_selects_ ? plan_.data.test : plan_.data.valid,
+      Annotate(Evaluate(scored(), plan_.data, test_selects_ ? plan_.data.test : plan_.data.valid,
                         plan_.losses, plan_.config),
                absl::StrCat("epoch ", state_.progress.epochs() + 1, ", ",
                             test_selects_ ? "test" : "validation", " split")));
@@ -195,10 +268,10 @@ absl::StatusOr<SplitReport> Stage::Score() {
   return scores;
 }
 
-absl::Status Stage::SaveWeights(bool better, double weighted_f1) {
+absl::Status Stage::SaveWeights(bool better, double score) {
   RETURN_IF_ERROR(folder_->CheckThere());
   const int epoch = state_.progress.epochs() + 1;
-  const StateDict weights = TensorsOf(*live_);
+  const StateDict weights = TensorsOf(scored());
   metadata_.set_epoch(epoch);
   if (!better && selected_.epoch == epoch) {
     return absl::DataLossError(absl::StrCat(
@@ -206,10 +279,11 @@ absl::Status Stage::SaveWeights(bool better, double weighted_f1) {
         ", which is not the best when it is trained again; was it changed since? Begin again: "
         "--overwrite"));
   }
+  state_.progress.add_scores(score);
   if (better) {
-    state_.progress.set_best(weighted_f1);
+    state_.progress.set_best(score);
     state_.progress.set_selected_epoch(epoch);
-    selected_ = {StateOf(*live_), epoch};
+    selected_ = {StateOf(scored()), epoch};
     state_.progress.set_selected_digest(WeightsDigest(selected_.weights));
     RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), weights, metadata_));
   }
@@ -226,19 +300,31 @@ absl::Status Stage::FinishEpoch(const EpochReport& report, const TimingReport& t
                                              report.steps_without_labels().value());
   }
   state_.epoch = EpochProgress();
-  const bool last = epochs == plan_.config.training().epochs();
-  return saver_->IsDue() || last ? saver_->Save(state_) : absl::OkStatus();
+  return saver_->IsDue() || IsOver() ? saver_->Save(state_) : absl::OkStatus();
 }
 
 void Stage::PrintEpoch(const EpochReport& report, bool better, double seconds) const {
   const SplitReport& scores = test_selects_ ? report.test() : report.valid();
-  std::cout
-      << absl::StrFormat(
-             "%sepoch %3d/%d  %4d conversations  loss %.4f  F1 train %.4f %s %.4f%s %5.1f s%s\n",
-             plan_.label, report.epoch(), plan_.config.training().epochs(), report.conversations(),
-             report.total_loss(), report.train_weighted_f1(), test_selects_ ? "test" : "valid",
-             scores.weighted_f1(), better ? " *" : "  ", seconds, SkippedNote(report))
-      << std::flush;
+  std::cout << absl::StrFormat(
+                   "%sepoch %3d/%d  %4d conversations  loss %.4f  F1 train %.4f %s %.4f%s%s %5.1f "
+                   "s%s%s\n",
+                   plan_.label, report.epoch(), plan_.config.training().epochs(),
+                   report.conversations(), report.total_loss(), report.train_weighted_f1(),
+                   test_selects_ ? "test" : "valid", scores.weighted_f1(),
+                   SelectionNote(scores, plan_.config.training().select_by()), better ? " *" : "  ",
+                   seconds, RateNote(report), SkippedNote(report))
+            << std::flush;
+}
+
+void Stage::PrintEnd() const {
+  const int epochs = state_.progress.epochs();
+  if (epochs >= plan_.config.training().epochs()) return;
+  std::cout << plan_.label << "stops early: " << plan_.config.training().patience()
+            << (plan_.config.training().patience() == 1 ? " epoch" : " epochs")
+            << " without a better " << SelectionName(plan_.config.training().select_by())
+            << " than epoch " << state_.progress.selected_epoch() << " has on "
+            << (test_selects_ ? "test" : "valid") << "\n"
+            << std::flush;
 }
 
 absl::StatusOr<RunSummary> Stage::Summarize() {
@@ -261,6 +347,7 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
     summary.mutable_steps_without_labels()->set_value(state_.progress.steps_without_labels());
   }
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
+  DescribeTraining(plan_.config.training(), state_.progress, &summary);
   ASSIGN_OR_RETURN(
       const std::optional<double> temperature,
       MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));

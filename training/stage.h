@@ -32,10 +32,10 @@ class Stage {
   // cannot be read or written.
   static absl::StatusOr<std::unique_ptr<Stage>> Open(StagePlan plan);
 
-  // Trains the epochs that are left, and after each scores it, writes its weights and reports, and
-  // prints a line. Cancelled: it was asked to stop, and all is saved that Open() needs to go on.
-  // Other codes: a step was refused (see Epoch), the scores are of no use, or a file cannot be
-  // written.
+  // Trains the epochs that are left, as far as training.patience goes, and after each scores it,
+  // writes its weights and reports, and prints a line. Cancelled: it was asked to stop, and all is
+  // saved that Open() needs to go on. Other codes: a step was refused (see Epoch), the scores are
+  // of no use, or a file cannot be written.
   absl::Status TrainEpochs();
 
   // Takes over the selected weights, measures them on all splits and writes the predictions of the
@@ -45,11 +45,21 @@ class Stage {
   // The model: that of the selected epoch once it is summarized.
   const std::shared_ptr<Backbone>& model() const { return live_; }
 
+  // What another stage is to start with, too; none without training.init_checkpoint.
+  std::optional<StartingWeights> start() const;
+
  private:
-  // `snapshot` may be null.
-  Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Backbone> snapshot);
+  // `snapshot` and `average` may be null.
+  Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Backbone> snapshot,
+        std::shared_ptr<Backbone> average);
 
   absl::Status OpenFiles();
+  // Copies what the plan starts with into the model. DataLoss: the config wants it and it is gone.
+  absl::Status Start();
+  // Whether `epochs` are all that are trained.
+  bool IsOver() const;
+  // What is scored, selected and saved.
+  Backbone& scored() const { return average_ != nullptr ? *average_ : *live_; }
   absl::Status TrainEpoch();
   // Trains an epoch's steps, and sets the slowest of them in `timing`.
   absl::StatusOr<EpochReport> TrainSteps(TimingReport* timing);
@@ -58,10 +68,11 @@ class Stage {
   absl::StatusOr<SplitReport> Score();
   // Writes the weights of this epoch, and selects them where they are `better`. DataLoss: they are
   // not, and selected.pth was said to hold them.
-  absl::Status SaveWeights(bool better, double weighted_f1);
+  absl::Status SaveWeights(bool better, double score);
   // Writes the reports of this epoch, and goes on to the next one.
   absl::Status FinishEpoch(const EpochReport& report, const TimingReport& timing);
   void PrintEpoch(const EpochReport& report, bool better, double seconds) const;
+  void PrintEnd() const;
 
   const StagePlan plan_;
   // The split that selects the epoch is the test split, under the OFFICIAL protocol, or the
@@ -69,12 +80,14 @@ class Stage {
   const bool test_selects_;
   const std::shared_ptr<Backbone> live_;
   const std::shared_ptr<Backbone> snapshot_;  // null where `live_` predicts the views
+  const std::shared_ptr<Backbone> average_;   // null without training.ema_decay
   Adam optimizer_;
   const StepContext context_;
   TrainingState state_;
   CheckpointMetadata metadata_;
   SelectedWeights selected_;          // of the best epoch so far
   std::optional<OpenFolder> folder_;  // plan_.output
+  int first_of_all_ = 1;              // the first epoch that trains on every conversation
   std::unique_ptr<TrainingLog> log_;
   std::optional<Saver> saver_;
   std::optional<StepProfile> profile_;     // until the first epoch is over

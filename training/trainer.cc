@@ -15,13 +15,16 @@
 #include "calibration/labelled.h"
 #include "calibration/missing.h"
 #include "calibration/weighted_losses.h"
+#include "core/learning_rate.h"
 #include "core/official_model.h"
 #include "core/printable.h"
 #include "core/scheduler.h"
 #include "core/status.h"
+#include "core/torch_status.h"
 #include "metrics/json.h"
 #include "registry/registry.h"
 #include "storage/atomic_file.h"
+#include "storage/checkpoint.h"
 #include "storage/open_folder.h"
 #include "storage/run_folder.h"
 #include "storage/trained_backbone.h"
@@ -29,6 +32,7 @@
 #include "training/known_batches.h"
 #include "training/stage.h"
 #include "training/stage_plan.h"
+#include "training/starting_weights.h"
 #include "training/step_profile.h"
 
 namespace cmerc {
@@ -40,6 +44,8 @@ struct Plugins {
   std::shared_ptr<Backbone> backbone;
   at::Generator begun;                   // the default generator, as making the backbone left it
   std::unique_ptr<Scheduler> scheduler;  // null without a curriculum
+  std::shared_ptr<const LearningRate> learning_rate;  // null where it stays as it is
+  std::optional<StartingWeights> start;               // none where the seed draws everything
 };
 
 // Warns where options ask for the official code and it has no such model.
@@ -118,13 +124,45 @@ std::vector<std::string> ProblemsOf(const RunConfig& config, const PreparedData&
   return problems;
 }
 
-// InvalidArgument: all that is wrong with the config, a line each.
-absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data) {
+// What the config says to start with. InvalidArgument: the file is a resume.pth. Other errors:
+// those of ReadCheckpoint() and ChooseStartingWeights().
+absl::StatusOr<StartingWeights> ReadStart(const TrainingConfig& training, const DatasetInfo& info,
+                                          const Backbone& model) {
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint, Annotate(ReadCheckpoint(training.init_checkpoint()),
+                                                         "training.init_checkpoint"));
+  if (checkpoint.metadata.has_value() && checkpoint.metadata->has_progress()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("training.init_checkpoint = ", training.init_checkpoint(),
+                     " holds the state of an interrupted run; name the selected.pth or last.pth "
+                     "beside it"));
+  }
+  ASSIGN_OR_RETURN(StartingWeights start, CatchTorch([&] {
+                     return ChooseStartingWeights(training, checkpoint, info, model);
+                   }));
+  std::cerr << NoteLine(checkpoint, training.init_checkpoint());
+  if (start.report.has_warning()) {
+    std::cerr << "warning: " << Printable(start.report.warning()) << "\n";
+  }
+  return start;
+}
+
+// Null without training.learning_rate_schedule.
+absl::StatusOr<std::unique_ptr<LearningRate>> CreateLearningRate(const TrainingConfig& training) {
+  if (!training.has_learning_rate_schedule()) return std::unique_ptr<LearningRate>();
+  return Annotate(LearningRates().Create(training.learning_rate_schedule()),
+                  "training.learning_rate_schedule");
+}
+
+// InvalidArgument: all that is wrong with the config, a line each. A run that `goes_on` has its
+// starting weights and does not read them again.
+absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data, bool goes_on) {
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
   const absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, data.info);
   at::Generator begun = at::detail::getDefaultCPUGenerator().clone();
   absl::StatusOr<std::unique_ptr<Scheduler>> scheduler = std::unique_ptr<Scheduler>();
   if (config.has_curriculum()) scheduler = Schedulers().Create(config.curriculum().scheduler());
+  absl::StatusOr<std::unique_ptr<LearningRate>> rate = CreateLearningRate(config.training());
+  std::optional<StartingWeights> start;
 
   std::vector<std::string> problems = ProblemsOf(config, data, losses.ok() ? &*losses : nullptr);
   AddSplitsWithoutLabels(config, data, &problems);
@@ -133,9 +171,16 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
   if (!scheduler.ok()) {
     problems.push_back(absl::StrCat("curriculum.scheduler: ", scheduler.status().message()));
   }
+  if (!rate.ok()) problems.emplace_back(rate.status().message());
+  if (backbone.ok() && !config.training().init_checkpoint().empty() && !goes_on) {
+    absl::StatusOr<StartingWeights> read = ReadStart(config.training(), data.info, **backbone);
+    if (read.ok()) start = *std::move(read);
+    if (!read.ok()) problems.emplace_back(read.status().message());
+  }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   WarnOfDeparture(**backbone);
-  return Plugins{*std::move(losses), *backbone, std::move(begun), *std::move(scheduler)};
+  return Plugins{*std::move(losses),    *backbone,        std::move(begun),
+                 *std::move(scheduler), *std::move(rate), std::move(start)};
 }
 
 // Whether the difficulties are those of the model that is trained without calibration.
@@ -163,6 +208,7 @@ RunConfig WithoutCalibration(const RunConfig& config, const std::vector<Weighted
 struct Trained {
   RunSummary summary;
   std::shared_ptr<Backbone> selected;
+  std::optional<StartingWeights> start;
 };
 
 // The error of a run that has begun to write: it is none of bad usage or input any more.
@@ -178,7 +224,7 @@ absl::StatusOr<Trained> TrainStage(StagePlan plan) {
   RETURN_IF_ERROR(OfRun(stage->TrainEpochs()));
   absl::StatusOr<RunSummary> summary = stage->Summarize();
   RETURN_IF_ERROR(OfRun(summary.status()));
-  return Trained{*std::move(summary), stage->model()};
+  return Trained{*std::move(summary), stage->model(), stage->start()};
 }
 
 // MakeCurriculum(); what is doubtful about it is said before anything is trained with it.
@@ -229,7 +275,8 @@ absl::StatusOr<Trained> TrainUncalibrated(const StagePlan& plan) {
   ASSIGN_OR_RETURN(
       Trained trained,
       TrainStage({config, plan.data, folder, "uncalibrated  ", std::move(losses),
-                  Curriculum(plan.data), plan.versions, std::move(options), plan.data_digest}));
+                  Curriculum(plan.data), plan.versions, std::move(options), plan.data_digest,
+                  plan.learning_rate, plan.start, /*keep_start=*/true}));
   RETURN_IF_ERROR(WriteSummary(trained.summary, folder));
   return trained;
 }
@@ -240,7 +287,8 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
                                        const std::map<std::string, std::string>& versions,
                                        const TrainOptions& options) {
   // What can be wrong with the config is said before anything is trained.
-  ASSIGN_OR_RETURN(Plugins plugins, CheckPlan(config, data));
+  const bool goes_on = options.resume && CanResume(output);
+  ASSIGN_OR_RETURN(Plugins plugins, CheckPlan(config, data, goes_on));
   const bool compare = config.training().compare_uncalibrated();
   const bool waits = WaitsForUncalibrated(config, plugins.scheduler.get());
   Curriculum curriculum(data);
@@ -251,8 +299,7 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
   }
   RETURN_IF_ERROR(
       CheckBatches(config, data, plugins, waits ? nullptr : &curriculum, options.profile));
-  RETURN_IF_ERROR(options.resume && CanResume(output) ? ContinueRun(output)
-                                                      : BeginRun(config, output));
+  RETURN_IF_ERROR(goes_on ? ContinueRun(output) : BeginRun(config, output));
   StagePlan plan{config,
                  data,
                  output,
@@ -261,11 +308,14 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
                  std::move(curriculum),
                  versions,
                  options,
-                 DataDigest(data)};
+                 DataDigest(data),
+                 std::move(plugins.learning_rate),
+                 std::move(plugins.start)};
   std::optional<RunSummary> uncalibrated_summary;
   if (compare) {
     ASSIGN_OR_RETURN(Trained uncalibrated, TrainUncalibrated(plan));
     uncalibrated_summary = std::move(uncalibrated.summary);
+    plan.start = std::move(uncalibrated.start);
     if (waits) {
       ASSIGN_OR_RETURN(plan.curriculum,
                        MakeCurriculumAndWarn(config, data, std::move(plugins.scheduler),

@@ -24,7 +24,8 @@ namespace cmerc {
 //   test_predictions.jsonl
 //                     of the selected weights: a PredictedConversation a line; not without a test
 //                     split
-//   selected.pth      the weights of the epoch that the protocol selects; last.pth: of the last one
+//   selected.pth      the weights of the epoch that the protocol selects
+//   last.pth          of the last one; with training.ema_decay both are averages up to then
 //   uncalibrated/     the same for the model without calibration, with
 //                     training.compare_uncalibrated
 //   resume.pth        until the run is finished: what is needed to go on with it

@@ -33,6 +33,9 @@ Scalars ScalarsOf(const EpochReport& report) {
   }
   scalars.emplace_back("train/accuracy", report.train_accuracy());
   scalars.emplace_back("train/weighted_f1", report.train_weighted_f1());
+  if (report.has_learning_rate()) {
+    scalars.emplace_back("train/learning_rate", report.learning_rate().value());
+  }
   if (report.has_skipped_steps()) {
     scalars.emplace_back("train/skipped_steps", report.skipped_steps().value());
   }

@@ -8,6 +8,8 @@
 // peak_MB: the most memory that a process holds which does nothing but steps on the longest batch,
 // LibTorch and the batch included; measured in one of its own per recipe.
 //
+// Step/Iemocap/averaged has AdamW in place of Adam, and an average of the weights after every step.
+//
 // LongConversation is M3Net alone, forward and backward, on one conversation of as many utterances
 // as its name says.
 //
@@ -24,6 +26,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -37,6 +40,7 @@
 #include "training/adam.h"
 #include "training/allocator.h"
 #include "training/train_step.h"
+#include "training/weight_average.h"
 
 namespace cmerc {
 namespace {
@@ -104,12 +108,20 @@ class Run {
     corpus_.batches.resize(1);
   }
 
+  // AdamW in place of Adam, and an average of the weights.
+  void Average() {
+    optimizer_.DecoupleWeightDecay(true);
+    average_ = MakeModel(corpus_);
+    sum_.emplace(*live_, OnDevice(*average_));
+  }
+
   void StepOnEveryBatch() {
     for (const Batch& batch : corpus_.batches) {
       const absl::StatusOr<StepReport> step =
           TrainStep({*live_, *snapshot_, optimizer_, losses_, config_.calibration(), training_},
                     ToDevice(batch, device_));
       TORCH_CHECK(step.ok(), step.status().ToString());
+      if (sum_.has_value()) sum_->Add(ShareOfStep(0.999, ++averaged_));
     }
     WaitFor(device_);
   }
@@ -129,6 +141,9 @@ class Run {
   const std::unique_ptr<Backbone> live_, snapshot_;
   Adam optimizer_;
   std::vector<WeightedLoss> losses_;
+  std::unique_ptr<Backbone> average_;
+  std::optional<WeightAverage> sum_;
+  int64_t averaged_ = 0;
 };
 
 // What this process, which does nothing else, holds at most.
@@ -177,9 +192,10 @@ void CountSteps(benchmark::State& state, int64_t steps) {
                                                          benchmark::Counter::kInvert);
 }
 
-void Step(benchmark::State& state, const Recipe& recipe, const Place& place) {
+void Step(benchmark::State& state, const Recipe& recipe, const Place& place, bool averaged) {
   torch::manual_seed(1);
   Run run(recipe, place);
+  if (averaged) run.Average();
   const auto pass = [&run] { run.StepOnEveryBatch(); };
   WarmUp(state, place.device, pass);
   if (std::getenv("CMERC_PROFILE") != nullptr) {
@@ -233,9 +249,12 @@ void Register(const torch::Device& device) {
   };
   for (const Recipe& recipe : kRecipes) {
     const std::string name = absl::StrCat(where, "Step/", recipe.name);
-    add(name, Step, recipe, Place{device, TrainingConfig::FLOAT32});
+    add(name, Step, recipe, Place{device, TrainingConfig::FLOAT32}, false);
+    if (&recipe == kRecipes) {
+      add(name + "/averaged", Step, recipe, Place{device, TrainingConfig::FLOAT32}, true);
+    }
     if (!device.is_cpu()) {
-      add(name + "/bf16", Step, recipe, Place{device, TrainingConfig::BF16});
+      add(name + "/bf16", Step, recipe, Place{device, TrainingConfig::BF16}, false);
     }
   }
   // A processor would take minutes for the longer one.

@@ -14,7 +14,7 @@ HWY_INLINE void UpdateVector(const AdamFactors& f, const AdamNumbers& numbers, i
   float* const first_moment = numbers.first_moment + i;
   float* const second_moment = numbers.second_moment + i;
   const Vec gradient = numbers.gradient != nullptr ? Load(numbers.gradient + i, count) : Zero();
-  const Vec value = Load(parameter, count);
+  const Vec value = hn::Mul(All(f.keep), Load(parameter, count));
   const Vec g = hn::Add(gradient, hn::Mul(All(f.decay), value));
   const Vec m = hn::Add(hn::Mul(All(f.keep1), Load(first_moment, count)), hn::Mul(All(f.add1), g));
   const Vec v = hn::Add(hn::Mul(All(f.keep2), Load(second_moment, count)),

@@ -9,6 +9,7 @@ namespace cmerc::kernels {
 
 // What a step has for all numbers of a parameter.
 struct AdamFactors {
+  float keep;         // what the parameter is multiplied by first: decoupled weight decay, or 1
   float decay;        // weight decay, which is added to the gradient
   float keep1, add1;  // the first moment becomes keep1 * itself + add1 * gradient
   float keep2, add2;  // the second, with the gradient's square
@@ -27,6 +28,7 @@ struct AdamNumbers {
 
 // Steps the numbers [begin, end):
 //
+//   parameter = keep * parameter
 //   g = gradient + decay * parameter
 //   first_moment = keep1 * first_moment + add1 * g
 //   second_moment = keep2 * second_moment + add2 * g * g

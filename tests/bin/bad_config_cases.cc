@@ -123,6 +123,78 @@ void AddTrainingOptions(std::vector<BadInput>* cases) {
   cases->insert(cases->end(), more.begin(), more.end());
 }
 
+void AddTrainersOptions(std::vector<BadInput>* cases) {
+  const std::string tiny = "tiny.textproto is not a valid config:";
+  const std::vector<BadInput> more = {
+      {"NegativePatience",
+       TrainSet("training { patience: -1 }"),
+       {tiny, "training.patience = -1, must be >= 0"}},
+      {"AverageOfDecayOne",
+       TrainSet("training { ema_decay: 1 }"),
+       {tiny, "training.ema_decay = 1, must be in [0, 1)"}},
+      {"SelectionByWhatIsNoScore",
+       TrainSet("training { select_by: LOSS }"),
+       {"training.select_by = LOSS", "one of WEIGHTED_F1, MACRO_F1, NLL, ACCURACY"}},
+      {"RoundedScoresThatDoNotSelect",
+       TrainSet("data { protocol: OFFICIAL round_scores: true } training { select_by: NLL }"),
+       {"data.round_scores = true rounds weighted F1 and training.select_by = NLL",
+        "leave one of them out"}},
+      {"DecoupledDecayThatTurnsWeightsRound",
+       TrainSet("training { optimizer: ADAMW learning_rate: 0.1 weight_decay: 10 }"),
+       {"training.weight_decay = 10, must be below 1 / learning_rate = 10 with ADAMW"}},
+      {"ScheduleOfTheWrongKind",
+       TrainSet("training { learning_rate_schedule { "
+                "[type.googleapis.com/cmerc.LinearOptions] {} } }"),
+       {"training.learning_rate_schedule: cmerc.LinearOptions is a scheduler, not a learning_rate",
+        "cmerc.LinearRateOptions"}},
+      {"ScheduleOutOfRange",
+       Train({"--set", "training.learning_rate_schedule=PlateauRate",
+              "training.learning_rate_schedule.gamma=1.5"}),
+       {"training.learning_rate_schedule[cmerc.PlateauRateOptions].gamma = 1.5, must be in (0, "
+        "1)"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+// run/selected.pth is of three classes.
+void AddStarts(std::vector<BadInput>* cases) {
+  const std::string four_classes =
+      "--set=data { dataset { [type.googleapis.com/cmerc.SyntheticOptions] { num_classes: 4 } } }";
+  const auto start = [](const std::string& file, const std::string& more) {
+    return "--set=training { init_checkpoint: '" + file + "' " + more + " }";
+  };
+  const std::vector<BadInput> more = {
+      {"MissingInitCheckpoint",
+       Train({start("nowhere.pth", "")}),
+       {"training.init_checkpoint: nowhere.pth: No such file or directory; want a checkpoint"}},
+      {"TextAsInitCheckpoint",
+       Train({start("tiny.textproto", "")}),
+       {"training.init_checkpoint: tiny.textproto: "}},
+      {"InitCheckpointOfOtherClasses",
+       Train({start("run/selected.pth", ""), four_classes}),
+       {"training.init_checkpoint = run/selected.pth: 2 of ", "tensors do not fit this model: ",
+        "smax_fc.bias has shape [3], want [4]; smax_fc.weight has shape [3, ",
+        "--set='training { init_skip: [\"smax_fc.*\"] }'"}},
+      {"InitCheckpointOfAnotherBackbone",
+       Train({start("run/selected.pth", ""),
+              "--set=backbone { [type.googleapis.com/cmerc.GruOptions] {} }"}),
+       {"run/selected.pth: nothing in it is taken: no tensor fits this model: ",
+        "the model has no graph_model.", "its own backbone is cmerc.M3NetOptions"}},
+      {"PatternThatFitsNothing",
+       Train({start("run/selected.pth", "init_skip: 'classifier.*'")}),
+       {"training.init_skip: \"classifier.*\" fits no name in the model or in the file; names: ",
+        "smax_fc.weight"}},
+      {"PatternsThatLeaveNothing",
+       Train({start("run/selected.pth", "init_skip: '*'")}),
+       {"nothing in it is taken: init_parameters and init_skip leave nothing"}},
+      {"InitSkipWithoutInitCheckpoint",
+       TrainSet("training { init_skip: 'smax_fc.*' }"),
+       {"training.init_skip chooses what is taken from training.init_checkpoint, which is not "
+        "set"}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
 void AddModelsAndLosses(std::vector<BadInput>* cases) {
   const std::string tiny = "tiny.textproto is not a valid config:";
   const std::vector<BadInput> more = {

@@ -26,7 +26,7 @@ std::vector<std::string> Linked(const std::string& kind) {
 TEST(LinkageTest, Kinds) {
   std::vector<std::string> kinds;
   for (const RegistryBase* registry : AllRegistries()) kinds.push_back(registry->kind());
-  EXPECT_THAT(kinds, ElementsAre("backbone", "dataset", "loss", "scheduler"));
+  EXPECT_THAT(kinds, ElementsAre("backbone", "dataset", "learning_rate", "loss", "scheduler"));
 }
 
 TEST(LinkageTest, Backbones) {
@@ -39,6 +39,13 @@ TEST(LinkageTest, Backbones) {
 TEST(LinkageTest, Datasets) {
   EXPECT_THAT(Linked("dataset"), ElementsAre("cmerc.OfficialPicklesOptions", "cmerc.RecordsOptions",
                                              "cmerc.SyntheticOptions"));
+}
+
+TEST(LinkageTest, LearningRates) {
+  EXPECT_THAT(
+      Linked("learning_rate"),
+      ElementsAre("cmerc.ConstantRateOptions", "cmerc.CosineRateOptions", "cmerc.LinearRateOptions",
+                  "cmerc.PlateauRateOptions", "cmerc.StepRateOptions"));
 }
 
 TEST(LinkageTest, Losses) {

@@ -141,8 +141,17 @@ TEST(UnknownFieldTest, TheNamesOfOtherProgramsAreKnown) {
   const auto problem = [](const std::string& text) { return ProblemsIn(Valid() + text); };
   EXPECT_THAT(problem("training { lr: 1 }"), HasSubstr("did you mean \"learning_rate\"?"));
   EXPECT_THAT(problem("training { LR: 1 }"), HasSubstr("did you mean \"learning_rate\"?"));
-  EXPECT_THAT(problem("training { optimizer: 1 }"), HasSubstr("always Adam"));
-  EXPECT_THAT(problem("patience: 3"), HasSubstr("never stops early"));
+  EXPECT_THAT(problem("training { optim: 1 }"), HasSubstr("did you mean \"optimizer\"?"));
+  EXPECT_THAT(problem("training { betas: 1 }"), HasSubstr("Adam or AdamW"));
+  EXPECT_THAT(problem("patience: 3"), HasSubstr("did you mean training { patience: ... }?"));
+  EXPECT_THAT(problem("early_stopping: 3"), HasSubstr("did you mean training { patience: ... }?"));
+  EXPECT_THAT(problem("training { warmup: 3 }"), HasSubstr("learning_rate_schedule { "));
+  EXPECT_THAT(problem("training { scheduler { } }"),
+              HasSubstr("did you mean \"learning_rate_schedule\"?"));
+  EXPECT_THAT(problem("checkpoint: 'a.pth'"),
+              HasSubstr("did you mean training { init_checkpoint: ... }?"));
+  EXPECT_THAT(problem("training { ema: 0.9 }"), HasSubstr("did you mean \"ema_decay\"?"));
+  EXPECT_THAT(problem("training { monitor: 'loss' }"), HasSubstr("did you mean \"select_by\"?"));
   EXPECT_THAT(problem("lr: 1"), HasSubstr("did you mean training { learning_rate: ... }?"));
   EXPECT_THAT(problem("scheduler { }"),
               HasSubstr("did you mean curriculum { scheduler { ... } }?"));

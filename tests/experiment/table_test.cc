@@ -55,6 +55,14 @@ TEST(FormatMarkdownTest, TheProtocolAndWhatIsNotCompared) {
   EXPECT_THAT(FormatMarkdown(results), HasSubstr("OFFICIAL: the test set selected the epoch"));
 }
 
+TEST(FormatMarkdownTest, WhatSelectedTheEpochsWhereItWasNotWeightedF1) {
+  ExperimentResults results = SampleResults();
+  EXPECT_THAT(FormatMarkdown(results), Not(HasSubstr("Epochs selected by")));
+  results.mutable_rows(0)->mutable_selected_by()->set_value("NLL");
+  EXPECT_THAT(FormatMarkdown(results),
+              HasSubstr("- Epochs selected by NLL in place of weighted F1: toy/gru \"small\".\n"));
+}
+
 TEST(FormatMarkdownTest, ARowAsPredictedAndOneAfterTemperatureScaling) {
   EXPECT_THAT(
       FormatMarkdown(SampleResults()),

@@ -33,13 +33,18 @@ State RandomState(int64_t size) {
   return {Random(size, 1), Random(size, 2), Random(size, 3, /*positive=*/true)};
 }
 
-constexpr kernels::AdamFactors kFactors = {3e-5F, 0.9F, 0.1F, 0.999F, 0.001F, 1e-3F, 1.7F, 1e-8F};
+// Weight decay in the gradient, and decoupled from it.
+constexpr kernels::AdamFactors kFactors[] = {
+    {1, 3e-5F, 0.9F, 0.1F, 0.999F, 0.001F, 1e-3F, 1.7F, 1e-8F},
+    {0.99F, 0, 0.9F, 0.1F, 0.999F, 0.001F, 1e-3F, 1.7F, 1e-8F},
+};
 
 // The formulas of adam_kernels.h, number by number.
-void Reference(const float* gradient, int64_t begin, int64_t end, State& state) {
-  const kernels::AdamFactors& f = kFactors;
+void Reference(const kernels::AdamFactors& f, const float* gradient, int64_t begin, int64_t end,
+               State& state) {
   for (int64_t i = begin; i < end; ++i) {
     float& parameter = state.parameter[i];
+    parameter = Rounded(f.keep * parameter);
     const float g = (gradient != nullptr ? gradient[i] : 0) + Rounded(f.decay * parameter);
     float& m = state.first_moment[i];
     m = Rounded(f.keep1 * m) + Rounded(f.add1 * g);
@@ -59,16 +64,18 @@ class AdamKernelsTest : public testing::TestWithParam<int64_t /*instruction set*
 TEST_P(AdamKernelsTest, RoundsEveryOperationByItself) {
   constexpr int64_t kSize = 1003;
   const std::vector<float> gradient = Random(kSize, 4);
-  for (const float* const numbers : {gradient.data(), static_cast<const float*>(nullptr)}) {
-    State want = RandomState(kSize), got = want;
-    Reference(numbers, 1, kSize - 1, want);
-    kernels::UpdateAdam(
-        kFactors,
-        {numbers, got.parameter.data(), got.first_moment.data(), got.second_moment.data()}, 1,
-        kSize - 1);
-    EXPECT_EQ(got.parameter, want.parameter);
-    EXPECT_EQ(got.first_moment, want.first_moment);
-    EXPECT_EQ(got.second_moment, want.second_moment);
+  for (const kernels::AdamFactors& factors : kFactors) {
+    for (const float* const numbers : {gradient.data(), static_cast<const float*>(nullptr)}) {
+      State want = RandomState(kSize), got = want;
+      Reference(factors, numbers, 1, kSize - 1, want);
+      kernels::UpdateAdam(
+          factors,
+          {numbers, got.parameter.data(), got.first_moment.data(), got.second_moment.data()}, 1,
+          kSize - 1);
+      EXPECT_EQ(got.parameter, want.parameter);
+      EXPECT_EQ(got.first_moment, want.first_moment);
+      EXPECT_EQ(got.second_moment, want.second_moment);
+    }
   }
 }
 

@@ -88,6 +88,25 @@ TEST(FormatPageTest, EverySectionOfARun) {
                                HasSubstr("1 are used in no epoch")));
 }
 
+TEST(FormatPageTest, WhatTheOptionsOfTheTrainerDid) {
+  TrainingRun run = SampleRun();
+  run.summary->mutable_selected_by()->set_value("macro F1");
+  run.summary->mutable_stopped_early()->set_value(3);
+  StartReport* const start = run.summary->mutable_start();
+  start->set_checkpoint("runs/a/selected.pth");
+  start->set_epoch(12);
+  start->set_tensors(34);
+  start->add_fresh("head.weight");
+  for (EpochReport& epoch : run.epochs) epoch.mutable_learning_rate()->set_value(0.01);
+  const XmlElement page = Parsed(FormatPage({run}));
+  EXPECT_THAT(Texts(page, "dd"),
+              testing::IsSupersetOf(
+                  {"2 of 3, after which training stopped early; selected by macro F1",
+                   "runs/a/selected.pth, epoch 12: 34 tensors; drawn from the seed: head.weight"}));
+  EXPECT_THAT(Texts(page, "figcaption"), testing::Contains("Learning rate"));
+  EXPECT_THAT(page.text, HasSubstr("which selects the epoch by macro F1"));
+}
+
 TEST(FormatPageTest, NeedsNothingElse) {
   const std::string text = FormatPage({SampleRun()});
   for (const char* outside : {"<script", "<link", "<img", "@import", "url(", "src=", "onload"}) {

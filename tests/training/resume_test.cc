@@ -131,6 +131,83 @@ TEST(ResumeTest, EvidenceThatIsDroppedAndShown) {
   ExpectTheSameBits(config);
 }
 
+// A config with most options of the trainer, which starts with `checkpoint`.
+RunConfig WithTrainersOptions(const std::string& checkpoint) {
+  RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum));
+  TrainingConfig more;
+  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
+      "compare_uncalibrated: true epochs: 6 patience: 1 select_by: NLL optimizer: ADAMW "
+      "weight_decay: 0.1 ema_decay: 0.7 init_skip: 'smax_fc.*'",
+      &more));
+  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
+      "[type.googleapis.com/cmerc.PlateauRateOptions] { warmup_epochs: 0.5 patience: 0 gamma: 0.5 "
+      "}",
+      more.mutable_learning_rate_schedule()));
+  config.mutable_training()->MergeFrom(more);
+  config.mutable_training()->set_init_checkpoint(checkpoint);
+  return config;
+}
+
+// The last.pth of a run of one epoch.
+std::string TrainedCheckpoint() {
+  RunConfig config = Config(kTask);
+  config.mutable_training()->set_epochs(1);
+  const std::string folder = NewFolder();
+  EXPECT_TRUE(RunTraining(config, Prepare(config), folder, false).ok());
+  return folder + "/last.pth";
+}
+
+TEST(ResumeTest, EveryOptionOfTheTrainer) {
+  ExpectTheSameBits(WithTrainersOptions(TrainedCheckpoint()));
+}
+
+TEST(ResumeTest, AWarmUpAndACosineAreWhereTheyWere) {
+  RunConfig config = Calibrated();
+  config.mutable_training()->set_epochs(3);
+  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
+      "[type.googleapis.com/cmerc.CosineRateOptions] { warmup_epochs: 1.5 }",
+      config.mutable_training()->mutable_learning_rate_schedule()));
+  ExpectTheSameBits(config);
+}
+
+// Not even for the second of two models, which begins after the run was resumed.
+TEST(ResumeTest, WhatARunStartsWithIsNotReadAgain) {
+  const std::string checkpoint = TrainedCheckpoint();
+  const RunConfig config = WithTrainersOptions(checkpoint);
+  const PreparedData data = Prepare(config);
+  const std::string whole = NewFolder(), folder = NewFolder();
+  ASSERT_TRUE(RunTraining(config, data, whole, false).ok());
+  ASSERT_TRUE(absl::IsCancelled(RunTraining(config, data, folder, false, 2)));
+  ASSERT_TRUE(CanResume(folder));
+  std::filesystem::remove(checkpoint);
+  const absl::Status done = RunTraining(config, data, folder, true);
+  ASSERT_TRUE(done.ok()) << done;
+  EXPECT_EQ(Results(folder), Results(whole));
+}
+
+TEST(ResumeTest, AStateThatLacksWhatTheOptionsNeedIsRefused) {
+  RunConfig config = WithTrainersOptions(TrainedCheckpoint());
+  config.mutable_training()->set_compare_uncalibrated(false);
+  config.clear_curriculum();
+  const PreparedData data = Prepare(config);
+  const std::string folder = NewFolder(), path = ResumeFile(folder);
+  ASSERT_TRUE(absl::IsCancelled(RunTraining(config, data, folder, false, 4)));
+  const Checkpoint good = *ReadCheckpoint(path);
+  const auto refusal = [&](const std::function<void(Checkpoint*)>& spoil) {
+    Checkpoint bad = good;
+    spoil(&bad);
+    EXPECT_TRUE(WriteCheckpoint(path, bad.state, *bad.metadata).ok());
+    return std::string(RunTraining(config, data, folder, true).message());
+  };
+  EXPECT_THAT(refusal([](Checkpoint* c) { c->state.erase("average/graph_model.fc1.bias"); }),
+              HasSubstr("it has no graph_model.fc1.bias"));
+  EXPECT_THAT(refusal([](Checkpoint* c) { c->metadata->mutable_progress()->clear_scores(); }),
+              HasSubstr("lacks the scores of the epochs"));
+  EXPECT_THAT(
+      refusal([](Checkpoint* c) { c->metadata->mutable_progress()->set_averaged_steps(-1); }),
+      HasSubstr("contradicts itself"));
+}
+
 TEST(ResumeTest, EventsGoOnWhereTheyWere) {
   const RunConfig config = Calibrated();
   const PreparedData data = Prepare(config);
@@ -180,6 +257,13 @@ class StoppedTest : public testing::Test {
   const std::string folder_ = NewFolder();
   const std::string path_ = ResumeFile(folder_);
 };
+
+TEST_F(StoppedTest, ItsStateIsNothingToStartWith) {
+  RunConfig config = config_;
+  config.mutable_training()->set_init_checkpoint(path_);
+  EXPECT_THAT(std::string(RunTraining(config, data_, NewFolder(), false).message()),
+              HasSubstr("holds the state of an interrupted run; name the selected.pth"));
+}
 
 TEST_F(StoppedTest, OtherFeaturesAreRefused) {
   PreparedData other = data_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -95,8 +96,10 @@ void PrintTo(const Expectation& expectation, std::ostream* out) {
 
 // The name of a defect's case in its suite; that of the plugin without one for "".
 std::string CaseOf(const std::string& kind, const std::string& defect) {
-  std::string type = kind;
-  type[0] = static_cast<char>(type[0] - 'a' + 'A');
+  std::string type;
+  for (const absl::string_view word : absl::StrSplit(kind, '_')) {
+    absl::StrAppend(&type, std::string(1, absl::ascii_toupper(word[0])), word.substr(1));
+  }
   std::string letters;
   for (const char c : defect) {
     if (c != '_') letters += c;
@@ -246,6 +249,16 @@ const std::vector<Expectation>& Expectations() {
        "epoch 3",
        {"SelectsEverythingFromSomeEpochOn"}},
 
+      {"learning_rate", "FALLS_BELOW_ZERO", "EveryFactorIsFiniteAndNotBelowZero",
+       "in epoch 2 of 3"},
+      {"learning_rate",
+       "NAN_IN_A_SHORT_RUN",
+       "EveryFactorIsFiniteAndNotBelowZero",
+       "nan in epoch 0 of 1",
+       {"SomeStepOfEveryRunMoves"}},
+      {"learning_rate", "NEVER_MOVES", "SomeStepOfEveryRunMoves", "a run of 1 epochs"},
+      {"learning_rate", "COUNTS_ITS_CALLS", "TheFactorDependsOnThePlaceAlone", "asked again"},
+
       {"dataset", "LABEL_OUT_OF_RANGE", "ConversationsFitTheInfo", "batch.labels holds 2"},
       {"dataset", "SPEAKER_OUT_OF_RANGE", "ConversationsFitTheInfo", "batch.speakers holds 2"},
       {"dataset",
@@ -337,7 +350,8 @@ TEST_P(BrokenSuiteTest, EveryDefectIsExpectedAndEveryLawIsBroken) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, BrokenSuiteTest,
-                         testing::Values("backbone", "loss", "scheduler", "dataset"),
+                         testing::Values("backbone", "loss", "scheduler", "learning_rate",
+                                         "dataset"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace
