@@ -52,7 +52,7 @@ absl::StatusOr<SplitReport> ScoreSplit(const Flags& flags, const std::string& sp
   ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ConversationsOf(split, model.data));
   std::cout << "split     " << split << "\n\n";
   evaluation->set_split(split);
-  evaluation->set_protocol(ProtocolDescription(model.config.data().protocol()));
+  evaluation->set_protocol(ProtocolDescription(model.config.data()));
   return Score({*model.backbone, model.data, indices, model.config, model.temperature},
                flags.has("views"));
 }
@@ -66,7 +66,7 @@ absl::StatusOr<SplitReport> ScoreInput(const Flags& flags, EvaluationReport* eva
   ASSIGN_OR_RETURN(const PreparedData data, ReadLabelledInput(input, predictor));
   int64_t utterances = 0;
   for (const Conversation& conversation : data.conversations) utterances += conversation.length();
-  const std::string protocol = ProtocolDescription(predictor.config().data().protocol());
+  const std::string protocol = ProtocolDescription(predictor.config().data());
   std::cout << "data      " << OneLine(input) << ", " << data.conversations.size()
             << " conversations (" << utterances << " utterances)\n          "
             << data.info.num_classes()

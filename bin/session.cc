@@ -136,10 +136,13 @@ absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
   PrintWarnings(WarningsOf(*dataset));
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), standardization));
-  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol())
-      << "\n";
+  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data()) << "\n";
   const std::string fold = DescribeFold(config.data(), data.conversations, data.valid);
-  if (!fold.empty()) log << "folds     " << OneLine(fold) << "\n";
+  const std::string test_fold =
+      DescribeTestFold(config.data(), data.conversations, data.valid, data.test);
+  for (const std::string& one : {test_fold, fold}) {
+    if (!one.empty()) log << "folds     " << OneLine(one) << "\n";
+  }
   log << std::flush;
   return data;
 }

@@ -232,7 +232,7 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   RETURN_IF_ERROR(log_->Close());
   RETURN_IF_ERROR(LoadState(selected_.weights, *live_, "the selected epoch"));
   RunSummary summary;
-  summary.set_protocol(ProtocolDescription(plan_.config.data().protocol()));
+  summary.set_protocol(ProtocolDescription(plan_.config.data()));
   summary.set_seed(plan_.config.training().seed());
   summary.mutable_versions()->insert(plan_.versions.begin(), plan_.versions.end());
   summary.set_backbone(PluginType(plan_.config.backbone()));

@@ -205,7 +205,7 @@ void AddDataOptions(std::vector<BadInput>* cases) {
       {"FoldGroupThatDoesNotFit",
        TrainSet("data { folds: 2 fold_group: \"Ses??\" }"),
        {"data.fold_group = \"Ses??\" does not fit the id of conversation train_0",
-        "every id of train + valid must begin as it says"}},
+        "every id that is divided must begin as it says"}},
       {"MoreFoldsThanGroups",
        TrainSet("data { folds: 3 fold_group: '*_' }"),
        {"data.folds = 3, but data.fold_group = \"*_\" makes only 2 groups of train + valid "
