@@ -172,14 +172,17 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
   if (!doubt.empty()) PrintWarnings({absl::StrCat(path, ": ", doubt)});
   std::optional<double> temperature;
   std::optional<DataConfig::Protocol> protocol;
+  std::optional<SetCalibration> sets;
   if (checkpoint.metadata.has_value()) {
     const std::string warning = OtherClassesWarning(checkpoint.metadata->dataset(), data.info);
     if (!warning.empty()) PrintWarnings({warning});
     ASSIGN_OR_RETURN(temperature, Annotate(TemperatureOf(*checkpoint.metadata), path));
     protocol = checkpoint.metadata->config().data().protocol();
+    ASSIGN_OR_RETURN(
+        sets, Annotate(SetCalibrationOf(*checkpoint.metadata, data.info.num_classes()), path));
   }
-  return TrainedModel{std::move(config), std::move(data), std::move(backbone), temperature,
-                      protocol};
+  return TrainedModel{std::move(config), std::move(data), std::move(backbone),
+                      temperature,       protocol,        std::move(sets)};
 }
 
 absl::StatusOr<std::string> SplitFlag(const Flags& flags) {

@@ -346,6 +346,8 @@ SetReport MeasureSets(const SetMaker& maker, const LabelledPredictions& predicti
   report.set_method(NameOf(maker.method()));
   report.set_asked(maker.coverage());
   report.set_calibration_conversations(static_cast<int>(maker.conversations()));
+  for (const std::string& remark : maker.Remarks(class_names)) report.add_remarks(remark);
+  if (all.utterances() == 0) return report;
   report.set_conversation_coverage(all.OfConversations());
   if (all.conversations() > 1) {
     report.mutable_conversation_coverage_error()->set_value(all.Error());
@@ -369,7 +371,6 @@ SetReport MeasureSets(const SetMaker& maker, const LabelledPredictions& predicti
     one->mutable_conversation_coverage()->set_value(coverage.OfConversations());
     one->mutable_mean_size()->set_value(coverage.MeanSize());
   }
-  for (const std::string& remark : maker.Remarks(class_names)) report.add_remarks(remark);
   return report;
 }
 
@@ -391,7 +392,7 @@ RiskCoveragePoint MeasureAbstaining(const LabelledPredictions& predictions, int6
   RiskCoveragePoint point;
   point.set_threshold(threshold);
   point.set_answered(static_cast<int>(answered));
-  point.set_share_answered(static_cast<double>(answered) / static_cast<double>(all));
+  point.set_share_answered(all == 0 ? 0 : static_cast<double>(answered) / static_cast<double>(all));
   if (answered > 0) {
     point.mutable_accuracy()->set_value(static_cast<double>(right) / static_cast<double>(answered));
   }

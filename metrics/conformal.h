@@ -89,13 +89,13 @@ class SetMaker {
   std::vector<double> thresholds_;         // [C]
 };
 
-// What the sets of labelled utterances hold. `predictions` are as CalibrateSets() wants them, with
-// at least one label; `class_names` has C.
+// What the sets of labelled utterances hold. `predictions` are as CalibrateSets() wants them;
+// without any label, shares are unset. `class_names` has C.
 SetReport MeasureSets(const SetMaker& maker, const LabelledPredictions& predictions,
                       absl::Span<const std::string> class_names);
 
-// What is answered at the thresholds of RiskCoverage, of the labelled utterances, of which there is
-// at least one: those whose largest probability is not below the threshold. Fills `points` alone.
+// What is answered at the thresholds of RiskCoverage, of the labelled utterances: those whose
+// largest probability is not below the threshold. Fills `points` alone.
 RiskCoverage MeasureRiskCoverage(const LabelledPredictions& predictions, int64_t num_classes);
 
 // The same at one threshold.

@@ -62,6 +62,19 @@ CheckpointMetadata DescribeModel(const StagePlan& plan) {
   return metadata;
 }
 
+// Sets the weights of the classes in losses that have any.
+void AddClassWeights(const StagePlan& plan, RunSummary* summary) {
+  for (const WeightedLoss& loss : plan.losses) {
+    const std::vector<double> weights = loss.loss->class_weights();
+    if (weights.empty()) continue;
+    LossClassWeights* const entry = summary->mutable_class_weights()->add_losses();
+    entry->set_loss(loss.name);
+    for (size_t c = 0; c < weights.size(); ++c) {
+      (*entry->mutable_weights())[plan.data.info.class_names[c]] = weights[c];
+    }
+  }
+}
+
 int64_t CountParameters(const Backbone& model) {
   int64_t count = 0;
   for (const torch::Tensor& parameter : model.parameters()) count += parameter.numel();
@@ -244,12 +257,13 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
       std::any_of(plan_.losses.begin(), plan_.losses.end(),
                   [](const WeightedLoss& loss) { return !loss.loss->views().empty(); }));
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
-  ASSIGN_OR_RETURN(
-      const std::optional<double> temperature,
-      MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));
-  if (!temperature.has_value()) return summary;
+  AddClassWeights(plan_, &summary);
+  ASSIGN_OR_RETURN(const Outcome outcome, MeasureOutcome(*live_, plan_.data, plan_.losses,
+                                                         plan_.config, plan_.output, &summary));
+  if (!outcome.temperature.has_value() && !outcome.sets.has_value()) return summary;
   metadata_.set_epoch(state_.progress.selected_epoch());
-  metadata_.set_temperature(*temperature);
+  if (outcome.temperature.has_value()) metadata_.set_temperature(*outcome.temperature);
+  if (outcome.sets.has_value()) *metadata_.mutable_sets() = *outcome.sets;
   RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_.weights, metadata_));
   return summary;
 }
