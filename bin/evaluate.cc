@@ -54,7 +54,8 @@ absl::StatusOr<std::optional<SetCalibration>> CalibrationOfSets(const Flags& fla
   }
   PrintWarnings({absl::StrCat(flags.Get("checkpoint"),
                               " carries no scores of a validation split; sets are calibrated on "
-                              "that of the data set now")});
+                              "that of the data set now, which the model must not have been "
+                              "trained on")});
   ASSIGN_OR_RETURN(const SplitPredictions valid,
                    PredictSplit(*model.backbone, model.data, model.data.valid, {}, model.config));
   return CalibrateSets({valid.log_probs, valid.labels, valid.lengths},
