@@ -264,17 +264,14 @@ TEST(OutcomeTest, SetsAreCalibratedOnTheValidationSplitAndKeptInTheCheckpoint) {
 
 TEST(OutcomeTest, SaysHowMuchTheClassesCount) {
   EXPECT_FALSE(MustTrain(Calibrated(), "no_weights").summary.has_class_weights());
-  const TrainedRun run = MustTrain(Config(R"pb(losses {
-                                                 loss {
-                                                   [type.googleapis.com/cmerc.NllOptions] {
-                                                     class_weights: GIVEN
-                                                     weight: 0.5
-                                                     weight: 2
-                                                     weight: 1.25
-                                                   }
-                                                 }
-                                               })pb"),
-                                   "weights");
+  const TrainedRun run = MustTrain(
+      Config(R"pb(losses {
+                    loss {
+                      [type.googleapis.com/
+                       cmerc.NllOptions] { class_weights: GIVEN weight: 0.5 weight: 2 weight: 1.25 }
+                    }
+                  })pb"),
+      "weights");
   const ClassWeightsReport& weights = run.summary.class_weights();
   ASSERT_EQ(weights.losses_size(), 1);
   EXPECT_EQ(weights.losses(0).loss(), "cmerc.NllOptions");
@@ -298,10 +295,9 @@ TEST(OutcomeTest, F1WithoutClassesStandsBesideTheOtherScores) {
     EXPECT_EQ(without.classes(0), "class_0");
     EXPECT_DOUBLE_EQ(without.macro_f1(), (split->classes(1).f1() + split->classes(2).f1()) / 2);
     const int support = split->classes(1).support() + split->classes(2).support();
-    EXPECT_DOUBLE_EQ(without.weighted_f1(),
-                     (split->classes(1).f1() * split->classes(1).support() +
-                      split->classes(2).f1() * split->classes(2).support()) /
-                         support);
+    EXPECT_DOUBLE_EQ(without.weighted_f1(), (split->classes(1).f1() * split->classes(1).support() +
+                                             split->classes(2).f1() * split->classes(2).support()) /
+                                                support);
   }
   EXPECT_EQ(Epochs(run.folder).back().valid().f1_without().classes(0), "class_0");
 }
