@@ -26,6 +26,24 @@ FlagSpec SetFlag() {
           "FRAGMENT"};
 }
 
+// How answers are acted on (bin/acting_flags.h); `what` begins what the flag does.
+FlagSpec SetsFlag(const std::string& what) {
+  return {"sets", FlagSpec::Kind::kValue,
+          what +
+              " sets of classes that have the true one with this probability, such as 0.9 "
+              "(docs/sets.md)",
+          "COVERAGE"};
+}
+
+FlagSpec SetsMethodFlag() {
+  return {"sets_method", FlagSpec::Kind::kValue,
+          "how the sets are made: split (the default), class_conditional or adaptive", "METHOD"};
+}
+
+FlagSpec AbstainFlag(const std::string& what) {
+  return {"abstain_below", FlagSpec::Kind::kValue, what, "P"};
+}
+
 std::vector<FlagSpec> TrainFlags() {
   return {
       {"config", FlagSpec::Kind::kValue, "the experiment (see `cmerc help config`)", "FILE"},
@@ -59,6 +77,9 @@ std::vector<FlagSpec> EvaluateFlags() {
        "SHARES"},
       {"seed", FlagSpec::Kind::kValue,
        "with --missing: which modalities of which utterances go; 1 by default", "N"},
+      SetsFlag("also score"),
+      SetsMethodFlag(),
+      AbstainFlag("also score what is left where answers less probable than this are not given"),
       {"output", FlagSpec::Kind::kValue, "also write the scores as JSON", "FILE"},
       OverwriteFlag(),
   };
@@ -79,6 +100,9 @@ std::vector<FlagSpec> PredictFlags() {
       OverwriteFlag(),
       {"explain", FlagSpec::Kind::kSwitch,
        "also what changes without each modality and kind of context", ""},
+      SetsFlag("also"),
+      SetsMethodFlag(),
+      AbstainFlag("also mark answers that are less probable than this: \"abstained\": true"),
       {"on_error", FlagSpec::Kind::kValue,
        "SKIP leaves out what cannot be predicted of --input, FAIL (the default) stops there",
        "WHAT"},

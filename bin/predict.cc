@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "bin/acting_flags.h"
 #include "bin/commands.h"
 #include "bin/conversation_input.h"
 #include "bin/machine_limits.h"
@@ -209,10 +210,10 @@ class KeyWarnings {
 };
 
 // InvalidArgument, without the place: an utterance has a key that its answer needs.
-absl::Status CheckKeys(const ConversationRecord& record) {
+absl::Status CheckKeys(const ConversationRecord& record, const OptionalKeys& keys) {
   for (int i = 0; i < record.utterances_size(); ++i) {
     for (const ConversationRecord::Extra& extra : record.utterances(i).extras()) {
-      if (!IsAnswerKey(extra.key())) continue;
+      if (!IsAnswerKey(extra.key(), keys)) continue;
       return absl::InvalidArgumentError(absl::StrCat(
           "utterances[", i, "].", extra.key(),
           " is a key that answers have for themselves; rename it, or put it into \"metadata\""));
@@ -226,6 +227,7 @@ struct InputOptions {
   bool skip = false;  // what cannot be predicted
   SkipLimit limit;
   UnknownKeys unknown_keys = UnknownKeys::kKeep;
+  OptionalKeys keys;  // of the answers
 };
 
 // InvalidArgument: flags about --input, which is not given, or values that are wrong.
@@ -260,10 +262,11 @@ absl::StatusOr<InputOptions> InputOptionsOf(const Flags& flags) {
 
 // The next conversation that can be predicted; nullopt at the end.
 absl::StatusOr<std::optional<InputConversation>> NextOf(ConversationInput& input,
-                                                        const Predictor& predictor) {
+                                                        const Predictor& predictor,
+                                                        const OptionalKeys& keys) {
   ASSIGN_OR_RETURN(std::optional<InputConversation> next, input.Next(predictor));
   if (next.has_value()) {
-    RETURN_IF_ERROR(Annotate(CheckKeys(next->record), input.Place(next->record)));
+    RETURN_IF_ERROR(Annotate(CheckKeys(next->record, keys), input.Place(next->record)));
   }
   return next;
 }
@@ -280,7 +283,8 @@ absl::Status PredictAll(ConversationInput& input, const InputOptions& options, b
       const absl::Status predicted = work.PredictWaiting();
       if (!predicted.ok()) return work.Stop(predicted);
     }
-    absl::StatusOr<std::optional<InputConversation>> next = NextOf(input, work.predictor());
+    absl::StatusOr<std::optional<InputConversation>> next =
+        NextOf(input, work.predictor(), options.keys);
     const bool can_skip = absl::IsInvalidArgument(next.status()) && input.can_go_on();
     absl::Status problem = next.status();
     if (can_skip && options.skip) {
@@ -338,11 +342,12 @@ int64_t BatchSizeFor(const ConversationInput& input, const Predictor& predictor,
 
 // Predicts the conversations of --input.
 absl::Status PredictInput(const Flags& flags, const std::string& output_name,
-                          const InputOptions& options) {
+                          const InputOptions& options, const ActingFlags& acting) {
   ASSIGN_OR_RETURN(ConversationInput input,
                    ConversationInput::Open(flags.Get("input"), options.unknown_keys));
   ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
+  RETURN_IF_ERROR(acting.LetAnswer(checkpoint, &predictor));
   std::string uncalibrated;
   if (!predictor.temperature().has_value()) {
     uncalibrated = WithoutTemperature(checkpoint, predictor.config());
@@ -351,7 +356,8 @@ absl::Status PredictInput(const Flags& flags, const std::string& output_name,
   RETURN_IF_ERROR(SetUpThreads(predictor.config()));
   const std::vector<View> views =
       flags.has("explain") ? AllViews(predictor.info()) : std::vector<View>{};
-  ASSIGN_OR_RETURN(PredictOutput output, PredictOutput::Open(output_name, predictor.info(), views));
+  ASSIGN_OR_RETURN(PredictOutput output,
+                   PredictOutput::Open(output_name, predictor.info(), views, options.keys));
   std::string alone;
   const int64_t batch_size = BatchSizeFor(input, predictor, &alone);
   Work work(std::move(predictor), batch_size, views, std::move(output));
@@ -385,7 +391,8 @@ absl::Status CheckCalibrated(const Flags& flags) {
 }
 
 // Predicts a split of the dataset that the checkpoint's config, or --config, names.
-absl::Status PredictDataset(const Flags& flags, const std::string& output_name) {
+absl::Status PredictDataset(const Flags& flags, const std::string& output_name,
+                            const ActingFlags& acting) {
   ASSIGN_OR_RETURN(const std::string split, SplitFlag(flags));
   RETURN_IF_ERROR(CheckCalibrated(flags));
   std::ostream nowhere(nullptr);
@@ -393,12 +400,13 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name) 
   ASSIGN_OR_RETURN(const std::vector<int64_t> indices, ConversationsOf(split, model.data));
   const std::vector<View> views =
       flags.has("explain") ? AllViews(model.data.info) : std::vector<View>{};
-  ASSIGN_OR_RETURN(PredictOutput output, PredictOutput::Open(output_name, model.data.info, views));
-
   // The features of model.data have been standardized.
-  Work work(
-      Predictor(model.backbone, {model.config, std::nullopt, model.temperature, model.data.means}),
-      model.config.training().batch_size(), views, std::move(output));
+  Predictor predictor(model.backbone, {model.config, std::nullopt, model.temperature,
+                                       model.data.means, model.sets});
+  RETURN_IF_ERROR(acting.LetAnswer(flags.Get("checkpoint"), &predictor));
+  ASSIGN_OR_RETURN(PredictOutput output,
+                   PredictOutput::Open(output_name, model.data.info, views, acting.Keys()));
+  Work work(std::move(predictor), model.config.training().batch_size(), views, std::move(output));
   if (!model.temperature.has_value()) {
     work.WarnWithAnswers(WithoutTemperature(flags.Get("checkpoint"), model.config));
   }
@@ -420,7 +428,9 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name) 
 }  // namespace
 
 absl::Status PredictCommand(const Flags& flags) {
-  ASSIGN_OR_RETURN(const InputOptions options, InputOptionsOf(flags));
+  ASSIGN_OR_RETURN(InputOptions options, InputOptionsOf(flags));
+  ASSIGN_OR_RETURN(const ActingFlags acting, ActingFlags::Of(flags));
+  options.keys = acting.Keys();
   if (flags.has("input")) {
     for (const char* flag : {"config", "split"}) {
       if (!flags.has(flag)) continue;
@@ -432,7 +442,8 @@ absl::Status PredictCommand(const Flags& flags) {
   if (output != "-") RETURN_IF_ERROR(CheckAnswerName(output));
   RETURN_IF_ERROR(CheckOutput(
       flags, IsTable(output) ? OutputKind::kPredictionTable : OutputKind::kPredictions));
-  return flags.has("input") ? PredictInput(flags, output, options) : PredictDataset(flags, output);
+  return flags.has("input") ? PredictInput(flags, output, options, acting)
+                            : PredictDataset(flags, output, acting);
 }
 
 }  // namespace cmerc

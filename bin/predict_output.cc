@@ -27,13 +27,14 @@ absl::Status CheckAnswerName(const std::string& output) {
 }
 
 absl::StatusOr<PredictOutput> PredictOutput::Open(const std::string& path, const DatasetInfo& info,
-                                                  const std::vector<View>& views) {
+                                                  const std::vector<View>& views,
+                                                  const OptionalKeys& keys) {
   PredictOutput output;
   if (path == "-") {
     std::signal(SIGPIPE, SIG_IGN);
     return output;
   }
-  if (IsTable(path)) output.table_.emplace(info.class_names, views);
+  if (IsTable(path)) output.table_.emplace(info.class_names, views, keys);
   ASSIGN_OR_RETURN(output.file_, AtomicFile::Create(path));
   return output;
 }

@@ -28,9 +28,11 @@ absl::Status CheckAnswerName(const std::string& output);
 class PredictOutput {
  public:
   // "-": standard output. A reader that goes away is then an error of Write(), and not a signal
-  // that ends the program without a word. The answers are of a model for `info`, each with `views`.
+  // that ends the program without a word. The answers are of a model for `info`, each with `views`
+  // and `keys`.
   static absl::StatusOr<PredictOutput> Open(const std::string& path, const DatasetInfo& info,
-                                            const std::vector<View>& views);
+                                            const std::vector<View>& views,
+                                            const OptionalKeys& keys = {});
 
   // Adds an answer to those that wait for Flush().
   void Add(const PredictedConversation& prediction, const CarriedAlong& carried);

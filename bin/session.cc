@@ -144,10 +144,13 @@ absl::StatusOr<PreparedData> LoadData(const RunConfig& config, const CheckpointM
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
   PrintWarnings(WarningsOf(*dataset));
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), trained));
-  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data().protocol())
-      << "\n";
+  log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data()) << "\n";
   const std::string fold = DescribeFold(config.data(), data.conversations, data.valid);
-  if (!fold.empty()) log << "folds     " << OneLine(fold) << "\n";
+  const std::string test_fold =
+      DescribeTestFold(config.data(), data.conversations, data.valid, data.test);
+  for (const std::string& one : {test_fold, fold}) {
+    if (!one.empty()) log << "folds     " << OneLine(one) << "\n";
+  }
   log << std::flush;
   return data;
 }
@@ -175,14 +178,17 @@ absl::StatusOr<TrainedModel> LoadTrainedModel(const Flags& flags, std::ostream& 
   if (!doubt.empty()) PrintWarnings({absl::StrCat(path, ": ", doubt)});
   std::optional<double> temperature;
   std::optional<DataConfig::Protocol> protocol;
+  std::optional<SetCalibration> sets;
   if (checkpoint.metadata.has_value()) {
     const std::string warning = OtherClassesWarning(checkpoint.metadata->dataset(), data.info);
     if (!warning.empty()) PrintWarnings({warning});
     ASSIGN_OR_RETURN(temperature, Annotate(TemperatureOf(*checkpoint.metadata), path));
     protocol = checkpoint.metadata->config().data().protocol();
+    ASSIGN_OR_RETURN(
+        sets, Annotate(SetCalibrationOf(*checkpoint.metadata, data.info.num_classes()), path));
   }
-  return TrainedModel{std::move(config), std::move(data), std::move(backbone), temperature,
-                      protocol};
+  return TrainedModel{std::move(config), std::move(data), std::move(backbone),
+                      temperature,       protocol,        std::move(sets)};
 }
 
 absl::StatusOr<std::string> SplitFlag(const Flags& flags) {

@@ -16,6 +16,7 @@
 #include "config/run.pb.h"
 #include "core/backbone.h"
 #include "core/dataset.h"
+#include "metrics/conformal.pb.h"
 #include "storage/checkpoint.pb.h"
 
 namespace cmerc {
@@ -48,6 +49,7 @@ struct TrainedModel {
   std::optional<double> temperature;  // CheckpointMetadata.temperature, above 0
   // What it was trained under; absent for a file that Python saved, which does not say.
   std::optional<DataConfig::Protocol> protocol;
+  std::optional<SetCalibration> sets;  // CheckpointMetadata.sets
 };
 
 // The value of --checkpoint. InvalidArgument: it is not given.

@@ -11,6 +11,8 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "bin/commands.h"
 #include "bin/environment.h"
@@ -18,6 +20,7 @@
 #include "bin/session.h"
 #include "bin/stop_signal.h"
 #include "calibration/device.h"
+#include "calibration/weighted_losses.h"
 #include "config/loader.h"
 #include "core/printable.h"
 #include "core/status.h"
@@ -222,6 +225,30 @@ std::string Legend(const RunConfig& config) {
                       " so far, by which the epoch is selected (its weights: selected.pth)\n");
 }
 
+// "weights   cmerc.NllOptions: hap 1, sad 0.6": how much the classes count in losses that weigh
+// them, a line each. "" where none does, or where the losses cannot be made, which Train() reports.
+std::string ClassWeights(const RunConfig& config, const DatasetInfo& info) {
+  constexpr size_t kMostClasses = 20;
+  const absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, info);
+  std::string text;
+  if (!losses.ok()) return text;
+  for (const WeightedLoss& loss : *losses) {
+    const std::vector<double> weights = loss.loss->class_weights();
+    std::vector<std::string> shown;
+    for (size_t c = 0; c < std::min(weights.size(), kMostClasses); ++c) {
+      shown.push_back(absl::StrFormat("%s %.4g", OneLine(info.class_names[c]), weights[c]));
+    }
+    if (shown.empty()) continue;
+    absl::StrAppend(&text, "weights   ", loss.name, ": ", absl::StrJoin(shown, ", "),
+                    weights.size() > shown.size()
+                        ? absl::StrCat(" and ", weights.size() - shown.size(),
+                                       " more (all are in summary.json)")
+                        : "",
+                    "\n");
+  }
+  return text;
+}
+
 // Trains in `output`, a folder that this process has locked.
 absl::Status TrainIn(const std::string& output, const Flags& flags, const RunConfig& config,
                      torch::Device device) {
@@ -234,7 +261,9 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
   ASSIGN_OR_RETURN(PreparedData data, LoadData(config));
   data.device = device;
 
-  std::cout << "output    " << output << "\n" << Legend(config) << "\n" << std::flush;
+  std::cout << "output    " << output << "\n"
+            << Legend(config) << ClassWeights(config, data.info) << "\n"
+            << std::flush;
   if (options.resume && !CanResume(output)) {
     std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
               << std::flush;

@@ -48,6 +48,23 @@ void AddCalibrated(const double* row, const std::vector<std::string>& class_name
   }
 }
 
+// Adds what `rules` ask for: sets of the classes in `row`, C log-probabilities as predicted;
+// declining by the largest of those in `confident`.
+void AddRules(const AnswerRules& rules, absl::Span<const double> row,
+              absl::Span<const double> confident, const std::vector<std::string>& class_names,
+              PredictedUtterance* utterance) {
+  if (rules.sets.has_value()) {
+    google::protobuf::ListValue* set = utterance->mutable_set();
+    for (const int64_t c : rules.sets->SetOf(row)) {
+      set->add_values()->set_string_value(class_names[c]);
+    }
+  }
+  if (rules.abstain_below.has_value()) {
+    utterance->mutable_abstained()->set_value(
+        !IsAnswered(ConfidenceOf(confident), *rules.abstain_below));
+  }
+}
+
 }  // namespace
 
 std::vector<PredictedConversation> DescribePredictions(
@@ -68,6 +85,11 @@ std::vector<PredictedConversation> DescribePredictions(
       PredictedUtterance* utterance = predictions[i].add_utterances();
       *utterance = DescribeRow(rows.log_probs.data() + place, rows.views, view_rows, class_names);
       if (!calibrated.empty()) AddCalibrated(calibrated.data() + place, class_names, utterance);
+      const auto of_row = [&](absl::Span<const double> all) {
+        return all.subspan(static_cast<size_t>(place), class_names.size());
+      };
+      AddRules(rows.rules, of_row(rows.log_probs),
+               of_row(calibrated.empty() ? rows.log_probs : calibrated), class_names, utterance);
     }
   }
   return predictions;

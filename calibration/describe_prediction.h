@@ -11,8 +11,15 @@
 #include "calibration/prediction.pb.h"
 #include "core/dataset.h"
 #include "core/view.h"
+#include "metrics/conformal.h"
 
 namespace cmerc {
+
+// What answers say beside probabilities, so that users can act on them.
+struct AnswerRules {
+  std::optional<SetMaker> sets;         // of as many classes as the model has
+  std::optional<double> abstain_below;  // in (0, 1)
+};
 
 // What a model predicts for the N utterances of some conversations, one after the other. Rows have
 // C log-probabilities, float32 values.
@@ -21,6 +28,7 @@ struct PredictedRows {
   std::vector<View> views;
   std::vector<absl::Span<const double>> view_log_probs;  // [N * C] without each of `views`
   std::optional<double> temperature;                     // above 0; absent: nothing is calibrated
+  AnswerRules rules = {};
 };
 
 // The predictions of conversations of these ids and numbers of utterances, whose sum is N; neither

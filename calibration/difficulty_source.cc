@@ -17,9 +17,16 @@ namespace {
 
 using Protocol = DataConfig::Protocol;
 
-// Difficulties of `data` as the model in the checkpoint at `path` finds them.
+// Whether what is tested on under one config is tested on under the other.
+bool SameTestFold(const DataConfig& a, const DataConfig& b) {
+  return a.test_folds() == b.test_folds() && a.test_fold() == b.test_fold() &&
+         (a.test_folds() == 0 || a.fold_group() == b.fold_group());
+}
+
+// Difficulties of `data` as the model in the checkpoint at `path` finds them, and whether it was
+// tested on what `config` tests on.
 absl::StatusOr<MeasuredDifficulties> MeasureWith(const std::string& path, const RunConfig& config,
-                                                 const PreparedData& data) {
+                                                 const PreparedData& data, bool* same_test_fold) {
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
   std::cerr << NoteLine(checkpoint, path);
   MeasuredDifficulties measured;
@@ -28,6 +35,7 @@ absl::StatusOr<MeasuredDifficulties> MeasureWith(const std::string& path, const 
   if (checkpoint.metadata.has_value()) {
     trained = checkpoint.metadata->config();
     measured.protocol = trained.data().protocol();
+    *same_test_fold = SameTestFold(trained.data(), config.data());
     ASSIGN_OR_RETURN(prepared, Annotate(PrepareAsTrained(config, data, *checkpoint.metadata),
                                         absl::StrCat("curriculum.difficulty_checkpoint = ", path)));
   }
@@ -68,6 +76,16 @@ std::string WarningOf(const std::string& source, std::optional<Protocol> theirs,
       "to a .json, which says it), or training { compare_uncalibrated: true } in place of them");
 }
 
+// The same of a model that may have been trained on what is tested on now.
+std::string TestFoldWarning(const std::string& source) {
+  return absl::StrCat(
+      "the difficulties come from ", source,
+      ", whose model may have been trained on conversations that are tested on here "
+      "(data.test_folds): the test scores are then not held out; use the checkpoint of a model "
+      "with "
+      "the same data.test_fold, or training { compare_uncalibrated: true } in place of it");
+}
+
 }  // namespace
 
 absl::StatusOr<SourcedDifficulties> FindDifficulties(const RunConfig& config,
@@ -85,14 +103,16 @@ absl::StatusOr<SourcedDifficulties> FindDifficulties(const RunConfig& config,
     return found;
   }
   MeasuredDifficulties measured;
+  bool same_test_fold = config.data().test_folds() == 0;
   if (curriculum.has_difficulty_file()) {
     found.source = curriculum.difficulty_file();
     ASSIGN_OR_RETURN(measured, ReadDifficulties(found.source));
   } else if (curriculum.has_difficulty_checkpoint()) {
     found.source = curriculum.difficulty_checkpoint();
-    ASSIGN_OR_RETURN(measured, MeasureWith(found.source, config, data));
+    ASSIGN_OR_RETURN(measured, MeasureWith(found.source, config, data, &same_test_fold));
   } else if (uncalibrated != nullptr) {
     found.source = "the uncalibrated model";
+    same_test_fold = true;
     measured.protocol = config.data().protocol();
     ASSIGN_OR_RETURN(measured.table,
                      MeasureDifficulties(*uncalibrated, data, config.calibration()));
@@ -104,7 +124,9 @@ absl::StatusOr<SourcedDifficulties> FindDifficulties(const RunConfig& config,
   }
   found.table = std::move(measured.table);
   if (scheduler.needs_difficulty()) {
-    found.warning = WarningOf(found.source, measured.protocol, config.data().protocol());
+    found.warning = same_test_fold
+                        ? WarningOf(found.source, measured.protocol, config.data().protocol())
+                        : TestFoldWarning(found.source);
   }
   return found;
 }

@@ -81,6 +81,8 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
   SplitPredictions result;
   result.conversations = static_cast<int64_t>(indices.size());
   result.views = views;
+  result.unscored_classes.assign(config.data().unscored_classes().begin(),
+                                 config.data().unscored_classes().end());
   result.view_log_probs.resize(views.size());
   double loss = 0;
   int64_t batches = 0;
@@ -157,6 +159,9 @@ absl::StatusOr<SplitReport> ScorePredictions(const SplitPredictions& all, const 
   }
   report.set_loss(predictions.loss);
   *report.mutable_calibration() = calibration;
+  if (!predictions.unscored_classes.empty()) {
+    *report.mutable_f1_without() = F1WithoutClasses(report, predictions.unscored_classes);
+  }
   for (size_t v = 0; v < predictions.views.size(); ++v) {
     ASSIGN_OR_RETURN(*report.add_views(), ScoreView(predictions, predictions.views[v].name(),
                                                     predictions.view_log_probs[v], num_classes));

@@ -2,6 +2,7 @@
 #ifndef CMERC_CALIBRATION_EVALUATION_H_
 #define CMERC_CALIBRATION_EVALUATION_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -23,6 +24,7 @@ struct SplitPredictions {
   std::vector<View> views;
   std::vector<std::vector<double>> view_log_probs;  // one [N * C] per view
   double loss = 0;                                  // see SplitReport.loss
+  std::vector<std::string> unscored_classes;        // of the config
 };
 
 // Predicts the conversations at `indices` (not empty), `training.batch_size` at a time in that

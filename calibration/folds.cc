@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "core/status.h"
 
 namespace cmerc {
@@ -74,34 +75,81 @@ std::vector<size_t> Borders(const std::vector<Group>& groups, int64_t folds) {
   return borders;
 }
 
-// The conversations at `sorted` that the fold validates on: a run of whole groups.
-absl::StatusOr<std::vector<int64_t>> ValidatedGroups(const DataConfig& config,
-                                                     absl::Span<const Conversation> conversations,
-                                                     const std::vector<int64_t>& sorted) {
-  ASSIGN_OR_RETURN(const std::vector<Group> groups,
-                   GroupsOf(config.fold_group(), conversations, sorted));
-  if (static_cast<int64_t>(groups.size()) < config.folds()) {
+// A division into parts, as messages call it.
+struct Division {
+  int64_t parts;
+  const char* field;          // "data.folds"
+  const char* conversations;  // what is divided: "train + valid"
+};
+
+// The conversations at `sorted` in one part: a run of whole groups.
+absl::StatusOr<std::vector<int64_t>> PartOfGroups(const Division& division, int64_t part,
+                                                  const std::string& pattern,
+                                                  absl::Span<const Conversation> conversations,
+                                                  const std::vector<int64_t>& sorted) {
+  ASSIGN_OR_RETURN(const std::vector<Group> groups, GroupsOf(pattern, conversations, sorted));
+  if (static_cast<int64_t>(groups.size()) < division.parts) {
     std::vector<std::string> names;
     for (const Group& group : groups) names.push_back(group.name);
     return absl::InvalidArgumentError(absl::StrCat(
-        "data.folds = ", config.folds(), ", but data.fold_group = \"", config.fold_group(),
-        "\" makes only ", groups.size(), " groups of train + valid (", FirstGroups(names),
-        "); set at most so many folds"));
+        division.field, " = ", division.parts, ", but data.fold_group = \"", pattern,
+        "\" makes only ", groups.size(), " groups of ", division.conversations, " (",
+        FirstGroups(names), "); set at most so many ", absl::StripPrefix(division.field, "data.")));
   }
-  const std::vector<size_t> borders = Borders(groups, config.folds());
-  std::vector<int64_t> valid;
-  for (size_t g = borders[config.fold()]; g < borders[config.fold() + 1]; ++g) {
-    valid.insert(valid.end(), groups[g].conversations.begin(), groups[g].conversations.end());
+  const std::vector<size_t> borders = Borders(groups, division.parts);
+  std::vector<int64_t> chosen;
+  for (size_t g = borders[part]; g < borders[part + 1]; ++g) {
+    chosen.insert(chosen.end(), groups[g].conversations.begin(), groups[g].conversations.end());
   }
-  return valid;
+  return chosen;
 }
 
-// The conversations at `sorted` that the fold validates on: as many as in any other fold.
-std::vector<int64_t> ValidatedConversations(const DataConfig& config,
+// The conversations at `sorted` in one part: where `pattern` is empty as many as in any other.
+absl::StatusOr<std::vector<int64_t>> PartOf(const Division& division, int64_t part,
+                                            const std::string& pattern,
+                                            absl::Span<const Conversation> conversations,
                                             const std::vector<int64_t>& sorted) {
   const auto count = static_cast<int64_t>(sorted.size());
-  return {sorted.begin() + count * config.fold() / config.folds(),
-          sorted.begin() + count * (config.fold() + 1) / config.folds()};
+  if (count < division.parts) {
+    return absl::InvalidArgumentError(absl::StrCat(division.field, " = ", division.parts, ", but ",
+                                                   division.conversations, " has only ", count,
+                                                   " conversations; set at most so many"));
+  }
+  if (!pattern.empty()) return PartOfGroups(division, part, pattern, conversations, sorted);
+  return std::vector<int64_t>(sorted.begin() + count * part / division.parts,
+                              sorted.begin() + count * (part + 1) / division.parts);
+}
+
+// Conversations in ascending order of id.
+std::vector<int64_t> Sorted(std::vector<int64_t> indices,
+                            absl::Span<const Conversation> conversations) {
+  std::stable_sort(indices.begin(), indices.end(), [&](int64_t a, int64_t b) {
+    return IdBefore(conversations[a], conversations[b]);
+  });
+  return indices;
+}
+
+// Moves what is `chosen` of `from` to `to`; both keep their order.
+void Move(const std::vector<int64_t>& chosen, size_t conversations, std::vector<int64_t>* from,
+          std::vector<int64_t>* to) {
+  std::vector<bool> is_chosen(conversations);
+  for (const int64_t index : chosen) is_chosen[index] = true;
+  std::vector<int64_t> kept;
+  to->clear();
+  for (const int64_t index : *from) (is_chosen[index] ? *to : kept).push_back(index);
+  *from = std::move(kept);
+}
+
+// "a, b": the groups of the conversations at `indices`, which are in ascending order of id.
+std::string GroupNames(const DataConfig& config, absl::Span<const Conversation> conversations,
+                       absl::Span<const int64_t> indices) {
+  std::vector<std::string> names;
+  for (const int64_t index : indices) {
+    const absl::StatusOr<std::string> name =
+        FoldGroupOf(conversations[index].id, config.fold_group());
+    if (name.ok() && (names.empty() || names.back() != *name)) names.push_back(*name);
+  }
+  return FirstGroups(names);
 }
 
 bool IsWithinCharacter(char byte) { return (byte & 0xC0) == 0x80; }  // of UTF-8
@@ -127,33 +175,42 @@ absl::StatusOr<std::string> FoldGroupOf(absl::string_view id, absl::string_view 
   if (fits) return std::string(id.substr(0, end));
   return absl::InvalidArgumentError(
       absl::StrCat("data.fold_group = \"", pattern, "\" does not fit the id of conversation ", id,
-                   "; every id of train + valid must begin as it says (? is any character, * any "
+                   "; every id that is divided must begin as it says (? is any character, * any "
                    "up to the first that comes after it in the pattern)"));
+}
+
+absl::Status TakeTestFold(const DataConfig& config, absl::Span<const Conversation> conversations,
+                          std::vector<int64_t>* train, std::vector<int64_t>* valid,
+                          std::vector<int64_t>* test) {
+  std::vector<int64_t> all = *train;
+  all.insert(all.end(), valid->begin(), valid->end());
+  all.insert(all.end(), test->begin(), test->end());
+  all = Sorted(std::move(all), conversations);
+  const Division division = {config.test_folds(), "data.test_folds", "train + valid + test"};
+  ASSIGN_OR_RETURN(const std::vector<int64_t> tested,
+                   PartOf(division, config.test_fold(), config.fold_group(), conversations, all));
+  *train = all;
+  valid->clear();
+  Move(tested, conversations.size(), train, test);
+  if (config.folds() > 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<int64_t> validated,
+                   PartOf(division, (config.test_fold() + 1) % config.test_folds(),
+                          config.fold_group(), conversations, all));
+  Move(validated, conversations.size(), train, valid);
+  return absl::OkStatus();
 }
 
 absl::Status TakeFold(const DataConfig& config, absl::Span<const Conversation> conversations,
                       std::vector<int64_t>* train, std::vector<int64_t>* valid) {
   std::vector<int64_t> sorted = *train;
   sorted.insert(sorted.end(), valid->begin(), valid->end());
-  if (static_cast<int64_t>(sorted.size()) < config.folds()) {
-    return absl::InvalidArgumentError(absl::StrCat("data.folds = ", config.folds(),
-                                                   ", but train + valid has only ", sorted.size(),
-                                                   " conversations; set at most so many"));
-  }
-  std::stable_sort(sorted.begin(), sorted.end(), [&](int64_t a, int64_t b) {
-    return IdBefore(conversations[a], conversations[b]);
-  });
-  std::vector<int64_t> validated;
-  if (config.fold_group().empty()) {
-    validated = ValidatedConversations(config, sorted);
-  } else {
-    ASSIGN_OR_RETURN(validated, ValidatedGroups(config, conversations, sorted));
-  }
-  std::vector<bool> is_validated(conversations.size());
-  for (const int64_t index : validated) is_validated[index] = true;
-  train->clear();
-  valid->clear();
-  for (const int64_t index : sorted) (is_validated[index] ? valid : train)->push_back(index);
+  sorted = Sorted(std::move(sorted), conversations);
+  const char* what = config.test_folds() > 0 ? "what is not tested on" : "train + valid";
+  ASSIGN_OR_RETURN(const std::vector<int64_t> validated,
+                   PartOf({config.folds(), "data.folds", what}, config.fold(), config.fold_group(),
+                          conversations, sorted));
+  *train = std::move(sorted);
+  Move(validated, conversations.size(), train, valid);
   return absl::OkStatus();
 }
 
@@ -166,13 +223,25 @@ std::string DescribeFold(const DataConfig& config, absl::Span<const Conversation
                         ", conversation by conversation: one recording session may be both trained "
                         "and validated on (data.fold_group keeps it together)");
   }
-  std::vector<std::string> names;
-  for (const int64_t index : valid) {
-    const absl::StatusOr<std::string> name =
-        FoldGroupOf(conversations[index].id, config.fold_group());
-    if (name.ok() && (names.empty() || names.back() != *name)) names.push_back(*name);
+  return absl::StrCat(fold, ": validates on the groups ", GroupNames(config, conversations, valid));
+}
+
+std::string DescribeTestFold(const DataConfig& config, absl::Span<const Conversation> conversations,
+                             absl::Span<const int64_t> valid, absl::Span<const int64_t> test) {
+  if (config.test_folds() == 0) return "";
+  const std::string fold =
+      absl::StrCat("test fold ", config.test_fold(), " of ", config.test_folds());
+  if (config.fold_group().empty()) {
+    return absl::StrCat(fold,
+                        ", conversation by conversation: one recording session may be both trained "
+                        "and tested on (data.fold_group keeps it together)");
   }
-  return absl::StrCat(fold, ": validates on the groups ", FirstGroups(names));
+  std::string text =
+      absl::StrCat(fold, ": tests on the groups ", GroupNames(config, conversations, test));
+  if (config.folds() == 0) {
+    absl::StrAppend(&text, ", validates on ", GroupNames(config, conversations, valid));
+  }
+  return text;
 }
 
 }  // namespace cmerc

@@ -102,9 +102,22 @@ std::string ObjectField(const std::string& members) {
   return members.empty() ? "" : CsvField(absl::StrCat("{", members, "}"));
 }
 
+// A list of names as JSON.
+std::string ListToJson(const google::protobuf::ListValue& names) {
+  return absl::StrCat(
+      "[",
+      absl::StrJoin(names.values(), ",",
+                    [](std::string* out, const google::protobuf::Value& name) {
+                      out->append(NameToJson(name.string_value(), /*is_number=*/false));
+                    }),
+      "]");
+}
+
 }  // namespace
 
-bool IsAnswerKey(const std::string& key) {
+bool IsAnswerKey(const std::string& key, const OptionalKeys& keys) {
+  if (key == "set") return keys.set;
+  if (key == "abstained") return keys.abstained;
   return PredictedUtterance::descriptor()->FindFieldByName(key) != nullptr;
 }
 
@@ -142,6 +155,8 @@ std::string PredictionTable::Header() const {
       names.push_back(CsvField(absl::StrCat("without_", view.name(), change)));
     }
   }
+  if (keys_.set) names.emplace_back("set");
+  if (keys_.abstained) names.emplace_back("abstained");
   names.insert(names.end(), {"conversation_extra", "utterance_extra", "missing"});
   return absl::StrCat(absl::StrJoin(names, ","), "\n");
 }
@@ -172,6 +187,8 @@ std::string PredictionTable::Rows(const PredictedConversation& prediction,
       fields.insert(fields.end(), {CsvField(change.label()), Number(change.log_prob_change()),
                                    Number(change.confidence_change())});
     }
+    if (keys_.set) fields.push_back(CsvField(ListToJson(utterance.set())));
+    if (keys_.abstained) fields.emplace_back(utterance.abstained().value() ? "true" : "false");
     fields.insert(fields.end(), {ObjectField(carried.members), ObjectField(more.members),
                                  MissingField(utterance)});
     absl::StrAppend(&text, absl::StrJoin(fields, ","), "\n");

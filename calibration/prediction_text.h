@@ -21,9 +21,15 @@ struct CarriedAlong {
   std::vector<Utterance> utterances;  // one each, or none at all
 };
 
+// Which of the keys are there that only some answers have.
+struct OptionalKeys {
+  bool set = false;        // AnswerRules::sets
+  bool abstained = false;  // AnswerRules::abstain_below
+};
+
 // Whether answers have a key of this name in the object of an utterance (CarriedAlong::members
 // cannot).
-bool IsAnswerKey(const std::string& key);
+bool IsAnswerKey(const std::string& key, const OptionalKeys& keys = {});
 
 // A PredictedConversation as a line of JSON, without the newline.
 std::string PredictionToJson(const PredictedConversation& prediction,
@@ -33,15 +39,17 @@ std::string PredictionToJson(const PredictedConversation& prediction,
 //   conversation, utterance (0, 1, ...), utterance_id, speaker, true_label, label, confidence,
 //   calibrated_confidence, and of each class, in the model's order, probability_CLASS, then
 //   calibrated_probability_CLASS; of each of `views` without_VIEW_label,
-//   without_VIEW_log_prob_change, without_VIEW_confidence_change; conversation_extra and
-//   utterance_extra, the `members` of CarriedAlong as JSON objects; missing, the names of the
-//   modalities that the utterance lacks, with ; between them.
+//   without_VIEW_log_prob_change, without_VIEW_confidence_change; with these keys set, a JSON list,
+//   and abstained, true or false; conversation_extra and utterance_extra, the `members` of
+//   CarriedAlong as JSON objects; missing, the names of the modalities that the utterance lacks,
+//   with ; between them.
 // What is absent is an empty field. Texts that a spreadsheet would take for a formula have a ' in
 // front (core/printable.h).
 class PredictionTable {
  public:
-  PredictionTable(std::vector<std::string> class_names, std::vector<View> views)
-      : class_names_(std::move(class_names)), views_(std::move(views)) {}
+  PredictionTable(std::vector<std::string> class_names, std::vector<View> views,
+                  OptionalKeys keys = {})
+      : class_names_(std::move(class_names)), views_(std::move(views)), keys_(keys) {}
 
   // The line with the names of the columns, and its newline.
   std::string Header() const;
@@ -51,6 +59,7 @@ class PredictionTable {
  private:
   const std::vector<std::string> class_names_;
   const std::vector<View> views_;
+  const OptionalKeys keys_;
 };
 
 }  // namespace cmerc

@@ -9,7 +9,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "calibration/describe_prediction.h"
 #include "calibration/predict_views.h"
 #include "config/loader.h"
 #include "core/semantics.pb.h"
@@ -123,6 +122,15 @@ absl::StatusOr<std::optional<double>> TemperatureOf(const CheckpointMetadata& me
                    "again"));
 }
 
+absl::StatusOr<std::optional<SetCalibration>> SetCalibrationOf(const CheckpointMetadata& metadata,
+                                                               int64_t num_classes) {
+  if (!metadata.has_sets()) return std::nullopt;
+  const absl::Status status = CheckSetCalibration(metadata.sets(), num_classes);
+  if (status.ok()) return metadata.sets();
+  return absl::InvalidArgumentError(
+      absl::StrCat(status.message(), ": the file is damaged; take another, or train it again"));
+}
+
 absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
                                           const std::vector<std::string>& overrides) {
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
@@ -148,6 +156,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
     ASSIGN_OR_RETURN(setup.means, Annotate(MeansOf(metadata.training_means(), info), path));
   }
   ASSIGN_OR_RETURN(setup.temperature, Annotate(TemperatureOf(metadata), path));
+  ASSIGN_OR_RETURN(setup.sets, Annotate(SetCalibrationOf(metadata, info.num_classes()), path));
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
                    MakeForManySpeakers(setup.config, info, checkpoint, path));
   return Predictor(std::move(backbone), std::move(setup));
@@ -235,7 +244,7 @@ absl::StatusOr<std::vector<PredictedConversation>> Predictor::Predict(
   std::vector<torch::Tensor> without;
   for (const ViewPrediction& view : input.views) without.push_back(Exact(view.prediction));
   RETURN_IF_ERROR(CheckFinite(full, without, ready));
-  PredictedRows rows{ValuesOf(full), views, {}, setup_.temperature};
+  PredictedRows rows{ValuesOf(full), views, {}, setup_.temperature, rules_};
   for (const torch::Tensor& view : without) rows.view_log_probs.push_back(ValuesOf(view));
   std::vector<PredictedConversation> predictions =
       DescribePredictions(rows, ids, lengths, info().class_names);

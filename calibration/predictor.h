@@ -5,10 +5,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "calibration/describe_prediction.h"
 #include "calibration/missing.h"
 #include "calibration/prediction.pb.h"
 #include "calibration/prepared_data.h"
@@ -23,6 +25,11 @@ namespace cmerc {
 // CheckpointMetadata::temperature, if set. InvalidArgument: not finite or not above 0.
 absl::StatusOr<std::optional<double>> TemperatureOf(const CheckpointMetadata& metadata);
 
+// CheckpointMetadata::sets, if set, for a model of so many classes. InvalidArgument: what
+// CheckSetCalibration() refuses.
+absl::StatusOr<std::optional<SetCalibration>> SetCalibrationOf(const CheckpointMetadata& metadata,
+                                                               int64_t num_classes);
+
 class Predictor {
  public:
   // What a model carries beside its weights.
@@ -31,6 +38,7 @@ class Predictor {
     std::optional<Standardizer> standardizer;  // absent: features are as the model wants them
     std::optional<double> temperature;         // above 0
     FeatureMeans means = {};                   // stand for what conversations lack
+    std::optional<SetCalibration> sets = {};   // absent: it carries none
   };
 
   // A model that `cmerc train` saved, with all that it needs; `overrides` are merged over its
@@ -49,6 +57,10 @@ class Predictor {
   const RunConfig& config() const { return setup_.config; }
   // Absent: predictions are not calibrated.
   const std::optional<double>& temperature() const { return setup_.temperature; }
+  // What prediction sets can be made from; absent where the checkpoint has none.
+  const std::optional<SetCalibration>& sets() const { return setup_.sets; }
+  // From now on answers say what these ask for.
+  void AnswerBy(AnswerRules rules) { rules_ = std::move(rules); }
   Backbone& backbone() { return *backbone_; }
   // Whether what is predicted for a conversation depends on the others in its batch by more than
   // rounding: options of the backbone ask for the official semantics, or the mean that replaces a
@@ -77,6 +89,7 @@ class Predictor {
  private:
   std::shared_ptr<Backbone> backbone_;
   Setup setup_;
+  AnswerRules rules_;
 };
 
 }  // namespace cmerc

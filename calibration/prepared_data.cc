@@ -9,6 +9,7 @@
 #include "calibration/folds.h"
 #include "core/status.h"
 #include "core/streams.h"
+#include "registry/nearest_name.h"
 
 namespace cmerc {
 namespace {
@@ -110,6 +111,9 @@ absl::Status Divide(const Dataset& dataset, const DataConfig& config, PreparedDa
   data.train = copy(official ? Split::kTrainAndValid : Split::kTrain);
   if (!official) data.valid = copy(Split::kValid);
   data.test = copy(Split::kTest);
+  if (config.test_folds() > 0) {
+    RETURN_IF_ERROR(TakeTestFold(config, data.conversations, &data.train, &data.valid, &data.test));
+  }
   if (config.folds() > 0) {
     RETURN_IF_ERROR(TakeFold(config, data.conversations, &data.train, &data.valid));
   }
@@ -301,6 +305,7 @@ Batch PreparedData::MakeBatchOf(absl::Span<const Conversation> chosen) const {
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const CheckpointMetadata* trained) {
   PreparedData data;
+  RETURN_IF_ERROR(CheckUnscoredClasses(config, dataset.info()));
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
   RETURN_IF_ERROR(Divide(dataset, config, data));
   RETURN_IF_ERROR(CheckModalities(data));
@@ -342,10 +347,37 @@ DatasetInfo InfoFromDescription(const DatasetDescription& description) {
   return info;
 }
 
-std::string ProtocolDescription(DataConfig::Protocol protocol) {
-  return protocol == DataConfig::OFFICIAL
-             ? "OFFICIAL (trains on train + valid; the test set selects the epoch)"
-             : "HELD_OUT (the validation split selects the epoch)";
+absl::Status CheckUnscoredClasses(const DataConfig& config, const DatasetInfo& info) {
+  const auto& unscored = config.unscored_classes();
+  for (int i = 0; i < unscored.size(); ++i) {
+    const std::string place =
+        absl::StrCat("data.unscored_classes[", i, "] = \"", unscored[i], "\"");
+    if (std::find(info.class_names.begin(), info.class_names.end(), unscored[i]) ==
+        info.class_names.end()) {
+      const std::string nearest = NearestName(unscored[i], info.class_names);
+      return absl::InvalidArgumentError(
+          absl::StrCat(place, ", must be one of: ", absl::StrJoin(info.class_names, ", "),
+                       nearest.empty() ? "" : absl::StrCat("; did you mean \"", nearest, "\"?")));
+    }
+    if (std::find(unscored.begin(), unscored.begin() + i, unscored[i]) != unscored.begin() + i) {
+      return absl::InvalidArgumentError(absl::StrCat(place, " occurs twice; name each class once"));
+    }
+  }
+  if (unscored.size() < info.num_classes()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("data.unscored_classes names all ", info.num_classes(),
+                   " classes, which leaves none to score; leave out at least one"));
+}
+
+std::string ProtocolDescription(const DataConfig& config) {
+  if (config.protocol() == DataConfig::OFFICIAL) {
+    return "OFFICIAL (trains on train + valid; the test set selects the epoch)";
+  }
+  return absl::StrCat("HELD_OUT (the validation split selects the epoch",
+                      config.test_folds() == 0 ? ""
+                                               : absl::StrCat("; test fold ", config.test_fold(),
+                                                              " of ", config.test_folds()),
+                      ")");
 }
 
 }  // namespace cmerc

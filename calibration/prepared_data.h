@@ -20,9 +20,9 @@ struct PreparedData {
   DatasetInfo info;  // class_counts counts the labelled utterances of `train`
   std::vector<Conversation> conversations;
   // Indices into `conversations`, in the order of the files. Under the OFFICIAL protocol train is
-  // train + valid in the official order, and valid is empty; with data.folds, in ascending order of
-  // id. Without the OFFICIAL protocol test may be empty: then nothing is scored that did not
-  // choose.
+  // train + valid in the official order, and valid is empty; with data.folds or test_folds, in
+  // ascending order of id. Without the OFFICIAL protocol test may be empty: then nothing is scored
+  // that did not choose.
   std::vector<int64_t> train;
   std::vector<int64_t> valid;
   std::vector<int64_t> test;
@@ -63,9 +63,10 @@ class Standardizer {
 // (calibration/missing.h). Standardization and means are those of the model that `trained`
 // describes, where it is not null and has them; otherwise data.standardize takes the former, and
 // means are taken, from the utterances of the training split that have the modality.
-// InvalidArgument: an unknown modality, one that no utterance of the training split has, an empty
-// split that the protocol needs, folds that TakeFold() refuses, a standardization or means that do
-// not fit the features, or a deviation that is not above 0. Other codes: those of Dataset::Get().
+// InvalidArgument: an unknown modality, one that no utterance of the training split has, unscored
+// classes that are none, an empty split that the protocol needs, folds that TakeFold() or
+// TakeTestFold() refuses, a standardization or means that do not fit the features, or a deviation
+// that is not above 0. Other codes: those of Dataset::Get().
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const CheckpointMetadata* trained = nullptr);
 
@@ -73,9 +74,13 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
 DatasetDescription Describe(const DatasetInfo& info);
 DatasetInfo InfoFromDescription(const DatasetDescription& description);
 
+// InvalidArgument: data.unscored_classes names a class that is none of `info`, one twice, or all.
+absl::Status CheckUnscoredClasses(const DataConfig& config, const DatasetInfo& info);
+
 // "HELD_OUT (the validation split selects the epoch)" or "OFFICIAL (trains on train + valid; the
-// test set selects the epoch)", for every report.
-std::string ProtocolDescription(DataConfig::Protocol protocol);
+// test set selects the epoch)", for every report; with data.test_folds it says which part is tested
+// on.
+std::string ProtocolDescription(const DataConfig& config);
 
 }  // namespace cmerc
 

@@ -106,11 +106,12 @@ class Validator {
           "data.folds: only the HELD_OUT protocol validates; set data { protocol: HELD_OUT } or "
           "folds: 0");
     }
+    CheckTestFolds(data);
     if (data.fold_group().empty()) return;
-    if (data.folds() == 0) {
-      Report(
-          absl::StrCat("data.fold_group = \"", data.fold_group(),
-                       "\" says what data.folds must not divide; set folds too, or leave it out"));
+    if (data.folds() == 0 && data.test_folds() == 0) {
+      Report(absl::StrCat("data.fold_group = \"", data.fold_group(),
+                          "\" says what data.folds must not divide; set folds too (or test_folds), "
+                          "or leave it out"));
     }
     for (size_t i = 0; i < data.fold_group().size(); ++i) {
       if (data.fold_group()[i] != '*') continue;
@@ -119,6 +120,32 @@ class Validator {
       Report(absl::StrCat("data.fold_group = \"", data.fold_group(),
                           "\": after * must come the character that it ends before, as in \"*_\""));
       return;
+    }
+  }
+
+  void CheckTestFolds(const DataConfig& data) {
+    if (data.test_folds() == 0) {
+      if (data.test_fold() == 0) return;
+      Report(absl::StrCat("data.test_fold = ", data.test_fold(),
+                          " is one of data.test_folds parts; set test_folds too, or leave it out"));
+      return;
+    }
+    if (data.test_folds() == 1) {
+      Report(
+          "data.test_folds = 1, must be 0 or >= 2: a single part would leave nothing to train on");
+    } else if (data.test_folds() == 2 && data.folds() == 0) {
+      Report(
+          "data.test_folds = 2: one part is tested on and the other one validated on, which leaves "
+          "nothing to train on; set 3 or more, or data.folds, which divides what is not tested on");
+    }
+    if (data.test_folds() > 1 && data.test_fold() >= data.test_folds()) {
+      Report(absl::StrCat("data.test_fold = ", data.test_fold(),
+                          ", must be < data.test_folds = ", data.test_folds()));
+    }
+    if (data.protocol() != DataConfig::HELD_OUT) {
+      Report(
+          "data.test_folds: under OFFICIAL the part that is tested on would select the epoch; set "
+          "data { protocol: HELD_OUT } or test_folds: 0");
     }
   }
 

@@ -48,6 +48,9 @@ class Loss {
   // not the full prediction.
   virtual bool teaches_views() const { return false; }
 
+  // How much an utterance of each class counts, [C]; empty for a loss in which all count the same.
+  virtual std::vector<double> class_weights() const { return {}; }
+
   // A scalar ([]), differentiable in full.log_probs, full.features or both. InvalidArgument: a view
   // is missing, shapes do not agree or N is 0. What LibTorch throws comes as the Status that
   // StatusFromException() makes of it.

@@ -231,6 +231,11 @@ void Correct(const std::vector<Test*>& family) {
   for (size_t i = 0; i < family.size(); ++i) family[i]->set_p_value_holm(corrected[i]);
 }
 
+// The folders that have what a run left.
+std::vector<std::string> FoldersOf(const FinishedRun& run) {
+  return run.fold_folders.empty() ? std::vector<std::string>{run.folder} : run.fold_folders;
+}
+
 }  // namespace
 
 absl::StatusOr<const TestPredictions*> TestFiles::Predictions(const FinishedRun& run) {
@@ -238,16 +243,24 @@ absl::StatusOr<const TestPredictions*> TestFiles::Predictions(const FinishedRun&
   if (known != predictions_.end()) return &known->second;
   std::vector<std::string> class_names;
   for (const ClassReport& one : run.summary.test().classes()) class_names.push_back(one.name());
-  ASSIGN_OR_RETURN(TestPredictions read, ReadTestPredictions(run.folder + "/test_predictions.jsonl",
-                                                             std::move(class_names)));
-  return &predictions_.emplace(run.folder, std::move(read)).first->second;
+  TestPredictions all;
+  for (const std::string& folder : FoldersOf(run)) {
+    ASSIGN_OR_RETURN(const TestPredictions read,
+                     ReadTestPredictions(folder + "/test_predictions.jsonl", class_names));
+    Append(read, &all);
+  }
+  return &predictions_.emplace(run.folder, std::move(all)).first->second;
 }
 
 absl::StatusOr<const TestViews*> TestFiles::Views(const FinishedRun& run) {
   const auto known = views_.find(run.folder);
   if (known != views_.end()) return &known->second;
-  ASSIGN_OR_RETURN(TestViews read, ReadTestViews(run.folder + "/test_views.jsonl"));
-  return &views_.emplace(run.folder, std::move(read)).first->second;
+  TestViews all;
+  for (const std::string& folder : FoldersOf(run)) {
+    ASSIGN_OR_RETURN(const TestViews read, ReadTestViews(folder + "/test_views.jsonl"));
+    Append(read, &all);
+  }
+  return &views_.emplace(run.folder, std::move(all)).first->second;
 }
 
 absl::Status Compare(const Scores& scores, const Scores& baseline, const std::string& name,

@@ -148,6 +148,7 @@ void AddLine(const FinishedRun& run, const std::string& name, const SplitReport&
   table->Set("calibrated", calibrated.has_value() ? YesOrNo(*calibrated) : "");
   table->Set("protocol", CsvField(ShortProtocol(run.summary.protocol())));
   table->Set("seed", absl::StrCat(run.seed));
+  if (run.test_fold.has_value()) table->Set("test_fold", absl::StrCat(*run.test_fold));
   table->Set("split", CsvField(name));
   table->Set("conversations", absl::StrCat(split.conversations()));
   table->Set("utterances", absl::StrCat(split.utterances()));
@@ -155,6 +156,11 @@ void AddLine(const FinishedRun& run, const std::string& name, const SplitReport&
   table->Set("accuracy", split.accuracy());
   table->Set("weighted_f1", split.weighted_f1());
   table->Set("macro_f1", split.macro_f1());
+  if (split.has_f1_without()) {
+    table->Set("micro_f1_without", split.f1_without().micro_f1());
+    table->Set("macro_f1_without", split.f1_without().macro_f1());
+    table->Set("weighted_f1_without", split.f1_without().weighted_f1());
+  }
   if (split.has_calibration()) SetCalibration(split.calibration(), "", table);
   const PostHocReport* temperature = TemperatureOf(split);
   if (temperature != nullptr) SetCalibration(temperature->calibration(), "_scaled", table);
@@ -182,6 +188,11 @@ std::string FormatCsv(const ExperimentResults& results) {
     AppendCsv(source, "macro_f1", row.macro_f1(), &text);
     if (row.has_valid_weighted_f1()) {
       AppendCsv(source, "valid_weighted_f1", row.valid_weighted_f1(), &text);
+    }
+    if (row.has_f1_without()) {
+      AppendCsv(source, "micro_f1_without", row.f1_without().micro_f1(), &text);
+      AppendCsv(source, "macro_f1_without", row.f1_without().macro_f1(), &text);
+      AppendCsv(source, "weighted_f1_without", row.f1_without().weighted_f1(), &text);
     }
     for (const ClassStatistic& one : row.classes()) {
       AppendCsv(source, absl::StrCat("f1_", one.name()), one.f1(), &text);

@@ -37,10 +37,10 @@ absl::StatusOr<std::vector<FinishedRun>> ReadFinishedRuns(const std::vector<Plan
     ASSIGN_OR_RETURN(RunSummary summary, ReadSummary(folder));
     if (summary.has_uncalibrated()) {
       finished.push_back({run.dataset, run.variant, /*is_uncalibrated=*/true, run.seed,
-                          UncalibratedFolder(folder), summary.uncalibrated()});
+                          UncalibratedFolder(folder), summary.uncalibrated(), run.test_fold});
     }
     finished.push_back({run.dataset, run.variant, /*is_uncalibrated=*/false, run.seed, folder,
-                        std::move(summary)});
+                        std::move(summary), run.test_fold});
   }
   return finished;
 }

@@ -22,6 +22,11 @@ struct FinishedRun {
   uint64_t seed;
   std::string folder;
   RunSummary summary;
+  // The part of data.test_folds that it was tested on; unset without test folds.
+  std::optional<int> test_fold = {};
+  // The folders of the test folds that were put together (experiment/test_folds.h), whose
+  // predictions are then those of the run; empty for a run of its own.
+  std::vector<std::string> fold_folders = {};
 
   // "gru", or "gru, uncalibrated" for the added model.
   std::string variant() const;

@@ -12,6 +12,7 @@
 #include "experiment/compare.h"
 #include "experiment/labels.h"
 #include "experiment/statistics.h"
+#include "experiment/test_folds.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
@@ -54,6 +55,28 @@ void AddClasses(const Scores& scores, ExperimentRow* row) {
   }
 }
 
+// Sets F1 without classes, unless a run has none or leaves out others.
+void AddF1Without(const Scores& scores, ExperimentRow* row) {
+  const F1Without& first = scores[0]->summary.test().f1_without();
+  std::vector<double> micro, macro, weighted;
+  for (const FinishedRun* run : scores) {
+    const SplitReport& test = run->summary.test();
+    const F1Without& without = test.f1_without();
+    if (!test.has_f1_without() || !std::equal(first.classes().begin(), first.classes().end(),
+                                              without.classes().begin(), without.classes().end())) {
+      return;
+    }
+    micro.push_back(without.micro_f1());
+    macro.push_back(without.macro_f1());
+    weighted.push_back(without.weighted_f1());
+  }
+  F1WithoutStatistic* statistic = row->mutable_f1_without();
+  *statistic->mutable_classes() = first.classes();
+  *statistic->mutable_micro_f1() = Describe(micro);
+  *statistic->mutable_macro_f1() = Describe(macro);
+  *statistic->mutable_weighted_f1() = Describe(weighted);
+}
+
 // The row of a table: statistics over the seeds of one dataset and variant.
 ExperimentRow RowOf(const Scores& scores) {
   ExperimentRow row;
@@ -70,6 +93,10 @@ ExperimentRow RowOf(const Scores& scores) {
   });
   if (calibrated.has_value() && all_say) row.mutable_calibrated()->set_value(*calibrated);
   AddClasses(scores, &row);
+  AddF1Without(scores, &row);
+  if (!scores[0]->fold_folders.empty()) {
+    row.mutable_test_folds()->set_value(static_cast<int>(scores[0]->fold_folders.size()));
+  }
   std::vector<double> weighted_f1, accuracy, macro_f1, valid;
   std::vector<std::string> views;
   std::map<std::string, std::vector<double>> shares, scaled_shares;
@@ -153,12 +180,14 @@ std::string VersionsOf(const RunSummary& summary) {
 absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
                                                 const std::vector<PlannedRun>& planned,
                                                 const std::vector<FinishedRun>& finished) {
-  const Groups groups = GroupsOf(finished);
+  TestFiles files;
+  ASSIGN_OR_RETURN(const PooledRuns pooled, PoolTestFolds(planned, finished, &files));
+  const Groups groups = GroupsOf(pooled.runs);
   std::map<std::string, std::string> baselines;
   for (const Variation& variant : plan.variants()) baselines[variant.name()] = variant.baseline();
 
   ExperimentResults results;
-  TestFiles files;
+  for (const std::string& remark : pooled.remarks) results.add_remarks(remark);
   std::vector<std::pair<std::string, std::string>> done;
   for (const PlannedRun& run : planned) {
     const std::pair<std::string, std::string> key(run.dataset, run.variant);

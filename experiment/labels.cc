@@ -138,6 +138,14 @@ std::vector<std::string> Legend(const ExperimentResults& results) {
       "the seeds of its row. ±: standard deviation over seeds (of a sample, n - 1). 95 %: interval "
       "of "
       "that mean, by Student's t over seeds. Single runs have neither."};
+  if (std::any_of(results.rows().begin(), results.rows().end(),
+                  [](const ExperimentRow& row) { return row.has_test_folds(); })) {
+    legend.push_back(
+        "Test folds: each conversation is tested on once, by a model that was not trained on it; "
+        "the "
+        "test score of a seed is that of the predictions of all its folds together, and its "
+        "validation score the mean of theirs.");
+  }
   const Families families = FamiliesOf(results);
   if (families.f1_over_seeds > 0) AddTests(families, &legend);
   std::vector<std::string> protocols;

@@ -139,6 +139,28 @@ std::string ClassTables(const ExperimentResults& results) {
   return text;
 }
 
+std::string F1WithoutTable(const ExperimentResults& results) {
+  LatexTable table(
+      "F1 over some of the classes on the test split in percent, mean $\\pm$ standard deviation "
+      "over "
+      "seeds.",
+      "tab:f1-without", {"Dataset", "Model", "Without"}, {"Micro F1", "Macro F1", "Weighted F1"});
+  bool any = false;
+  for (const ExperimentRow& row : results.rows()) {
+    if (!row.has_f1_without()) continue;
+    any = true;
+    const F1WithoutStatistic& without = row.f1_without();
+    std::vector<std::string> cells = Names(row);
+    cells.push_back(Escaped(absl::StrJoin(without.classes(), ", ")));
+    for (const Statistic* one :
+         {&without.micro_f1(), &without.macro_f1(), &without.weighted_f1()}) {
+      cells.push_back(Percent(*one));
+    }
+    table.Add(cells);
+  }
+  return any ? table.Finish() : "";
+}
+
 // A row of the table of calibration, as predicted or after temperature scaling.
 std::vector<std::string> CalibrationCells(const ExperimentRow& row,
                                           const std::vector<std::string>& views, bool scaled) {
@@ -221,8 +243,8 @@ std::string FormatLatex(const ExperimentResults& results) {
   for (const std::string& run : results.failed_runs()) {
     notes.push_back("Failed, and left out: " + run);
   }
-  return absl::StrCat(Comments(notes), ScoresTable(results), ClassTables(results),
-                      CalibrationTable(results), DifferencesTable(results));
+  return absl::StrCat(Comments(notes), ScoresTable(results), F1WithoutTable(results),
+                      ClassTables(results), CalibrationTable(results), DifferencesTable(results));
 }
 
 }  // namespace cmerc

@@ -151,6 +151,29 @@ absl::StatusOr<std::string> IdentityOf(const RunConfig& config, const std::strin
   return text + ResolvedConfig(config);
 }
 
+// Adds `run`, or one for each part that it is to be tested on. InvalidArgument: its config names
+// one of these.
+absl::Status AddRuns(PlannedRun run, const std::string& version,
+                     std::map<std::string, FileIdentity>* files, std::vector<PlannedRun>* runs) {
+  const int test_folds = run.config.data().test_folds();
+  if (run.config.data().test_fold() != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run ", run.path(), ": data.test_fold = ", run.config.data().test_fold(),
+                     ", but an experiment tests on each of the ", test_folds,
+                     " parts and scores them together; leave it out"));
+  }
+  for (int fold = 0; fold < std::max(1, test_folds); ++fold) {
+    PlannedRun one = run;
+    if (test_folds > 0) {
+      one.test_fold = fold;
+      one.config.mutable_data()->set_test_fold(fold);
+    }
+    ASSIGN_OR_RETURN(one.identity, IdentityOf(one.config, version, files));
+    runs->push_back(std::move(one));
+  }
+  return absl::OkStatus();
+}
+
 // InvalidArgument: what --set makes of the config of a run is what its seed decides.
 absl::Status CheckSets(const RunConfig& without, const RunConfig& with) {
   if (with.training().seed() != without.training().seed()) {
@@ -249,7 +272,8 @@ std::string PlanText(const ExperimentPlan& plan, const std::string& version,
 
 std::string PlannedRun::path() const {
   return absl::StrCat(dataset.empty() ? "" : dataset + "/", variant.empty() ? "" : variant + "/",
-                      "seed-", seed);
+                      "seed-", seed,
+                      test_fold.has_value() ? absl::StrCat("-test-", *test_fold) : "");
 }
 
 absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
@@ -301,8 +325,7 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
         if (const int folds = run.config.data().folds(); folds > 0) {
           run.config.mutable_data()->set_fold(static_cast<int>(seed % folds));
         }
-        ASSIGN_OR_RETURN(run.identity, IdentityOf(run.config, version, &files));
-        runs.push_back(std::move(run));
+        RETURN_IF_ERROR(AddRuns(std::move(run), version, &files, &runs));
       }
     }
   }

@@ -19,8 +19,11 @@ struct PlannedRun {
   uint64_t seed;
   RunConfig config;
   std::string identity;  // two runs of the same identity need not be run twice
+  // The part that it tests on, where data.test_folds is above 0.
+  std::optional<int> test_fold = {};
 
-  // "DATASET/VARIANT/seed-N": its folder below the experiment's.
+  // "DATASET/VARIANT/seed-N", or "DATASET/VARIANT/seed-N-test-K": its folder below the
+  // experiment's.
   std::string path() const;
 };
 
@@ -42,11 +45,12 @@ struct PlanChanges {
 absl::Status ChangePlan(const PlanChanges& changes, ExperimentPlan* plan);
 
 // Every run of the plan, all of the first seed first, so that an early look at the results shows
-// every variant. A run's identity: `version`, the config with every default, and for each string of
-// it that names a file that file's size and a 64-bit FNV-1a of its bytes; a file is read once.
-// `sets` are merged over the config of every run before its seed. InvalidArgument: a config that is
-// not valid, with the run that it belongs to, or one of `sets` gives what the seeds give. NotFound:
-// a file that cannot be read. `warnings` are those of `sets`.
+// every variant. Where data.test_folds is above 0, there is a run for each part. A run's identity:
+// `version`, the config with every default, and for each string of it that names a file that file's
+// size and a 64-bit FNV-1a of its bytes; a file is read once. `sets` are merged over the config of
+// every run before its seed. InvalidArgument: a config that is not valid, with the run that it
+// belongs to, one of `sets` gives what the seeds give, or data.test_fold is set. NotFound: a file
+// that cannot be read. `warnings` are those of `sets`.
 absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
                                                const std::string& version,
                                                const std::vector<std::string>& sets = {},

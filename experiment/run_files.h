@@ -13,7 +13,7 @@ namespace cmerc {
 // The contents of a file as far as they can be read; "" where there is no such file.
 std::string Contents(const std::string& path);
 
-// Where a run of the experiment in `output` writes: OUTPUT/DATASET/VARIANT/seed-N.
+// Where a run of the experiment in `output` writes: PlannedRun::path() below OUTPUT.
 std::string RunFolder(const std::string& output, const PlannedRun& run);
 
 // The file of a run that holds its identity once it has succeeded.

@@ -33,7 +33,7 @@ RunState StateOf(const PlannedRun& run, const std::string& output);
 // tells of each on standard output: that it begins and where its log is, how far it has got, and
 // how it ended. A run that fails does not stop the others. Returns "RUN: why" for those that
 // failed. `output`, the folder of the experiment, exists; a run is in
-// OUTPUT/DATASET/VARIANT/seed-N, with
+// OUTPUT/DATASET/VARIANT/seed-N, or seed-N-test-K (PlannedRun::path()), with
 //   config.textproto  its config
 //   train.log         what `cmerc train` printed
 //   begun.txt         the identity of the run, written when it is begun: one that was interrupted

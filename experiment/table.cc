@@ -195,6 +195,26 @@ std::string ClassTables(const ExperimentResults& results) {
   return text;
 }
 
+// The table of F1 without classes; "" where no row has it.
+std::string F1WithoutTable(const ExperimentResults& results) {
+  std::string rows;
+  for (const ExperimentRow& row : results.rows()) {
+    if (!row.has_f1_without()) continue;
+    const F1WithoutStatistic& without = row.f1_without();
+    absl::StrAppend(&rows, "| ", Or(row.dataset(), "-"), " | ",
+                    MarkdownCell(ShownVariant(row.variant())), " | ",
+                    MarkdownCell(absl::StrJoin(without.classes(), ", ")), " | ",
+                    Percent(without.micro_f1()), " | ", Percent(without.macro_f1()), " | ",
+                    Percent(without.weighted_f1()), " |\n");
+  }
+  if (rows.empty()) return "";
+  return absl::StrCat(
+      "\nF1 over the other classes, % (data.unscored_classes)\n\n"
+      "| dataset | variant | without | micro F1 | macro F1 | weighted F1 |\n"
+      "| --- | --- | --- | --- | --- | --- |\n",
+      rows);
+}
+
 // Lines of a list under a heading; "" without any.
 template <typename Lines>
 std::string List(absl::string_view heading, const Lines& lines) {
@@ -232,7 +252,8 @@ std::string FormatMarkdown(const ExperimentResults& results) {
   }
   absl::StrAppend(&text, List("What the numbers are:", Legend(results)),
                   List("Before you trust the differences:", results.remarks()),
-                  ClassTables(results), CalibrationTable(results), DifferencesTable(results),
+                  F1WithoutTable(results), ClassTables(results), CalibrationTable(results),
+                  DifferencesTable(results),
                   List("Failed, and left out above:", results.failed_runs()));
   return text;
 }

@@ -18,6 +18,9 @@
 namespace cmerc {
 namespace {
 
+// Exponentials may round to 0.
+double LogOf(double p) { return std::log(std::max(std::numeric_limits<double>::min(), p)); }
+
 // Appends an utterance with these probabilities of its true and its predicted class; false where
 // one is none.
 bool Append(int32_t label, int32_t predicted, double of_label, double of_predicted,
@@ -27,10 +30,9 @@ bool Append(int32_t label, int32_t predicted, double of_label, double of_predict
   }
   result->labels.push_back(label);
   result->predicted.push_back(predicted);
-  // Exponentials may round to a little above 1, and to 0.
+  // Exponentials may round to a little above 1.
   result->confidences.push_back(std::min(1.0, of_predicted));
-  result->true_log_probs.push_back(
-      std::log(std::max(std::numeric_limits<double>::min(), of_label)));
+  result->true_log_probs.push_back(LogOf(of_label));
   return true;
 }
 
@@ -44,6 +46,15 @@ std::string WithQuotedId(const std::string& line) {
   }
   const size_t end = std::min(line.find_first_not_of("-0123456789", begin), line.size());
   return absl::StrCat(kBegin, "\"", line.substr(begin, end - begin), "\"", line.substr(end));
+}
+
+// Appends the logarithms of the probabilities of all classes; where a class has none, of 0.
+void AppendRow(const google::protobuf::Map<std::string, double>& probabilities,
+               const std::vector<std::string>& class_names, std::vector<double>* rows) {
+  for (const std::string& name : class_names) {
+    const auto found = probabilities.find(name);
+    rows->push_back(LogOf(found == probabilities.end() ? 0 : found->second));
+  }
 }
 
 std::optional<int32_t> PositionOf(const std::string& name, const std::vector<std::string>& names) {
@@ -87,6 +98,9 @@ bool AppendNames(const ConversationPredictions& one, const std::vector<std::stri
         !Append(*label, *predicted, of_label->second, of_predicted->second, result)) {
       return false;
     }
+    AppendRow(utterance.probabilities(), class_names, &result->log_probs);
+    if (utterance.calibrated_probabilities().empty()) continue;
+    AppendRow(utterance.calibrated_probabilities(), class_names, &result->calibrated_log_probs);
   }
   AppendConversation(one, length, result);
   return true;
@@ -105,6 +119,9 @@ bool AppendNumbers(const ConversationPredictions& one, TestPredictions* result) 
     if (!Append(one.labels(i), one.predicted(i), row.values(one.labels(i)).number_value(),
                 row.values(one.predicted(i)).number_value(), result)) {
       return false;
+    }
+    for (const google::protobuf::Value& value : row.values()) {
+      result->log_probs.push_back(LogOf(value.number_value()));
     }
   }
   AppendConversation(one, one.labels_size(), result);
@@ -134,7 +151,25 @@ absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path,
           ": cannot be read as predictions; remove the folder of this run and run it again"));
     }
   }
+  if (result.calibrated_log_probs.size() != result.log_probs.size()) {
+    result.calibrated_log_probs.clear();
+  }
   return result;
+}
+
+void Append(const TestPredictions& more, TestPredictions* all) {
+  const auto append = [](const auto& from, auto* to) {
+    to->insert(to->end(), from.begin(), from.end());
+  };
+  append(more.ids, &all->ids);
+  append(more.lengths, &all->lengths);
+  append(more.labels, &all->labels);
+  append(more.predicted, &all->predicted);
+  append(more.confidences, &all->confidences);
+  append(more.true_log_probs, &all->true_log_probs);
+  append(more.log_probs, &all->log_probs);
+  append(more.calibrated_log_probs, &all->calibrated_log_probs);
+  if (all->calibrated_log_probs.size() != all->log_probs.size()) all->calibrated_log_probs.clear();
 }
 
 }  // namespace cmerc

@@ -18,7 +18,14 @@ struct TestPredictions {
   std::vector<int32_t> predicted;      // [N]
   std::vector<double> confidences;     // [N], the probability of `predicted`, in [0, 1]
   std::vector<double> true_log_probs;  // [N], natural logarithm of the probability of `labels`
+  std::vector<double> log_probs;       // [N * C], of every class, row-major
+  // [N * C]: the same after temperature scaling; empty unless every utterance has it.
+  std::vector<double> calibrated_log_probs;
 };
+
+// Adds the predictions of `more`, of other conversations and the same classes, behind those of
+// `all`.
+void Append(const TestPredictions& more, TestPredictions* all);
 
 // Reads a test_predictions.jsonl, of this version or an earlier one; empty where there is none, as
 // in runs of still earlier ones. `class_names` are those of the run, in its order; where none are

@@ -57,4 +57,21 @@ absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
   return result;
 }
 
+void Append(const TestViews& more, TestViews* all) {
+  const bool first = all->ids.empty();
+  all->ids.insert(all->ids.end(), more.ids.begin(), more.ids.end());
+  all->lengths.insert(all->lengths.end(), more.lengths.begin(), more.lengths.end());
+  all->log_probs.insert(all->log_probs.end(), more.log_probs.begin(), more.log_probs.end());
+  if (first) all->without = more.without;
+  for (auto view = all->without.begin(); !first && view != all->without.end();) {
+    const auto found = more.without.find(view->first);
+    if (found == more.without.end()) {
+      view = all->without.erase(view);
+      continue;
+    }
+    view->second.insert(view->second.end(), found->second.begin(), found->second.end());
+    ++view;
+  }
+}
+
 }  // namespace cmerc

@@ -19,6 +19,10 @@ struct TestViews {
   std::map<std::string, std::vector<double>> without;  // view -> [N]
 };
 
+// Adds the numbers of `more`, of other conversations, behind those of `all`; views that one of them
+// lacks are left out.
+void Append(const TestViews& more, TestViews* all);
+
 // Reads a test_views.jsonl; empty where there is none, as in runs of versions before 0.2. DataLoss:
 // a line is no ConversationViews, or its lists do not fit each other or the line before; the
 // message has file and line.

@@ -53,6 +53,11 @@ absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
                                                 : InverseFrequencies(counts);
 }
 
+std::vector<double> WeightsOf(const torch::Tensor& weights) {
+  if (!weights.defined()) return {};
+  return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
+}
+
 torch::Tensor WeightsLike(const torch::Tensor& weights, const torch::Tensor& like) {
   if (!weights.defined()) return weights;
   return ToDevice(weights, like.device()).to(like.scalar_type());

@@ -3,6 +3,7 @@
 #define CMERC_LOSSES_CLASS_WEIGHTS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -25,6 +26,9 @@ absl::StatusOr<torch::Tensor> MakeClassWeights(const std::string& options_name,
 
 // `weights` with the type of `like`, on its device; undefined weights stay undefined.
 torch::Tensor WeightsLike(const torch::Tensor& weights, const torch::Tensor& like);
+
+// The values of [C] float64 weights; empty for undefined ones.
+std::vector<double> WeightsOf(const torch::Tensor& weights);
 
 }  // namespace cmerc
 

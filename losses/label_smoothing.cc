@@ -11,6 +11,7 @@
 //   loss { [type.googleapis.com/cmerc.LabelSmoothingOptions] { epsilon: 0.05 } }
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/loss.h"
 #include "core/status.h"
@@ -33,6 +34,8 @@ class LabelSmoothing final : public Loss {
   // weights: [C] float64, or undefined for none.
   LabelSmoothing(double epsilon, torch::Tensor weights)
       : epsilon_(epsilon), weights_(std::move(weights)) {}
+
+  std::vector<double> class_weights() const override { return WeightsOf(weights_); }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {

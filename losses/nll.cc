@@ -9,6 +9,7 @@
 //   loss { [type.googleapis.com/cmerc.NllOptions] { class_weights: INVERSE_FREQUENCY } }
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/loss.h"
 #include "core/status.h"
@@ -30,6 +31,8 @@ class Nll final : public Loss {
 
   // weights: [C] float64, or undefined for none.
   explicit Nll(torch::Tensor weights) : weights_(std::move(weights)) {}
+
+  std::vector<double> class_weights() const override { return WeightsOf(weights_); }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {

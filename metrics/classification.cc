@@ -1,5 +1,6 @@
 #include "metrics/classification.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <map>
@@ -149,6 +150,32 @@ absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> label
   report.set_macro_f1(MacroF1(counts));
   report.set_micro_f1(MicroF1(correct, static_cast<int64_t>(labels.size())));
   return report;
+}
+
+F1Without F1WithoutClasses(const SplitReport& report, absl::Span<const std::string> unscored) {
+  const std::vector<int64_t> correct = CorrectCounts(report);
+  const std::vector<int64_t> predicted = PredictedCounts(report);
+  F1Without result;
+  int64_t all_correct = 0, all_predicted = 0, support = 0, classes = 0;
+  double sum = 0, weighted = 0;
+  for (int c = 0; c < report.classes_size(); ++c) {
+    const ClassReport& one = report.classes(c);
+    if (std::find(unscored.begin(), unscored.end(), one.name()) != unscored.end()) {
+      result.add_classes(one.name());
+      continue;
+    }
+    const double f1 = Ratio(2 * correct[c], one.support() + predicted[c]);
+    ++classes;
+    sum += f1;
+    weighted += f1 * one.support();
+    all_correct += correct[c];
+    all_predicted += predicted[c];
+    support += one.support();
+  }
+  result.set_micro_f1(Ratio(2 * all_correct, support + all_predicted));
+  result.set_macro_f1(sum / static_cast<double>(classes));
+  result.set_weighted_f1(support == 0 ? 0 : weighted / static_cast<double>(support));
+  return result;
 }
 
 absl::StatusOr<double> WeightedF1(absl::Span<const int64_t> labels,

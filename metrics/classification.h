@@ -27,6 +27,10 @@ absl::StatusOr<SplitReport> ClassificationReport(absl::Span<const int64_t> label
 absl::StatusOr<double> WeightedF1(absl::Span<const int64_t> labels,
                                   absl::Span<const int64_t> predictions, int64_t num_classes);
 
+// F1 of the report over the classes that are not `unscored`, in the order of the dataset; what it
+// means is said there. Every one of `unscored` is a class of `report`, and not all of them are.
+F1Without F1WithoutClasses(const SplitReport& report, absl::Span<const std::string> unscored);
+
 }  // namespace cmerc
 
 #endif  // CMERC_METRICS_CLASSIFICATION_H_

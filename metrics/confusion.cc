@@ -18,6 +18,19 @@ std::vector<int64_t> PredictedCounts(const SplitReport& report) {
   return counts;
 }
 
+std::vector<int64_t> CorrectCounts(const SplitReport& report) {
+  std::vector<int64_t> counts(report.classes_size());
+  for (int c = 0; c < std::min(report.confusion_size(), report.classes_size()); ++c) {
+    if (c < report.confusion(c).predicted_size()) counts[c] = report.confusion(c).predicted(c);
+  }
+  for (const ConfusionCount& one : report.sparse_confusion().counts()) {
+    if (one.label() != one.predicted()) continue;
+    if (one.label() < 0 || one.label() >= report.classes_size()) continue;
+    counts[one.label()] += one.utterances();
+  }
+  return counts;
+}
+
 std::vector<ConfusionCount> LargestConfusions(const SplitReport& report, size_t most) {
   std::vector<ConfusionCount> wrong;
   for (const ConfusionCount& one : report.sparse_confusion().counts()) {

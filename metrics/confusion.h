@@ -17,6 +17,9 @@ constexpr int64_t kMostClassesOfMatrix = 100;
 // How often each class was predicted, [C]. What lies outside the classes of the report is ignored.
 std::vector<int64_t> PredictedCounts(const SplitReport& report);
 
+// How often each class was predicted rightly, [C].
+std::vector<int64_t> CorrectCounts(const SplitReport& report);
+
 // The pairs of different classes that occur in sparse_confusion, those with most utterances first,
 // and among these in the order of their classes; at most `most`.
 std::vector<ConfusionCount> LargestConfusions(const SplitReport& report, size_t most);

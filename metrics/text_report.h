@@ -10,9 +10,10 @@ namespace cmerc {
 
 // What sklearn.metrics.classification_report(labels, predictions, digits=4, zero_division=0)
 // prints, with class names: one row per class that occurs among the labels or the predictions.
-// Then the confusion matrix of all classes and a warning for each class that is never predicted; of
-// more classes than kMostClassesOfMatrix, the largest confusions and one warning.
-// `report` is one that ClassificationReport() made. Ends with a newline.
+// Then F1 without the classes of f1_without, where it is set, the confusion matrix of all classes
+// and a warning for each class that is never predicted; of more classes than kMostClassesOfMatrix,
+// the largest confusions and one warning. `report` is one that ClassificationReport() made. Ends
+// with a newline.
 std::string FormatSplitReport(const SplitReport& report);
 
 // ECE with its standard error and its floor, NLL, Brier score and E-AURC (metrics/calibration.h) of

@@ -92,6 +92,23 @@ std::string FormatScoresTable(const ExperimentResults& results) {
   return FormatTable(table);
 }
 
+// F1 without classes; "" where no row has it.
+std::string FormatF1Without(const ExperimentResults& results) {
+  Table table{{"dataset", "variant", "without", "micro F1, %", "macro F1, %", "weighted F1, %"},
+              {}};
+  for (const ExperimentRow& row : results.rows()) {
+    if (!row.has_f1_without()) continue;
+    const F1WithoutStatistic& without = row.f1_without();
+    table.rows.push_back({row.dataset().empty() ? "-" : row.dataset(), ShownVariant(row.variant()),
+                          absl::StrJoin(without.classes(), ", "), Percent(without.micro_f1()),
+                          Percent(without.macro_f1()), Percent(without.weighted_f1())});
+  }
+  if (table.rows.empty()) return "";
+  Markup html;
+  html.Element("h3", "F1 over the other classes").Append(FormatTable(table));
+  return html.Finish();
+}
+
 std::string DrawScores(const Rows& rows) {
   IntervalChart scores;
   scores.heading = {"Weighted F1, test split",
@@ -343,6 +360,7 @@ std::string FormatExperimentPage(const std::string& path, const ExperimentResult
   html.Open("section", {{"id", "results"}}).Element("h2", "Results");
   html.Append(report::FormatRemarks(report::ExperimentRemarks(results)));
   html.Element("h3", "Scores of the test split").Append(report::FormatScoresTable(results));
+  html.Append(report::FormatF1Without(results));
   html.Append(report::FormatLegend(results)).Append(report::FormatDifferences(results));
   html.Append(report::FormatCalibration(results)).Close();
   const std::vector<report::Rows> groups = report::ByDataset(results);

@@ -25,7 +25,8 @@ std::string FormatRun(const TrainingRun& run, const std::string& anchor,
   if (run.summary.has_value()) html.Append(FormatScores(*run.summary));
   html.Append(FormatLearning(run));
   if (run.summary.has_value()) {
-    html.Append(FormatReliability(*run.summary)).Append(FormatViews(*run.summary));
+    html.Append(FormatReliability(*run.summary)).Append(FormatActing(*run.summary));
+    html.Append(FormatViews(*run.summary));
   }
   html.Append(FormatCurriculum(run));
   if (run.summary.has_value()) html.Append(FormatClassBalance(*run.summary));

@@ -66,6 +66,16 @@ absl::Status CheckSplit(const std::string& field, const SplitReport& split) {
         absl::StrCat(field, ".sparse_confusion.counts: ", one.ShortDebugString(),
                      "; want classes from 0 to ", classes - 1, " and utterances >= 0"));
   }
+  double before = -1;
+  for (const RiskCoveragePoint& point : split.risk_coverage().points()) {
+    if (IsShare(point.threshold()) && point.threshold() > before) {
+      before = point.threshold();
+      continue;
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".risk_coverage.points: threshold = ", point.threshold(),
+                     ", must be in [0, 1], in ascending order"));
+  }
   absl::Status status = CheckCalibration(field + ".calibration", split.calibration());
   for (int i = 0; status.ok() && i < split.views_size(); ++i) {
     status = CheckCalibration(absl::StrCat(field, ".views[", i, "].calibration"),

@@ -58,6 +58,26 @@ void AddSplitRows(const RunSummary& summary, const std::string& suffix, Table* t
   if (summary.has_test()) AddSplitRow("test" + suffix, summary.test(), table);
 }
 
+void AddF1Without(const std::string& name, const SplitReport& split, Table* table) {
+  if (!split.has_f1_without()) return;
+  const F1Without& without = split.f1_without();
+  table->rows.push_back({name, absl::StrJoin(without.classes(), ", "), Percent(without.micro_f1()),
+                         Percent(without.macro_f1()), Percent(without.weighted_f1())});
+}
+
+// F1 without classes; "" where no split has it.
+std::string FormatF1Without(const RunSummary& summary) {
+  Table table{{"split", "without", "micro F1", "macro F1", "weighted F1"}, {}};
+  AddF1Without("train", summary.train(), &table);
+  AddF1Without("valid", summary.valid(), &table);
+  AddF1Without("test", summary.test(), &table);
+  AddF1Without("test, uncalibrated", summary.uncalibrated().test(), &table);
+  if (table.rows.empty()) return "";
+  Markup html;
+  html.Element("h4", "F1 over the other classes").Append(FormatTable(table));
+  return html.Finish();
+}
+
 // What is shown of a matrix that is too large: the pairs of classes with most utterances.
 std::string FormatLargestConfusions(const std::string& caption, const SplitReport& split) {
   constexpr size_t kShown = 50;
@@ -86,6 +106,17 @@ std::string FormatMatrixOf(const std::string& caption, const SplitReport& split)
     chart.counts.emplace_back(row.predicted().begin(), row.predicted().end());
   }
   return DrawMatrix(chart);
+}
+
+// "hap 1, sad 0.6", in the order of the classes of `split`.
+std::string ClassWeights(const LossClassWeights& loss, const SplitReport& split) {
+  std::vector<std::string> weights;
+  for (const ClassReport& one : split.classes()) {
+    const auto weight = loss.weights().find(one.name());
+    if (weight == loss.weights().end()) continue;
+    weights.push_back(absl::StrCat(one.name(), " ", FormatNumber(weight->second, Numbers::kPlain)));
+  }
+  return absl::StrJoin(weights, ", ");
 }
 
 }  // namespace
@@ -125,6 +156,10 @@ std::string FormatIdentity(const TrainingRun& run) {
     }
     std::sort(versions.begin(), versions.end());
     add("Versions", absl::StrJoin(versions, "; "));
+    for (const LossClassWeights& loss : summary.class_weights().losses()) {
+      add(absl::StrCat("Class weights, ", PluginName(loss.loss())),
+          ClassWeights(loss, ReportedSplit(summary)));
+    }
   } else {
     add("Protocol", IsOfficialProtocol(run) ? "OFFICIAL" : "HELD_OUT");
     add("Epochs", absl::StrCat(run.epochs.size(), " so far"));
@@ -149,6 +184,7 @@ std::string FormatScores(const RunSummary& summary) {
   }
   html.Append(FormatTable(splits));
 
+  html.Append(FormatF1Without(summary));
   const std::string split = ReportedSplitName(summary);
   html.Element("h4", absl::StrCat("Classes of the ", split));
   Table classes{{"class", "precision", "recall", "F1", "utterances"}, {}};

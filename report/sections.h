@@ -23,6 +23,8 @@ std::string FormatLearning(const TrainingRun& run);
 std::string FormatScores(const RunSummary& summary);
 // Reliability diagrams in full, per view and after post-hoc remedies, and their measures.
 std::string FormatReliability(const RunSummary& summary);
+// Prediction sets of the test split, and what is answered where uncertain utterances are not.
+std::string FormatActing(const RunSummary& summary);
 // How confidence changes when a source of evidence is removed.
 std::string FormatViews(const RunSummary& summary);
 // Which conversations from which epoch on, against their difficulty.

@@ -6,12 +6,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "calibration/acting.h"
 #include "calibration/describe_prediction.h"
 #include "calibration/evaluation.h"
 #include "calibration/post_hoc.h"
 #include "calibration/prediction_text.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
+#include "metrics/conformal.h"
 #include "metrics/json.h"
 #include "storage/atomic_file.h"
 
@@ -102,32 +104,43 @@ std::vector<Remedy> NotWithheld(const std::vector<Remedy>& remedies, RunSummary*
   return used;
 }
 
+// Adds the prediction sets of every method.
+void AddSets(const SetCalibration& sets, const SplitPredictions& predictions,
+             const DatasetInfo& info, SplitReport* report) {
+  for (const SetMethod method :
+       {SetMethod::kSplit, SetMethod::kClassConditional, SetMethod::kAdaptive}) {
+    *report->mutable_sets()->add_methods() =
+        ScoreSets(SetMaker(sets, method, kReportedCoverage), predictions, info);
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const PreparedData& data,
-                                                     const std::vector<WeightedLoss>& losses,
-                                                     const RunConfig& config,
-                                                     const std::string& folder,
-                                                     RunSummary* summary) {
+absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& data,
+                                       const std::vector<WeightedLoss>& losses,
+                                       const RunConfig& config, const std::string& folder,
+                                       RunSummary* summary) {
   RETURN_IF_ERROR(
       Measure(selected, data, data.train, losses, config, {}, summary->mutable_train()).status());
   std::vector<Remedy> remedies;
+  Outcome outcome;
   if (config.data().protocol() != DataConfig::OFFICIAL) {
     ASSIGN_OR_RETURN(SplitPredictions all, Measure(selected, data, data.valid, losses, config, {},
                                                    summary->mutable_valid()));
     const SplitPredictions valid = OnlyLabelled(std::move(all), data.info.num_classes());
     ASSIGN_OR_RETURN(remedies, FitRemedies(valid.log_probs, valid.labels, data.info.num_classes()));
+    ASSIGN_OR_RETURN(outcome.sets, CalibrateSets({valid.log_probs, valid.labels, valid.lengths},
+                                                 data.info.num_classes()));
   }
   remedies = NotWithheld(remedies, summary);
-  std::optional<double> temperature;
   for (const Remedy& remedy : remedies) {
-    if (remedy.method == "temperature") temperature = remedy.parameters[0];
+    if (remedy.method == "temperature") outcome.temperature = remedy.parameters[0];
   }
   if (data.test.empty()) {
     summary->add_warnings(
         "the dataset has no test split, so there are no test scores: those of the validation split "
         "are of conversations that selected the epoch, and are optimistic");
-    return temperature;
+    return outcome;
   }
   ASSIGN_OR_RETURN(const SplitPredictions test,
                    Measure(selected, data, data.test, losses, config, AllViews(data.info),
@@ -136,10 +149,13 @@ absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const P
     ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
                      ScoreRemedy(remedy, test, data.info));
   }
+  if (outcome.sets.has_value()) AddSets(*outcome.sets, test, data.info, summary->mutable_test());
+  *summary->mutable_test()->mutable_risk_coverage() =
+      ScoreRiskCoverage(test, data.info, outcome.temperature, summary->test());
   RETURN_IF_ERROR(WriteViews(data, data.test, test, absl::StrCat(folder, "/test_views.jsonl")));
-  RETURN_IF_ERROR(WritePredictions(data, data.test, test, temperature,
+  RETURN_IF_ERROR(WritePredictions(data, data.test, test, outcome.temperature,
                                    absl::StrCat(folder, "/test_predictions.jsonl")));
-  return temperature;
+  return outcome;
 }
 
 }  // namespace cmerc

@@ -101,6 +101,19 @@ CheckpointMetadata DescribeModel(const StagePlan& plan) {
   return metadata;
 }
 
+// Sets the weights of the classes in losses that have any.
+void AddClassWeights(const StagePlan& plan, RunSummary* summary) {
+  for (const WeightedLoss& loss : plan.losses) {
+    const std::vector<double> weights = loss.loss->class_weights();
+    if (weights.empty()) continue;
+    LossClassWeights* const entry = summary->mutable_class_weights()->add_losses();
+    entry->set_loss(loss.name);
+    for (size_t c = 0; c < weights.size(); ++c) {
+      (*entry->mutable_weights())[plan.data.info.class_names[c]] = weights[c];
+    }
+  }
+}
+
 int64_t CountParameters(const Backbone& model) {
   int64_t count = 0;
   for (const torch::Tensor& parameter : model.parameters()) count += parameter.numel();
@@ -332,7 +345,7 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   RETURN_IF_ERROR(log_->Close());
   RETURN_IF_ERROR(LoadState(selected_.weights, *live_, "the selected epoch"));
   RunSummary summary;
-  summary.set_protocol(ProtocolDescription(plan_.config.data().protocol()));
+  summary.set_protocol(ProtocolDescription(plan_.config.data()));
   summary.set_seed(plan_.config.training().seed());
   summary.mutable_versions()->insert(plan_.versions.begin(), plan_.versions.end());
   summary.set_backbone(PluginType(plan_.config.backbone()));
@@ -348,12 +361,13 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   }
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   DescribeTraining(plan_.config.training(), state_.progress, &summary);
-  ASSIGN_OR_RETURN(
-      const std::optional<double> temperature,
-      MeasureOutcome(*live_, plan_.data, plan_.losses, plan_.config, plan_.output, &summary));
-  if (!temperature.has_value()) return summary;
+  AddClassWeights(plan_, &summary);
+  ASSIGN_OR_RETURN(const Outcome outcome, MeasureOutcome(*live_, plan_.data, plan_.losses,
+                                                         plan_.config, plan_.output, &summary));
+  if (!outcome.temperature.has_value() && !outcome.sets.has_value()) return summary;
   metadata_.set_epoch(state_.progress.selected_epoch());
-  metadata_.set_temperature(*temperature);
+  if (outcome.temperature.has_value()) metadata_.set_temperature(*outcome.temperature);
+  if (outcome.sets.has_value()) *metadata_.mutable_sets() = *outcome.sets;
   RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), selected_.weights, metadata_));
   return summary;
 }

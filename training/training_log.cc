@@ -23,6 +23,11 @@ void AddSplit(const std::string& name, const SplitReport& split, Scalars* scalar
   scalars->emplace_back(name + "/accuracy", split.accuracy());
   scalars->emplace_back(name + "/weighted_f1", split.weighted_f1());
   scalars->emplace_back(name + "/macro_f1", split.macro_f1());
+  if (split.has_f1_without()) {
+    scalars->emplace_back(name + "/micro_f1_without", split.f1_without().micro_f1());
+    scalars->emplace_back(name + "/macro_f1_without", split.f1_without().macro_f1());
+    scalars->emplace_back(name + "/weighted_f1_without", split.f1_without().weighted_f1());
+  }
   if (split.has_calibration()) scalars->emplace_back(name + "/ece", split.calibration().ece());
 }
 

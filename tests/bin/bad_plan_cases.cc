@@ -46,6 +46,11 @@ std::vector<BadPlan> BadPlans() {
        "seeds: one occurs twice; it would be the same run again"});
   add("NegativeNumberOfRuns", "runs.plan", "parallel_runs: -1",
       {"runs.plan is not a valid plan", "parallel_runs = -1, must be in [0, 1024]"});
+  add("TestFoldOfAnExperiment", "test_fold.plan",
+      "variants { name: 'a' set { data { test_folds: 5 test_fold: 2 } } } seeds: 7",
+      {"run a/seed-7: data.test_fold = 2, but an experiment tests on each of the 5 parts and "
+       "scores "
+       "them together; leave it out"});
   add("VariantThatIsNoConfig", "variant.plan",
       "variants { name: 'a' set { training { epochs: 0 } } } seeds: 7",
       {"run a/seed-7 is not a valid config", "training.epochs = 0, must be >= 1"});

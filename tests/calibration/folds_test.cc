@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
 #include <set>
+#include <string>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "tests/calibration/stub.h"
 
@@ -125,6 +129,119 @@ TEST(FoldsTest, WhatIsRefused) {
                 "valid (a, b, c); set at most so many folds"));
   EXPECT_THAT(std::string(Divide(Folds(6, 0, "?"), conversations).status.message()),
               HasSubstr("only 5 conversations"));
+}
+
+DataConfig TestFolds(int folds, int fold, const std::string& group) {
+  DataConfig config;
+  config.set_test_folds(folds);
+  config.set_test_fold(fold);
+  config.set_fold_group(group);
+  return config;
+}
+
+struct DividedInThree {
+  absl::Status status;
+  std::vector<std::string> train, valid, test;
+};
+
+// The test fold of conversations, of which the first two are the files' validation split and the
+// last three their test split; then, with folds, the fold of the others.
+DividedInThree DivideAll(const DataConfig& config, const std::vector<Conversation>& conversations) {
+  const auto count = static_cast<int64_t>(conversations.size());
+  std::vector<int64_t> valid = {0, 1}, test = {count - 1, count - 2, count - 3}, train;
+  for (int64_t i = 2; i < count - 3; ++i) train.push_back(i);
+  DividedInThree divided;
+  divided.status = TakeTestFold(config, conversations, &train, &valid, &test);
+  if (divided.status.ok() && config.folds() > 0) {
+    EXPECT_THAT(valid, testing::IsEmpty());
+    divided.status = TakeFold(config, conversations, &train, &valid);
+  }
+  for (const int64_t i : train) divided.train.push_back(conversations[i].id);
+  for (const int64_t i : valid) divided.valid.push_back(conversations[i].id);
+  for (const int64_t i : test) divided.test.push_back(conversations[i].id);
+  return divided;
+}
+
+// Sessions of 3, 1, 4, 2 and 2 conversations, in no order.
+std::vector<Conversation> FiveSessions() {
+  return Called({"Ses04_b", "Ses01_b", "Ses03_a", "Ses05_a", "Ses03_d", "Ses01_a", "Ses02_a",
+                 "Ses03_c", "Ses01_c", "Ses03_b", "Ses05_b", "Ses04_a"});
+}
+
+TEST(TestFoldsTest, EverySessionIsTestedOnceAndNeverTrainedOnThen) {
+  const std::vector<Conversation> conversations = FiveSessions();
+  const DividedInThree last = DivideAll(TestFolds(5, 4, "Ses??"), conversations);
+  ASSERT_TRUE(last.status.ok()) << last.status;
+  EXPECT_THAT(last.test, ElementsAre("Ses05_a", "Ses05_b"));
+  EXPECT_THAT(last.valid, ElementsAre("Ses01_a", "Ses01_b", "Ses01_c"));
+  EXPECT_THAT(last.train, ElementsAre("Ses02_a", "Ses03_a", "Ses03_b", "Ses03_c", "Ses03_d",
+                                      "Ses04_a", "Ses04_b"));
+  for (const auto& [parts, folds, group] :
+       {std::tuple(5, 0, "Ses??"), {3, 0, "Ses??"}, {5, 3, "Ses??"}, {4, 0, ""}, {2, 2, ""}}) {
+    SCOPED_TRACE(testing::Message() << parts << " " << folds << " " << group);
+    std::multiset<std::string> tested;
+    for (int part = 0; part < parts; ++part) {
+      DataConfig config = TestFolds(parts, part, group);
+      config.set_folds(folds);
+      const DividedInThree divided = DivideAll(config, conversations);
+      ASSERT_TRUE(divided.status.ok()) << divided.status;
+      tested.insert(divided.test.begin(), divided.test.end());
+      EXPECT_FALSE(divided.train.empty() || divided.valid.empty() || divided.test.empty());
+      std::set<std::string> all;
+      std::map<std::string, std::string> split_of;  // of a group
+      for (const auto& [split, ids] :
+           {std::pair("train", divided.train), {"valid", divided.valid}, {"test", divided.test}}) {
+        for (const std::string& id : ids) {
+          EXPECT_TRUE(all.insert(id).second) << id << " twice";
+          const auto of_group =
+              split_of.emplace(FoldGroupOf(id, *group == '\0' ? "*" : group).value_or(id), split);
+          EXPECT_EQ(of_group.first->second, split) << id;
+        }
+      }
+      EXPECT_EQ(all.size(), conversations.size());
+    }
+    EXPECT_EQ(tested.size(), conversations.size());
+    EXPECT_EQ(std::set<std::string>(tested.begin(), tested.end()).size(), conversations.size());
+  }
+}
+
+TEST(TestFoldsTest, FoldsDivideWhatIsNotTestedOn) {
+  DataConfig config = TestFolds(5, 2, "Ses??");
+  config.set_folds(2);
+  config.set_fold(1);
+  const DividedInThree divided = DivideAll(config, FiveSessions());
+  ASSERT_TRUE(divided.status.ok()) << divided.status;
+  EXPECT_THAT(divided.test, ElementsAre("Ses03_a", "Ses03_b", "Ses03_c", "Ses03_d"));
+  EXPECT_THAT(divided.train, ElementsAre("Ses01_a", "Ses01_b", "Ses01_c", "Ses02_a"));
+  EXPECT_THAT(divided.valid, ElementsAre("Ses04_a", "Ses04_b", "Ses05_a", "Ses05_b"));
+}
+
+TEST(TestFoldsTest, WhatIsRefused) {
+  EXPECT_THAT(std::string(DivideAll(TestFolds(6, 0, "Ses??"), FiveSessions()).status.message()),
+              HasSubstr("data.test_folds = 6, but data.fold_group = \"Ses??\" makes only 5 groups "
+                        "of train + valid + test (Ses01, Ses02, Ses03, Ses04, Ses05); set at most "
+                        "so many test_folds"));
+  EXPECT_THAT(std::string(DivideAll(TestFolds(13, 0, ""), FiveSessions()).status.message()),
+              HasSubstr("data.test_folds = 13, but train + valid + test has only 12 "
+                        "conversations"));
+  DataConfig config = TestFolds(5, 0, "Ses??");
+  config.set_folds(5);
+  EXPECT_THAT(std::string(DivideAll(config, FiveSessions()).status.message()),
+              HasSubstr("data.folds = 5, but data.fold_group = \"Ses??\" makes only 4 groups of "
+                        "what is not tested on (Ses02, "));
+}
+
+TEST(TestFoldsTest, SayWhatTheyTestOn) {
+  const std::vector<Conversation> conversations = Called({"Ses01_a", "Ses02_b", "Ses03_a"});
+  EXPECT_EQ(DescribeTestFold(TestFolds(0, 0, ""), conversations, {}, {}), "");
+  EXPECT_EQ(DescribeTestFold(TestFolds(3, 1, "Ses??"), conversations, {2}, {1}),
+            "test fold 1 of 3: tests on the groups Ses02, validates on Ses03");
+  DataConfig divided = TestFolds(3, 1, "Ses??");
+  divided.set_folds(2);
+  EXPECT_EQ(DescribeTestFold(divided, conversations, {2}, {1}),
+            "test fold 1 of 3: tests on the groups Ses02");
+  EXPECT_THAT(DescribeTestFold(TestFolds(3, 1, ""), conversations, {2}, {1}),
+              HasSubstr("one recording session may be both trained and tested on"));
 }
 
 TEST(FoldsTest, SayWhatTheyValidateOn) {

@@ -115,9 +115,42 @@ TEST(PredictionToJsonTest, KnowsTheKeysOfAnswers) {
         "calibrated_confidence", "calibrated_probabilities", "without", "missing"}) {
     EXPECT_TRUE(IsAnswerKey(key)) << key;
   }
-  for (const char* key : {"", "metadata", "text", "Label", "start"}) {
+  for (const char* key : {"", "metadata", "text", "Label", "start", "set", "abstained"}) {
     EXPECT_FALSE(IsAnswerKey(key)) << key;
   }
+  OptionalKeys keys;
+  keys.set = true;
+  EXPECT_TRUE(IsAnswerKey("set", keys));
+  EXPECT_FALSE(IsAnswerKey("abstained", keys));
+  keys.abstained = true;
+  EXPECT_TRUE(IsAnswerKey("abstained", keys));
+}
+
+PredictedConversation WithRules() {
+  PredictedConversation prediction = Sample();
+  for (const char* name : {"joy", "=sum"}) {
+    prediction.mutable_utterances(0)->mutable_set()->add_values()->set_string_value(name);
+  }
+  prediction.mutable_utterances(1)->mutable_set();
+  prediction.mutable_utterances(0)->mutable_abstained()->set_value(false);
+  prediction.mutable_utterances(1)->mutable_abstained()->set_value(true);
+  return prediction;
+}
+
+TEST(PredictionToJsonTest, SetsAreListsOfNames) {
+  const std::string json = PredictionToJson(WithRules());
+  EXPECT_THAT(json, testing::HasSubstr(R"("set":["joy","=sum"],"abstained":false)"));
+  EXPECT_THAT(json, testing::HasSubstr(R"("set":[],"abstained":true)"));
+  PredictedConversation again;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(json, &again).ok()) << json;
+}
+
+TEST(PredictionTableTest, SetsAndAbstainingHaveColumnsWhereTheyAreAskedFor) {
+  const PredictionTable table({"joy", "=sum"}, {}, {true, true});
+  EXPECT_THAT(table.Header(), EndsWith(",set,abstained,conversation_extra,utterance_extra\n"));
+  const std::string rows = table.Rows(WithRules());
+  EXPECT_THAT(rows, testing::HasSubstr(R"(,"[""joy"",""=sum""]",false,,)"));
+  EXPECT_THAT(rows, EndsWith(",\"[]\",true,,\n"));
 }
 
 TEST(PredictionTableTest, ARowForEachUtterance) {

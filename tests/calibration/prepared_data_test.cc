@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/calibration/fake_dataset.h"
 #include "tests/calibration/stub.h"
 
@@ -161,6 +163,42 @@ TEST(PreparedDataTest, FoldsAreRunsOfAscendingIds) {
       Prepare(IdDataset({"10", "9", "100", "2", "3"}, /*numeric=*/true), config);
   EXPECT_THAT(IdsOf(numbers, numbers.train), ElementsAre("2", "9"));
   EXPECT_THAT(IdsOf(numbers, numbers.valid), ElementsAre("10", "100"));
+}
+
+TEST(PreparedDataTest, TestFoldsTakeThePlaceOfAllSplits) {
+  const FakeDataset dataset;
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  config.set_test_folds(5);
+  config.set_test_fold(4);
+  const PreparedData data = Prepare(dataset, config);
+  EXPECT_THAT(data.test, ElementsAre(4));
+  EXPECT_THAT(data.valid, ElementsAre(0));
+  EXPECT_THAT(data.train, ElementsAre(1, 2, 3));
+  EXPECT_EQ(data.info.class_counts, CountLabels(dataset, {1, 2, 3}));
+  EXPECT_EQ(ProtocolDescription(config),
+            "HELD_OUT (the validation split selects the epoch; test fold 4 of 5)");
+  config.set_folds(2);
+  const PreparedData halved = Prepare(dataset, config);
+  EXPECT_THAT(halved.test, ElementsAre(4));
+  EXPECT_THAT(halved.valid, ElementsAre(0, 1));
+  EXPECT_THAT(halved.train, ElementsAre(2, 3));
+}
+
+TEST(PreparedDataTest, UnscoredClassesAreClasses) {
+  const FakeDataset dataset;
+  const auto error = [&](const std::vector<std::string>& names) {
+    DataConfig config = Config(DataConfig::HELD_OUT);
+    for (const std::string& name : names) config.add_unscored_classes(name);
+    return std::string(PrepareData(dataset, config).status().message());
+  };
+  const std::vector<std::string> names = StubInfo().class_names;
+  ASSERT_EQ(names.size(), 3u);
+  EXPECT_EQ(error({names[1], names[0]}), "");
+  EXPECT_EQ(error({names[0], names[2] + "x"}),
+            absl::StrCat("data.unscored_classes[1] = \"", names[2], "x\", must be one of: ",
+                         absl::StrJoin(names, ", "), "; did you mean \"", names[2], "\"?"));
+  EXPECT_THAT(error({names[0], names[0]}), HasSubstr("occurs twice; name each class once"));
+  EXPECT_THAT(error(names), HasSubstr("names all 3 classes, which leaves none to score"));
 }
 
 TEST(PreparedDataTest, MoreFoldsThanConversations) {

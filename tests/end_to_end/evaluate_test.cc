@@ -50,8 +50,11 @@ class EvaluateTest : public testing::Test {
   static RunSummary* summary_;
 };
 
-// What `cmerc evaluate` knows of the remedies of a run: the temperature, which is the first.
+// What `cmerc evaluate` says of a split without being asked for more: of the remedies of a run it
+// knows the temperature, which is the first.
 SplitReport WithTemperatureAlone(SplitReport report) {
+  report.clear_sets();
+  report.clear_risk_coverage();
   while (report.post_hoc_size() > 1) report.mutable_post_hoc()->RemoveLast();
   return report;
 }

@@ -76,6 +76,12 @@ TEST(ClassWeightsTest, AClassWithoutTrainingUtterancesCountsOnce) {
                   .equal(Weights(ClassWeights::CLASS_BALANCED, 0.99, {4, 1, 9})));
 }
 
+TEST(ClassWeightsTest, AreReadAsNumbers) {
+  EXPECT_TRUE(WeightsOf(torch::Tensor()).empty());
+  EXPECT_EQ(WeightsOf(torch::tensor({0.5, 2.0, 1.25}, torch::kFloat64)),
+            (std::vector<double>{0.5, 2, 1.25}));
+}
+
 TEST(ClassWeightsTest, RefuseWhatTheyCannotUse) {
   DatasetInfo info = LossTestInfo(3);
   const auto refusal = [&info](ClassWeights::Source source, double beta) {

@@ -355,5 +355,18 @@ TEST(ViewNllTest, RefusesBadOptions) {
             "same_speaker, other_speakers");
 }
 
+TEST(LossesTest, SayHowMuchTheClassesCount) {
+  const DatasetInfo info = LossTestInfo(3);
+  for (const char* type : {"cmerc.NllOptions", "cmerc.LabelSmoothingOptions"}) {
+    const auto given =
+        LossFromText(type, "class_weights: GIVEN weight: 1 weight: 0.25 weight: 3", info);
+    ASSERT_TRUE(given.ok()) << given.status();
+    EXPECT_EQ((*given)->class_weights(), (std::vector<double>{1, 0.25, 3})) << type;
+    const auto none = LossFromText(type, "", info);
+    ASSERT_TRUE(none.ok()) << none.status();
+    EXPECT_TRUE((*none)->class_weights().empty()) << type;
+  }
+}
+
 }  // namespace
 }  // namespace cmerc

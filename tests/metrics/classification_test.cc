@@ -155,6 +155,53 @@ TEST(WeightedF1Test, EqualsTheReport) {
   EXPECT_NEAR(*f1, 0.7670580215118922, kTolerance);
 }
 
+F1Without Without(const std::vector<int64_t>& labels, const std::vector<int64_t>& predictions,
+                  const std::vector<std::string>& names, const std::vector<std::string>& unscored) {
+  const auto report = ClassificationReport(labels, predictions, names);
+  EXPECT_TRUE(report.ok()) << report.status();
+  return F1WithoutClasses(*report, unscored);
+}
+
+// f1_score(labels=[...], average=...): what is left out counts as a false positive of others, and
+// a class that is asked for counts whether or not it occurs.
+TEST(F1WithoutClassesTest, IsThatOfTheOtherClasses) {
+  const std::vector<int64_t> labels = {0, 0, 1, 1, 2, 3}, predictions = {0, 1, 1, 2, 2, 0};
+  const std::vector<std::string> names = {"neutral", "a", "b", "c", "d"};
+  // True positives a 1, b 1; of a 2 utterances and 2 predictions, of b 1 and 2, of c 1 and none.
+  const F1Without without = Without(labels, predictions, names, {"neutral"});
+  EXPECT_THAT(without.classes(), ElementsAre("neutral"));
+  EXPECT_NEAR(without.micro_f1(), 4.0 / (4 + 4), kTolerance);
+  EXPECT_NEAR(without.macro_f1(), (0.5 + 2.0 / 3 + 0 + 0) / 4, kTolerance);
+  EXPECT_NEAR(without.weighted_f1(), (2 * 0.5 + 2.0 / 3 + 0) / 4, kTolerance);
+  // In the order of the data set, whatever the order in which they are named.
+  const F1Without two = Without(labels, predictions, names, {"c", "neutral", "d"});
+  EXPECT_THAT(two.classes(), ElementsAre("neutral", "c", "d"));
+  EXPECT_NEAR(two.micro_f1(), 4.0 / (3 + 4), kTolerance);
+  EXPECT_NEAR(two.macro_f1(), (0.5 + 2.0 / 3) / 2, kTolerance);
+  // A class that nobody has and nobody predicts: 0 / 0 is 0.
+  const F1Without nothing = Without(labels, predictions, names, {"neutral", "a", "b", "c"});
+  EXPECT_EQ(nothing.micro_f1(), 0);
+  EXPECT_EQ(nothing.macro_f1(), 0);
+  EXPECT_EQ(nothing.weighted_f1(), 0);
+}
+
+TEST(F1WithoutClassesTest, OfUtterancesLikeMeldsWithoutNeutral) {
+  // 26 of 40 are right, of 38 predictions.
+  const F1Without without = Without(kMeldLabels, kMeldPredictions, kMeldNames, {"neutral"});
+  EXPECT_NEAR(without.micro_f1(), 2.0 * 26 / (40 + 38), kTolerance);
+  EXPECT_NEAR(without.macro_f1(), 0.4665286404416839, kTolerance);
+  EXPECT_NEAR(without.weighted_f1(), 0.6316770186335404, kTolerance);
+}
+
+TEST(F1WithoutClassesTest, OfManyClassesItIsTheSame) {
+  std::vector<std::string> names = kMeldNames;
+  for (int c = 7; c < 150; ++c) names.push_back(absl::StrCat("class_", c));
+  const F1Without without = Without(kMeldLabels, kMeldPredictions, names, {"neutral"});
+  EXPECT_NEAR(without.micro_f1(), 2.0 * 26 / (40 + 38), kTolerance);
+  EXPECT_NEAR(without.macro_f1(), 0.4665286404416839 * 6 / 149, kTolerance);
+  EXPECT_NEAR(without.weighted_f1(), 0.6316770186335404, kTolerance);
+}
+
 struct BadInput {
   std::vector<int64_t> labels, predictions;
   std::string message;

@@ -77,6 +77,8 @@ TEST(OutcomeTest, TheSelectedCheckpointGivesTheSummarysScores) {
   EXPECT_TRUE(test->calibration().has_ece_floor() && test->calibration().has_ece_error());
   SplitReport expected = run.summary.test();
   expected.clear_post_hoc();
+  expected.clear_sets();
+  expected.clear_risk_coverage();
   EXPECT_EQ(test->SerializeAsString(), expected.SerializeAsString());
   EXPECT_EQ(valid->SerializeAsString(), run.summary.valid().SerializeAsString());
   EXPECT_EQ(train->SerializeAsString(), run.summary.train().SerializeAsString());
@@ -234,6 +236,77 @@ TEST(OutcomeTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
   }
 }
 
+TEST(OutcomeTest, SetsAreCalibratedOnTheValidationSplitAndKeptInTheCheckpoint) {
+  const TrainedRun run = MustTrain(Calibrated(), "sets");
+  const auto checkpoint = ReadCheckpoint(run.folder + "/selected.pth");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const auto backbone = MakeBackbone(Calibrated(), run.data.info);
+  ASSERT_TRUE(LoadState(checkpoint->state, **backbone, "selected.pth").ok());
+  const auto valid = PredictSplit(**backbone, run.data, run.data.valid, {}, Calibrated());
+  const auto test = PredictSplit(**backbone, run.data, run.data.test, {}, Calibrated());
+  ASSERT_TRUE(valid.ok() && test.ok());
+  const auto calibration = CalibrateSets({valid->log_probs, valid->labels, valid->lengths}, 3);
+  ASSERT_TRUE(calibration.ok()) << calibration.status();
+  EXPECT_TRUE(MessageDifferencer::Equals(checkpoint->metadata->sets(), *calibration));
+  EXPECT_FALSE(ReadCheckpoint(run.folder + "/last.pth")->metadata->has_sets());
+
+  const SetReports& sets = run.summary.test().sets();
+  ASSERT_EQ(sets.methods_size(), 3);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(sets.methods(i).method(), SetMethodNames()[i]);
+    EXPECT_EQ(sets.methods(i).asked(), 0.9);
+    EXPECT_EQ(sets.methods(i).calibration_conversations(), 3);
+    // Three conversations tell 3/4 at most.
+    EXPECT_EQ(sets.methods(i).share_all(), 1);
+    EXPECT_EQ(sets.methods(i).coverage(), 1);
+    EXPECT_EQ(sets.methods(i).remarks_size(), 1);
+  }
+  const RiskCoverage& curve = run.summary.test().risk_coverage();
+  EXPECT_EQ(curve.confidence(), "calibrated_confidence");
+  EXPECT_EQ(curve.points(0).accuracy().value(), run.summary.test().accuracy());
+  EXPECT_EQ(curve.aurc(), run.summary.test().post_hoc(0).calibration().aurc());
+}
+
+TEST(OutcomeTest, SaysHowMuchTheClassesCount) {
+  EXPECT_FALSE(MustTrain(Calibrated(), "no_weights").summary.has_class_weights());
+  const TrainedRun run = MustTrain(
+      Config(R"pb(losses {
+                    loss {
+                      [type.googleapis.com/
+                       cmerc.NllOptions] { class_weights: GIVEN weight: 0.5 weight: 2 weight: 1.25 }
+                    }
+                  })pb"),
+      "weights");
+  const ClassWeightsReport& weights = run.summary.class_weights();
+  ASSERT_EQ(weights.losses_size(), 1);
+  EXPECT_EQ(weights.losses(0).loss(), "cmerc.NllOptions");
+  ASSERT_EQ(weights.losses(0).weights_size(), 3);
+  EXPECT_EQ(weights.losses(0).weights().at(run.data.info.class_names[1]), 2);
+  EXPECT_EQ(weights.losses(0).weights().at(run.data.info.class_names[2]), 1.25);
+}
+
+TEST(OutcomeTest, F1WithoutClassesStandsBesideTheOtherScores) {
+  RunConfig config = Calibrated();
+  const TrainedRun plain = MustTrain(config, "all_classes");
+  config.mutable_data()->add_unscored_classes("class_0");
+  const TrainedRun run = MustTrain(config, "without_class_0");
+  EXPECT_FALSE(plain.summary.test().has_f1_without());
+  EXPECT_EQ(run.summary.selected_epoch(), plain.summary.selected_epoch());
+  EXPECT_EQ(run.summary.test().weighted_f1(), plain.summary.test().weighted_f1());
+  for (const SplitReport* split :
+       {&run.summary.train(), &run.summary.valid(), &run.summary.test()}) {
+    const F1Without& without = split->f1_without();
+    ASSERT_EQ(without.classes_size(), 1);
+    EXPECT_EQ(without.classes(0), "class_0");
+    EXPECT_DOUBLE_EQ(without.macro_f1(), (split->classes(1).f1() + split->classes(2).f1()) / 2);
+    const int support = split->classes(1).support() + split->classes(2).support();
+    EXPECT_DOUBLE_EQ(without.weighted_f1(), (split->classes(1).f1() * split->classes(1).support() +
+                                             split->classes(2).f1() * split->classes(2).support()) /
+                                                support);
+  }
+  EXPECT_EQ(Epochs(run.folder).back().valid().f1_without().classes(0), "class_0");
+}
+
 TEST(OutcomeTest, SaysWhetherTheModelWasCalibrated) {
   EXPECT_TRUE(MustTrain(Calibrated(), "calibrated").summary.calibrated().value());
   const RunSummary plain = MustTrain(Config(kTask), "plain").summary;
@@ -258,6 +331,9 @@ TEST(OutcomeTest, OfficialProtocolSelectsOnTheTestSplit) {
   EXPECT_EQ(run.summary.test().post_hoc_size(), 0);
   EXPECT_TRUE(run.summary.test().has_calibration());
   EXPECT_FALSE(ReadCheckpoint(run.folder + "/selected.pth")->metadata->has_temperature());
+  EXPECT_FALSE(ReadCheckpoint(run.folder + "/selected.pth")->metadata->has_sets());
+  EXPECT_FALSE(run.summary.test().has_sets());
+  EXPECT_EQ(run.summary.test().risk_coverage().confidence(), "confidence");
   EXPECT_EQ(run.summary.train().conversations(), 9);
   EXPECT_EQ(run.summary.protocol(),
             "OFFICIAL (trains on train + valid; the test set selects the epoch)");

@@ -65,9 +65,9 @@ TEST(LayoutsTest, ThereIsATestOfEach) {
     names.push_back(entry.path().stem());
   }
   std::sort(names.begin(), names.end());
-  EXPECT_THAT(names,
-              ElementsAre("cogmen_corect", "dailydialog_7", "dailydialog_8", "dialoguernn_meld",
-                          "dualgats", "gcnet", "graphsmile_meld", "mertools", "multiemo"));
+  EXPECT_THAT(names, ElementsAre("cogmen_corect", "dailydialog_7", "dailydialog_8",
+                                 "dialoguernn_meld", "dualgats", "gcnet", "graphsmile_meld",
+                                 "meld_roberta_sentiment", "mertools", "multiemo"));
 }
 
 TEST(LayoutsTest, GraphSmileMeld) {
@@ -117,6 +117,18 @@ TEST(LayoutsTest, DialogueRnnMeldSentiment) {
   ASSERT_NE(dataset, nullptr);
   ExpectToy(*dataset, toy, 3, false, {{"text", {{1, 4}}}, {"audio", {{2, 3}}}});
   EXPECT_THAT(dataset->info().class_names, ElementsAre("class_0", "class_1", "class_2"));
+}
+
+TEST(LayoutsTest, MeldRobertaSentiment) {
+  const ToyCorpus toy(true);
+  const auto dataset = MustCreate(
+      Load("meld_roberta_sentiment",
+           Pickle(List({toy.OneHots(9), toy.Labels(7), toy.Labels(3), toy.Features(1, 5),
+                        toy.Features(2, 5), toy.Features(3, 5), toy.Features(4, 5), toy.Sentences(),
+                        toy.SetOfIds(kTrain), toy.Ids(kTest), toy.Ids(kValid)}))));
+  ASSERT_NE(dataset, nullptr);
+  ExpectToy(*dataset, toy, 3, true, {{"text", {{1, 5}, {2, 5}, {3, 5}, {4, 5}}}});
+  EXPECT_THAT(dataset->info().class_names, ElementsAre("neutral", "positive", "negative"));
 }
 
 TEST(LayoutsTest, DailyDialog7) {
