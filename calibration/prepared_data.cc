@@ -233,6 +233,7 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
                                          const Standardization* given) {
   PreparedData data;
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
+  data.info.context = ContextOf(config);
   RETURN_IF_ERROR(Divide(dataset, config, data));
   data.info.class_counts = CountClasses(data);
   if (given != nullptr) {
@@ -245,6 +246,10 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
                    Standardizer::Create(*data.standardization, data.info));
   for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
   return data;
+}
+
+ContextScope ContextOf(const DataConfig& config) {
+  return config.context() == DataConfig::PAST ? ContextScope::kPast : ContextScope::kConversation;
 }
 
 DatasetDescription Describe(const DatasetInfo& info) {

@@ -86,6 +86,7 @@ class Validator {
     if (!config.has_backbone()) CheckPlugin(Any(), "backbone", "backbone");
     CheckFolds(config.data());
     CheckRounding(config.data());
+    CheckContext(config);
     CheckLosses(config);
     if (config.has_curriculum()) CheckCurriculum(config.curriculum());
   }
@@ -125,6 +126,16 @@ class Validator {
       Report(
           "data.round_scores = true, must be false unless protocol is OFFICIAL: only the official "
           "code rounds; leave it out, or set data { protocol: OFFICIAL }");
+    }
+  }
+
+  void CheckContext(const RunConfig& config) {
+    if (config.data().context() == DataConfig::PAST &&
+        config.calibration().masked_mean() == CalibrationConfig::PADDED_ROWS) {
+      Report(
+          "calibration.masked_mean = PADDED_ROWS, must be REAL_UTTERANCES with data.context: PAST: "
+          "the official code's mean is over later utterances and padding too; leave it out, or set "
+          "data { context: CONVERSATION }");
     }
   }
 
