@@ -48,6 +48,7 @@ class Predictor {
   // Absent: predictions are not calibrated.
   const std::optional<double>& temperature() const { return setup_.temperature; }
   Backbone& backbone() { return *backbone_; }
+  const Backbone& backbone() const { return *backbone_; }
   // Whether what is predicted for a conversation depends on the others in its batch by more than
   // rounding: options of the backbone ask for the official semantics, or the mean that replaces a
   // masked modality is over padding too.

@@ -6,8 +6,8 @@
 namespace cmerc {
 namespace {
 
-// [B, T, D]: each conversation's mean, in every row; where utterances draw on the past alone, that of
-// the utterances up to the row's.
+// [B, T, D]: each conversation's mean, in every row; where utterances draw on the past alone, that
+// of the utterances up to the row's.
 torch::Tensor MeanInEveryRow(const torch::Tensor& stream, const Batch& batch,
                              CalibrationConfig::MaskedMean masked_mean) {
   if (masked_mean == CalibrationConfig::PADDED_ROWS) {

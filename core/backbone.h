@@ -53,11 +53,11 @@ class Backbone : public torch::nn::Module {
   virtual std::unique_ptr<Memory> NewMemory() const { return nullptr; }
 
   // Predicts the next utterance of a conversation and remembers it, in evaluation mode and without
-  // gradient. `utterance` is a batch of one conversation with this one utterance, n is how many have
-  // come by now, and sources [n] bool says which of them it may draw on, itself, the last, among
-  // them. The prediction is the last row of what Forward() says of all n, up to rounding. `memory`
-  // is of NewMemory(); after an error it is of no more use. InvalidArgument: the batch is of another
-  // form, or does not fit the dataset. Other errors are those of Forward().
+  // gradient. `utterance` is a batch of one conversation with this one utterance, n is how many
+  // have come by now, and sources [n] bool says which of them it may draw on, itself, the last,
+  // among them. The prediction is the last row of what Forward() says of all n, up to rounding.
+  // `memory` is of NewMemory(); after an error it is of no more use. InvalidArgument: the batch is
+  // of another form, or does not fit the dataset. Other errors are those of Forward().
   absl::StatusOr<Prediction> Continue(const Batch& utterance, const torch::Tensor& sources,
                                       Memory& memory);
 

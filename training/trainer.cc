@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/curriculum.h"
+#include "calibration/past_check.h"
 #include "calibration/weighted_losses.h"
 #include "core/official_model.h"
 #include "core/printable.h"
@@ -69,7 +70,12 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
         "(calibration.view_weights: LIVE_PAIRED); leave it out");
   }
   if (!losses.ok()) problems.emplace_back(losses.status().message());
-  if (!backbone.ok()) problems.emplace_back(backbone.status().message());
+  if (backbone.ok()) {
+    const absl::Status past = CheckPast(**backbone, PluginType(config.backbone()));
+    if (!past.ok()) problems.push_back(absl::StrCat("backbone: ", past.message()));
+  } else {
+    problems.emplace_back(backbone.status().message());
+  }
   if (!scheduler.ok()) {
     problems.push_back(absl::StrCat("curriculum.scheduler: ", scheduler.status().message()));
   }

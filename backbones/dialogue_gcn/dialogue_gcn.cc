@@ -128,11 +128,10 @@ class DialogueGcn final : public Backbone {
     const int64_t state = past_ ? encoded_width() : int64_t{options_.hidden_width()};
     switch (options_.encoder()) {
       case DialogueGcnOptions::LSTM:
-        lstm_ = register_module(
-            "lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, state)
-                                        .num_layers(kRecurrentLayers)
-                                        .bidirectional(!past_)
-                                        .dropout(options_.dropout())));
+        lstm_ = register_module("lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, state)
+                                                            .num_layers(kRecurrentLayers)
+                                                            .bidirectional(!past_)
+                                                            .dropout(options_.dropout())));
         return;
       case DialogueGcnOptions::GRU:
         gru_ = register_module("gru", torch::nn::GRU(torch::nn::GRUOptions(width, state)

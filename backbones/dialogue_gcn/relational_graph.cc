@@ -194,16 +194,15 @@ Tensor RelationalConvolutionByRows(const Tensor& x, const LazyRows& alpha,
   const auto* const relation = relations.relations.data_ptr<int64_t>();
   const Tensor messages = torch::empty({sums.size(0), num_out}, sums.options());
   ForEachGroup(relations.counts, [&](int64_t r, int64_t start, int64_t count) {
-    const Tensor weight =
-        coefficients.narrow(0, relation[r], 1).mm(bases).view({width, num_out});
+    const Tensor weight = coefficients.narrow(0, relation[r], 1).mm(bases).view({width, num_out});
     for (int64_t row = start; row < start + count; ++row) {
       Tensor message = messages.narrow(0, row, 1);
       torch::mm_out(message, sums.narrow(0, row, 1), weight);
     }
   });
-  const Tensor slots = PlaceRows(messages, relations.slots,
-                                 2 * num_conversations * length * num_local)
-                           .view({2, num_conversations, length, num_local, num_out});
+  const Tensor slots =
+      PlaceRows(messages, relations.slots, 2 * num_conversations * length * num_local)
+          .view({2, num_conversations, length, num_local, num_out});
   Tensor total = torch::zeros({num_conversations, length, num_out}, x.options());
   for (int64_t time = 0; time < 2; ++time) {
     for (int64_t l = 0; l < num_local; ++l) total += slots[time].select(2, l);

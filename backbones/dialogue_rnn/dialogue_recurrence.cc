@@ -155,13 +155,14 @@ class Recurrence final : public torch::CustomClassHolder {
     const auto count = static_cast<int64_t>(plan_.conversations.size());
     const int64_t most = (count + kConversations - 1) / kConversations;
     const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / num_directions(), 1, most);
-    at::parallel_for(0, num_directions() * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      const at::AutoDispatchBelowADInplaceOrView no_gradient;  // this thread's
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t part = i / num_directions();
-        run(i % num_directions(), Ranks{count * part / parts, count * (part + 1) / parts});
-      }
-    });
+    at::parallel_for(
+        0, num_directions() * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+          const at::AutoDispatchBelowADInplaceOrView no_gradient;  // this thread's
+          for (int64_t i = begin; i < end; ++i) {
+            const int64_t part = i / num_directions();
+            run(i % num_directions(), Ranks{count * part / parts, count * (part + 1) / parts});
+          }
+        });
   }
 
   // The emotion state of a direction at this position, in the result or in its gradient.
@@ -284,8 +285,8 @@ torch::Tensor RunDialogueRecurrence(const torch::Tensor& given,
       c10::make_intrusive<Recurrence>(inputs, weights[0], directions, contiguous, dropout, keep);
   TORCH_CHECK_VALUE(inputs.dim() == 3 && inputs.size(0) == rows.speakers.size(0) &&
                         inputs.size(1) == directions && inputs.size(2) == recurrence->columns(),
-                    "inputs have shape ", inputs.sizes(), ", want [", rows.speakers.size(0),
-                    ", ", directions, ", ", recurrence->columns(), "] (N, directions, columns)");
+                    "inputs have shape ", inputs.sizes(), ", want [", rows.speakers.size(0), ", ",
+                    directions, ", ", recurrence->columns(), "] (N, directions, columns)");
   return RecurrenceFunction::apply(inputs.contiguous(), at::TensorList(all), recurrence);
 }
 

@@ -1,7 +1,7 @@
 // The recurrence of DialogueRNN (Majumder et al., "DialogueRNN: An Attentive RNN for Emotion
 // Detection in Conversations", AAAI 2019; declare-lab/conv-emotion, DialogueRNN/model.py, class
-// DialogueRNNCell) over the utterances of many conversations, in both directions or forwards only, on
-// the CPU.
+// DialogueRNNCell) over the utterances of many conversations, in both directions or forwards only,
+// on the CPU.
 //
 // Letters as in core/batch.h, and the widths G of the global state, P of a party's state and E of
 // the emotion state; D is the number of directions, 1 or 2.
@@ -38,8 +38,8 @@ struct DialogueRows {
 // where c is 0 without any earlier utterance in context. `inputs` [N, D, 3 G + 3 P (+ 3 P) + G],
 // direction by direction, are the parts of g_cell, p_cell and l_cell (with listener states) that
 // come from the utterance, their bias_ih included, and the query. Every new state passes through
-// `dropout`, a probability, which is 0 in evaluation. In one direction and without gradient, the bits
-// of a state depend on no later utterance, not even on who speaks it.
+// `dropout`, a probability, which is 0 in evaluation. In one direction and without gradient, the
+// bits of a state depend on no later utterance, not even on who speaks it.
 //
 // All floating-point tensors are float32 or bfloat16, which is computed in float32, or all are
 // float64. Tensors of a GPU are copied to the CPU, and the result back. Throws c10::ValueError for

@@ -55,9 +55,8 @@ Tensor RecurrentState::Step(const torch::nn::LSTM& lstm, const Tensor& input) {
   Tensor rows = input;
   for (size_t layer = 0; layer < hidden_.size(); ++layer) {
     const at::TensorList weights = WeightsOf(all, layer);
-    std::tie(hidden_[layer], cell_[layer]) =
-        at::lstm_cell(rows, {hidden_[layer], cell_[layer]}, weights[0], weights[1], weights[2],
-                      weights[3]);
+    std::tie(hidden_[layer], cell_[layer]) = at::lstm_cell(
+        rows, {hidden_[layer], cell_[layer]}, weights[0], weights[1], weights[2], weights[3]);
     rows = hidden_[layer];
   }
   return rows;

@@ -83,11 +83,11 @@ Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
   Tensor padded = packing.Pad(all.narrow(0, 0, num_utterances));  // [B, T, width]
   if (rows.padded_length == 0) {
     // Minus infinity where the second utterance comes after the first one.
-    const Tensor later = past_ ? torch::full({longest, longest},
-                                             -std::numeric_limits<float>::infinity(),
-                                             inputs.options().requires_grad(false))
-                                     .triu(1)
-                               : Tensor();
+    const Tensor later =
+        past_ ? torch::full({longest, longest}, -std::numeric_limits<float>::infinity(),
+                            inputs.options().requires_grad(false))
+                    .triu(1)
+              : Tensor();
     return packing.Pack(transformer_
                             ->forward(padded.transpose(0, 1), /*src_mask=*/later,
                                       /*src_key_padding_mask=*/packing.valid().logical_not())

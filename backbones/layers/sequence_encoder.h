@@ -1,5 +1,5 @@
-// Encoders along the time axis of a conversation: GRU or LSTM, bidirectional unless no utterance may
-// see a later one, or a transformer layer.
+// Encoders along the time axis of a conversation: GRU or LSTM, bidirectional unless no utterance
+// may see a later one, or a transformer layer.
 #ifndef CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
 #define CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
 

@@ -41,7 +41,8 @@ void CheckInputWidth(const M3NetOptions& options, Errors& errors) {
   }
 }
 
-// Adds an error for what sees later utterances, where the data has none for an utterance to draw on.
+// Adds an error for what sees later utterances, where the data has none for an utterance to draw
+// on.
 void CheckContext(const M3NetOptions& options, const DatasetInfo& info, Errors& errors) {
   if (!DrawsOnPastAlone(info)) return;
   const absl::Status official =

@@ -1,5 +1,5 @@
-// M3Net's hypergraph (hypergraph.h) where an utterance draws on the past alone: for utterance i, the
-// hyperedge of a modality joins the nodes of the utterances up to i,
+// M3Net's hypergraph (hypergraph.h) where an utterance draws on the past alone: for utterance i,
+// the hyperedge of a modality joins the nodes of the utterances up to i,
 //
 //   m_{k,i} = sum_{j <= i} h_{k,j} / sum_{j <= i} ew_{k,j}
 //

@@ -20,8 +20,8 @@
 //   backbone { [type.googleapis.com/cmerc.TransformerOptions] { num_layers: 3 dropout: 0.4 } }
 //
 // No path leads from j to i unless Batch.context does, over at most num_layers steps ("exact"). So
-// a conversation of which utterances draw on the past alone is continued from the keys and values of
-// those that have come.
+// a conversation of which utterances draw on the past alone is continued from the keys and values
+// of those that have come.
 //
 // layers.* and norm.* have the names, shapes and initial distributions of PyTorch's
 // nn.TransformerEncoder(nn.TransformerEncoderLayer(norm_first=True), norm=nn.LayerNorm()), and
@@ -225,8 +225,8 @@ class Transformer final : public Backbone {
     return attention.out_proj->forward(packing.Pack(gathered));
   }
 
-  // Attend() of the next utterance of a conversation, x [1, hidden_width], to those of `sources` [n]
-  // bool; appends its key and value to theirs.
+  // Attend() of the next utterance of a conversation, x [1, hidden_width], to those of `sources`
+  // [n] bool; appends its key and value to theirs.
   Tensor AttendToPast(torch::nn::TransformerEncoderLayerImpl& layer, const Tensor& x,
                       const Tensor& sources, GrowingRows& keys, GrowingRows& values) const {
     torch::nn::MultiheadAttentionImpl& attention = *layer.self_attn;

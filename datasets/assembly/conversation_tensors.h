@@ -19,9 +19,9 @@ std::vector<torch::Tensor> StreamTensors(const ConversationRecord::Modality& mod
                                          int64_t length);
 
 // Returns the conversation with the features of `info`'s modalities, in its order, whatever else
-// the record has; streams that the record shares are one tensor. A speaker that info.speaker_names
-// has keeps its index; the others of the conversation take, in order of appearance, the indices
-// that are left. Labels stay undefined. CheckRecord() of conversation.h holds for `record`.
+// the record has; streams that the record shares are one tensor. Speakers have the indices of
+// SpeakerIndices() (core/speakers.h). Labels stay undefined. CheckRecord() of conversation.h holds
+// for `record`.
 //
 // InvalidArgument, without the name of file or conversation: a modality is not there, or of another
 // width or number of streams; more speakers than info.num_speakers.
