@@ -103,6 +103,18 @@ std::vector<FlagSpec> PredictFlags() {
       SetsFlag("also"),
       SetsMethodFlag(),
       AbstainFlag("also mark answers that are less probable than this: \"abstained\": true"),
+      {"stream", FlagSpec::Kind::kSwitch,
+       "conversations that go on: an utterance a line of --input (standard input by default), each "
+       "answered at once (docs/online.md)",
+       ""},
+      {"max_open", FlagSpec::Kind::kValue,
+       "with --stream: conversations at the same time, 256 by default", "N"},
+      {"max_utterances", FlagSpec::Kind::kValue,
+       "with --stream: utterances of a conversation, 1000 by default", "N"},
+      {"idle_s", FlagSpec::Kind::kValue,
+       "with --stream: after how many seconds without an utterance a conversation is dropped, 600 "
+       "by default",
+       "N"},
       {"on_error", FlagSpec::Kind::kValue,
        "SKIP leaves out what cannot be predicted of --input, FAIL (the default) stops there",
        "WHAT"},
@@ -186,7 +198,8 @@ const std::vector<CommandSpec>& CommandSpecs() {
        "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags(), 0},
       {"predict", "give every utterance of new conversations a label and a confidence",
        "cmerc predict --checkpoint=runs/quickstart/selected.pth --input=new.jsonl > "
-       "predicted.jsonl",
+       "predicted.jsonl\n"
+       "  cmerc predict --checkpoint=runs/online/selected.pth --stream < utterances.jsonl",
        PredictFlags(), 0},
       {"difficulty", "measure how hard each training conversation is, for a curriculum",
        "cmerc difficulty --checkpoint=runs/iemocap_m3net/selected.pth --output=difficulty.json",

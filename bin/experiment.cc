@@ -139,7 +139,7 @@ absl::Status ExperimentCommand(const Flags& flags) {
   ASSIGN_OR_RETURN(const std::string program, ThisProgram());
   RETURN_IF_ERROR(MakeOutput(output));
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
-  CatchStopSignals();
+  CatchStopSignals(kStopsAfterStep);
   LocalLauncher launcher(program, plan->parallel_runs());
   RunnerOptions options;
   options.begin = [&] { return WritePlan(*plan, flags); };

@@ -12,11 +12,26 @@ namespace {
 
 constexpr size_t kPiece = 1 << 16;
 constexpr size_t kMostLookedAt = 4 << 20;
+constexpr int kMilliseconds = 100;  // between two looks at whether to stop
 
 }  // namespace
 
+bool PolledInput::Wait() const {
+  if (should_stop_ == nullptr) return true;
+  pollfd there{descriptor_, POLLIN, 0};
+  while (!should_stop_()) {
+    // A signal that comes before the call would not end it.
+    if (poll(&there, 1, kMilliseconds) > 0) return true;
+  }
+  return false;
+}
+
 bool PolledInput::ReadMore() {
   if (ended_) return false;
+  if (!Wait()) {
+    ended_ = true;
+    return false;
+  }
   // What has been read goes, so that the buffer holds little more than a line.
   const auto taken = static_cast<size_t>(gptr() - eback());
   buffer_.erase(0, taken);

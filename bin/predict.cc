@@ -5,7 +5,6 @@
 #include <chrono>
 #include <iostream>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,16 +12,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "bin/acting_flags.h"
 #include "bin/commands.h"
 #include "bin/conversation_input.h"
 #include "bin/machine_limits.h"
 #include "bin/missing_count.h"
 #include "bin/output.h"
+#include "bin/predict_options.h"
 #include "bin/predict_output.h"
+#include "bin/predict_stream.h"
 #include "bin/session.h"
-#include "bin/skip_limit.h"
 #include "calibration/describe_prediction.h"
 #include "calibration/predictor.h"
 #include "core/printable.h"
@@ -34,34 +33,6 @@
 
 namespace cmerc {
 namespace {
-
-// Why the answers of a model with this config, from the file `checkpoint`, cannot be calibrated,
-// and what to do.
-std::string WithoutTemperature(const std::string& checkpoint, const RunConfig& config) {
-  return absl::StrCat(
-      checkpoint, " carries no temperature, so that answers have no calibrated probabilities: ",
-      config.data().protocol() == DataConfig::OFFICIAL
-          ? "protocol OFFICIAL leaves no validation split to fit one on; train under HELD_OUT"
-      : absl::EndsWith(checkpoint, "last.pth")
-          ? "last.pth never does; take selected.pth of the same run"
-          : "its validation split could not tell one (`warnings` in summary.json of its run), or "
-            "it is of an earlier version, or Python saved it; take selected.pth of another run");
-}
-
-// Sets what the input says of a conversation beside its features, and returns what else its answer
-// repeats.
-CarriedAlong Name(const ConversationRecord& record, PredictedConversation* prediction) {
-  CarriedAlong carried{record.numeric_id(), ExtrasToJson(record.extras()), {}};
-  for (int i = 0; i < record.utterances_size(); ++i) {
-    const ConversationRecord::Utterance& from = record.utterances(i);
-    PredictedUtterance* to = prediction->mutable_utterances(i);
-    if (from.has_id()) to->mutable_id()->set_value(from.id());
-    to->mutable_speaker()->set_value(from.speaker());
-    if (from.has_label()) to->mutable_true_label()->set_value(from.label());
-    carried.utterances.push_back({from.numeric_id(), ExtrasToJson(from.extras())});
-  }
-  return carried;
-}
 
 // Gathers conversations into batches, predicts them and writes what comes out, in order.
 class Work {
@@ -172,42 +143,10 @@ class Work {
   bool warned_ = false;
 };
 
-// InvalidArgument: "--FLAG" and then `why`.
-absl::Status BadFlag(const std::string& flag, const std::string& why) {
-  return absl::InvalidArgumentError(absl::StrCat("--", flag, why));
-}
-
 // Whether to show a progress bar: on a terminal it must not get between the results.
 bool ShowsProgress(const std::string& output) {
   return output != "-" || isatty(STDOUT_FILENO) == 0;
 }
-
-// Says of each unknown key, the first time that it comes, that answers repeat it.
-class KeyWarnings {
- public:
-  // Returns the warning for a conversation at `place`; "" for no new key.
-  std::string Of(const ConversationRecord& record, const std::string& place) {
-    std::vector<std::string> keys;
-    const auto add = [&](const auto& extras) {
-      for (const ConversationRecord::Extra& extra : extras) {
-        if (extra.key() == "metadata" || seen_.size() == kMost) continue;
-        if (seen_.insert(extra.key()).second) keys.push_back(absl::StrCat("\"", extra.key(), "\""));
-      }
-    };
-    add(record.extras());
-    for (const ConversationRecord::Utterance& utterance : record.utterances()) {
-      add(utterance.extras());
-    }
-    if (keys.empty()) return "";
-    return absl::StrCat(
-        place, ": no model looks at ", absl::StrJoin(keys, ", "),
-        "; answers repeat such keys as they are (--unknown_keys=FAIL refuses them)");
-  }
-
- private:
-  static constexpr size_t kMost = 100;  // keys to remember
-  std::set<std::string> seen_;
-};
 
 // InvalidArgument, without the place: an utterance has a key that its answer needs.
 absl::Status CheckKeys(const ConversationRecord& record, const OptionalKeys& keys) {
@@ -220,44 +159,6 @@ absl::Status CheckKeys(const ConversationRecord& record, const OptionalKeys& key
     }
   }
   return absl::OkStatus();
-}
-
-// What the flags say of how --input is predicted.
-struct InputOptions {
-  bool skip = false;  // what cannot be predicted
-  SkipLimit limit;
-  UnknownKeys unknown_keys = UnknownKeys::kKeep;
-  OptionalKeys keys;  // of the answers
-};
-
-// InvalidArgument: flags about --input, which is not given, or values that are wrong.
-absl::StatusOr<InputOptions> InputOptionsOf(const Flags& flags) {
-  InputOptions options;
-  const std::string on_error = flags.has("on_error") ? flags.Get("on_error") : "FAIL";
-  if (on_error != "FAIL" && on_error != "SKIP") {
-    return BadFlag("on_error", absl::StrCat("=", on_error, ", must be FAIL or SKIP"));
-  }
-  const std::string unknown_keys = flags.has("unknown_keys") ? flags.Get("unknown_keys") : "PASS";
-  if (unknown_keys != "PASS" && unknown_keys != "FAIL") {
-    return BadFlag("unknown_keys", absl::StrCat("=", unknown_keys, ", must be PASS or FAIL"));
-  }
-  options.skip = on_error == "SKIP";
-  if (unknown_keys == "FAIL") options.unknown_keys = UnknownKeys::kRefuse;
-  if (flags.has("max_skipped")) {
-    if (!options.skip) {
-      return BadFlag("max_skipped",
-                     " is about what --on_error=SKIP leaves out; add that, or leave it out");
-    }
-    ASSIGN_OR_RETURN(options.limit, SkipLimit::Parse(flags.Get("max_skipped")));
-  }
-  if (flags.has("input")) return options;
-  for (const char* flag : {"on_error", "unknown_keys"}) {
-    if (!flags.has(flag)) continue;
-    return BadFlag(
-        flag,
-        " is about the conversations of --input; a dataset is checked before it is predicted");
-  }
-  return options;
 }
 
 // The next conversation that can be predicted; nullopt at the end.
@@ -345,15 +246,9 @@ absl::Status PredictInput(const Flags& flags, const std::string& output_name,
                           const InputOptions& options, const ActingFlags& acting) {
   ASSIGN_OR_RETURN(ConversationInput input,
                    ConversationInput::Open(flags.Get("input"), options.unknown_keys));
-  ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
-  ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
-  RETURN_IF_ERROR(acting.LetAnswer(checkpoint, &predictor));
-  std::string uncalibrated;
-  if (!predictor.temperature().has_value()) {
-    uncalibrated = WithoutTemperature(checkpoint, predictor.config());
-    if (flags.has("require_calibrated")) return BadFlag("require_calibrated", ": " + uncalibrated);
-  }
-  RETURN_IF_ERROR(SetUpThreads(predictor.config()));
+  ASSIGN_OR_RETURN(InputPredictor model, LoadInputPredictor(flags));
+  Predictor predictor = std::move(model.predictor);
+  RETURN_IF_ERROR(acting.LetAnswer(flags.Get("checkpoint"), &predictor));
   const std::vector<View> views =
       flags.has("explain") ? AllViews(predictor.info()) : std::vector<View>{};
   ASSIGN_OR_RETURN(PredictOutput output,
@@ -361,7 +256,7 @@ absl::Status PredictInput(const Flags& flags, const std::string& output_name,
   std::string alone;
   const int64_t batch_size = BatchSizeFor(input, predictor, &alone);
   Work work(std::move(predictor), batch_size, views, std::move(output));
-  for (const std::string& warning : {uncalibrated, alone}) {
+  for (const std::string& warning : {model.uncalibrated, alone}) {
     if (!warning.empty()) work.WarnWithAnswers(warning);
   }
   int64_t skipped = 0;
@@ -428,6 +323,10 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name,
 }  // namespace
 
 absl::Status PredictCommand(const Flags& flags) {
+  if (flags.has("stream")) return PredictStream(flags);
+  for (const char* flag : {"idle_s", "max_open", "max_utterances"}) {
+    if (flags.has(flag)) return BadFlag(flag, " is about --stream; add that, or leave it out");
+  }
   ASSIGN_OR_RETURN(InputOptions options, InputOptionsOf(flags));
   ASSIGN_OR_RETURN(const ActingFlags acting, ActingFlags::Of(flags));
   options.keys = acting.Keys();

@@ -49,6 +49,8 @@ void PredictOutput::Add(const PredictedConversation& prediction, const CarriedAl
   text_ += table_->Rows(prediction, carried);
 }
 
+void PredictOutput::AddLine(const std::string& line) { absl::StrAppend(&text_, line, "\n"); }
+
 absl::Status PredictOutput::Flush() {
   const std::string text = std::move(text_);
   text_.clear();

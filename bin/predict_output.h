@@ -36,6 +36,8 @@ class PredictOutput {
 
   // Adds an answer to those that wait for Flush().
   void Add(const PredictedConversation& prediction, const CarriedAlong& carried);
+  // The same for a line of JSON, without its end, on standard output.
+  void AddLine(const std::string& line);
   // Writes what waits. Unavailable: standard output cannot be written. Other codes: those of
   // AtomicFile::Write().
   absl::Status Flush();

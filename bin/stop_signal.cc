@@ -11,6 +11,7 @@ namespace cmerc {
 namespace {
 
 volatile std::sig_atomic_t noted = 0;
+const char* text = "";  // what to say then
 
 void Note(int signal) {
   if (noted != 0) {
@@ -20,15 +21,15 @@ void Note(int signal) {
   }
   noted = signal;
   const int error = errno;
-  constexpr char kText[] = "\nstopping after this step, to go on later; once more stops at once\n";
-  const ssize_t ignored = write(STDERR_FILENO, kText, sizeof(kText) - 1);
+  const ssize_t ignored = write(STDERR_FILENO, text, std::strlen(text));
   static_cast<void>(ignored);
   errno = error;
 }
 
 }  // namespace
 
-void CatchStopSignals() {
+void CatchStopSignals(const char* message) {
+  text = message;
   for (const int signal : {SIGINT, SIGTERM}) {
     struct sigaction action {};
     if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler == SIG_IGN) continue;

@@ -4,9 +4,14 @@
 
 namespace cmerc {
 
-// From now on the first SIGINT or SIGTERM is only noted; the next one ends the process at once. A
-// signal that whoever started this process has it ignore (nohup, a job of a script) stays ignored.
-void CatchStopSignals();
+// What is said of training that is saved when it stops.
+inline constexpr char kStopsAfterStep[] =
+    "\nstopping after this step, to go on later; once more stops at once\n";
+
+// From now on the first SIGINT or SIGTERM is only noted, and `message`, which must live as long as
+// the process, is written to standard error; the next one ends the process at once. A signal that
+// whoever started this process has it ignore (nohup, a job of a script) stays ignored.
+void CatchStopSignals(const char* message);
 
 // The signal that was noted; 0: none.
 int StopSignal();

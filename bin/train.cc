@@ -268,7 +268,7 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
     std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
               << std::flush;
   }
-  CatchStopSignals();
+  CatchStopSignals(kStopsAfterStep);
   const absl::StatusOr<RunSummary> summary = Train(config, data, output, Versions(), options);
   if (!summary.ok()) return WithWayOn(summary.status(), output);
   Print(*summary, config, options, output);

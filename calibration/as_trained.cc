@@ -111,6 +111,7 @@ absl::StatusOr<PreparedData> PrepareAsTrained(const RunConfig& config, const Pre
         "; use the dataset the model was trained on"));
   }
   TakeIndices(trained.dataset(), prepared);
+  prepared.info.context = ContextOf(trained.config().data());
   return prepared;
 }
 

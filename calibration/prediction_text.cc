@@ -113,17 +113,9 @@ std::string ListToJson(const google::protobuf::ListValue& names) {
       "]");
 }
 
-}  // namespace
-
-bool IsAnswerKey(const std::string& key, const OptionalKeys& keys) {
-  if (key == "set") return keys.set;
-  if (key == "abstained") return keys.abstained;
-  return PredictedUtterance::descriptor()->FindFieldByName(key) != nullptr;
-}
-
-std::string PredictionToJson(const PredictedConversation& prediction, const CarriedAlong& carried) {
-  std::string json = absl::StrCat("{\"id\":", NameToJson(prediction.id(), carried.numeric_id));
-  if (!carried.members.empty()) absl::StrAppend(&json, ",", carried.members);
+// The objects of the utterances, without their braces.
+std::vector<std::string> UtterancesToJson(const PredictedConversation& prediction,
+                                          const CarriedAlong& carried) {
   PredictedConversation unnamed = prediction;
   for (PredictedUtterance& utterance : *unnamed.mutable_utterances()) {
     utterance.clear_id();
@@ -135,10 +127,46 @@ std::string PredictionToJson(const PredictedConversation& prediction, const Carr
   for (const absl::string_view object : ObjectsOf(whole)) {
     const auto i = static_cast<int>(utterances.size());
     const CarriedAlong::Utterance more = CarriedOf(carried, i);
-    utterances.push_back(absl::StrCat("{", NamesToJson(prediction.utterances(i), more.numeric_id),
-                                      object, more.members.empty() ? "" : ",", more.members, "}"));
+    utterances.push_back(absl::StrCat(NamesToJson(prediction.utterances(i), more.numeric_id),
+                                      object, more.members.empty() ? "" : ",", more.members));
   }
+  return utterances;
+}
+
+}  // namespace
+
+bool IsAnswerKey(const std::string& key, const OptionalKeys& keys) {
+  if (key == "set") return keys.set;
+  if (key == "abstained") return keys.abstained;
+  return PredictedUtterance::descriptor()->FindFieldByName(key) != nullptr;
+}
+
+std::string PredictionToJson(const PredictedConversation& prediction, const CarriedAlong& carried) {
+  std::string json = absl::StrCat("{\"id\":", NameToJson(prediction.id(), carried.numeric_id));
+  if (!carried.members.empty()) absl::StrAppend(&json, ",", carried.members);
+  std::vector<std::string> utterances = UtterancesToJson(prediction, carried);
+  for (std::string& utterance : utterances) utterance = absl::StrCat("{", utterance, "}");
   return absl::StrCat(json, ",\"utterances\":[", absl::StrJoin(utterances, ","), "]}");
+}
+
+std::string StreamedToJson(const PredictedConversation& prediction, int64_t number, bool restarted,
+                           const CarriedAlong& carried) {
+  return absl::StrCat("{\"conversation\":", NameToJson(prediction.id(), carried.numeric_id),
+                      ",\"utterance\":", number, restarted ? ",\"restarted\":true" : "", ",",
+                      absl::StrJoin(UtterancesToJson(prediction, carried), ","), "}");
+}
+
+std::string RefusalToJson(int64_t line, const PredictedConversation& names,
+                          const CarriedAlong& carried, const std::string& error) {
+  std::string json = absl::StrCat("{\"line\":", line);
+  if (!names.id().empty()) {
+    absl::StrAppend(&json, ",\"conversation\":", NameToJson(names.id(), carried.numeric_id));
+  }
+  if (names.utterances_size() > 0 && names.utterances(0).has_id()) {
+    absl::StrAppend(&json, ",\"id\":",
+                    NameToJson(names.utterances(0).id().value(), CarriedOf(carried, 0).numeric_id));
+  }
+  return absl::StrCat(json, ",\"error\":", NameToJson(error, false), "}");
 }
 
 std::string PredictionTable::Header() const {

@@ -2,6 +2,7 @@
 #ifndef CMERC_CALIBRATION_PREDICTION_TEXT_H_
 #define CMERC_CALIBRATION_PREDICTION_TEXT_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,17 @@ bool IsAnswerKey(const std::string& key, const OptionalKeys& keys = {});
 // A PredictedConversation as a line of JSON, without the newline.
 std::string PredictionToJson(const PredictedConversation& prediction,
                              const CarriedAlong& carried = {});
+
+// The answer to an utterance of a conversation that goes on, its `number`-th from 0, as a line of
+// JSON without the newline: {"conversation":"d1","utterance":3, and then what PredictionToJson()
+// has of the one utterance of `prediction`. `restarted`: the conversation began anew with it, since
+// it had been forgotten ("restarted":true).
+std::string StreamedToJson(const PredictedConversation& prediction, int64_t number, bool restarted,
+                           const CarriedAlong& carried = {});
+// That an utterance has no answer, in the same form: {"line":7,"conversation":"d1","id":"u3",
+// "error":"..."}. The conversation and the id are left out where they are empty.
+std::string RefusalToJson(int64_t line, const PredictedConversation& names,
+                          const CarriedAlong& carried, const std::string& error);
 
 // Predictions of one model as CSV (RFC 4180), with these columns:
 //   conversation, utterance (0, 1, ...), utterance_id, speaker, true_label, label, confidence,

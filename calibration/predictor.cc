@@ -146,7 +146,8 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   Setup setup;
   ASSIGN_OR_RETURN(setup.config, ParseConfig(ResolvedConfig(metadata.config()),
                                              absl::StrCat("the config in ", path), overrides));
-  const DatasetInfo info = InfoFromDescription(metadata.dataset());
+  DatasetInfo info = InfoFromDescription(metadata.dataset());
+  info.context = ContextOf(setup.config.data());
   RETURN_IF_ERROR(CheckDescription(info, path));
   if (metadata.has_standardization()) {
     ASSIGN_OR_RETURN(setup.standardizer,

@@ -61,7 +61,9 @@ class Predictor {
   const std::optional<SetCalibration>& sets() const { return setup_.sets; }
   // From now on answers say what these ask for.
   void AnswerBy(AnswerRules rules) { rules_ = std::move(rules); }
+  const AnswerRules& rules() const { return rules_; }
   Backbone& backbone() { return *backbone_; }
+  const Backbone& backbone() const { return *backbone_; }
   // Whether what is predicted for a conversation depends on the others in its batch by more than
   // rounding: options of the backbone ask for the official semantics, or the mean that replaces a
   // masked modality is over padding too.

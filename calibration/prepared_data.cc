@@ -307,6 +307,7 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
   PreparedData data;
   RETURN_IF_ERROR(CheckUnscoredClasses(config, dataset.info()));
   RETURN_IF_ERROR(ReadConversations(dataset, config, data));
+  data.info.context = ContextOf(config);
   RETURN_IF_ERROR(Divide(dataset, config, data));
   RETURN_IF_ERROR(CheckModalities(data));
   data.info.class_counts = CountClasses(data);
@@ -316,6 +317,10 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
                              absl::StrCat("conversation ", conversation.id)));
   }
   return data;
+}
+
+ContextScope ContextOf(const DataConfig& config) {
+  return config.context() == DataConfig::PAST ? ContextScope::kPast : ContextScope::kConversation;
 }
 
 DatasetDescription Describe(const DatasetInfo& info) {

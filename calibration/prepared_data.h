@@ -70,7 +70,11 @@ class Standardizer {
 absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfig& config,
                                          const CheckpointMetadata* trained = nullptr);
 
-// What a checkpoint says of the data its model was made for, and back.
+// What data.context says.
+ContextScope ContextOf(const DataConfig& config);
+
+// What a checkpoint says of the data its model was made for, and back; the context is not in it,
+// but in the checkpoint's config.
 DatasetDescription Describe(const DatasetInfo& info);
 DatasetInfo InfoFromDescription(const DatasetDescription& description);
 

@@ -6,7 +6,8 @@
 namespace cmerc {
 namespace {
 
-// [B, T, D]: each conversation's mean, in every row.
+// [B, T, D]: each conversation's mean, in every row; where utterances draw on the past alone, that
+// of the utterances up to the row's.
 torch::Tensor MeanInEveryRow(const torch::Tensor& stream, const Batch& batch,
                              CalibrationConfig::MaskedMean masked_mean) {
   if (masked_mean == CalibrationConfig::PADDED_ROWS) {
@@ -17,6 +18,10 @@ torch::Tensor MeanInEveryRow(const torch::Tensor& stream, const Batch& batch,
       ToDevice(ValidRows(batch.lengths, batch.max_length()), stream.device())
           .unsqueeze(2)
           .to(stream.dtype());
+  if (batch.scope == ContextScope::kPast) {
+    const torch::Tensor counts = torch::arange(1, batch.max_length() + 1, stream.options());
+    return (stream * valid).cumsum(1) / counts.view({1, -1, 1}) * valid;
+  }
   const torch::Tensor lengths =
       ToDevice(batch.lengths, stream.device()).view({-1, 1, 1}).to(stream.dtype());
   const torch::Tensor mean = (stream * valid).sum(1, /*keepdim=*/true) / lengths;

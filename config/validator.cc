@@ -88,6 +88,7 @@ class Validator {
     CheckFolds(config.data());
     CheckRounding(config);
     CheckTraining(config.training());
+    CheckContext(config);
     CheckLosses(config);
     if (config.has_curriculum()) CheckCurriculum(config.curriculum());
   }
@@ -179,6 +180,16 @@ class Validator {
                        ", must be below 1 / learning_rate = ", 1 / training.learning_rate(),
                        " with ADAMW, which scales weights by 1 - learning_rate * weight_decay in "
                        "every step"));
+    }
+  }
+
+  void CheckContext(const RunConfig& config) {
+    if (config.data().context() == DataConfig::PAST &&
+        config.calibration().masked_mean() == CalibrationConfig::PADDED_ROWS) {
+      Report(
+          "calibration.masked_mean = PADDED_ROWS, must be REAL_UTTERANCES with data.context: PAST: "
+          "the official code's mean is over later utterances and padding too; leave it out, or set "
+          "data { context: CONVERSATION }");
     }
   }
 

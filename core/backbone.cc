@@ -48,6 +48,33 @@ std::vector<Prediction> Backbone::ForwardAllImpl(absl::Span<const Batch> batches
   return predictions;
 }
 
+absl::StatusOr<Prediction> Backbone::Continue(const Batch& utterance, const torch::Tensor& sources,
+                                              Memory& memory) {
+  RETURN_IF_ERROR(ValidateBatch(utterance, info_));
+  if (utterance.num_conversations() != 1 || utterance.max_length() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a conversation is continued by one utterance, not by ",
+                     utterance.num_utterances(), " of ", utterance.num_conversations()));
+  }
+  if (!sources.defined() || sources.dim() != 1 || sources.size(0) < 1 ||
+      sources.scalar_type() != torch::kBool) {
+    return absl::InvalidArgumentError("sources must be an [n] bool tensor with n >= 1");
+  }
+  const torch::NoGradGuard no_grad;
+  ASSIGN_OR_RETURN(Prediction prediction, CatchTorch([&] {
+                     return ContinueImpl(
+                         evidence_flags_ == nullptr ? utterance : evidence_flags_->Show(utterance),
+                         sources, memory);
+                   }));
+  RETURN_IF_ERROR(CheckPrediction(prediction, utterance));
+  return prediction;
+}
+
+Prediction Backbone::ContinueImpl(const Batch& /*utterance*/, const torch::Tensor& /*sources*/,
+                                  Memory& /*memory*/) {
+  TORCH_CHECK(false, "this backbone remembers nothing of a conversation");
+}
+
 absl::Status Backbone::CheckPrediction(const Prediction& prediction, const Batch& batch) const {
   const int64_t num = batch.num_utterances();
   if (!prediction.log_probs.defined() ||

@@ -51,6 +51,24 @@ class Backbone : public torch::nn::Module {
   // those of before. Does nothing the second time. Throws what LibTorch throws.
   void ShowEvidence();
 
+  // What a backbone remembers of a conversation that goes on: all that its next answer needs.
+  class Memory {
+   public:
+    virtual ~Memory() = default;
+  };
+  // A memory of no utterance yet, for Continue(). Null, the default, where nothing is cheaper than
+  // to predict all utterances again. Of backbones for ContextScope::kPast alone.
+  virtual std::unique_ptr<Memory> NewMemory() const { return nullptr; }
+
+  // Predicts the next utterance of a conversation and remembers it, in evaluation mode and without
+  // gradient. `utterance` is a batch of one conversation with this one utterance, n is how many
+  // have come by now, and sources [n] bool says which of them it may draw on, itself, the last,
+  // among them. The prediction is the last row of what Forward() says of all n, up to rounding.
+  // `memory` is of NewMemory(); after an error it is of no more use. InvalidArgument: the batch is
+  // of another form, or does not fit the dataset. Other errors are those of Forward().
+  absl::StatusOr<Prediction> Continue(const Batch& utterance, const torch::Tensor& sources,
+                                      Memory& memory);
+
   const DatasetInfo& info() const { return info_; }
 
  protected:
@@ -63,6 +81,10 @@ class Backbone : public torch::nn::Module {
   // As many predictions as batches. The default calls ForwardImpl for each; override it only to
   // compute once what batches share.
   virtual std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches);
+
+  // For backbones with a NewMemory() of their own; the arguments have been validated.
+  virtual Prediction ContinueImpl(const Batch& utterance, const torch::Tensor& sources,
+                                  Memory& memory);
 
   // Internal: the shapes of a prediction are not those of Prediction.
   absl::Status CheckPrediction(const Prediction& prediction, const Batch& batch) const;

@@ -14,6 +14,7 @@
 #include "calibration/curriculum.h"
 #include "calibration/labelled.h"
 #include "calibration/missing.h"
+#include "calibration/past_check.h"
 #include "calibration/weighted_losses.h"
 #include "core/learning_rate.h"
 #include "core/official_model.h"
@@ -167,7 +168,12 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
   std::vector<std::string> problems = ProblemsOf(config, data, losses.ok() ? &*losses : nullptr);
   AddSplitsWithoutLabels(config, data, &problems);
   if (!losses.ok()) problems.emplace_back(losses.status().message());
-  if (!backbone.ok()) problems.emplace_back(backbone.status().message());
+  if (backbone.ok()) {
+    const absl::Status past = CheckPast(**backbone, PluginType(config.backbone()));
+    if (!past.ok()) problems.push_back(absl::StrCat("backbone: ", past.message()));
+  } else {
+    problems.emplace_back(backbone.status().message());
+  }
   if (!scheduler.ok()) {
     problems.push_back(absl::StrCat("curriculum.scheduler: ", scheduler.status().message()));
   }

@@ -18,7 +18,8 @@
 //   backbone { [type.googleapis.com/cmerc.DialogueGcnOptions] { encoder: GRU window_future: 0 } }
 //
 // Batch.context removes edges and restricts the attention: j outside the context of i has no direct
-// path to i. The recurrent layers see the whole conversation ("partial").
+// path to i. The recurrent layers see the whole conversation ("partial"); where utterances draw on
+// the past alone (data.context: PAST) they run forwards only, 2 hidden_width wide.
 //
 // Where the official code is not the paper, semantics: OFFICIAL follows the code and CORRECTED the
 // paper. In both, as in the code, no activation follows a graph convolution, and messages of a
@@ -38,9 +39,11 @@
 #include "backbones/layers/matching_attention.h"
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/recurrent.h"
 #include "backbones/layers/row_blocks.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -63,12 +66,17 @@ class DialogueGcn final : public Backbone {
     if (info.modalities.empty()) {
       return absl::InvalidArgumentError("cmerc.DialogueGcnOptions: the data has no modality");
     }
+    RETURN_IF_ERROR(
+        CheckOfficialContext("cmerc.DialogueGcnOptions", options.semantics() == OFFICIAL, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new DialogueGcn(options, info)); });
   }
 
  private:
   DialogueGcn(const DialogueGcnOptions& options, const DatasetInfo& data)
-      : Backbone(data), options_(options), official_(options.semantics() == OFFICIAL) {
+      : Backbone(data),
+        options_(options),
+        official_(options.semantics() == OFFICIAL),
+        past_(DrawsOnPastAlone(data)) {
     AddEncoder();
     auto attention = register_module("att_model", std::make_shared<torch::nn::Module>());
     edge_attention_ =
@@ -79,7 +87,7 @@ class DialogueGcn final : public Backbone {
     AddHead(*network);
   }
 
-  // 2 hidden_width, of both directions.
+  // 2 hidden_width, of both directions, or of one that is as wide.
   int64_t encoded_width() const { return int64_t{2} * options_.hidden_width(); }
 
   void AddConvolutions(torch::nn::Module& network) {
@@ -117,20 +125,19 @@ class DialogueGcn final : public Backbone {
 
   void AddEncoder() {
     const int64_t width = WidthSideBySide(info());
+    const int64_t state = past_ ? encoded_width() : int64_t{options_.hidden_width()};
     switch (options_.encoder()) {
       case DialogueGcnOptions::LSTM:
-        lstm_ = register_module(
-            "lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, options_.hidden_width())
-                                        .num_layers(kRecurrentLayers)
-                                        .bidirectional(true)
-                                        .dropout(options_.dropout())));
+        lstm_ = register_module("lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, state)
+                                                            .num_layers(kRecurrentLayers)
+                                                            .bidirectional(!past_)
+                                                            .dropout(options_.dropout())));
         return;
       case DialogueGcnOptions::GRU:
-        gru_ = register_module("gru",
-                               torch::nn::GRU(torch::nn::GRUOptions(width, options_.hidden_width())
-                                                  .num_layers(kRecurrentLayers)
-                                                  .bidirectional(true)
-                                                  .dropout(options_.dropout())));
+        gru_ = register_module("gru", torch::nn::GRU(torch::nn::GRUOptions(width, state)
+                                                         .num_layers(kRecurrentLayers)
+                                                         .bidirectional(!past_)
+                                                         .dropout(options_.dropout())));
         return;
       case DialogueGcnOptions::NO_ENCODER:
         base_linear_ =
@@ -156,7 +163,9 @@ class DialogueGcn final : public Backbone {
     });
     const Relations relations = MakeRelations(edges, batch.speakers, info().num_speakers, packing);
     const Tensor relational =
-        RelationalConvolution(encoded, alpha, relations, basis_, coefficients_) +
+        (past_ && !torch::GradMode::is_enabled() && encoded.is_cpu()
+             ? RelationalConvolutionByRows(encoded, alpha, relations, basis_, coefficients_)
+             : RelationalConvolution(encoded, alpha, relations, basis_, coefficients_)) +
         encoded.matmul(root_) + bias_;
     const Tensor graph = GatherByEdges(relational.matmul(neighbor_weight_), edges) +
                          self_linear_->forward(relational);
@@ -193,6 +202,7 @@ class DialogueGcn final : public Backbone {
 
   const DialogueGcnOptions options_;
   const bool official_;
+  const bool past_;  // utterances draw on no later one
   // The one that the option `encoder` says is set.
   torch::nn::LSTM lstm_ = nullptr;
   torch::nn::GRU gru_ = nullptr;

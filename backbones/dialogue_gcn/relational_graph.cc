@@ -173,6 +173,43 @@ Tensor RelationalConvolution(const Tensor& x, const LazyRows& alpha, const Relat
   return add_up(PlaceRows(messages, relations.slots, sums.size(0)));
 }
 
+Tensor RelationalConvolutionByRows(const Tensor& x, const LazyRows& alpha,
+                                   const Relations& relations, const Tensor& basis,
+                                   const Tensor& coefficients) {
+  const int64_t num_conversations = x.size(0), length = x.size(1), width = x.size(2);
+  const int64_t num_local = relations.members.size(2), num_out = basis.size(2);
+  // One product for each speaker, whatever their number.
+  std::vector<Tensor> of_speakers;
+  for (int64_t l = 0; l < num_local; ++l) {
+    const Tensor rows = relations.members.select(2, l).unsqueeze(2) * x;
+    of_speakers.push_back(alpha.blocks().Gather(2, [&](int64_t first, int64_t count) {
+      const Tensor of_rows = alpha.Rows(first, count);
+      return torch::stack({of_rows.tril(first - 1).bmm(rows), of_rows.triu(first).bmm(rows)});
+    }));
+  }
+  const Tensor sums = torch::stack(of_speakers, 3)  // [2, B, T, L, D]
+                          .view({2 * num_conversations * length * num_local, width})
+                          .index_select(0, relations.slots);
+  const Tensor bases = basis.flatten(1);
+  const auto* const relation = relations.relations.data_ptr<int64_t>();
+  const Tensor messages = torch::empty({sums.size(0), num_out}, sums.options());
+  ForEachGroup(relations.counts, [&](int64_t r, int64_t start, int64_t count) {
+    const Tensor weight = coefficients.narrow(0, relation[r], 1).mm(bases).view({width, num_out});
+    for (int64_t row = start; row < start + count; ++row) {
+      Tensor message = messages.narrow(0, row, 1);
+      torch::mm_out(message, sums.narrow(0, row, 1), weight);
+    }
+  });
+  const Tensor slots =
+      PlaceRows(messages, relations.slots, 2 * num_conversations * length * num_local)
+          .view({2, num_conversations, length, num_local, num_out});
+  Tensor total = torch::zeros({num_conversations, length, num_out}, x.options());
+  for (int64_t time = 0; time < 2; ++time) {
+    for (int64_t l = 0; l < num_local; ++l) total += slots[time].select(2, l);
+  }
+  return total;
+}
+
 Tensor GatherByEdges(const Tensor& x, const LazyRows& edges) {
   return edges.blocks().Gather(1, [&](int64_t first, int64_t count) {
     return edges.Rows(first, count).to(torch::kFloat32).bmm(x);

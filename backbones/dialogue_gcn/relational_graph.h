@@ -71,6 +71,13 @@ torch::Tensor RelationalConvolution(const torch::Tensor& x, const LazyRows& alph
                                     const Relations& relations, const torch::Tensor& basis,
                                     const torch::Tensor& coefficients);
 
+// The same without gradient on the CPU, up to rounding, but the bits of y_i depend on nothing
+// except the utterances that i has edges from: not on which other relations, speakers and rows
+// there are. It is slower, row by row: for models whose utterances must not know later ones.
+torch::Tensor RelationalConvolutionByRows(const torch::Tensor& x, const LazyRows& alpha,
+                                          const Relations& relations, const torch::Tensor& basis,
+                                          const torch::Tensor& coefficients);
+
 // [B, T, H]: y_i = sum over edges (i, j) of x_j. x [B, T, H].
 torch::Tensor GatherByEdges(const torch::Tensor& x, const LazyRows& edges);
 

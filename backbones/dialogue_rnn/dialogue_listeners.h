@@ -23,6 +23,19 @@ inline Block StatesOf(const Direction& direction, const Block& listeners) {
   return {direction.plan.num_positions() + listeners.first, listeners.count};
 }
 
+// The products of listeners' states [count, P] with listener_hidden, [count, 3 P].
+inline torch::Tensor ListenerSums(const Direction& direction, const torch::Tensor& before,
+                                  const DialogueWeights& weights) {
+  const torch::Tensor weight = weights.listener_hidden.t();
+  if (!direction.by_rows) return before.mm(weight);
+  torch::Tensor sums = torch::empty({before.size(0), weight.size(1)}, before.options());
+  for (int64_t row = 0; row < before.size(0); ++row) {
+    torch::Tensor sum = sums.narrow(0, row, 1);
+    at::mm_out(sum, before.narrow(0, row, 1), weight);
+  }
+  return sums;
+}
+
 // Steps l_cell for the listeners of the block, whose speakers' new states are known. `sums` [rows
 // of the block, 3 P] is overwritten. T is that of all floating-point tensors.
 template <typename T>
@@ -41,7 +54,7 @@ void ListenersForward(const Direction& direction, const Block& block, const torc
         return direction.Columns<T>(inputs, position(i)) + direction.widths.listener_column();
       },
       [&](int64_t i) { return RowOf<T>(sums, position(i) - block.first); },
-      before.mm(weights.listener_hidden.t()), before);
+      ListenerSums(direction, before, weights), before);
 }
 
 // The gradient of ListenersForward: writes those of listeners' inputs and sums, and adds to those

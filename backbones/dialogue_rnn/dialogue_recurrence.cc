@@ -23,8 +23,6 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr int64_t kDirections = 2;
-
 // The weights of listener states, which may be undefined, come last.
 constexpr Tensor DialogueWeights::*kFields[] = {
     &DialogueWeights::global_party,     &DialogueWeights::global_hidden,
@@ -44,16 +42,19 @@ variable_list Flatten(const DialogueWeights& weights) {
   return all;
 }
 
-// Returns the weights of direction d, where `all` is what Flatten() returned for direction 0 and
-// then for direction 1.
-DialogueWeights Unflatten(torch::TensorList all, int64_t d) {
-  const torch::TensorList own = all.slice(d * (all.size() / kDirections), all.size() / kDirections);
-  DialogueWeights weights;
-  size_t next = 0;
-  for (const auto field : kFields) {
-    if (next < own.size()) weights.*field = own[next++];
+// Returns the weights of each direction, where `all` is what Flatten() returned for one after the
+// other.
+std::vector<DialogueWeights> Unflatten(torch::TensorList all, int64_t directions) {
+  std::vector<DialogueWeights> result(directions);
+  const size_t each = all.size() / directions;
+  for (int64_t d = 0; d < directions; ++d) {
+    const torch::TensorList own = all.slice(d * each, each);
+    size_t next = 0;
+    for (const auto field : kFields) {
+      if (next < own.size()) result[d].*field = own[next++];
+    }
   }
-  return weights;
+  return result;
 }
 
 DialogueWeights OnCpu(DialogueWeights weights) {
@@ -70,37 +71,39 @@ absl::Span<const int64_t> Numbers(const Tensor& tensor) {
 // A run over some conversations: its forward pass, and what that leaves for its backward pass.
 class Recurrence final : public torch::CustomClassHolder {
  public:
-  // Draws the masks of dropout. `keep`: there will be a backward pass.
-  Recurrence(const Tensor& inputs, const DialogueWeights& weights, const DialogueRows& rows,
-             double dropout, bool keep)
+  // Draws the masks of dropout. `keep`: there will be a backward pass. The weights are those of any
+  // direction, for their widths.
+  Recurrence(const Tensor& inputs, const DialogueWeights& weights, int64_t directions,
+             const DialogueRows& rows, double dropout, bool keep)
       : widths_(weights),
         contexts_(rows.contexts),
         plan_(Numbers(rows.lengths), Numbers(rows.speakers), widths_.listeners) {
     const auto options = inputs.options().requires_grad(false);
-    for (int64_t d = 0; d < kDirections; ++d) {
-      directions_.push_back({plan_, widths_, contexts_, d});
+    const bool by_rows = directions == 1 && !keep;
+    for (int64_t d = 0; d < directions; ++d) {
+      directions_.push_back({plan_, widths_, contexts_, d, by_rows});
       states_.emplace_back(directions_[d], options, dropout, keep);
     }
   }
 
   int64_t columns() const { return widths_.columns(); }  // of `inputs`, in each direction
 
-  // inputs [N, 2, columns], contiguous -> [N, 2 E].
+  // inputs [N, D, columns], contiguous -> [N, D E].
   template <typename T>
   Tensor Forward(const Tensor& inputs, const std::vector<DialogueWeights>& weights) {
     ForEachPart([&](int64_t d, const Ranks& part) {
       StatesForward<T>(directions_[d], part, inputs, weights[d], states_[d]);
     });
     std::vector<Tensor> emotion_inputs;
-    for (int64_t d = 0; d < kDirections; ++d) {
+    for (int64_t d = 0; d < num_directions(); ++d) {
       emotion_inputs.push_back(SpeakerStates(d).mm(weights[d].emotion_party.t()));
     }
     ForEachPart([&](int64_t d, const Ranks& part) {
       EmotionsForward<T>(directions_[d], part, emotion_inputs[d], weights[d], states_[d]);
     });
-    Tensor result = torch::empty({plan_.num_positions(), kDirections * widths_.emotion},
+    Tensor result = torch::empty({plan_.num_positions(), num_directions() * widths_.emotion},
                                  states_[0].gathered.options());
-    for (int64_t d = 0; d < kDirections; ++d) {
+    for (int64_t d = 0; d < num_directions(); ++d) {
       for (int64_t position = 0; position < plan_.num_positions(); ++position) {
         std::copy_n(RowOf<T>(states_[d].emotion.states(), position), widths_.emotion,
                     EmotionOf<T>(result, d, position));
@@ -109,13 +112,13 @@ class Recurrence final : public torch::CustomClassHolder {
     return result;
   }
 
-  // d_result [N, 2 E], contiguous -> the gradients of the inputs and of the weights.
+  // d_result [N, D E], contiguous -> the gradients of the inputs and of the weights.
   template <typename T>
   variable_list Backward(const Tensor& inputs, const std::vector<DialogueWeights>& weights,
                          const Tensor& d_result) const {
     const Tensor d_inputs = torch::empty_like(inputs);
     std::vector<DirectionGradients> gradients;
-    for (int64_t d = 0; d < kDirections; ++d) {
+    for (int64_t d = 0; d < num_directions(); ++d) {
       gradients.emplace_back(directions_[d], states_[d]);
       for (int64_t position = 0; position < plan_.num_positions(); ++position) {
         std::copy_n(EmotionOf<T>(d_result, d, position), widths_.emotion,
@@ -125,7 +128,7 @@ class Recurrence final : public torch::CustomClassHolder {
     ForEachPart([&](int64_t d, const Ranks& part) {
       EmotionsBackward<T>(directions_[d], part, weights[d], states_[d], gradients[d]);
     });
-    for (int64_t d = 0; d < kDirections; ++d) {
+    for (int64_t d = 0; d < num_directions(); ++d) {
       Tensor d_speakers = gradients[d].party.narrow(0, 0, plan_.num_positions());
       at::mm_out(d_speakers, gradients[d].emotion_inputs, weights[d].emotion_party);
     }
@@ -134,7 +137,7 @@ class Recurrence final : public torch::CustomClassHolder {
                         d_inputs);
     });
     variable_list result = {d_inputs};
-    for (int64_t d = 0; d < kDirections; ++d) {
+    for (int64_t d = 0; d < num_directions(); ++d) {
       const variable_list of_weights = Flatten(WeightGradients(d, gradients[d]));
       result.insert(result.end(), of_weights.begin(), of_weights.end());
     }
@@ -142,22 +145,24 @@ class Recurrence final : public torch::CustomClassHolder {
   }
 
  private:
-  // Calls run(direction, some conversations) for all conversations and both directions, in
-  // parallel.
+  int64_t num_directions() const { return static_cast<int64_t>(directions_.size()); }  // D
+
+  // Calls run(direction, some conversations) for all conversations and directions, in parallel.
   template <typename Run>
   void ForEachPart(const Run& run) const {
     // Below this, a step's products wait for weights more than they compute.
     constexpr int64_t kConversations = 8;
     const auto count = static_cast<int64_t>(plan_.conversations.size());
     const int64_t most = (count + kConversations - 1) / kConversations;
-    const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / kDirections, 1, most);
-    at::parallel_for(0, kDirections * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      const at::AutoDispatchBelowADInplaceOrView no_gradient;  // this thread's
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t part = i / kDirections;
-        run(i % kDirections, Ranks{count * part / parts, count * (part + 1) / parts});
-      }
-    });
+    const int64_t parts = std::clamp<int64_t>(at::get_num_threads() / num_directions(), 1, most);
+    at::parallel_for(
+        0, num_directions() * parts, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
+          const at::AutoDispatchBelowADInplaceOrView no_gradient;  // this thread's
+          for (int64_t i = begin; i < end; ++i) {
+            const int64_t part = i / num_directions();
+            run(i % num_directions(), Ranks{count * part / parts, count * (part + 1) / parts});
+          }
+        });
   }
 
   // The emotion state of a direction at this position, in the result or in its gradient.
@@ -215,11 +220,6 @@ class Recurrence final : public torch::CustomClassHolder {
   std::vector<DirectionStates> states_;
 };
 
-// Both directions' weights, from those of RecurrenceFunction.
-std::vector<DialogueWeights> UnflattenBoth(at::TensorList weights) {
-  return {Unflatten(weights, 0), Unflatten(weights, 1)};
-}
-
 struct RecurrenceFunction : torch::autograd::Function<RecurrenceFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& inputs, at::TensorList weights,
                         const c10::intrusive_ptr<Recurrence>& recurrence) {
@@ -228,7 +228,7 @@ struct RecurrenceFunction : torch::autograd::Function<RecurrenceFunction> {
     context->save_for_backward(std::move(saved));
     context->saved_data["recurrence"] = c10::IValue::make_capsule(recurrence);
     return AT_DISPATCH_FLOATING_TYPES(inputs.scalar_type(), "RunDialogueRecurrence", [&] {
-      return recurrence->Forward<scalar_t>(inputs, UnflattenBoth(weights));
+      return recurrence->Forward<scalar_t>(inputs, Unflatten(weights, inputs.size(1)));
     });
   }
 
@@ -238,7 +238,8 @@ struct RecurrenceFunction : torch::autograd::Function<RecurrenceFunction> {
     const variable_list saved = context->get_saved_variables();
     const auto capsule = context->saved_data["recurrence"].toCapsule();
     const auto& recurrence = static_cast<const Recurrence&>(*capsule);
-    const std::vector<DialogueWeights> weights = UnflattenBoth(at::TensorList(saved).slice(1));
+    const std::vector<DialogueWeights> weights =
+        Unflatten(at::TensorList(saved).slice(1), saved[0].size(1));
     const Tensor d_result = gradients[0].contiguous();
     variable_list result = AT_DISPATCH_FLOATING_TYPES(
         d_result.scalar_type(), "RunDialogueRecurrence",
@@ -252,7 +253,7 @@ struct RecurrenceFunction : torch::autograd::Function<RecurrenceFunction> {
 }  // namespace dialogue_rnn
 
 torch::Tensor RunDialogueRecurrence(const torch::Tensor& given,
-                                    const std::array<DialogueWeights, 2>& weights,
+                                    absl::Span<const DialogueWeights> weights,
                                     const DialogueRows& rows, double dropout) {
   using dialogue_rnn::Flatten;
   using dialogue_rnn::OnCpu;
@@ -261,7 +262,9 @@ torch::Tensor RunDialogueRecurrence(const torch::Tensor& given,
   const WithoutAutocast float32;
   const torch::Tensor inputs = Float32(given);
   if (!inputs.is_cpu()) {
-    return RunDialogueRecurrence(inputs.cpu(), {OnCpu(weights[0]), OnCpu(weights[1])},
+    std::vector<DialogueWeights> on_cpu;
+    for (const DialogueWeights& direction : weights) on_cpu.push_back(OnCpu(direction));
+    return RunDialogueRecurrence(inputs.cpu(), on_cpu,
                                  {rows.lengths, rows.speakers.cpu(), rows.contexts}, dropout)
         .to(inputs.device());
   }
@@ -277,12 +280,13 @@ torch::Tensor RunDialogueRecurrence(const torch::Tensor& given,
       (inputs.requires_grad() || std::any_of(all.begin(), all.end(), [](const torch::Tensor& one) {
          return one.requires_grad();
        }));
+  const auto directions = static_cast<int64_t>(weights.size());
   const auto recurrence =
-      c10::make_intrusive<Recurrence>(inputs, weights[0], contiguous, dropout, keep);
+      c10::make_intrusive<Recurrence>(inputs, weights[0], directions, contiguous, dropout, keep);
   TORCH_CHECK_VALUE(inputs.dim() == 3 && inputs.size(0) == rows.speakers.size(0) &&
-                        inputs.size(1) == 2 && inputs.size(2) == recurrence->columns(),
-                    "inputs have shape ", inputs.sizes(), ", want [", rows.speakers.size(0),
-                    ", 2, ", recurrence->columns(), "] (N, directions, columns)");
+                        inputs.size(1) == directions && inputs.size(2) == recurrence->columns(),
+                    "inputs have shape ", inputs.sizes(), ", want [", rows.speakers.size(0), ", ",
+                    directions, ", ", recurrence->columns(), "] (N, directions, columns)");
   return RecurrenceFunction::apply(inputs.contiguous(), at::TensorList(all), recurrence);
 }
 

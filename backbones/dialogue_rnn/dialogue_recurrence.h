@@ -1,15 +1,16 @@
 // The recurrence of DialogueRNN (Majumder et al., "DialogueRNN: An Attentive RNN for Emotion
 // Detection in Conversations", AAAI 2019; declare-lab/conv-emotion, DialogueRNN/model.py, class
-// DialogueRNNCell) over the utterances of many conversations, in both directions, on the CPU.
+// DialogueRNNCell) over the utterances of many conversations, in both directions or forwards only,
+// on the CPU.
 //
 // Letters as in core/batch.h, and the widths G of the global state, P of a party's state and E of
-// the emotion state.
+// the emotion state; D is the number of directions, 1 or 2.
 #ifndef CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_RECURRENCE_H_
 #define CMERC_BACKBONES_DIALOGUE_RNN_DIALOGUE_RECURRENCE_H_
 
-#include <array>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "backbones/dialogue_rnn/dialogue_weights.h"
 #include "torch/types.h"
 
@@ -23,7 +24,8 @@ struct DialogueRows {
   std::vector<torch::Tensor> contexts;
 };
 
-// Returns the emotion states [N, 2 E], forward direction first. In each direction, from the
+// Returns the emotion states [N, D E], forward direction first, for the weights of D directions. In
+// each direction, from the
 // utterance u of the party s, the states g of the whole conversation, q of every party and e of the
 // emotion, all zero at first, go to
 //
@@ -33,16 +35,17 @@ struct DialogueRows {
 //   q_r' = l_cell([u, q_s'], q_r)
 //   e' = e_cell(q_s', e)
 //
-// where c is 0 without any earlier utterance in context. `inputs` [N, 2, 3 G + 3 P (+ 3 P) + G],
+// where c is 0 without any earlier utterance in context. `inputs` [N, D, 3 G + 3 P (+ 3 P) + G],
 // direction by direction, are the parts of g_cell, p_cell and l_cell (with listener states) that
 // come from the utterance, their bias_ih included, and the query. Every new state passes through
-// `dropout`, a probability, which is 0 in evaluation.
+// `dropout`, a probability, which is 0 in evaluation. In one direction and without gradient, the
+// bits of a state depend on no later utterance, not even on who speaks it.
 //
 // All floating-point tensors are float32 or bfloat16, which is computed in float32, or all are
 // float64. Tensors of a GPU are copied to the CPU, and the result back. Throws c10::ValueError for
 // inputs of another shape, and c10::Error where a gradient is to be differentiated again.
 torch::Tensor RunDialogueRecurrence(const torch::Tensor& inputs,
-                                    const std::array<DialogueWeights, 2>& weights,
+                                    absl::Span<const DialogueWeights> weights,
                                     const DialogueRows& rows, double dropout);
 
 }  // namespace cmerc

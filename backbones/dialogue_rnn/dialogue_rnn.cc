@@ -4,8 +4,9 @@
 //
 //   U = the modalities side by side, each the mean of its streams       [N, sum of D_m]
 //   E = the emotion states of dialogue_recurrence.h, both directions    [N, 2 emotion_width]
+//         forwards only with data.context: PAST                         [N, emotion_width]
 //   P_i = sum_j alpha_ij E_j, alpha_ij = softmax over the context of (transform E_i) . E_j
-//         E_i itself if final_attention is false                        [N, 2 emotion_width]
+//         E_i itself if final_attention is false
 //   features = ReLU(linear(P))                                          [N, 2 linear_width]
 //   log_probs = log_softmax(smax_fc(Dropout(features)))                 [N, C]
 //
@@ -14,14 +15,15 @@
 //
 // Batch.context restricts both attentions: j outside the context of i has no direct path to i. The
 // states of the conversation and of the parties are handed on from utterance to utterance whatever
-// the context ("partial").
+// the context ("partial"). Where utterances draw on the past alone (data.context: PAST) there is no
+// backward direction: that is the paper's DialogueRNN, the other its BiDialogueRNN.
 //
 // Parameters have the official names.
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/rnn.h>
 
-#include <array>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,7 @@
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/memo.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/row_blocks.h"
 #include "core/backbone.h"
 #include "core/torch_status.h"
@@ -140,13 +143,14 @@ class DialogueRnn final : public Backbone {
   DialogueRnn(const DialogueRnnOptions& options, const DatasetInfo& data)
       : Backbone(data), options_(options) {
     const int64_t width = WidthSideBySide(info());
-    const char* const names[] = {"dialog_rnn_f", "dialog_rnn_r"};
-    for (size_t d = 0; d < cells_.size(); ++d) {
-      auto direction = register_module(names[d], std::make_shared<torch::nn::Module>());
-      cells_[d] =
-          direction->register_module("dialogue_cell", std::make_shared<Cells>(options, width));
+    std::vector<const char*> names = {"dialog_rnn_f"};
+    if (!DrawsOnPastAlone(info())) names.push_back("dialog_rnn_r");
+    for (const char* name : names) {
+      auto direction = register_module(name, std::make_shared<torch::nn::Module>());
+      cells_.push_back(
+          direction->register_module("dialogue_cell", std::make_shared<Cells>(options, width)));
     }
-    const int64_t emotion = int64_t{2} * options.emotion_width();
+    const int64_t emotion = num_directions() * options.emotion_width();
     const int64_t hidden = int64_t{2} * options.linear_width();
     linear_ = register_module("linear", torch::nn::Linear(emotion, hidden));
     head_ = register_module("smax_fc", torch::nn::Linear(hidden, info().num_classes()));
@@ -155,6 +159,8 @@ class DialogueRnn final : public Backbone {
       transform_ = attention->register_module("transform", torch::nn::Linear(emotion, emotion));
     }
   }
+
+  int64_t num_directions() const { return static_cast<int64_t>(cells_.size()); }
 
   Prediction ForwardImpl(const Batch& batch) override {
     return ForwardTogether(absl::MakeConstSpan(&batch, 1))[0];
@@ -190,9 +196,10 @@ class DialogueRnn final : public Backbone {
         contexts.push_back(context[b].narrow(0, 0, length).narrow(1, 0, length));
       }
     }
+    std::vector<DialogueWeights> weights;
+    for (const auto& cells : cells_) weights.push_back(cells->state_weights());
     const Tensor emotions =
-        Dropout(RunDialogueRecurrence(WithQueries(torch::cat(inputs)),
-                                      {cells_[0]->state_weights(), cells_[1]->state_weights()},
+        Dropout(RunDialogueRecurrence(WithQueries(torch::cat(inputs)), weights,
                                       {torch::cat(lengths), torch::cat(speakers), contexts},
                                       is_training() ? options_.recurrent_dropout() : 0),
                 options_.emotion_dropout(), is_training());
@@ -207,15 +214,18 @@ class DialogueRnn final : public Backbone {
     return predictions;
   }
 
-  // Returns the input layers of both directions, the columns of one after those of the other.
+  // Returns the input layers of all directions, the columns of one after those of the other.
   Cells::InputLayer InputLayer() const {
-    const Cells::InputLayer forward = cells_[0]->input_layer();
-    const Cells::InputLayer backward = cells_[1]->input_layer();
-    return {torch::cat({forward.weight, backward.weight}),
-            torch::cat({forward.bias, backward.bias})};
+    std::vector<Tensor> weights, biases;
+    for (const auto& cells : cells_) {
+      const Cells::InputLayer layer = cells->input_layer();
+      weights.push_back(layer.weight);
+      biases.push_back(layer.bias);
+    }
+    return {torch::cat(weights), torch::cat(biases)};
   }
 
-  // Returns what the input layer makes of the utterances, [N, columns of both directions].
+  // Returns what the input layer makes of the utterances, [N, columns of all directions].
   static Tensor Inputs(const Batch& batch, const Packing& packing, const Cells::InputLayer& layer,
                        BatchMemo<Tensor>& products) {
     Tensor sum;
@@ -233,15 +243,16 @@ class DialogueRnn final : public Backbone {
     return sum;
   }
 
-  // inputs [N, columns of both directions] -> [N, 2, columns], with the queries of SIMPLE.
+  // inputs [N, columns of all directions] -> [N, D, columns], with the queries of SIMPLE.
   Tensor WithQueries(const Tensor& inputs) const {
-    Tensor columns = inputs.view({inputs.size(0), 2, -1});
+    Tensor columns = inputs.view({inputs.size(0), num_directions(), -1});
     if (options_.context_attention() != DialogueRnnOptions::SIMPLE) return columns;
-    const Tensor queries = torch::cat({cells_[0]->query(), cells_[1]->query()});
-    return torch::cat({columns, queries.expand({columns.size(0), -1, -1})}, 2);
+    std::vector<Tensor> queries;
+    for (const auto& cells : cells_) queries.push_back(cells->query());
+    return torch::cat({columns, torch::cat(queries).expand({columns.size(0), -1, -1})}, 2);
   }
 
-  // emotions [N, 2 emotion_width], context [B, T, T].
+  // emotions [N, D emotion_width], context [B, T, T].
   Prediction Classify(const Tensor& emotions, const Tensor& context, const Packing& packing) {
     Tensor rows = emotions;
     if (transform_) {
@@ -264,7 +275,7 @@ class DialogueRnn final : public Backbone {
   }
 
   const DialogueRnnOptions options_;
-  std::array<std::shared_ptr<Cells>, 2> cells_;  // forward, backward
+  std::vector<std::shared_ptr<Cells>> cells_;  // forward, and backward unless the past alone counts
   torch::nn::Linear linear_ = nullptr;
   torch::nn::Linear head_ = nullptr;
   torch::nn::Linear transform_ = nullptr;  // null without final attention

@@ -35,7 +35,7 @@ struct Widths {
   int64_t emotion;  // E
 };
 
-// One direction of a run; the rest is the same for both.
+// One direction of a run; the rest is the same for all.
 struct Direction {
   const DialoguePlan::Direction& order() const { return plan.directions[number]; }
 
@@ -49,6 +49,8 @@ struct Direction {
   const Widths& widths;
   const std::vector<torch::Tensor>& contexts;  // DialogueRows::contexts
   int64_t number;                              // 0 forward, 1 backward
+  // No product of a step is over more rows or fewer because of who speaks later on.
+  bool by_rows;
 };
 
 // A step of some conversations.

@@ -11,23 +11,30 @@
 //   backbone { [type.googleapis.com/cmerc.GruOptions] { cell: LSTM hidden_width: 200 } }
 //
 // Batch.context restricts the attention: j outside the context of i has no direct path to i. The
-// recurrent layers see the whole conversation ("partial").
+// recurrent layers see the whole conversation ("partial"). Where utterances draw on the past alone
+// (data.context: PAST) they run forwards only, 2 hidden_width wide, and a conversation that goes on
+// is continued from their states and from all E_i.
 //
 // Parameters have the official names.
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/rnn.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "backbones/gru/gru.pb.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
+#include "backbones/layers/growing_rows.h"
 #include "backbones/layers/matching_attention.h"
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/recurrent.h"
+#include "backbones/layers/recurrent_state.h"
 #include "core/backbone.h"
+#include "core/status.h"
 #include "core/torch_status.h"
 
 namespace cmerc {
@@ -44,27 +51,38 @@ class Gru final : public Backbone {
     if (info.modalities.empty()) {
       return absl::InvalidArgumentError("cmerc.GruOptions: the data has no modality");
     }
+    RETURN_IF_ERROR(
+        CheckOfficialContext("cmerc.GruOptions", options.semantics() == OFFICIAL, info));
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new Gru(options, info)); });
   }
 
+  std::unique_ptr<Memory> NewMemory() const override {
+    return DrawsOnPastAlone(info()) ? std::make_unique<GruMemory>() : nullptr;
+  }
+
  private:
+  struct GruMemory final : Memory {
+    RecurrentState state;
+    GrowingRows encoded;  // E, with attention
+  };
+
   Gru(const GruOptions& options, const DatasetInfo& data) : Backbone(data), options_(options) {
     const int64_t width = WidthSideBySide(info());
+    const int64_t encoded = int64_t{2} * options.hidden_width();
+    const bool both_ways = !DrawsOnPastAlone(info());
+    const int64_t state = both_ways ? options.hidden_width() : encoded;
     // In the official order, so that the same seed draws the official weights.
     if (options.cell() == GruOptions::GRU) {
-      gru_ =
-          register_module("gru", torch::nn::GRU(torch::nn::GRUOptions(width, options.hidden_width())
-                                                    .num_layers(kLayers)
-                                                    .bidirectional(true)
-                                                    .dropout(options.dropout())));
+      gru_ = register_module("gru", torch::nn::GRU(torch::nn::GRUOptions(width, state)
+                                                       .num_layers(kLayers)
+                                                       .bidirectional(both_ways)
+                                                       .dropout(options.dropout())));
     } else {
-      lstm_ = register_module("lstm",
-                              torch::nn::LSTM(torch::nn::LSTMOptions(width, options.hidden_width())
-                                                  .num_layers(kLayers)
-                                                  .bidirectional(true)
-                                                  .dropout(options.dropout())));
+      lstm_ = register_module("lstm", torch::nn::LSTM(torch::nn::LSTMOptions(width, state)
+                                                          .num_layers(kLayers)
+                                                          .bidirectional(both_ways)
+                                                          .dropout(options.dropout())));
     }
-    const int64_t encoded = int64_t{2} * options.hidden_width();
     if (options.attention()) {
       auto attention = register_module("matchatt", std::make_shared<torch::nn::Module>());
       transform_ = attention->register_module("transform", torch::nn::Linear(encoded, encoded));
@@ -87,6 +105,24 @@ class Gru final : public Backbone {
     } else {
       rows = padded ? packing.Pack(encoded) : encoded;
     }
+    return Classify(rows);
+  }
+
+  Prediction ContinueImpl(const Batch& utterance, const Tensor& sources, Memory& memory) override {
+    auto& past = dynamic_cast<GruMemory&>(memory);
+    const Tensor input = MeansSideBySide(utterance.modalities)[0];
+    const Tensor encoded = gru_ ? past.state.Step(gru_, input) : past.state.Step(lstm_, input);
+    if (!transform_) return Classify(encoded);
+    past.encoded.Append(encoded);
+    const Tensor all = past.encoded.rows().unsqueeze(0);
+    const Tensor query = transform_->forward(encoded).unsqueeze(0);
+    const Tensor gathered =
+        MatchingAttention(query, all, sources.view({1, 1, -1})).bmm(all).squeeze(0);
+    return Classify(options_.residual() ? encoded + gathered : gathered);
+  }
+
+  // rows [N, 2 hidden_width]: P.
+  Prediction Classify(const Tensor& rows) {
     const Tensor features = torch::relu(linear_->forward(rows));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};

@@ -3,6 +3,8 @@
 #include <torch/nn/modules/rnn.h>
 #include <torch/nn/modules/transformerlayer.h>
 
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/packing.h"
@@ -15,20 +17,21 @@ namespace cmerc {
 using torch::Tensor;
 
 SequenceEncoder::SequenceEncoder(torch::nn::Module& parent, Kind kind, const std::string& suffix,
-                                 int64_t width, double dropout)
-    : kind_(kind) {
+                                 int64_t width, double dropout, bool past)
+    : kind_(kind), past_(past) {
   const std::string name = Name(kind, suffix);
+  const int64_t state = past ? width : width / 2;
   switch (kind) {
     case Kind::kGru:
-      gru_ = parent.register_module(name, torch::nn::GRU(torch::nn::GRUOptions(width, width / 2)
+      gru_ = parent.register_module(name, torch::nn::GRU(torch::nn::GRUOptions(width, state)
                                                              .num_layers(2)
-                                                             .bidirectional(true)
+                                                             .bidirectional(!past)
                                                              .dropout(dropout)));
       return;
     case Kind::kLstm:
-      lstm_ = parent.register_module(name, torch::nn::LSTM(torch::nn::LSTMOptions(width, width / 2)
+      lstm_ = parent.register_module(name, torch::nn::LSTM(torch::nn::LSTMOptions(width, state)
                                                                .num_layers(2)
-                                                               .bidirectional(true)
+                                                               .bidirectional(!past)
                                                                .dropout(dropout)));
       return;
     case Kind::kTransformer:
@@ -79,8 +82,14 @@ Tensor SequenceEncoder::RunTransformer(const RecurrentRows& rows) {
   const int64_t num_utterances = packing.num_utterances();
   Tensor padded = packing.Pad(all.narrow(0, 0, num_utterances));  // [B, T, width]
   if (rows.padded_length == 0) {
+    // Minus infinity where the second utterance comes after the first one.
+    const Tensor later =
+        past_ ? torch::full({longest, longest}, -std::numeric_limits<float>::infinity(),
+                            inputs.options().requires_grad(false))
+                    .triu(1)
+              : Tensor();
     return packing.Pack(transformer_
-                            ->forward(padded.transpose(0, 1), /*src_mask=*/{},
+                            ->forward(padded.transpose(0, 1), /*src_mask=*/later,
                                       /*src_key_padding_mask=*/packing.valid().logical_not())
                             .transpose(0, 1)
                             .contiguous());

@@ -1,5 +1,5 @@
-// Encoders along the time axis of a conversation: bidirectional GRU or LSTM, or a transformer
-// layer.
+// Encoders along the time axis of a conversation: GRU or LSTM, bidirectional unless no utterance
+// may see a later one, or a transformer layer.
 #ifndef CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
 #define CMERC_BACKBONES_LAYERS_SEQUENCE_ENCODER_H_
 
@@ -28,9 +28,10 @@ class SequenceEncoder {
 
   // Registers the module as PREFIX_suffix in `parent`. It maps rows of `width` to rows of `width`:
   // even, and a multiple of 4 for a transformer. `dropout` acts between the two recurrent layers;
-  // the transformer has its own, 0.1.
+  // the transformer has its own, 0.1. `past`: no utterance sees a later one; a recurrent network
+  // then runs forwards only, `width` wide. Not with padding.
   SequenceEncoder(torch::nn::Module& parent, Kind kind, const std::string& suffix, int64_t width,
-                  double dropout);
+                  double dropout, bool past);
 
   // The module's name in its parent.
   static std::string Name(Kind kind, const std::string& suffix);
@@ -44,6 +45,7 @@ class SequenceEncoder {
   torch::Tensor RunTransformer(const RecurrentRows& rows);
 
   Kind kind_;
+  bool past_;
   // The one that `kind_` says is set.
   std::shared_ptr<torch::nn::GRUImpl> gru_;
   std::shared_ptr<torch::nn::LSTMImpl> lstm_;

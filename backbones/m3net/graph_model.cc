@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "backbones/m3net/graph_features.h"
 #include "backbones/m3net/official_leftovers.h"
+#include "backbones/m3net/past_hypergraph.h"
 
 namespace cmerc {
 namespace {
@@ -20,9 +21,11 @@ constexpr int64_t kOfficialNodes = 5200;
 
 }  // namespace
 
-GraphModel::GraphModel(const M3NetOptions& options, int64_t num_modalities, int64_t num_speakers)
+GraphModel::GraphModel(const M3NetOptions& options, int64_t num_modalities, int64_t num_speakers,
+                       bool past)
     : official_(options.semantics() == OFFICIAL),
       use_residue_(options.use_residue()),
+      past_(past),
       num_modalities_(num_modalities) {
   const int64_t input_width = options.input_width();
   const int64_t width = options.graph_width();
@@ -79,6 +82,7 @@ ModalityNodes GraphModel::MakeNodes(int64_t k, Tensor rows, const Tensor& speake
 
 HypergraphNorms GraphModel::MakeNorms(const Packing& packing) const {
   if (biases_.empty()) return {};
+  if (past_) return PastNorms(hyperedge_weight_, node_weight_, packing);
   return official_ ? NormsByPosition(hyperedge_weight_, node_weight_, num_modalities_, packing)
                    : NormsByModality(hyperedge_weight_, node_weight_, packing);
 }
@@ -95,7 +99,8 @@ HighFrequencyGraph GraphModel::MakeGraph(const Tensor& context, const Packing& p
 }
 
 Tensor GraphModel::Features(const GraphInput& input, const Packing& packing) const {
-  GraphLayers layers{biases_, {}, {}};
+  const bool past_hypergraph = past_ && !biases_.empty();
+  GraphLayers layers{past_hypergraph ? std::vector<Tensor>() : biases_, {}, {}};
   for (const auto& gate : gates_) {
     layers.gate_weights.push_back(gate->weight);
     layers.gate_biases.push_back(gate->bias);
@@ -104,6 +109,11 @@ Tensor GraphModel::Features(const GraphInput& input, const Packing& packing) con
   projected.reserve(input.nodes.size());
   for (const ModalityNodes& nodes : input.nodes) projected.push_back(nodes.projected);
   Tensor features = GraphFeatures(projected, input.norms, input.graph, layers, packing);
+  if (past_hypergraph) {
+    const Tensor hypergraph = PastHypergraph(projected, input.norms, biases_, packing);
+    const Tensor both = features.view({features.size(0), num_modalities_, 2, -1});
+    features = torch::stack({hypergraph, both.select(2, 1)}, 2).flatten(1);
+  }
   if (!use_residue_) return features;
   const std::vector<Tensor> of_graphs = features.chunk(num_modalities_, /*dim=*/1);
   std::vector<Tensor> columns;

@@ -37,7 +37,8 @@ struct GraphInput {
 
 class GraphModel : public torch::nn::Module {
  public:
-  GraphModel(const M3NetOptions& options, int64_t num_modalities, int64_t num_speakers);
+  // `past`: an utterance draws on no later one, in the hypergraph (past_hypergraph.h) as elsewhere.
+  GraphModel(const M3NetOptions& options, int64_t num_modalities, int64_t num_speakers, bool past);
 
   // The k-th modality, of which the first is the encoded one. rows [N, G]; speakers [N] int64.
   ModalityNodes MakeNodes(int64_t k, torch::Tensor rows, const torch::Tensor& speakers);
@@ -64,6 +65,7 @@ class GraphModel : public torch::nn::Module {
 
   const bool official_;
   const bool use_residue_;
+  const bool past_;
   const int64_t num_modalities_;
   std::shared_ptr<torch::nn::EmbeddingImpl> modality_embeddings_;
   std::shared_ptr<torch::nn::EmbeddingImpl> speaker_embeddings_;

@@ -24,7 +24,7 @@ namespace cmerc {
 
 // What all layers share: the reciprocals of the sums above; 0 where a sum is 0.
 struct HypergraphNorms {
-  torch::Tensor modality;   // [M, B]: 1 / sum_i ew_{k,i}
+  torch::Tensor modality;   // [M, B]: 1 / sum_i ew_{k,i}, but for past_hypergraph.h
   torch::Tensor utterance;  // [N]: 1 / sum_k ew_{k,i}
   torch::Tensor node;       // [M, N]: 1 / (w_k + w_i)
 };

@@ -15,6 +15,9 @@
 // The first two lines are modality_encoder.h with stream_norms.h, the next three graph_model.h;
 // shared_passes.h runs them for one batch or several. Here are the head and the order of it all.
 //
+// Where utterances draw on the past alone (data.context: PAST), encoders run forwards only and the
+// hypergraph is past_hypergraph.h.
+//
 // Parameters have the official names, and layers are made in the official order, so that the same
 // seed draws the official weights. With semantics: OFFICIAL, what exists in the official state dict
 // but never trains is there too (official_leftovers.h).
@@ -30,6 +33,7 @@
 #include "backbones/layers/float32.h"
 #include "backbones/layers/memo.h"
 #include "backbones/layers/modality_names.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/m3net/graph_model.h"
 #include "backbones/m3net/m3net.pb.h"
 #include "backbones/m3net/modality_encoder.h"
@@ -76,7 +80,8 @@ class M3Net final : public Backbone, public OfficialModel, public BatchLimit {
     const auto num_modalities = static_cast<int64_t>(info().modalities.size());
     const int64_t num_classes = info().num_classes();
     graph_model_ = register_module(
-        "graph_model", std::make_shared<GraphModel>(options, num_modalities, info().num_speakers));
+        "graph_model", std::make_shared<GraphModel>(options, num_modalities, info().num_speakers,
+                                                    DrawsOnPastAlone(info())));
     if (official()) {
       RegisterAsBuffers("hidfc", *torch::nn::Linear(options.graph_width(), num_classes), *this);
     }

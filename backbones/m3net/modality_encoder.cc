@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "backbones/layers/modality_names.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/recurrent.h"
 #include "backbones/m3net/official_leftovers.h"
 #include "backbones/m3net/options.h"
@@ -22,6 +23,7 @@ ModalityEncoder::ModalityEncoder(int64_t m, Role role, StreamNorms norms,
     : modality_(m),
       role_(role),
       official_(options.semantics() == OFFICIAL),
+      past_(DrawsOnPastAlone(info)),
       norms_(std::move(norms)) {
   const ModalityInfo& modality = info.modalities[m];
   const std::string suffix = ShortModalityName(modality.name);
@@ -35,7 +37,7 @@ ModalityEncoder::ModalityEncoder(int64_t m, Role role, StreamNorms norms,
   const std::optional<SequenceEncoder::Kind> kind = EncoderKind(options);
   if (!kind.has_value()) return;
   if (role == Role::kEncoded || options.encode_other_modalities()) {
-    encoder_.emplace(parent, *kind, suffix, options.input_width(), options.dropout());
+    encoder_.emplace(parent, *kind, suffix, options.input_width(), options.dropout(), past_);
   } else if (official_) {
     AddUnusedEncoder(*kind, suffix, options, parent);
   }
@@ -46,10 +48,11 @@ ModalityEncoder::Rows ModalityEncoder::MakeRows(const std::vector<Tensor>& strea
   // Official normalization and encoders see padding; elsewhere it would only cost time.
   const bool padded = official_ && (role_ == Role::kEncoded || has_encoder());
   const bool over_conversations = norms_.OverConversations();
-  // The statistics of a batch are over all rows, however many of them are alike.
+  // The statistics of a batch are over all rows, however many of them are alike. Where an utterance
+  // must not know later ones, it must not know that they are alike either, not by a last digit.
   const bool over_batch = norms_.OverBatch(training);
   const DistinctRows distinct(streams, packing, padded,
-                              /*alike=*/!over_conversations && (padded || !over_batch));
+                              /*alike=*/!past_ && !over_conversations && (padded || !over_batch));
   const size_t count = streams.size();
   Tensor rows;  // [U, D]
   for (size_t begin = 0, end = 0; begin < count; begin = end) {

@@ -65,6 +65,7 @@ class ModalityEncoder {
   int64_t modality_;
   Role role_;
   bool official_;
+  bool past_;  // an utterance sees no later one
   StreamNorms norms_;
   std::shared_ptr<torch::nn::LinearImpl> linear_;  // null where the streams go on as they are
   std::optional<SequenceEncoder> encoder_;

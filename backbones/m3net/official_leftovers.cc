@@ -66,7 +66,8 @@ void AddUnusedEncoder(SequenceEncoder::Kind kind, const std::string& suffix,
                       const M3NetOptions& options, torch::nn::Module& parent) {
   if (kind != SequenceEncoder::Kind::kTransformer) return;
   torch::nn::Module owner;
-  const SequenceEncoder unused(owner, kind, suffix, options.input_width(), options.dropout());
+  const SequenceEncoder unused(owner, kind, suffix, options.input_width(), options.dropout(),
+                               /*past=*/false);
   const std::string name = SequenceEncoder::Name(kind, suffix);
   RegisterAsBuffers(name, *owner.named_children()[name], parent);
 }

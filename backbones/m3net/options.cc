@@ -1,20 +1,22 @@
 #include "backbones/m3net/options.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "backbones/layers/modality_names.h"
+#include "backbones/layers/past_context.h"
 
 namespace cmerc {
 namespace {
 
 class Errors {
  public:
-  void Add(const std::string& error) {
-    errors_.push_back(absl::StrCat("cmerc.M3NetOptions: ", error));
-  }
+  void Add(const std::string& error) { AddWhole(absl::StrCat("cmerc.M3NetOptions: ", error)); }
+  // `error` names the options itself.
+  void AddWhole(std::string error) { errors_.push_back(std::move(error)); }
   template <typename T>
   void AddField(const char* name, const T& value, const std::string& rule) {
     Add(absl::StrCat(name, " = ", value, ", ", rule));
@@ -36,6 +38,20 @@ void CheckInputWidth(const M3NetOptions& options, Errors& errors) {
              options.input_width() % 4 != 0) {
     errors.AddField("input_width", options.input_width(),
                     "must be a multiple of 4 with text_encoder: TRANSFORMER (it has 4 heads)");
+  }
+}
+
+// Adds an error for what sees later utterances, where the data has none for an utterance to draw
+// on.
+void CheckContext(const M3NetOptions& options, const DatasetInfo& info, Errors& errors) {
+  if (!DrawsOnPastAlone(info)) return;
+  const absl::Status official =
+      CheckOfficialContext("cmerc.M3NetOptions", options.semantics() == OFFICIAL, info);
+  if (!official.ok()) errors.AddWhole(std::string(official.message()));
+  if (options.norm() == M3NetOptions::LN2) {
+    errors.AddField("norm", "LN2",
+                    "must be BN, LN or NO_NORM with data.context: PAST: it normalizes over a whole "
+                    "conversation");
   }
 }
 
@@ -62,6 +78,7 @@ absl::Status CheckM3NetOptions(const M3NetOptions& options, const DatasetInfo& i
   Errors errors;
   CheckInputWidth(options, errors);
   CheckModalities(options, info, errors);
+  CheckContext(options, info, errors);
   return errors.ToStatus();
 }
 

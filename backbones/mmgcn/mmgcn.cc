@@ -22,7 +22,7 @@
 //
 // Batch.context removes edges within modalities, and degrees are those of the edges that remain: j
 // outside the context of i has no direct path to i. Recurrent encoders see the whole conversation
-// ("partial").
+// ("partial"), and the past alone where utterances draw on no more (data.context: PAST).
 //
 // Modalities are in the order of the data, but for the encoded one, which is the last. Parameters
 // have the official names; what never trains in the official code is left out.
@@ -43,6 +43,7 @@
 #include "backbones/layers/memo.h"
 #include "backbones/layers/modality_names.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/recurrent.h"
 #include "backbones/layers/sequence_encoder.h"
 #include "backbones/mmgcn/mmgcn.pb.h"
@@ -91,6 +92,9 @@ void CheckInputWidth(const MmgcnOptions& options, std::vector<std::string>& erro
 absl::Status CheckOptions(const MmgcnOptions& options, const DatasetInfo& info) {
   std::vector<std::string> errors;
   CheckInputWidth(options, errors);
+  const absl::Status context =
+      CheckOfficialContext("cmerc.MmgcnOptions", options.semantics() == OFFICIAL, info);
+  if (!context.ok()) errors.emplace_back(context.message());
   for (const std::string& error : ModalityNameErrors(info)) {
     errors.push_back(absl::StrCat("cmerc.MmgcnOptions: ", error));
   }
@@ -206,7 +210,8 @@ class Mmgcn final : public Backbone {
       linears_.push_back(register_module(absl::StrCat("linear_", suffix),
                                          torch::nn::Linear(modality.width, options.input_width())));
       if (kind.has_value() && (order_[k] == encoded || options.encode_other_modalities())) {
-        encoders_[k].emplace(*this, *kind, suffix, options.input_width(), options.dropout());
+        encoders_[k].emplace(*this, *kind, suffix, options.input_width(), options.dropout(),
+                             DrawsOnPastAlone(info()));
       }
     }
     graph_model_ = register_module(
@@ -274,7 +279,9 @@ class Mmgcn final : public Backbone {
     const Tensor mean = MeanOfStreams(streams);
     // Official encoders see padding; elsewhere it would only cost time.
     const bool padded = official_ && encoders_[k].has_value();
-    const DistinctRows distinct({mean}, packing, padded, /*alike=*/true);
+    // Where an utterance must not know later ones, it must not know that they are alike either, not
+    // by a last digit.
+    const DistinctRows distinct({mean}, packing, padded, /*alike=*/!DrawsOnPastAlone(info()));
     const Tensor rows = linears_[k]->forward(distinct.Select(mean));
     if (!encoders_[k].has_value()) return distinct.Utterances(rows);
     return encoders_[k]->Encode(

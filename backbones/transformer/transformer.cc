@@ -19,7 +19,9 @@
 // Example:
 //   backbone { [type.googleapis.com/cmerc.TransformerOptions] { num_layers: 3 dropout: 0.4 } }
 //
-// No path leads from j to i unless Batch.context does, over at most num_layers steps ("exact").
+// No path leads from j to i unless Batch.context does, over at most num_layers steps ("exact"). So
+// a conversation of which utterances draw on the past alone is continued from the keys and values
+// of those that have come.
 //
 // layers.* and norm.* have the names, shapes and initial distributions of PyTorch's
 // nn.TransformerEncoder(nn.TransformerEncoderLayer(norm_first=True), norm=nn.LayerNorm()), and
@@ -33,6 +35,7 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,8 +43,10 @@
 #include "absl/strings/str_join.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
+#include "backbones/layers/growing_rows.h"
 #include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/row_blocks.h"
 #include "backbones/transformer/transformer.pb.h"
 #include "core/backbone.h"
@@ -69,14 +74,14 @@ absl::Status CheckOptions(const TransformerOptions& options, const DatasetInfo& 
   return absl::InvalidArgumentError(absl::StrJoin(errors, "; "));
 }
 
-// [length, width] float32: column 2k is sin(t / 10000^(2k / width)), column 2k + 1 the cosine
-// (Vaswani et al., section 3.5).
-Tensor Sinusoids(int64_t length, int64_t width, torch::Device device) {
+// [length, width] float32, of the positions t from `first` on: column 2k is
+// sin(t / 10000^(2k / width)), column 2k + 1 the cosine (Vaswani et al., section 3.5).
+Tensor Sinusoids(int64_t first, int64_t length, int64_t width, torch::Device device) {
   // The angles of late positions keep their digits.
   const auto options = torch::TensorOptions(torch::kFloat64).device(device);
   const Tensor rates = torch::exp(torch::arange((width + 1) / 2, options) *
                                   (-2 * std::log(10000.0) / static_cast<double>(width)));
-  const Tensor angles = torch::arange(length, options).unsqueeze(1) * rates;
+  const Tensor angles = torch::arange(first, first + length, options).unsqueeze(1) * rates;
   return torch::stack({angles.sin(), angles.cos()}, 2)
       .flatten(1)
       .narrow(1, 0, width)
@@ -91,7 +96,19 @@ class Transformer final : public Backbone {
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new Transformer(options, info)); });
   }
 
+  std::unique_ptr<Memory> NewMemory() const override {
+    if (!DrawsOnPastAlone(info())) return nullptr;
+    return std::make_unique<TransformerMemory>(options_.num_layers());
+  }
+
  private:
+  // The keys and values of all utterances so far in each layer, [n, hidden_width].
+  struct TransformerMemory final : Memory {
+    explicit TransformerMemory(int num_layers) : keys(num_layers), values(num_layers) {}
+
+    std::vector<GrowingRows> keys, values;
+  };
+
   Transformer(const TransformerOptions& options, const DatasetInfo& data)
       : Backbone(data), options_(options) {
     const int64_t width = options.hidden_width();
@@ -127,23 +144,44 @@ class Transformer final : public Backbone {
       const Tensor self = all.narrow(0, first, count).unsqueeze(1) == all;
       return RowsOf(batch.context, 1, first, count).logical_or(self).logical_not();
     });
-    Tensor x = Dropped(Inputs(batch, packing));
+    Tensor x = Dropped(Inputs(batch, packing, /*first_position=*/0));
     for (const auto& module : *layers_) {
       auto& layer = *module->as<torch::nn::TransformerEncoderLayer>();
       x = x + Dropped(Attend(layer, layer.norm1->forward(x), packing, blocked));
-      const Tensor wide = layer.linear1->forward(layer.norm2->forward(x));
-      const Tensor active =
-          options_.activation() == TransformerOptions::GELU ? torch::gelu(wide) : torch::relu(wide);
-      x = x + Dropped(layer.linear2->forward(Dropped(active)));
+      x = x + FeedForward(layer, x);
     }
+    return Classify(x);
+  }
+
+  Prediction ContinueImpl(const Batch& utterance, const Tensor& sources, Memory& memory) override {
+    auto& past = dynamic_cast<TransformerMemory&>(memory);
+    Tensor x = Inputs(utterance, Packing(utterance), past.keys[0].count());
+    for (size_t l = 0; l < past.keys.size(); ++l) {
+      auto& layer = *layers_[l]->as<torch::nn::TransformerEncoderLayer>();
+      x = x + AttendToPast(layer, layer.norm1->forward(x), sources, past.keys[l], past.values[l]);
+      x = x + FeedForward(layer, x);
+    }
+    return Classify(x);
+  }
+
+  // x [N, hidden_width], after the last layer.
+  Prediction Classify(const Tensor& x) {
     const Tensor features = norm_->forward(x);
     return {torch::log_softmax(Float32(head_->forward(Dropped(features))), 1), features};
   }
 
+  // What the feed-forward network adds to x [N, hidden_width].
+  Tensor FeedForward(torch::nn::TransformerEncoderLayerImpl& layer, const Tensor& x) const {
+    const Tensor wide = layer.linear1->forward(layer.norm2->forward(x));
+    const Tensor active =
+        options_.activation() == TransformerOptions::GELU ? torch::gelu(wide) : torch::relu(wide);
+    return Dropped(layer.linear2->forward(Dropped(active)));
+  }
+
   Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
 
-  // x [N, hidden_width], before the first layer.
-  Tensor Inputs(const Batch& batch, const Packing& packing) {
+  // x [N, hidden_width], before the first layer. Conversations begin at `first_position`.
+  Tensor Inputs(const Batch& batch, const Packing& packing, int64_t first_position) {
     Tensor x;
     for (size_t m = 0; m < batch.modalities.size(); ++m) {
       const Tensor mean = packing.Pack(MeanOfStreams(batch.modalities[m].streams));
@@ -152,8 +190,8 @@ class Transformer final : public Backbone {
     }
     if (speakers_) x = x + speakers_->forward(packing.Pack(batch.speakers));
     if (options_.positions()) {
-      const Tensor table =
-          Sinusoids(batch.max_length(), options_.hidden_width(), batch.speakers.device());
+      const Tensor table = Sinusoids(first_position, batch.max_length(), options_.hidden_width(),
+                                     batch.speakers.device());
       x = x + packing.Pack(table.expand({batch.num_conversations(), -1, -1}));
     }
     return x;
@@ -185,6 +223,30 @@ class Transformer final : public Backbone {
     });
     const Tensor gathered = of_heads.transpose(1, 2).flatten(2);
     return attention.out_proj->forward(packing.Pack(gathered));
+  }
+
+  // Attend() of the next utterance of a conversation, x [1, hidden_width], to those of `sources`
+  // [n] bool; appends its key and value to theirs.
+  Tensor AttendToPast(torch::nn::TransformerEncoderLayerImpl& layer, const Tensor& x,
+                      const Tensor& sources, GrowingRows& keys, GrowingRows& values) const {
+    torch::nn::MultiheadAttentionImpl& attention = *layer.self_attn;
+    const int64_t heads = options_.num_heads();
+    const int64_t head_width = options_.hidden_width() / heads;
+    const std::vector<Tensor> parts =
+        torch::linear(x, attention.in_proj_weight, attention.in_proj_bias).chunk(3, 1);
+    keys.Append(parts[1]);
+    values.Append(parts[2]);
+    const auto of_heads = [&](const Tensor& rows) {  // [heads, rows, head_width]
+      return rows.view({rows.size(0), heads, head_width}).transpose(0, 1);
+    };
+    const Tensor query =
+        of_heads(parts[0].contiguous()) / std::sqrt(static_cast<double>(head_width));
+    const Tensor weights = Float32(query.matmul(of_heads(keys.rows()).transpose(1, 2)))
+                               .masked_fill(sources.logical_not().view({1, 1, -1}),
+                                            -std::numeric_limits<double>::infinity())
+                               .softmax(2);
+    const Tensor gathered = weights.matmul(of_heads(values.rows())).transpose(0, 1).flatten(1);
+    return attention.out_proj->forward(gathered);
   }
 
   const TransformerOptions options_;

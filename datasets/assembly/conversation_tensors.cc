@@ -1,13 +1,12 @@
 #include "datasets/assembly/conversation_tensors.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/speakers.h"
 #include "core/status.h"
 #include "datasets/assembly/missing_modalities.h"
 #include "datasets/formats/conversation.h"
@@ -51,42 +50,6 @@ absl::Status CheckModality(const ConversationRecord& record, const DatasetInfo& 
                                                    want.num_streams, ", as in training"));
   }
   return absl::OkStatus();
-}
-
-// Returns the indices of the utterances' speakers, [n] int64. InvalidArgument: there are more
-// speakers than info.num_speakers.
-absl::StatusOr<torch::Tensor> SpeakerIndices(const ConversationRecord& record,
-                                             const DatasetInfo& info) {
-  std::vector<std::string> names;  // in order of appearance
-  std::map<std::string, int64_t> index_of;
-  std::set<int64_t> taken;
-  for (const ConversationRecord::Utterance& utterance : record.utterances()) {
-    if (!index_of.emplace(utterance.speaker(), -1).second) continue;
-    names.push_back(utterance.speaker());
-    const auto known =
-        std::find(info.speaker_names.begin(), info.speaker_names.end(), utterance.speaker());
-    if (known == info.speaker_names.end()) continue;
-    index_of[utterance.speaker()] = known - info.speaker_names.begin();
-    taken.insert(known - info.speaker_names.begin());
-  }
-  if (static_cast<int64_t>(names.size()) > info.num_speakers) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("there are ", names.size(), " speakers (", absl::StrJoin(names, ", "),
-                     "), and the model has weights for ", info.num_speakers,
-                     ", as many as its training data had; train it on data with more"));
-  }
-  int64_t next = 0;
-  for (const std::string& name : names) {
-    if (index_of[name] >= 0) continue;
-    while (taken.count(next) > 0) ++next;
-    index_of[name] = next++;
-  }
-  const torch::Tensor indices = torch::empty({record.utterances_size()}, torch::kInt64);
-  int64_t* out = indices.data_ptr<int64_t>();
-  for (const ConversationRecord::Utterance& utterance : record.utterances()) {
-    *out++ = index_of[utterance.speaker()];
-  }
-  return indices;
 }
 
 }  // namespace
@@ -153,7 +116,12 @@ absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
         "features has none of ", absl::StrJoin(names, ", "), ", which the model was trained on"));
   }
   conversation.present = PresentOf(record, names);
-  ASSIGN_OR_RETURN(conversation.speakers, SpeakerIndices(record, info));
+  std::vector<std::string> speakers;
+  for (const ConversationRecord::Utterance& utterance : record.utterances()) {
+    speakers.push_back(utterance.speaker());
+  }
+  ASSIGN_OR_RETURN(const std::vector<int64_t> indices, SpeakerIndices(speakers, info));
+  conversation.speakers = torch::tensor(indices, torch::kInt64);
   for (const ConversationRecord::Utterance& utterance : record.utterances()) {
     conversation.utterances.push_back(utterance.text());
   }

@@ -26,9 +26,9 @@ torch::Tensor PresentOf(const ConversationRecord& record, const std::vector<std:
 // Returns the conversation with the features of `info`'s modalities, in its order, whatever else
 // the record has; streams that the record shares are one tensor. What utterances lack is 0, and
 // `present` says so; they may lack a modality altogether, unless the record has one that `info`
-// does not know, which may be the same under another name. A speaker that info.speaker_names
-// has keeps its index; the others of the conversation take, in order of appearance, the indices
-// that are left. Labels stay undefined. CheckRecord() of conversation.h holds for `record`.
+// does not know, which may be the same under another name. Speakers have the indices of
+// SpeakerIndices() (core/speakers.h). Labels stay undefined. CheckRecord() of conversation.h holds
+// for `record`.
 //
 // InvalidArgument, without the name of file or conversation: a modality is not there, and another
 // is, or none of all; one is of another width or number of streams; there are more speakers than

@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "core/status.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/json_cursor.h"
@@ -18,9 +17,6 @@
 
 namespace cmerc {
 namespace {
-
-// A conversation of 110 utterances with four streams of 1024 takes 10 MB.
-constexpr size_t kMaxLineBytes = size_t{1} << 28;
 
 constexpr char kMetadata[] = "metadata";
 
@@ -381,47 +377,12 @@ std::string ConversationToJson(const ConversationRecord& record) {
   return json;
 }
 
-absl::StatusOr<bool> JsonLinesReader::ReadLine() {
-  text_.clear();
-  if (ended_) return false;
-  bool is_there = false;
-  for (bool goes_on = true; goes_on;) {
-    std::array<char, 1 << 16> piece;
-    in_.getline(piece.data(), piece.size());
-    auto size = static_cast<size_t>(in_.gcount());
-    goes_on = in_.fail() && !in_.eof() && size == piece.size() - 1;
-    if (in_.bad() || (in_.fail() && !in_.eof() && !goes_on)) {
-      return absl::UnavailableError(
-          absl::StrCat(name_, ": cannot be read after line ", line_, "; is the disk all right?"));
-    }
-    is_there = is_there || size > 0;
-    if (in_.good()) --size;  // the newline
-    if (goes_on) in_.clear();
-    if (text_.size() + size > kMaxLineBytes) {
-      // Its end may never come.
-      ended_ = true;
-      ++line_;
-      return absl::InvalidArgumentError(absl::StrCat(name_, ", line ", line_, ": is longer than ",
-                                                     kMaxLineBytes >> 20,
-                                                     " MiB; a line holds one conversation"));
-    }
-    text_.append(piece.data(), size);
-  }
-  if (is_there) ++line_;
-  return is_there;
-}
-
 absl::StatusOr<std::optional<ConversationRecord>> JsonLinesReader::Next() {
-  while (true) {
-    ASSIGN_OR_RETURN(const bool found, ReadLine());
-    if (!found) return std::nullopt;
-    absl::string_view text = text_;
-    if (line_ == 1) absl::ConsumePrefix(&text, "\xEF\xBB\xBF");  // what some editors begin with
-    if (text.find_first_not_of(" \t\r") == absl::string_view::npos) continue;
-    ASSIGN_OR_RETURN(ConversationRecord record, Annotate(ConversationFromJson(text, unknown_keys_),
-                                                         absl::StrCat(name_, ", line ", line_)));
-    return record;
-  }
+  ASSIGN_OR_RETURN(const bool found, lines_.Next(&text_));
+  if (!found) return std::nullopt;
+  ASSIGN_OR_RETURN(ConversationRecord record, Annotate(ConversationFromJson(text_, unknown_keys_),
+                                                       absl::StrCat(name_, ", line ", line())));
+  return record;
 }
 
 }  // namespace cmerc

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "datasets/formats/conversation.pb.h"
+#include "datasets/formats/line_reader.h"
 
 namespace cmerc {
 
@@ -25,7 +26,7 @@ class JsonLinesReader {
   // `name` is for messages: "dialogues.jsonl", "standard input". `in` must outlive this.
   JsonLinesReader(std::istream& in, std::string name,
                   UnknownKeys unknown_keys = UnknownKeys::kRefuse)
-      : in_(in), name_(std::move(name)), unknown_keys_(unknown_keys) {}
+      : lines_(in, name, "one conversation"), name_(std::move(name)), unknown_keys_(unknown_keys) {}
 
   // Returns the conversation on the next line that is not blank; CheckRecord() holds for it, and
   // equal streams are shared. nullopt at the end. InvalidArgument: "NAME, line 12:
@@ -35,17 +36,12 @@ class JsonLinesReader {
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
   // The number of the line that Next() has just returned, from 1.
-  int64_t line() const { return line_; }
+  int64_t line() const { return lines_.line(); }
 
  private:
-  // Reads the next line into text_; false where there is none. Errors are those of Next().
-  absl::StatusOr<bool> ReadLine();
-
-  std::istream& in_;
+  LineReader lines_;
   const std::string name_;
   const UnknownKeys unknown_keys_;
-  int64_t line_ = 0;
-  bool ended_ = false;  // by a line that is too long
   std::string text_;
 };
 

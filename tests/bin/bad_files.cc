@@ -15,6 +15,7 @@
 #include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
+#include "tests/bin/bad_stream_cases.h"
 #include "tests/bin/files.h"
 #include "tests/bin/tiny_files.h"
 #include "tests/storage/zip.h"
@@ -122,6 +123,7 @@ void WriteBadFiles(const std::string& folder) {
 
   WriteBadObjects(folder);
   WriteBadConversations(folder);
+  WriteBadUtterances(folder);
   WriteBadPlans(folder);
 
   pickle::Writer difficulty;

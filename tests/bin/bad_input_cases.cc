@@ -11,6 +11,7 @@
 #include "tests/bin/bad_plan_cases.h"
 #include "tests/bin/bad_predict_cases.h"
 #include "tests/bin/bad_record_cases.h"
+#include "tests/bin/bad_stream_cases.h"
 
 namespace cmerc {
 
@@ -34,6 +35,7 @@ const std::vector<BadInputTopic>& BadInputTopics() {
         {"Checkpoints", AddCheckpoints},
         {"Predicting", AddPredictInputs},
         {"Scoring every night", AddNightlyPredictions},
+        {"Conversations that go on", AddStreams},
         {"Plans of experiments", AddPlans},
         {"Reports", AddReports},
         {"Where results go", AddOutputs},

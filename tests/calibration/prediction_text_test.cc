@@ -44,6 +44,36 @@ PredictedConversation Sample() {
   return prediction;
 }
 
+TEST(StreamedToJsonTest, SaysWhichUtteranceOfWhichConversationItIs) {
+  PredictedConversation prediction = Sample();
+  prediction.mutable_utterances()->DeleteSubrange(0, 1);
+  CarriedAlong carried;
+  carried.utterances = {{false, R"("start":1.50)"}};
+  const std::string rest =
+      R"("label":"joy","probabilities":{"=sum":0.9,"joy":0.1},"confidence":0.9,)"
+      R"("calibrated_probabilities":{},"without":[{"view":"text","label":"joy",)"
+      R"("log_prob_change":0.001,"confidence_change":1e-09}],"start":1.50})";
+  EXPECT_EQ(StreamedToJson(prediction, 12, /*restarted=*/false, carried),
+            R"({"conversation":"d\"1","utterance":12,)" + rest);
+  prediction.set_id("7");
+  prediction.mutable_utterances(0)->mutable_id()->set_value("u1");
+  carried.numeric_id = true;
+  EXPECT_EQ(StreamedToJson(prediction, 0, /*restarted=*/true, carried),
+            R"({"conversation":7,"utterance":0,"restarted":true,"id":"u1",)" + rest);
+}
+
+TEST(RefusalToJsonTest, NamesTheLineAndWhatIsKnownOfIt) {
+  EXPECT_EQ(RefusalToJson(3, PredictedConversation(), {}, "is no \"JSON\""),
+            R"({"line":3,"error":"is no \"JSON\""})");
+  PredictedConversation names;
+  names.set_id("d1");
+  names.add_utterances()->mutable_id()->set_value("17");
+  CarriedAlong carried;
+  carried.utterances = {{true, ""}};
+  EXPECT_EQ(RefusalToJson(12, names, carried, "too wide"),
+            R"({"line":12,"conversation":"d1","id":17,"error":"too wide"})");
+}
+
 TEST(PredictionToJsonTest, NamesComeFirstAndWhatIsCarriedAlongLast) {
   CarriedAlong carried;
   carried.members = R"("metadata":{"a": 1})";

@@ -102,6 +102,19 @@ TEST(PreparedDataTest, WhatIsMissingIsOfTheChosenModalities) {
             "\"text\" }");
 }
 
+TEST(PreparedDataTest, BatchesAllowWhatTheContextSays) {
+  const FakeDataset dataset;
+  DataConfig config = Config(DataConfig::HELD_OUT);
+  EXPECT_EQ(Prepare(dataset, config).info.context, ContextScope::kConversation);
+  config.set_context(DataConfig::PAST);
+  const PreparedData data = Prepare(dataset, config);
+  EXPECT_EQ(data.info.context, ContextScope::kPast);
+  const Batch batch = data.MakeBatch({data.train[0]});
+  EXPECT_EQ(batch.scope, ContextScope::kPast);
+  const int64_t length = batch.max_length();
+  EXPECT_TRUE(batch.context[0].equal(torch::ones({length, length}, torch::kBool).tril()));
+}
+
 TEST(PreparedDataTest, OfficialTrainsOnTrainAndValidInItsOrder) {
   const FakeDataset dataset;
   const PreparedData data = Prepare(dataset, Config(DataConfig::OFFICIAL));

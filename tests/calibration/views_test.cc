@@ -41,6 +41,22 @@ TEST(ViewsTest, AModalityBecomesItsMeanOverTheConversationsUtterances) {
   }
 }
 
+TEST(ViewsTest, WherePastAloneCountsAModalityBecomesTheMeanOfTheUtterancesSoFar) {
+  Batch batch = RandomBatch({4, 2});
+  batch.scope = ContextScope::kPast;
+  const torch::Tensor& original = batch.modalities[1].streams[0];
+  const torch::Tensor stream = ApplyView(batch, kAudio, kReal).modalities[1].streams[0];
+  for (int64_t b = 0; b < 2; ++b) {
+    const int64_t length = batch.lengths[b].item<int64_t>();
+    for (int64_t t = 0; t < 4; ++t) {
+      const torch::Tensor want =
+          t < length ? original[b].narrow(0, 0, t + 1).mean(0) : torch::zeros({3});
+      EXPECT_LE((stream[b][t] - want).abs().max().item<float>(), kTolerance) << b << " " << t;
+    }
+  }
+  EXPECT_FALSE(stream[0][1].equal(stream[0][2])) << "one mean for all";
+}
+
 TEST(ViewsTest, EvidenceSaysWhatIsGone) {
   const Batch batch = RandomBatch({4, 2});
   const std::vector<View> views = AllViews(StubInfo());

@@ -131,6 +131,7 @@ TEST(ResolvedConfigTest, WritesEveryDefault) {
   folds: 0
   fold: 0
   round_scores: false
+  context: CONVERSATION
 }
 backbone {
   [type.googleapis.com/cmerc_test.ToyNetOptions] {

@@ -57,6 +57,52 @@ TEST(BackboneTest, ForwardAllIsForwardOfEach) {
   }
 }
 
+// Adds the texts up, utterance by utterance.
+class SummingBackbone : public TextBackbone {
+ public:
+  struct Sum final : Memory {
+    Tensor sum = torch::zeros({1, 2});
+  };
+  std::unique_ptr<Memory> NewMemory() const override { return std::make_unique<Sum>(); }
+
+ private:
+  Prediction ContinueImpl(const Batch& utterance, const Tensor& sources, Memory& memory) override {
+    auto& sum = dynamic_cast<Sum&>(memory).sum;
+    sum = sum + utterance.modalities[0].streams[0][0];
+    return {sum.log_softmax(1), sources.to(torch::kFloat32).sum().view({1, 1})};
+  }
+};
+
+TEST(BackboneTest, AConversationIsContinuedOneUtteranceAtATime) {
+  SummingBackbone backbone;
+  const std::unique_ptr<Backbone::Memory> memory = backbone.NewMemory();
+  const Tensor text = torch::randn({3, 2});
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto prediction = backbone.Continue(OneConversation(text.narrow(0, i, 1)),
+                                              torch::ones({i + 1}, torch::kBool), *memory);
+    ASSERT_TRUE(prediction.ok()) << prediction.status();
+    const Tensor want = text.narrow(0, 0, i + 1).sum(0, /*keepdim=*/true).log_softmax(1);
+    EXPECT_LE((prediction->log_probs - want).abs().max().item<double>(), 1e-6) << i;
+    EXPECT_EQ(prediction->features.item<float>(), static_cast<float>(i + 1));
+  }
+}
+
+TEST(BackboneTest, WhatDoesNotContinueAConversationIsRefused) {
+  SummingBackbone backbone;
+  const std::unique_ptr<Backbone::Memory> memory = backbone.NewMemory();
+  const Tensor sources = torch::ones({1}, torch::kBool);
+  const auto two = backbone.Continue(OneConversation(torch::randn({2, 2})), sources, *memory);
+  EXPECT_EQ(two.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(absl::StrContains(two.status().message(), "continued by one utterance"));
+  const Batch one = OneConversation(torch::randn({1, 2}));
+  EXPECT_EQ(backbone.Continue(one, sources.to(torch::kFloat32), *memory).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  // One that remembers nothing says so.
+  TextBackbone forgetful;
+  EXPECT_EQ(forgetful.NewMemory(), nullptr);
+  EXPECT_EQ(forgetful.Continue(one, sources, *memory).status().code(), absl::StatusCode::kInternal);
+}
+
 TEST(BackboneTest, ForwardAllOfNothingIsNothing) {
   const auto none = TextBackbone().ForwardAll({});
   ASSERT_TRUE(none.ok()) << none.status();

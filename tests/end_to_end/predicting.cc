@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
@@ -142,6 +143,8 @@ std::string Conversing::HearLine() const {
   while (read(out_, &c, 1) == 1 && c != '\n') line.push_back(c);
   return line;
 }
+
+void Conversing::Signal(int signal) const { EXPECT_EQ(kill(child_, signal), 0); }
 
 int Conversing::End(std::string* errors) const {
   char c = 0;

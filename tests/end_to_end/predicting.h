@@ -51,6 +51,7 @@ class Conversing {
   void CloseInput() const;
   void CloseOutput() const;
   std::string HearLine() const;
+  void Signal(int signal) const;
   // Its exit code, and in `errors` what it wrote to standard error.
   int End(std::string* errors) const;
 

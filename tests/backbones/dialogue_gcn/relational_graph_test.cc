@@ -100,6 +100,18 @@ TEST(RelationalGraphTest, ConvolutionAndItsGradientsAreThoseOfTheDefinition) {
   }
 }
 
+TEST(RelationalGraphTest, RowByRowItIsTheSame) {
+  const torch::NoGradGuard no_grad;
+  for (const int64_t num_speakers : {1, 2, 5}) {
+    const Graph graph(num_speakers, {5, 1, 4, 2});
+    const Relations relations =
+        MakeRelations(graph.edges, graph.batch.speakers, num_speakers, PackingOf(graph.batch));
+    const Tensor got = RelationalConvolutionByRows(graph.x, graph.alpha * graph.edges, relations,
+                                                   graph.basis, graph.coefficients);
+    EXPECT_LE(MaxDifference(got, ConvolutionByEdges(graph)), 1e-12) << num_speakers;  // float64
+  }
+}
+
 TEST(RelationalGraphTest, RelationsThatDoNotOccurCostNothing) {
   // 30 speakers have 1800 relations; a conversation has fewer slots than edges.
   const Graph graph(30, {60, 7});

@@ -24,6 +24,10 @@ class BrokenBackbone final : public Backbone {
     return CatchTorch([&] { return std::unique_ptr<Backbone>(new BrokenBackbone(options, info)); });
   }
 
+  std::unique_ptr<Memory> NewMemory() const override {
+    return Has(Options::FORGETS) ? std::make_unique<Memory>() : nullptr;
+  }
+
  private:
   static DatasetInfo Info(const Options& options, DatasetInfo info) {
     if (options.defect() == Options::WRONG_INFO) info.class_names.push_back("surprise");
@@ -80,10 +84,15 @@ class BrokenBackbone final : public Backbone {
       torch::rand({1});
     }
     if (Has(Options::LEAKS_ACROSS_CONTEXT)) weights = weights + 0.1 * all;
+    const bool past = batch.scope == ContextScope::kPast;
+    if (Has(Options::SEES_THE_FUTURE) && past) weights = weights + 0.1 * all;
     const Tensor count = Has(Options::COUNTS_PADDING)
                              ? torch::full({1, 1, 1}, static_cast<double>(longest))
                              : weights.sum(2, /*keepdim=*/true).clamp_min(1);
     Tensor hidden = own_->forward(x) + (weights / count).bmm(shared_->forward(x));
+    if (Has(Options::KNOWS_THE_LENGTH) && past) {
+      hidden = hidden + 0.1 * batch.lengths.view({-1, 1, 1}).to(torch::kFloat32);
+    }
     hidden = hidden.flatten(0, 1).index_select(0, rows);
     if (Has(Options::SEES_BATCH_MATES)) hidden = hidden - hidden.mean(0, /*keepdim=*/true);
     if (Has(Options::DIVIDES_BY_ZERO)) {
@@ -118,6 +127,11 @@ class BrokenBackbone final : public Backbone {
       predictions.push_back(mixed_up ? predictions[0] : ForwardImpl(batch));
     }
     return predictions;
+  }
+
+  Prediction ContinueImpl(const Batch& utterance, const Tensor& /*sources*/,
+                          Memory& /*memory*/) override {
+    return ForwardImpl(utterance);
   }
 
   Tensor Inputs(const Batch& batch, const Tensor& rows) {
