@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "core/status.h"
 #include "experiment/compare.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 #include "experiment/statistics.h"
 #include "metrics/report.pb.h"
@@ -67,6 +68,9 @@ ExperimentRow RowOf(const Scores& scores) {
   });
   if (calibrated.has_value() && all_say) row.mutable_calibrated()->set_value(*calibrated);
   AddClasses(scores, &row);
+  std::vector<const SplitReport*> splits;
+  for (const FinishedRun* run : scores) splits.push_back(&run->summary.test());
+  AddEvidence(splits, &row);
   std::vector<double> weighted_f1, accuracy, macro_f1, valid;
   std::vector<std::string> views;
   std::map<std::string, std::vector<double>> shares, scaled_shares;

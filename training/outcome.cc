@@ -5,6 +5,7 @@
 #include "calibration/evaluation.h"
 #include "calibration/post_hoc.h"
 #include "calibration/prediction_text.h"
+#include "calibration/scaled_views.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
 #include "metrics/json.h"
@@ -70,6 +71,18 @@ absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& in
   return WriteFileAtomically(path, text);
 }
 
+// Measures what scaling the views would do, by the factor that the validation split says.
+absl::Status AddScaledViews(Backbone& selected, const PreparedData& data,
+                            const std::vector<WeightedLoss>& losses, const RunConfig& config,
+                            const SplitPredictions& test, RunSummary* summary) {
+  ASSIGN_OR_RETURN(const SplitPredictions valid,
+                   PredictSplit(selected, data, data.valid, losses, config, test.views));
+  ASSIGN_OR_RETURN(const std::vector<ScaledViewsReport> reports,
+                   MeasureScaledViews(valid, test, data.info.num_classes()));
+  for (const ScaledViewsReport& report : reports) *summary->add_scaled_views() = report;
+  return absl::OkStatus();
+}
+
 // The remedies that are not withheld; warns of the others.
 std::vector<Remedy> NotWithheld(const std::vector<Remedy>& remedies, RunSummary* summary) {
   std::vector<Remedy> used;
@@ -117,6 +130,9 @@ absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const P
   for (const Remedy& remedy : remedies) {
     ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
                      ScoreRemedy(remedy, test, data.info));
+  }
+  if (summary->has_valid()) {
+    RETURN_IF_ERROR(AddScaledViews(selected, data, losses, config, test, summary));
   }
   RETURN_IF_ERROR(WriteViews(data, data.test, test, absl::StrCat(folder, "/test_views.jsonl")));
   RETURN_IF_ERROR(WritePredictions(data, data.test, test, temperature,

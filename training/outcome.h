@@ -17,12 +17,12 @@ namespace cmerc {
 
 // Scores the selected model: fills train, valid and test of `summary`, the test split with all
 // views. Under a protocol with a validation split also test.post_hoc, the remedies fitted on that
-// split, and a warning for each that is withheld. Writes `folder`/test_predictions.jsonl, a
-// PredictedConversation a line, in the order of the split: what `cmerc predict` says of it; and
-// test_views.jsonl, a ConversationViews a line. Without a test split there is neither file nor
-// `test`, and a warning says so. Returns the
-// temperature, absent where there is none or it is withheld. Errors: those of Evaluate(),
-// FitRemedies() and ScoreRemedy(); Unavailable: a file cannot be written.
+// split, a warning for each that is withheld, and what scaling the views would do. Writes
+// `folder`/test_predictions.jsonl, a PredictedConversation a line, in the order of the split: what
+// `cmerc predict` says of it; and test_views.jsonl, a ConversationViews a line. Without a test
+// split there is neither file nor `test`, and a warning says so. Returns the temperature, absent
+// where there is none or it is withheld. Errors: those of Evaluate(), FitRemedies() and
+// ScoreRemedy(); Unavailable: a file cannot be written.
 absl::StatusOr<std::optional<double>> MeasureOutcome(Backbone& selected, const PreparedData& data,
                                                      const std::vector<WeightedLoss>& losses,
                                                      const RunConfig& config,
