@@ -68,6 +68,13 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
         "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
         "(calibration.view_weights: LIVE_PAIRED); leave it out");
   }
+  if (config.training().cuda_graphs() &&
+      std::any_of(config.losses().begin(), config.losses().end(),
+                  [](const LossConfig& loss) { return loss.warm_up_epochs() > 0; })) {
+    problems.emplace_back(
+        "training.cuda_graphs: what is replayed has the weights of the epoch that it was recorded "
+        "in, so that losses.warm_up_epochs would do nothing; leave one of them out");
+  }
   if (!losses.ok()) problems.emplace_back(losses.status().message());
   if (!backbone.ok()) problems.emplace_back(backbone.status().message());
   if (!scheduler.ok()) {
