@@ -42,8 +42,9 @@ constexpr double kOfTransformerEncoder = 45;
 
 // Those that divide such work.
 constexpr absl::string_view kBackbones[] = {"cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions",
-                                            "cmerc.GruOptions",         "cmerc.M3NetOptions",
-                                            "cmerc.MmgcnOptions",       "cmerc.TransformerOptions"};
+                                            "cmerc.EvidentialOptions",  "cmerc.GruOptions",
+                                            "cmerc.M3NetOptions",       "cmerc.MmgcnOptions",
+                                            "cmerc.TransformerOptions"};
 
 // The bytes that a batch takes for every pair of utterances, docs/predict.md.
 double BytesPerPair(const BatchSize& batch) {

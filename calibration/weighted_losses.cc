@@ -1,6 +1,7 @@
 #include "calibration/weighted_losses.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -44,23 +45,34 @@ absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
       continue;
     }
     if (entry.weight() == 0) continue;
-    learns_task = learns_task || (*loss)->views().empty();
-    losses.push_back({PluginType(entry.loss()), entry.weight(), *std::move(loss)});
+    learns_task = learns_task || ((*loss)->views().empty() && entry.warm_up_epochs() == 0);
+    losses.push_back(
+        {PluginType(entry.loss()), entry.weight(), *std::move(loss), entry.warm_up_epochs()});
   }
   if (!problems.empty()) return absl::InvalidArgumentError(absl::StrJoin(problems, "\n"));
   if (!learns_task) {
     return absl::InvalidArgumentError(
-        "losses: none with a weight above 0 does without views, so nothing would learn the "
-        "emotions; add one, for example losses { loss { "
+        "losses: none with a weight above 0 does without views and a warm-up, so nothing would "
+        "learn "
+        "the emotions; add one, for example losses { loss { "
         "[type.googleapis.com/cmerc.NllOptions] {} } }");
   }
   RETURN_IF_ERROR(CheckViewGradient(losses, config.calibration()));
   return losses;
 }
 
+double WeightedLoss::WeightIn(int epoch) const {
+  return epoch > warm_up_epochs ? weight : weight * (epoch - 1) / warm_up_epochs;
+}
+
 std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses) {
+  return ViewsOf(losses, std::numeric_limits<int>::max());
+}
+
+std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses, int epoch) {
   std::vector<View> views;
   for (const WeightedLoss& entry : losses) {
+    if (entry.WeightIn(epoch) == 0) continue;
     for (const View& view : entry.loss->views()) {
       if (std::find(views.begin(), views.end(), view) == views.end()) views.push_back(view);
     }

@@ -16,16 +16,25 @@ struct WeightedLoss {
   std::string name;  // its options type, "cmerc.NllOptions"
   double weight = 1;
   std::unique_ptr<Loss> loss;
+  int warm_up_epochs = 0;
+
+  // The weight in an epoch, which are counted from 1: it has grown for epoch - 1 of the
+  // warm_up_epochs.
+  double WeightIn(int epoch) const;
 };
 
 // The losses of a config whose weight is not 0, in its order. InvalidArgument: a loss refused its
-// options (all such errors at once, a line each), every loss needs views, so that nothing learns
-// the task, or a loss teaches views that calibration.view_weights predicts without gradient.
+// options (all such errors at once, a line each), every loss needs views or warms up, so that
+// nothing learns the task from the first epoch on, or a loss teaches views that
+// calibration.view_weights predicts without gradient.
 absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
                                                      const DatasetInfo& info);
 
 // The views that at least one loss asks for, each once.
 std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses);
+
+// The same of the losses that have a weight in this epoch.
+std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses, int epoch);
 
 }  // namespace cmerc
 

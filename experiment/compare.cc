@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 #include "experiment/over_conversations.h"
 #include "experiment/statistics.h"
@@ -35,7 +36,8 @@ std::string Incomparable(const Scores& scores, const Scores& baseline) {
 
 // What one run left of the test split.
 struct TestOutcome {
-  const SplitReport* report;
+  const RunSummary* summary;
+  const SplitReport* report;  // its test split
   const TestPredictions* predictions;
   const TestViews* views;
 };
@@ -47,7 +49,7 @@ struct Pair {
 };
 
 absl::StatusOr<TestOutcome> OutcomeOf(const FinishedRun& run, TestFiles* files) {
-  TestOutcome outcome{&run.summary.test(), nullptr, nullptr};
+  TestOutcome outcome{&run.summary, &run.summary.test(), nullptr, nullptr};
   ASSIGN_OR_RETURN(outcome.predictions, files->Predictions(run));
   ASSIGN_OR_RETURN(outcome.views, files->Views(run));
   return outcome;
@@ -180,6 +182,44 @@ Measure ShareMeasure(const std::string& view) {
           Mean};
 }
 
+// The share surer without a source of evidence among utterances that are predicted right, of all
+// views together. The sums of a view are how many are surer; the last one is how many are right.
+Measure RightMeasure(const std::vector<std::string>& views) {
+  return {"share_of_right",
+          [](const SplitReport& test) -> std::optional<double> {
+            for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+              if (measure.name == "share_of_right") return MeanOverViews(test, measure);
+            }
+            return std::nullopt;
+          },
+          [views](const TestOutcome& run) {
+            return std::all_of(views.begin(), views.end(), [&](const std::string& view) {
+              return run.views->without.count(view) > 0;
+            });
+          },
+          [views](const TestOutcome& run) {
+            const size_t width = views.size() + 1;
+            std::vector<double> sums(run.views->lengths.size() * width);
+            const TestPredictions& predictions = *run.predictions;
+            ForEach(run.views->lengths, [&](size_t k, size_t i) {
+              if (predictions.predicted[i] != predictions.labels[i]) return;
+              sums[k * width + width - 1] += 1;
+              for (size_t v = 0; v < views.size(); ++v) {
+                const double without = run.views->without.at(views[v])[i];
+                sums[k * width + v] += without > run.views->log_probs[i] ? 1 : 0;
+              }
+            });
+            return sums;
+          },
+          [](absl::Span<const double> sums, double) {
+            double surer = 0;
+            for (size_t v = 0; v + 1 < sums.size(); ++v) surer += sums[v];
+            // A resample may draw nothing that is right.
+            if (sums.back() == 0) return 0.0;
+            return surer / (sums.back() * static_cast<double>(sums.size() - 1));
+          }};
+}
+
 // Adds how the systems compare by `measure`, unless a run does not have it; over conversations too
 // where `of_conversations` holds and the runs have what that needs.
 void AddMeasure(const Measure& measure, const std::vector<Pair>& pairs, bool of_conversations,
@@ -290,9 +330,16 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
   AddWeightedF1(pairs, same, comparison);
   AddMeasure(EceMeasure(), pairs, same, comparison);
   AddMeasure(NllMeasure(), pairs, same, comparison);
+  std::vector<std::string> views;
   for (const ViewReport& view : pairs[0].ours.report->views()) {
+    views.push_back(view.view());
     AddMeasure(ShareMeasure(view.view()), pairs, with_views, comparison);
   }
+  AddMeasure(RightMeasure(views), pairs, with_views, comparison);
+  std::vector<std::pair<const RunSummary*, const RunSummary*>> summaries;
+  for (const Pair& pair : pairs) summaries.emplace_back(pair.ours.summary, pair.theirs.summary);
+  const std::optional<ScaledBaseline> scaled = ScaleBaseline(summaries);
+  if (scaled.has_value()) *row->mutable_scaled_baseline() = *scaled;
   return absl::OkStatus();
 }
 

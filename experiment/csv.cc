@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "core/printable.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 
 namespace cmerc {
@@ -170,6 +171,14 @@ void AddLine(const FinishedRun& run, const std::string& name, const SplitReport&
     if (temperature == nullptr || v >= temperature->share_surer_without_size()) continue;
     table->Set(column + "_scaled", temperature->share_surer_without(v));
   }
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    for (const ViewReport& view : split.views()) {
+      const std::optional<double> value = measure.of_view(view);
+      // The first of them is the column above.
+      if (!value.has_value() || measure.name == "mean_share_surer_without") continue;
+      table->Set(absl::StrCat(measure.name, "_without_", view.view()), *value);
+    }
+  }
   for (const ClassReport& one : split.classes()) {
     table->Set(absl::StrCat("f1_", one.name()), one.f1());
   }
@@ -204,11 +213,22 @@ std::string FormatCsv(const ExperimentResults& results) {
       AppendCsv(source, absl::StrCat("share_surer_without_", view.view(), "_scaled"),
                 view.share_surer_without_scaled(), &text);
     }
+    for (const EvidenceStatistic& one : row.evidence()) {
+      AppendCsv(source, one.measure(), one.statistic(), &text);
+    }
     if (row.has_calibration()) AppendCsv(source, "", row.calibration(), &text);
     if (row.has_calibration_scaled()) AppendCsv(source, "_scaled", row.calibration_scaled(), &text);
     if (!row.has_comparison()) continue;
     const Comparison& comparison = row.comparison();
     const Source compared{row, comparison.seeds()};
+    if (row.has_scaled_baseline()) {
+      const ScaledBaseline& scaled = row.scaled_baseline();
+      AppendCsv(compared, "factor_of_scaled_baseline", scaled.factor(), &text);
+      for (const EvidenceStatistic& one : scaled.evidence()) {
+        AppendCsv(compared, absl::StrCat(one.measure(), "_of_scaled_baseline"), one.statistic(),
+                  &text);
+      }
+    }
     AppendTest(compared, comparison, "weighted_f1", "", &text);
     for (const MeasureComparison& measure : comparison.measures()) {
       AppendTest(compared, measure, measure.measure(), "_of_" + measure.measure(), &text);

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "core/status.h"
 #include "experiment/compare.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 #include "experiment/statistics.h"
 #include "experiment/test_folds.h"
@@ -97,6 +98,9 @@ ExperimentRow RowOf(const Scores& scores) {
   if (!scores[0]->fold_folders.empty()) {
     row.mutable_test_folds()->set_value(static_cast<int>(scores[0]->fold_folders.size()));
   }
+  std::vector<const SplitReport*> splits;
+  for (const FinishedRun* run : scores) splits.push_back(&run->summary.test());
+  AddEvidence(splits, &row);
   std::vector<double> weighted_f1, accuracy, macro_f1, valid;
   std::vector<std::string> views;
   std::map<std::string, std::vector<double>> shares, scaled_shares;

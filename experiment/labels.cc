@@ -127,8 +127,14 @@ std::string ShownMeasure(const std::string& measure) {
   absl::string_view view = measure;
   if (measure == "ece") return "ECE";
   if (measure == "nll") return "NLL";
+  if (measure == "share_of_right") return "surer without a source where right";
   if (!absl::ConsumePrefix(&view, "share_surer_without_")) return measure;
   return absl::StrCat("surer without ", absl::StrReplaceAll(view, {{"_", " "}}));
+}
+
+std::string ScaledBaselineName(const ExperimentRow& row) {
+  return absl::StrCat(ShownVariant(row.comparison().baseline()), ", views x ",
+                      absl::StrFormat("%.2f", row.scaled_baseline().factor().mean()));
 }
 
 std::vector<std::string> Legend(const ExperimentResults& results) {

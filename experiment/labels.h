@@ -30,8 +30,11 @@ std::vector<std::string> ViewNames(const ExperimentResults& results);
 // it was not measured.
 const Statistic* ShareSurerWithout(const ExperimentRow& row, const std::string& view, bool scaled);
 
-// "surer without text" of "share_surer_without_text", "ECE" of "ece", "NLL" of "nll".
+// "surer without text" of "share_surer_without_text", "ECE" of "ece", and so on.
 std::string ShownMeasure(const std::string& measure);
+
+// "plain, views x 0.65": what the `scaled_baseline` of a row is.
+std::string ScaledBaselineName(const ExperimentRow& row);
 
 // What the columns and numbers of an experiment's tables mean, a sentence or two each: what ± and
 // the intervals are, the tests and the sizes of their families, the protocols, and what the runs

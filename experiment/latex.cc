@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "core/printable.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 
 namespace cmerc {
@@ -198,6 +199,35 @@ std::string CalibrationTable(const ExperimentResults& results) {
   return any ? table.Finish() : "";
 }
 
+// A row of what the sources of evidence are worth, after the cells that name it.
+std::vector<std::string> WithEvidence(
+    std::vector<std::string> cells,
+    const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence) {
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    const Statistic* one = FindEvidence(evidence, measure.name);
+    cells.push_back(one == nullptr ? "--" : measure.percent ? Percent(*one) : Plain(*one));
+  }
+  return cells;
+}
+
+std::string EvidenceTable(const ExperimentResults& results) {
+  std::vector<std::string> numbers;
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    numbers.push_back(Escaped(measure.head));
+  }
+  LatexTable table(Escaped(kEvidenceCaption), "tab:evidence", {"Dataset", "Model"}, numbers);
+  bool any = false;
+  for (const ExperimentRow& row : results.rows()) {
+    if (row.evidence_size() == 0) continue;
+    any = true;
+    table.Add(WithEvidence(Names(row), row.evidence()));
+    if (!row.has_scaled_baseline()) continue;
+    table.Add(WithEvidence({Names(row)[0], Escaped(ScaledBaselineName(row))},
+                           row.scaled_baseline().evidence()));
+  }
+  return any ? table.Finish() : "";
+}
+
 std::string DifferencesTable(const ExperimentResults& results) {
   LatexTable table(
       "Differences of calibration on the test split, model minus baseline, before any remedy: "
@@ -244,7 +274,8 @@ std::string FormatLatex(const ExperimentResults& results) {
     notes.push_back("Failed, and left out: " + run);
   }
   return absl::StrCat(Comments(notes), ScoresTable(results), F1WithoutTable(results),
-                      ClassTables(results), CalibrationTable(results), DifferencesTable(results));
+                      ClassTables(results), CalibrationTable(results), EvidenceTable(results),
+                      DifferencesTable(results));
 }
 
 }  // namespace cmerc

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "core/printable.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 
 namespace cmerc {
@@ -86,6 +87,43 @@ std::string CalibrationTable(const ExperimentResults& results) {
     any = true;
     text += CalibrationRow(row, views, /*scaled=*/false);
     if (row.has_calibration_scaled()) text += CalibrationRow(row, views, /*scaled=*/true);
+  }
+  return any ? text : "";
+}
+
+// The cells of what the sources of evidence are worth.
+std::string EvidenceCells(const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence) {
+  std::string text;
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    const Statistic* one = FindEvidence(evidence, measure.name);
+    absl::StrAppend(&text, " ",
+                    one == nullptr    ? "-"
+                    : measure.percent ? Percent(*one)
+                                      : Plain(*one),
+                    " |");
+  }
+  return text + "\n";
+}
+
+// What the sources of evidence are worth; "" where no row has anything to show.
+std::string EvidenceTable(const ExperimentResults& results) {
+  std::string text = absl::StrCat("\n", kEvidenceCaption, "\n\n| dataset | variant |");
+  std::string line = "\n| --- | --- |";
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    absl::StrAppend(&text, " ", measure.head, " |");
+    line += " --- |";
+  }
+  absl::StrAppend(&text, line, "\n");
+  bool any = false;
+  for (const ExperimentRow& row : results.rows()) {
+    if (row.evidence_size() == 0) continue;
+    any = true;
+    const std::string dataset = Or(row.dataset(), "-");
+    absl::StrAppend(&text, "| ", dataset, " | ", MarkdownCell(ShownVariant(row.variant())), " |",
+                    EvidenceCells(row.evidence()));
+    if (!row.has_scaled_baseline()) continue;
+    absl::StrAppend(&text, "| ", dataset, " | ", MarkdownCell(ScaledBaselineName(row)), " |",
+                    EvidenceCells(row.scaled_baseline().evidence()));
   }
   return any ? text : "";
 }
@@ -253,7 +291,7 @@ std::string FormatMarkdown(const ExperimentResults& results) {
   absl::StrAppend(&text, List("What the numbers are:", Legend(results)),
                   List("Before you trust the differences:", results.remarks()),
                   F1WithoutTable(results), ClassTables(results), CalibrationTable(results),
-                  DifferencesTable(results),
+                  EvidenceTable(results), DifferencesTable(results),
                   List("Failed, and left out above:", results.failed_runs()));
   return text;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "core/status.h"
+#include "experiment/evidence.h"
 #include "experiment/labels.h"
 #include "report/charts.h"
 #include "report/figure.h"
@@ -250,6 +251,34 @@ std::string FormatCalibration(const ExperimentResults& results) {
   return html.Append(FormatTable(table)).Finish();
 }
 
+// A row of the table of evidence.
+std::vector<std::string> EvidenceRow(
+    const std::string& dataset, const std::string& name,
+    const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence) {
+  std::vector<std::string> cells = {dataset.empty() ? "-" : dataset, name};
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    const Statistic* one = FindEvidence(evidence, measure.name);
+    cells.push_back(one == nullptr ? "-" : measure.percent ? Percent(*one) : Spread(*one, 1, 4));
+  }
+  return cells;
+}
+
+std::string FormatEvidence(const ExperimentResults& results) {
+  Table table{{"dataset", "variant"}, {}};
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) table.header.push_back(measure.head);
+  for (const ExperimentRow& row : results.rows()) {
+    if (row.evidence_size() == 0) continue;
+    table.rows.push_back(EvidenceRow(row.dataset(), ShownVariant(row.variant()), row.evidence()));
+    if (!row.has_scaled_baseline()) continue;
+    table.rows.push_back(
+        EvidenceRow(row.dataset(), ScaledBaselineName(row), row.scaled_baseline().evidence()));
+  }
+  if (table.rows.empty()) return "";
+  Markup html;
+  html.Element("h3", "Evidence").Element("p", kEvidenceCaption);
+  return html.Append(FormatTable(table)).Finish();
+}
+
 // A row of the table of differences; `factor` brings the measure into its unit.
 template <typename Test>
 void AddDifference(const ExperimentRow& row, const std::string& measure, const Test& test,
@@ -362,7 +391,7 @@ std::string FormatExperimentPage(const std::string& path, const ExperimentResult
   html.Element("h3", "Scores of the test split").Append(report::FormatScoresTable(results));
   html.Append(report::FormatF1Without(results));
   html.Append(report::FormatLegend(results)).Append(report::FormatDifferences(results));
-  html.Append(report::FormatCalibration(results)).Close();
+  html.Append(report::FormatCalibration(results)).Append(report::FormatEvidence(results)).Close();
   const std::vector<report::Rows> groups = report::ByDataset(results);
   for (size_t i = 0; i < groups.size(); ++i) {
     const std::string& dataset = groups[i][0]->dataset();

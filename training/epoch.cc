@@ -35,12 +35,17 @@ void Begin(const StagePlan& plan, TrainingState& state) {
   if (state.snapshot != nullptr) CopyState(state.live, *state.snapshot);
 }
 
+StepContext InEpoch(StepContext context, int epoch) {
+  context.epoch = epoch;
+  return context;
+}
+
 }  // namespace
 
 Epoch::Epoch(const StagePlan& plan, const StepContext& context, RecordedSteps* recorded,
              StepProfile* profile, TrainingState& state)
     : plan_(plan),
-      context_(context),
+      context_(InEpoch(context, state.progress.epochs() + 1)),
       recorded_(recorded),
       profile_(profile),
       state_(state),

@@ -71,7 +71,7 @@ class Epoch {
   absl::StatusOr<EpochReport> Report() const;
 
   const StagePlan& plan_;
-  const StepContext& context_;
+  const StepContext context_;  // with the number of the epoch
   RecordedSteps* const recorded_;
   StepProfile* const profile_;
   TrainingState& state_;

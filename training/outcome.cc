@@ -11,6 +11,7 @@
 #include "calibration/evaluation.h"
 #include "calibration/post_hoc.h"
 #include "calibration/prediction_text.h"
+#include "calibration/scaled_views.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
 #include "metrics/conformal.h"
@@ -89,6 +90,18 @@ absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& in
   return WriteFileAtomically(path, text);
 }
 
+// Measures what scaling the views would do, by the factor that the validation split says.
+absl::Status AddScaledViews(Backbone& selected, const PreparedData& data,
+                            const std::vector<WeightedLoss>& losses, const RunConfig& config,
+                            const SplitPredictions& test, RunSummary* summary) {
+  ASSIGN_OR_RETURN(const SplitPredictions valid,
+                   PredictSplit(selected, data, data.valid, losses, config, test.views));
+  ASSIGN_OR_RETURN(const std::vector<ScaledViewsReport> reports,
+                   MeasureScaledViews(valid, test, data.info.num_classes()));
+  for (const ScaledViewsReport& report : reports) *summary->add_scaled_views() = report;
+  return absl::OkStatus();
+}
+
 // The remedies that are not withheld; warns of the others.
 std::vector<Remedy> NotWithheld(const std::vector<Remedy>& remedies, RunSummary* summary) {
   std::vector<Remedy> used;
@@ -152,6 +165,9 @@ absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& d
   if (outcome.sets.has_value()) AddSets(*outcome.sets, test, data.info, summary->mutable_test());
   *summary->mutable_test()->mutable_risk_coverage() =
       ScoreRiskCoverage(test, data.info, outcome.temperature, summary->test());
+  if (summary->has_valid()) {
+    RETURN_IF_ERROR(AddScaledViews(selected, data, losses, config, test, summary));
+  }
   RETURN_IF_ERROR(WriteViews(data, data.test, test, absl::StrCat(folder, "/test_views.jsonl")));
   RETURN_IF_ERROR(WritePredictions(data, data.test, test, outcome.temperature,
                                    absl::StrCat(folder, "/test_predictions.jsonl")));

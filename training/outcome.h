@@ -28,7 +28,8 @@ struct Outcome {
 
 // Scores the selected model: fills train, valid and test of `summary`, the test split with all
 // views. Under a protocol with a validation split also test.post_hoc, the remedies fitted on that
-// split, a warning for each that is withheld, and test.sets, prediction sets of every method.
+// split, a warning for each that is withheld, test.sets, prediction sets of every method, and what
+// scaling the views would do.
 // Writes `folder`/test_predictions.jsonl, a PredictedConversation a line, in the order of the
 // split: what `cmerc predict` says of it; and test_views.jsonl, a ConversationViews a line. An
 // utterance without a label is in both, without a truth, and in no score. Without a test split

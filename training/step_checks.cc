@@ -29,12 +29,12 @@ absl::Status LossNotFinite(const std::string& name, double value, const LossInpu
 }
 
 // "3 * cmerc.NllOptions 1.2 + ..."
-std::string WeightedSum(const std::vector<WeightedLoss>& losses,
-                        const std::vector<double>& values) {
+std::string WeightedSum(const StepContext& context, const std::vector<double>& values) {
+  const std::vector<WeightedLoss>& losses = context.losses;
   std::string text;
   for (size_t i = 0; i < losses.size(); ++i) {
-    absl::StrAppend(&text, i == 0 ? "" : " + ", losses[i].weight, " * ", losses[i].name, " ",
-                    values[i]);
+    absl::StrAppend(&text, i == 0 ? "" : " + ", losses[i].WeightIn(context.epoch), " * ",
+                    losses[i].name, " ", values[i]);
   }
   return text;
 }
@@ -49,7 +49,7 @@ absl::Status CheckLosses(const StepContext& context, const StepNumbers& numbers,
   }
   if (!std::isfinite(numbers.total)) {
     return absl::OutOfRangeError(absl::StrCat("the weighted sum of the losses is ", numbers.total,
-                                              " = ", WeightedSum(context.losses, numbers.losses),
+                                              " = ", WeightedSum(context, numbers.losses),
                                               "; try smaller losses.weight"));
   }
   if (!std::isfinite(numbers.squares_of_buffers)) {
@@ -65,7 +65,7 @@ absl::Status CheckAndClipGradients(const StepContext& context, const StepNumbers
                                    const std::vector<torch::Tensor>& parameters) {
   const double norm = std::sqrt(numbers.squares_of_gradients);
   const double clip_norm = context.training.gradient_clip_norm();
-  const std::string losses = WeightedSum(context.losses, numbers.losses);
+  const std::string losses = WeightedSum(context, numbers.losses);
   if (!std::isfinite(norm)) {
     const std::string where = NotFiniteGradient(context.live);
     return absl::OutOfRangeError(absl::StrCat(where.empty() ? "a gradient is not finite" : where,

@@ -4,6 +4,7 @@
 
 #include <torch/optim/optimizer.h>
 
+#include <limits>
 #include <vector>
 
 #include "calibration/weighted_losses.h"
@@ -21,6 +22,8 @@ struct StepContext {
   const CalibrationConfig& calibration = CalibrationConfig::default_instance();
   // gradient_clip_norm and precision are used.
   const TrainingConfig& training = TrainingConfig::default_instance();
+  // Counted from 1; by default one in which every loss has its whole weight.
+  int epoch = std::numeric_limits<int>::max();
 };
 
 }  // namespace cmerc

@@ -27,15 +27,17 @@ absl::StatusOr<std::vector<ViewPrediction>> PredictViewsOfLosses(const StepConte
                                                                  const Batch& batch) {
   const ProfileScope scope("predictions of views");
   const Autocast autocast(context.training.precision(), batch.labels.device());
-  return PredictViews(context.for_views, batch, ViewsOf(context.losses), context.calibration,
+  return PredictViews(context.for_views, batch, ViewsOf(context.losses, context.epoch),
+                      context.calibration,
                       context.calibration.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
 }
 
 absl::StatusOr<LossInput> PredictInPairs(const StepContext& context, const Batch& batch) {
   const ProfileScope scope("full prediction and views");
   const Autocast autocast(context.training.precision(), batch.labels.device());
-  ASSIGN_OR_RETURN(LossInput input, PredictPaired(context.live, batch, ViewsOf(context.losses),
-                                                  context.calibration));
+  ASSIGN_OR_RETURN(LossInput input,
+                   PredictPaired(context.live, batch, ViewsOf(context.losses, context.epoch),
+                                 context.calibration));
   input.full = ToFloat32(input.full);
   for (ViewPrediction& view : input.views) view.prediction = ToFloat32(view.prediction);
   return input;
@@ -66,11 +68,16 @@ absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch
 absl::Status ComputeLosses(const StepContext& context, const LossInput& input,
                            StepTensors* numbers) {
   for (const WeightedLoss& entry : context.losses) {
+    const double weight = entry.WeightIn(context.epoch);
+    if (weight == 0) {
+      numbers->losses.push_back(torch::zeros({}, input.full.log_probs.options()));
+      continue;
+    }
     const ProfileScope scope("losses");
     const ProfileScope of_loss(entry.name.c_str());
     ASSIGN_OR_RETURN(const torch::Tensor value, entry.loss->Compute(input));
     numbers->losses.push_back(value.detach());
-    const torch::Tensor weighted = entry.weight * value;
+    const torch::Tensor weighted = weight * value;
     numbers->total = numbers->total.defined() ? numbers->total + weighted : weighted;
   }
   return absl::OkStatus();

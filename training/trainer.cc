@@ -104,6 +104,13 @@ std::vector<std::string> ProblemsOf(const RunConfig& config, const PreparedData&
         "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
         "(calibration.view_weights: LIVE_PAIRED); leave it out");
   }
+  if (training.cuda_graphs() &&
+      std::any_of(config.losses().begin(), config.losses().end(),
+                  [](const LossConfig& loss) { return loss.warm_up_epochs() > 0; })) {
+    problems.emplace_back(
+        "training.cuda_graphs: what is replayed has the weights of the epoch that it was recorded "
+        "in, so that losses.warm_up_epochs would do nothing; leave one of them out");
+  }
   if (training.cuda_graphs() && training.drop_evidence() > 0) {
     problems.emplace_back(
         "training.cuda_graphs: with training.drop_evidence no batch comes again, so nothing can be "

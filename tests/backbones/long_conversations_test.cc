@@ -16,6 +16,7 @@
 
 #include "backbones/dialogue_gcn/dialogue_gcn.pb.h"
 #include "backbones/dialogue_rnn/dialogue_rnn.pb.h"
+#include "backbones/evidential/evidential.pb.h"
 #include "backbones/gru/gru.pb.h"
 #include "backbones/m3net/m3net.pb.h"
 #include "backbones/mmgcn/mmgcn.pb.h"
@@ -93,6 +94,7 @@ void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 const Case kCases[] = {
     {"Gru", [] { return Make<GruOptions>("hidden_width: 3 linear_width: 4"); }, 0},
+    {"Evidential", [] { return Make<EvidentialOptions>("hidden_width: 3"); }, 0},
     {"DialogueRnn",
      [] {
        return Make<DialogueRnnOptions>(

@@ -30,10 +30,10 @@ TEST(LinkageTest, Kinds) {
 }
 
 TEST(LinkageTest, Backbones) {
-  EXPECT_THAT(
-      Linked("backbone"),
-      ElementsAre("cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions", "cmerc.GruOptions",
-                  "cmerc.M3NetOptions", "cmerc.MmgcnOptions", "cmerc.TransformerOptions"));
+  EXPECT_THAT(Linked("backbone"),
+              ElementsAre("cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions",
+                          "cmerc.EvidentialOptions", "cmerc.GruOptions", "cmerc.M3NetOptions",
+                          "cmerc.MmgcnOptions", "cmerc.TransformerOptions"));
 }
 
 TEST(LinkageTest, Datasets) {

@@ -9,6 +9,7 @@ namespace {
 
 const DeclareContextUse kContextUses[] = {
     {"cmerc.DialogueGcnOptions", "encoder: NO_ENCODER", ContextUse::kExact},
+    {"cmerc.EvidentialOptions", "", ContextUse::kExact},
     {"cmerc.GruOptions", "attention: false", ContextUse::kIgnored},
     {"cmerc.M3NetOptions", "norm: LN text_encoder: NO_ENCODER hypergraph_layers: 0",
      ContextUse::kExact},
@@ -23,8 +24,9 @@ TEST(BackboneLinkageTest, TheBundleLinksThesePlugins) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Backbones().plugins()) types.push_back(type);
   EXPECT_EQ(types, (std::vector<std::string>{"cmerc.DialogueGcnOptions", "cmerc.DialogueRnnOptions",
-                                             "cmerc.GruOptions", "cmerc.M3NetOptions",
-                                             "cmerc.MmgcnOptions", "cmerc.TransformerOptions"}));
+                                             "cmerc.EvidentialOptions", "cmerc.GruOptions",
+                                             "cmerc.M3NetOptions", "cmerc.MmgcnOptions",
+                                             "cmerc.TransformerOptions"}));
 }
 
 }  // namespace

@@ -96,12 +96,24 @@ double ShareWithoutContext(const TestSplit& split) {
   return static_cast<double>(surer) / static_cast<double>(Flat(split).size());
 }
 
+double ShareOfRight(const TestSplit& split) {
+  int right = 0, surer = 0;
+  for (const Utterance* one : Flat(split)) {
+    if (one->predicted() != one->label) continue;
+    ++right;
+    surer += one->without_text > one->log_prob() ? 1 : 0;
+    surer += one->without_context > one->log_prob() ? 1 : 0;
+  }
+  return static_cast<double>(surer) / (2.0 * right);
+}
+
 using Measure = double (*)(const TestSplit&);
 const std::vector<std::pair<std::string, Measure>> kMeasures = {
     {"ece", Ece},
     {"nll", Nll},
     {"share_surer_without_text", ShareWithoutText},
-    {"share_surer_without_same_speaker", ShareWithoutContext}};
+    {"share_surer_without_same_speaker", ShareWithoutContext},
+    {"share_of_right", ShareOfRight}};
 
 std::string Numbers(const std::vector<double>& numbers) {
   return absl::StrCat("[",
@@ -149,6 +161,10 @@ FinishedRun FinishedRunOf(const TestSplit& split, int seed, const std::string& f
   for (const char* name : {"text", "same_speaker"}) test.add_views()->set_view(name);
   test.mutable_views(0)->set_share_surer_without(ShareWithoutText(split));
   test.mutable_views(1)->set_share_surer_without(ShareWithoutContext(split));
+  for (ViewReport& view : *test.mutable_views()) {
+    // Their mean is what is compared.
+    view.mutable_evidence()->mutable_share_of_right()->set_value(ShareOfRight(split));
+  }
   return run;
 }
 
@@ -228,8 +244,9 @@ TEST_F(CompareTest, AMeasureThatARunDoesNotHaveIsNotCompared) {
   runs_[3].summary.mutable_test()->clear_calibration();
   runs_[4].summary.mutable_test()->mutable_views()->RemoveLast();
   ASSERT_TRUE(Do().ok());
-  ASSERT_EQ(row_.comparison().measures_size(), 1);
+  ASSERT_EQ(row_.comparison().measures_size(), 2);
   EXPECT_EQ(row_.comparison().measures(0).measure(), "share_surer_without_text");
+  EXPECT_EQ(row_.comparison().measures(1).measure(), "share_of_right");
 }
 
 TEST_F(CompareTest, OtherUtterancesAreComparedOverSeedsAlone) {

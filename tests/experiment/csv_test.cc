@@ -27,6 +27,8 @@ TEST(FormatCsvTest, ALinePerNumber) {
           "\"HELD_OUT\",\"gru \"\"small\"\"\",true\n"));
   EXPECT_THAT(text, HasSubstr(",\"share_surer_without_text\",2,0.5,,,,"));
   EXPECT_THAT(text, HasSubstr(",\"share_surer_without_text_scaled\",2,0.25,,,,"));
+  EXPECT_THAT(text, HasSubstr(",\"mean_share_surer_without\",2,0.375,0.125,0.25,0.5,"));
+  EXPECT_THAT(text, HasSubstr(",\"mean_log_prob_gain\",2,0.3125,,,,"));
   EXPECT_THAT(text, HasSubstr(",\"ece\",2,0.125,0.0625,0,0.25,"));
   EXPECT_THAT(text, HasSubstr(",\"ece_error\",2,0.015625,,,,"));
   EXPECT_THAT(text, HasSubstr(",\"ece_floor\",2,0.03125,,,,"));
@@ -93,6 +95,11 @@ FinishedRun RunOf(const std::string& variant, bool is_uncalibrated, uint64_t see
     }
   }
   run.summary.mutable_test()->mutable_calibration()->set_nll(1.5);
+  ViewReport* view = run.summary.mutable_test()->add_views();
+  view->set_view("text");
+  view->set_share_surer_without(0.375);
+  view->mutable_evidence()->set_violating_ranking_rate(0.625);
+  view->mutable_evidence()->mutable_share_of_right()->set_value(0.0625);
   return run;
 }
 
@@ -141,6 +148,12 @@ TEST(FormatRunsCsvTest, ALineForEachSeedAndSplit) {
                                                 "\"train\"", "\"test\""));
   EXPECT_THAT(Column(csv, "utterances"), ElementsAre("70", "70", "70", "70", "80", "80"));
   EXPECT_THAT(Column(csv, "nll"), ElementsAre("", "1.5", "", "1.5", "", "1.5"));
+  EXPECT_THAT(Column(csv, "share_surer_without_text"),
+              ElementsAre("", "0.375", "", "0.375", "", "0.375"));
+  EXPECT_THAT(Column(csv, "violating_ranking_rate_without_text"),
+              ElementsAre("", "0.625", "", "0.625", "", "0.625"));
+  EXPECT_THAT(Column(csv, "share_of_right_without_text"),
+              ElementsAre("", "0.0625", "", "0.0625", "", "0.0625"));
   EXPECT_THAT(Column(csv, "f1_fear"), ElementsAre("0.125", "0.125", "0.125", "0.125", "", ""));
   EXPECT_THAT(Column(csv, "f1_rage"), ElementsAre("", "", "", "", "0.25", "0.25"));
 }

@@ -47,6 +47,19 @@ ExperimentResults SampleResults() {
             share_surer_without { mean: 0.5 }
             share_surer_without_scaled { mean: 0.25 }
           }
+          evidence {
+            measure: "mean_share_surer_without"
+            statistic {
+              mean: 0.375
+              standard_deviation: 0.125
+              low { value: 0.25 }
+              high { value: 0.5 }
+            }
+          }
+          evidence {
+            measure: "mean_log_prob_gain"
+            statistic { mean: 0.3125 }
+          }
           calibration {
             ece {
               mean: 0.125

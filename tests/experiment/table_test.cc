@@ -75,6 +75,19 @@ TEST(FormatMarkdownTest, ARowAsPredictedAndOneAfterTemperatureScaling) {
                 "25.00 |\n"));
 }
 
+TEST(FormatMarkdownTest, WhatTheSourcesOfEvidenceAreWorth) {
+  ExperimentResults results = SampleResults();
+  EXPECT_THAT(FormatMarkdown(results),
+              HasSubstr("| dataset | variant | share | floor | excess | right | wrong | by > .01 | "
+                        "VRR | gain | views' F1 | views' ECE | views' NLL |\n"
+                        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | "
+                        "--- |\n"
+                        "| toy | gru \"small\" | 37.50 ± 12.50 | - | - | - | - | - | - | 0.3125 | "
+                        "- | - | - |\n"));
+  results.mutable_rows(0)->clear_evidence();
+  EXPECT_THAT(FormatMarkdown(results), Not(HasSubstr("VRR")));
+}
+
 // OFFICIAL, and runs of earlier versions.
 TEST(FormatMarkdownTest, WithoutARemedyOrCalibration) {
   ExperimentResults results = SampleResults();

@@ -20,7 +20,9 @@
 namespace cmerc {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr char kNll[] = "losses { loss { [type.googleapis.com/cmerc.NllOptions] {} } }";
 
@@ -79,9 +81,27 @@ TEST(MakeLossesTest, KeepsTheOrderAndLeavesOutWeightZero) {
   EXPECT_EQ(losses[1].weight, 1);
 }
 
+TEST(MakeLossesTest, AWeightThatWarmsUp) {
+  const std::vector<WeightedLoss> losses =
+      Make(std::string(kNll) +
+           "losses { weight: 3 warm_up_epochs: 4 loss { "
+           "[type.googleapis.com/cmerc.CalibrationRankingOptions] {} } }");
+  ASSERT_EQ(losses.size(), 2U);
+  EXPECT_EQ(losses[0].WeightIn(1), 1);
+  EXPECT_EQ(losses[1].WeightIn(1), 0);
+  EXPECT_EQ(losses[1].WeightIn(2), 0.75);
+  EXPECT_EQ(losses[1].WeightIn(4), 2.25);
+  EXPECT_EQ(losses[1].WeightIn(5), 3);
+  EXPECT_EQ(losses[1].WeightIn(500), 3);
+  EXPECT_THAT(ViewsOf(losses, 1), IsEmpty());
+  EXPECT_EQ(ViewsOf(losses, 2), ViewsOf(losses));
+}
+
 TEST(MakeLossesTest, WithoutALossThatLearnsTheTask) {
   for (const std::string& text :
        {std::string(), Ranking(1),
+        std::string(
+            "losses { warm_up_epochs: 2 loss { [type.googleapis.com/cmerc.NllOptions] {} } }"),
         Ranking(1) + "losses { weight: 0 loss { [type.googleapis.com/cmerc.NllOptions] {} } }"}) {
     const absl::Status status = MakeLosses(Config(text), StubInfo()).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -216,6 +236,34 @@ TEST(TrainStepTest, ReportsTheLossesAndStepsDownTheGradient) {
   EXPECT_FALSE(report->input.full.features.requires_grad());
   EXPECT_TRUE(report->input.full.log_probs.equal(log_probs));
   EXPECT_TRUE(report->input.labels.equal(batch.labels));
+}
+
+// In its first epoch a loss that warms up is as if it were not there; later it has its part.
+TEST(TrainStepTest, ALossThatWarmsUp) {
+  const Batch batch = RandomBatch({4, 2});
+  const std::string ranking =
+      "losses { weight: 3 warm_up_epochs: 2 loss { "
+      "[type.googleapis.com/cmerc.CalibrationRankingOptions] {} } }";
+  const auto step = [&](const std::string& text, int epoch) {
+    StubBackbone backbone(0.5);
+    torch::optim::SGD optimizer = Sgd(backbone);
+    const std::vector<WeightedLoss> losses = Make(text);
+    StepContext context{backbone, backbone, optimizer, losses};
+    context.epoch = epoch;
+    const auto report = TrainStep(context, batch);
+    EXPECT_TRUE(report.ok()) << report.status();
+    return *report;
+  };
+  const StepReport plain = step(kNll, 1), first = step(kNll + ranking, 1);
+  EXPECT_EQ(first.total, plain.total);
+  EXPECT_THAT(first.losses, ElementsAre(plain.losses[0], 0));
+  EXPECT_THAT(first.input.views, IsEmpty());
+  const StepReport second = step(kNll + ranking, 2), third = step(kNll + ranking, 3);
+  EXPECT_EQ(second.losses, third.losses);
+  ASSERT_GT(second.losses[1], 0);
+  // Sums of float32 numbers of this size.
+  EXPECT_NEAR(second.total - second.losses[0], 1.5 * second.losses[1], 1e-5);
+  EXPECT_NEAR(third.total - third.losses[0], 3 * third.losses[1], 1e-5);
 }
 
 TEST(TrainStepTest, ALossOfWeightZeroLeavesTheSameBits) {

@@ -1,0 +1,125 @@
+#include "experiment/evidence.h"
+
+#include <algorithm>
+#include <map>
+
+#include "experiment/statistics.h"
+
+namespace cmerc {
+namespace {
+
+using Value = std::optional<double>;
+
+// A number of the EvidenceReport of a view.
+template <double (EvidenceReport::*number)() const>
+Value OfEvidence(const ViewReport& view) {
+  return view.has_evidence() ? Value((view.evidence().*number)()) : std::nullopt;
+}
+
+Value OfRight(const ViewReport& view) {
+  return view.evidence().has_share_of_right() ? Value(view.evidence().share_of_right().value())
+                                              : std::nullopt;
+}
+
+Value OfWrong(const ViewReport& view) {
+  return view.evidence().has_share_of_wrong() ? Value(view.evidence().share_of_wrong().value())
+                                              : std::nullopt;
+}
+
+Value Share(const ViewReport& view) { return view.share_surer_without(); }
+
+Value Gain(const ViewReport& view) { return -view.mean_log_prob_rise(); }
+
+Value Ece(const ViewReport& view) {
+  return view.has_calibration() ? Value(view.calibration().ece()) : std::nullopt;
+}
+
+Value Nll(const ViewReport& view) {
+  return view.has_calibration() ? Value(view.calibration().nll()) : std::nullopt;
+}
+
+}  // namespace
+
+const std::vector<EvidenceMeasure>& EvidenceMeasures() {
+  static const auto* const measures = new std::vector<EvidenceMeasure>{
+      {"mean_share_surer_without", "share", true, Share},
+      {"floor", "floor", true, OfEvidence<&EvidenceReport::floor>},
+      {"excess", "excess", true, OfEvidence<&EvidenceReport::excess>},
+      {"share_of_right", "right", true, OfRight},
+      {"share_of_wrong", "wrong", true, OfWrong},
+      {"share_beyond_tolerance", "by > .01", true,
+       OfEvidence<&EvidenceReport::share_beyond_tolerance>},
+      {"violating_ranking_rate", "VRR", true, OfEvidence<&EvidenceReport::violating_ranking_rate>},
+      {"mean_log_prob_gain", "gain", false, Gain},
+      {"weighted_f1_of_views", "views' F1", true, OfEvidence<&EvidenceReport::weighted_f1>},
+      {"ece_of_views", "views' ECE", true, Ece},
+      {"nll_of_views", "views' NLL", false, Nll}};
+  return *measures;
+}
+
+std::optional<double> MeanOverViews(const SplitReport& split, const EvidenceMeasure& measure) {
+  if (split.views_size() == 0) return std::nullopt;
+  double sum = 0;
+  for (const ViewReport& view : split.views()) {
+    const std::optional<double> value = measure.of_view(view);
+    if (!value.has_value()) return std::nullopt;
+    sum += *value;
+  }
+  return sum / split.views_size();
+}
+
+void AddEvidence(const std::vector<const SplitReport*>& splits, ExperimentRow* row) {
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    std::vector<double> values;
+    for (const SplitReport* split : splits) {
+      const std::optional<double> value = MeanOverViews(*split, measure);
+      if (value.has_value()) values.push_back(*value);
+    }
+    if (values.size() < splits.size()) continue;
+    EvidenceStatistic* added = row->add_evidence();
+    added->set_measure(measure.name);
+    *added->mutable_statistic() = Describe(values);
+  }
+}
+
+std::optional<ScaledBaseline> ScaleBaseline(
+    const std::vector<std::pair<const RunSummary*, const RunSummary*>>& pairs) {
+  std::vector<double> factors;
+  std::map<std::string, std::vector<double>> measures;
+  for (const auto& [ours, theirs] : pairs) {
+    if (ours->scaled_views_size() == 0 || theirs->scaled_views_size() == 0) return std::nullopt;
+    const double share = ours->scaled_views(0).valid_share_of_right();
+    const auto found = std::find_if(
+        theirs->scaled_views().begin(), theirs->scaled_views().end(),
+        [&](const ScaledViewsReport& one) { return one.valid_share_of_right() <= share; });
+    const ScaledViewsReport& chosen =
+        found == theirs->scaled_views().end() ? *theirs->scaled_views().rbegin() : *found;
+    factors.push_back(chosen.factor());
+    measures["mean_share_surer_without"].push_back(chosen.share_surer_without());
+    measures["share_of_right"].push_back(chosen.share_of_right());
+    measures["share_of_wrong"].push_back(chosen.share_of_wrong());
+    measures["violating_ranking_rate"].push_back(chosen.violating_ranking_rate());
+    measures["ece_of_views"].push_back(chosen.ece());
+    measures["nll_of_views"].push_back(chosen.nll());
+  }
+  if (pairs.empty()) return std::nullopt;
+  ScaledBaseline result;
+  *result.mutable_factor() = Describe(factors);
+  for (const auto& [measure, values] : measures) {
+    EvidenceStatistic* added = result.add_evidence();
+    added->set_measure(measure);
+    *added->mutable_statistic() = Describe(values);
+  }
+  return result;
+}
+
+const Statistic* FindEvidence(
+    const google::protobuf::RepeatedPtrField<EvidenceStatistic>& statistics,
+    const std::string& measure) {
+  for (const EvidenceStatistic& one : statistics) {
+    if (one.measure() == measure) return &one.statistic();
+  }
+  return nullptr;
+}
+
+}  // namespace cmerc
