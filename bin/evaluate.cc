@@ -195,7 +195,7 @@ absl::StatusOr<SplitReport> ScoreInput(const Flags& flags, const Asked& asked,
                                        EvaluationReport* evaluation) {
   ASSIGN_OR_RETURN(const std::string checkpoint, CheckpointFlag(flags));
   ASSIGN_OR_RETURN(Predictor predictor, Predictor::Load(checkpoint, flags.All("set")));
-  if (acting.coverage.has_value() && !predictor.sets().has_value()) {
+  if (asked.acting.coverage.has_value() && !predictor.sets().has_value()) {
     return absl::InvalidArgumentError(WithoutSets(checkpoint, predictor.config()));
   }
   RETURN_IF_ERROR(CheckUnscoredClasses(predictor.config().data(), predictor.info()));
