@@ -157,7 +157,7 @@ TEST(SummaryTest, CountsWhatIsMissing) {
   const std::string text = FormatSummary(*summary);
   EXPECT_THAT(text, HasSubstr("utterances of class  train          valid           test\n"));
   EXPECT_THAT(text,
-              HasSubstr("\n(no label)                1  25.0 %      2  100.0 %     0    0.0 %\n"));
+              HasSubstr("\n(no label)               1  25.0 %      2  100.0 %     0    0.0 %\n"));
   EXPECT_THAT(text, HasSubstr("\nutterances without  train          valid          test\n"
                               "text                    2  50.0 %      1  50.0 %     0  0.0 %\n"
                               "audio                   3  75.0 %      1  50.0 %     0  0.0 %\n"

@@ -197,7 +197,6 @@ TEST(UnlabelledTest, FilesOfTheTestSplitKeepTheirRows) {
   }
   EXPECT_THAT(views[1], HasSubstr("\"log_probs\":[null"));
   EXPECT_EQ(summary.test().unlabelled_utterances().value(), unlabelled);
-  EXPECT_EQ(summary.test().post_hoc_size(), 3);
 }
 
 TEST(UnlabelledTest, ASplitWithoutLabelsIsRefused) {

@@ -165,7 +165,7 @@ TEST(ModalityFilesTest, WhatIsMissingIsCountedAndNamed) {
               testing::Contains(
                   HasSubstr(absl::StrCat(folder,
                                          ": audio has no entry for 4 of 22 ids: 'dlg4_utt1', "
-                                         "'dlg6_utt0', 'dlg3_utt0', 'dlg3_utt1'; the file has 24 "
+                                         "'dlg6_utt0', 'dlg3_utt0', 'dlg3_utt1'; the file has 25 "
                                          "ids, such as 'dlg0_utt0'"))));
   const auto present = [&](const std::string& id) {
     const Conversation conversation = ConversationOf(*dataset, id);
