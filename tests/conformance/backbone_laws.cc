@@ -350,6 +350,8 @@ class BatchMateLaws : public BackboneFixture {
     }
     padded.speakers = torch::constant_pad_nd(batch.speakers, {0, 3});
     padded.context = torch::constant_pad_nd(batch.context, {0, 3, 0, 3});
+    padded.evidence =
+        torch::constant_pad_nd(batch.evidence.to(torch::kInt64), {0, 0, 0, 3}).to(torch::kBool);
     return padded;
   }
 };
