@@ -253,7 +253,7 @@ absl::StatusOr<StreamLimits> LimitsOf(const Flags& flags) {
 }
 
 // InvalidArgument: flags that have no meaning for a stream.
-absl::Status CheckFlags(const Flags& flags) {
+absl::Status CheckStreamFlags(const Flags& flags) {
   for (const char* flag : {"config", "split"}) {
     if (flags.has(flag)) {
       return BadFlag(flag,
@@ -271,7 +271,7 @@ absl::Status CheckFlags(const Flags& flags) {
 }
 
 // InvalidArgument: nothing has been predicted, or too much of it left out.
-absl::Status CheckAnswers(const StreamWork& work, const std::string& name) {
+absl::Status CheckStreamAnswers(const StreamWork& work, const std::string& name) {
   if (work.answered() > 0) {
     return work.limit().CheckAtEnd(work.skipped(), work.skipped() + work.answered());
   }
@@ -286,7 +286,7 @@ absl::Status CheckAnswers(const StreamWork& work, const std::string& name) {
 }  // namespace
 
 absl::Status PredictStream(const Flags& flags) {
-  RETURN_IF_ERROR(CheckFlags(flags));
+  RETURN_IF_ERROR(CheckStreamFlags(flags));
   ASSIGN_OR_RETURN(InputOptions options, InputOptionsOf(flags));
   ASSIGN_OR_RETURN(const ActingFlags acting, ActingFlags::Of(flags));
   options.keys = acting.Keys();
@@ -314,7 +314,7 @@ absl::Status PredictStream(const Flags& flags) {
     RETURN_IF_ERROR(
         work.Take(text, input->line(), absl::StrCat(input->name(), ", line ", input->line())));
   }
-  const absl::Status answers = CheckAnswers(work, input->name());
+  const absl::Status answers = CheckStreamAnswers(work, input->name());
   std::cerr << work.Summary() << "\n";
   return answers;
 }

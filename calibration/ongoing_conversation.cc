@@ -45,11 +45,11 @@ Conversation UtteranceOf(Conversation conversation, int64_t index) {
 }
 
 // Log-probabilities [C] in float64.
-Tensor Exact(const Prediction& prediction) {
+Tensor ExactRow(const Prediction& prediction) {
   return prediction.log_probs[0].to(torch::kFloat64).contiguous();
 }
 
-absl::Span<const double> ValuesOf(const Tensor& log_probs) {
+absl::Span<const double> RowValues(const Tensor& log_probs) {
   return {log_probs.data_ptr<double>(), static_cast<size_t>(log_probs.numel())};
 }
 
@@ -147,21 +147,21 @@ absl::StatusOr<PredictedUtterance> OngoingConversation::Continue(Predictor& pred
   const Conversation utterance = alone ? prepared : UtteranceOf(std::move(prepared), index);
   ASSIGN_OR_RETURN(const Prediction full, ContinuePass(predictor.backbone(), utterance, index,
                                                        /*view=*/nullptr, passes_[0]));
-  const Tensor log_probs = Exact(full);
+  const Tensor log_probs = ExactRow(full);
   bool finite = log_probs.isfinite().all().item<bool>();
   std::vector<Tensor> without;
   for (size_t v = 0; v < views_.size(); ++v) {
     ASSIGN_OR_RETURN(const Prediction prediction, ContinuePass(predictor.backbone(), utterance,
                                                                index, &views_[v], passes_[v + 1]));
-    without.push_back(Exact(prediction));
+    without.push_back(ExactRow(prediction));
     finite = finite && without.back().isfinite().all().item<bool>();
   }
   if (!finite) {
     return absl::InternalError(absl::StrCat("what the model predicts for utterance ", index,
                                             " is not a finite number: its weights are of no use"));
   }
-  PredictedRows rows{ValuesOf(log_probs), views_, {}, predictor.temperature(), predictor.rules()};
-  for (const Tensor& view : without) rows.view_log_probs.push_back(ValuesOf(view));
+  PredictedRows rows{RowValues(log_probs), views_, {}, predictor.temperature(), predictor.rules()};
+  for (const Tensor& view : without) rows.view_log_probs.push_back(RowValues(view));
   PredictedConversation described =
       DescribePredictions(rows, {""}, {1}, predictor.info().class_names)[0];
   SetMissing(utterance, predictor.info(), &described);

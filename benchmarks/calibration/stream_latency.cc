@@ -6,6 +6,7 @@
 // visual 342 numbers, six classes) and with default options get conversations of 100 utterances, as
 // lines of JSON. A latency is that of reading a line, predicting it and writing its answer as JSON,
 // without the pipe. Threads are those of OMP_NUM_THREADS.
+#include <ATen/Parallel.h>
 #include <google/protobuf/text_format.h>
 
 #include <algorithm>

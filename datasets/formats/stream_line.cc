@@ -24,6 +24,14 @@ struct Members {
   bool has_utterance = false;
 };
 
+// A problem of ConversationFromJson() in terms of the line.
+std::string InTermsOfTheLine(absl::string_view problem) {
+  if (absl::ConsumePrefix(&problem, "utterances[0].")) return std::string(problem);
+  if (absl::ConsumePrefix(&problem, "utterances[0] ")) return absl::StrCat(problem, kForm);
+  if (absl::ConsumePrefix(&problem, "id ")) return absl::StrCat("conversation ", problem);
+  return std::string(problem);
+}
+
 absl::StatusOr<Members> ReadMembers(absl::string_view json) {
   Members members;
   datasets::JsonCursor cursor(json);
@@ -51,15 +59,13 @@ absl::StatusOr<Members> ReadMembers(absl::string_view json) {
     return true;
   };
   if (cursor.ReadObject(read) && cursor.ReadEnd()) return members;
-  return absl::InvalidArgumentError(cursor.error());
-}
-
-// A problem of ConversationFromJson() in terms of the line.
-std::string InTermsOfTheLine(absl::string_view problem) {
-  if (absl::ConsumePrefix(&problem, "utterances[0].")) return std::string(problem);
-  if (absl::ConsumePrefix(&problem, "utterances[0] ")) return absl::StrCat(problem, kForm);
-  if (absl::ConsumePrefix(&problem, "id ")) return absl::StrCat("conversation ", problem);
-  return std::string(problem);
+  // Which of many numbers is none is better told by who reads numbers.
+  const absl::StatusOr<ConversationRecord> as_utterance = ConversationFromJson(
+      absl::StrCat("{\"id\":0,\"utterances\":[", json, "]}"), UnknownKeys::kKeep);
+  const absl::string_view better = as_utterance.status().message();
+  return absl::InvalidArgumentError(absl::StartsWith(better, "utterances[0].features.")
+                                        ? InTermsOfTheLine(better)
+                                        : cursor.error());
 }
 
 }  // namespace
