@@ -49,7 +49,7 @@ TEST(FormatSetsTest, SaysWhatIsPromisedAndWhatIsSeen) {
             "  sets that are empty, of one class, of all                0.0100, 0.2500, 0.1250\n"
             "      class        coverage  by conversation mean size utterances\n"
             "        hap          0.5000           0.6250    1.5000          7\n"
-            " a new line               -                -         -          0\n"
+            "a\\nnew line               -                -         -          0\n"
             "note: few conversations\n");
 }
 
@@ -74,7 +74,7 @@ TEST(FormatRiskCoverageTest, MarksWhatWasAskedFor) {
   *curve.mutable_asked() = Parsed<RiskCoveragePoint>(
       "threshold: 0.25 answered: 2 share_answered: 0.5 accuracy { value: 1 }");
   EXPECT_THAT(FormatRiskCoverage(curve),
-              HasSubstr("0    1.0000    0.7500\n"
+              HasSubstr("4    1.0000    0.7500\n"
                         "                               0.25 *          2    0.5000    1.0000\n"
                         "                                  0.5 "));
   EXPECT_THAT(FormatRiskCoverage(curve), HasSubstr("; *: --abstain_below\n"));
