@@ -136,7 +136,7 @@ RunConfig WithTrainersOptions(const std::string& checkpoint) {
   RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum));
   TrainingConfig more;
   TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
-      "compare_uncalibrated: true epochs: 6 patience: 1 select_by: NLL optimizer: ADAMW "
+      "compare_uncalibrated: true epochs: 4 patience: 1 select_by: MACRO_F1 optimizer: ADAMW "
       "weight_decay: 0.1 ema_decay: 0.7 init_skip: 'smax_fc.*'",
       &more));
   TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
