@@ -92,8 +92,9 @@ void StreamNorms::UseBatchStatistics(Backbone::BatchStatistics statistics) const
 
 Tensor StreamNorms::NormalizeByKept(const Pass& kept, const Tensor& rows, size_t begin, size_t end,
                                     size_t num_streams) const {
-  // The same rows are the same bits, and are not normalized again.
-  if (torch::equal(rows, kept.rows)) return kept.normalized;
+  // The same rows are the same bits, and are not normalized again, unless a gradient goes through
+  // them (core/evidence_flags.h): that of the kept ones goes elsewhere.
+  if (!rows.requires_grad() && torch::equal(rows, kept.rows)) return kept.normalized;
   const auto count = static_cast<double>(kept.rows.size(0));
   const Tensor deviation =
       (kept.variance * ((count - 1) / count) + batch_norms_[begin]->options.eps()).sqrt();

@@ -1,6 +1,8 @@
 // Laws of a backbone that is shown which evidence is missing.
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+#include "calibration/predict_views.h"
 #include "storage/module_state.h"
 #include "tests/conformance/backbone_fixture.h"
 
@@ -52,6 +54,35 @@ TEST_P(BackboneEvidenceLaws, EvidenceFlagsShowWhatIsMissing) {
     without.evidence[0][2][source] = false;
     EXPECT_GT(MaxDifference(Predict(*model, without).log_probs[2], full.log_probs[2]), kReordered)
         << "what lacks in one utterance makes no difference to it";
+  }
+}
+
+// Flags that are 0 leave the features of a view as those of the full prediction are, which must not
+// be reused: no gradient would ever reach the flags.
+TEST_P(BackboneEvidenceLaws, PairedViewsTeachEvidenceFlags) {
+  const auto model = Make(info_);
+  ASSERT_NE(model, nullptr);
+  model->ShowEvidence();
+  for (uint64_t seed = 2; seed < 5; ++seed) {
+    const Batch batch = RandomBatch({4, 1, 6}, info_, seed);
+    const auto input = PredictPaired(*model, batch, AllViews(info_), CalibrationConfig());
+    ASSERT_TRUE(input.ok()) << input.status();
+    torch::Tensor loss = torch::zeros({});
+    for (const ViewPrediction& view : input->views) {
+      loss = loss + torch::nll_loss(view.prediction.log_probs, batch.labels) +
+             view.prediction.features.square().mean();
+    }
+    loss.backward();
+  }
+  const auto parameters = model->named_parameters();
+  for (size_t m = 0; m < info_.modalities.size(); ++m) {
+    const std::string name = absl::StrCat("evidence_flags.", m);
+    const torch::Tensor gradient = parameters[name].grad();
+    ASSERT_TRUE(gradient.defined()) << name << " has no gradient";
+    for (int64_t source = 0; source < gradient.size(0); ++source) {
+      EXPECT_GT(gradient[source].abs().max().item<double>(), 0)
+          << name << " has no gradient from the view without source " << source;
+    }
   }
 }
 

@@ -122,13 +122,18 @@ TEST(ResumeTest, TheOfficialProtocolAndOrder) {
   ExpectTheSameBits(config);
 }
 
+// Calibrated() with the fields of `text`.
+RunConfig CalibratedWith(const std::string& text) {
+  RunConfig more, config = Calibrated();
+  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(text, &more), text);
+  config.MergeFrom(more);
+  return config;
+}
+
 TEST(ResumeTest, EvidenceThatIsDroppedAndShown) {
-  RunConfig config = Calibrated();
-  config.mutable_calibration()->set_evidence_flags(true);
-  config.mutable_calibration()->set_view_weights(CalibrationConfig::LIVE_PAIRED);
-  config.mutable_training()->set_drop_evidence(0.4);
-  config.mutable_training()->set_epochs(3);
-  ExpectTheSameBits(config);
+  ExpectTheSameBits(
+      CalibratedWith("calibration { evidence_flags: true view_weights: LIVE_PAIRED } "
+                     "training { drop_evidence: 0.4 epochs: 3 }"));
 }
 
 // A config with most options of the trainer, which starts with `checkpoint`.
@@ -162,12 +167,9 @@ TEST(ResumeTest, EveryOptionOfTheTrainer) {
 }
 
 TEST(ResumeTest, AWarmUpAndACosineAreWhereTheyWere) {
-  RunConfig config = Calibrated();
-  config.mutable_training()->set_epochs(3);
-  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
-      "[type.googleapis.com/cmerc.CosineRateOptions] { warmup_epochs: 1.5 }",
-      config.mutable_training()->mutable_learning_rate_schedule()));
-  ExpectTheSameBits(config);
+  ExpectTheSameBits(
+      CalibratedWith("training { epochs: 3 learning_rate_schedule { "
+                     "[type.googleapis.com/cmerc.CosineRateOptions] { warmup_epochs: 1.5 } } }"));
 }
 
 // Not even for the second of two models, which begins after the run was resumed.

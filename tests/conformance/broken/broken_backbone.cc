@@ -151,7 +151,12 @@ class BrokenBackbone final : public Backbone {
       column.index_copy_(0, rows, batch.labels.unsqueeze(1).to(torch::kFloat32));
       columns.push_back(column.view({batch.speakers.size(0), -1, 1}));
     }
-    Tensor x = torch::cat(columns, 2) + speakers_->forward(batch.speakers);
+    Tensor features = torch::cat(columns, 2);
+    if (Has(Options::REUSES_EQUAL_FEATURES)) {
+      if (last_.defined() && features.equal(last_)) features = last_;
+      last_ = features.detach();
+    }
+    Tensor x = features + speakers_->forward(batch.speakers);
     // One row has no variance.
     if (norm_ && (x.size(0) * x.size(1) > 1 || !is_training())) {
       x = norm_->forward(x.flatten(0, 1)).view_as(x);
@@ -178,6 +183,7 @@ class BrokenBackbone final : public Backbone {
   torch::nn::Linear head_ = nullptr;
   Tensor scale_;
   Tensor memory_;
+  Tensor last_;
   bool odd_ = false;
 };
 
