@@ -112,22 +112,18 @@ TEST(ResumeTest, ACalibratedRunWithCurriculumAfterTheUncalibratedOne) {
   ExpectTheSameBits(config);
 }
 
-TEST(ResumeTest, TheOfficialProtocolAndOrder) {
-  RunConfig config = Calibrated();
-  config.mutable_data()->set_protocol(DataConfig::OFFICIAL);
-  config.mutable_training()->set_reseed_every_pass(true);
-  config.mutable_training()->set_shuffle(false);
-  config.mutable_training()->set_epochs(2);
-  config.mutable_training()->set_on_non_finite(TrainingConfig::SKIP_BATCH);
-  ExpectTheSameBits(config);
-}
-
 // Calibrated() with the fields of `text`.
 RunConfig CalibratedWith(const std::string& text) {
   RunConfig more, config = Calibrated();
   TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(text, &more), text);
   config.MergeFrom(more);
   return config;
+}
+
+TEST(ResumeTest, TheOfficialProtocolAndOrder) {
+  ExpectTheSameBits(CalibratedWith(
+      "data { protocol: OFFICIAL } training { reseed_every_pass: true shuffle: false "
+      "epochs: 2 on_non_finite: SKIP_BATCH }"));
 }
 
 TEST(ResumeTest, EvidenceThatIsDroppedAndShown) {
@@ -142,12 +138,10 @@ RunConfig WithTrainersOptions(const std::string& checkpoint) {
   TrainingConfig more;
   TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
       "compare_uncalibrated: true epochs: 4 patience: 1 select_by: MACRO_F1 optimizer: ADAMW "
-      "weight_decay: 0.1 ema_decay: 0.7 init_skip: 'smax_fc.*'",
-      &more));
-  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(
+      "weight_decay: 0.1 ema_decay: 0.7 init_skip: 'smax_fc.*' learning_rate_schedule { "
       "[type.googleapis.com/cmerc.PlateauRateOptions] { warmup_epochs: 0.5 patience: 0 gamma: 0.5 "
-      "}",
-      more.mutable_learning_rate_schedule()));
+      "} }",
+      &more));
   config.mutable_training()->MergeFrom(more);
   config.mutable_training()->set_init_checkpoint(checkpoint);
   return config;
