@@ -70,7 +70,7 @@ void AddPickles(std::vector<BadInput>* cases) {
         "replace the value in the file"}},
       {"NegativeLabel",
        TrainPickle("negative_label.pkl"),
-       {"negative_label.pkl: conversation 'Ses2': labels (data[1]) utterance 1 has label -1, want "
+       {"negative_label.pkl: conversation 'Ses2': labels (data[1]) utterance 1 has label -2, want "
         "0 to 9999"}},
       {"LabelOutOfRange",
        TrainPickle("good.pkl", "class_names: 'calm'"),

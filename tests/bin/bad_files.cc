@@ -110,7 +110,7 @@ void WriteBadFiles(const std::string& folder) {
   write_corpus("infinite.pkl", [](TinyCorpus& c) {
     c.conversations[0].text[0][1] = std::numeric_limits<double>::infinity();
   });
-  write_corpus("negative_label.pkl", [](TinyCorpus& c) { c.conversations[2].labels[1] = -1; });
+  write_corpus("negative_label.pkl", [](TinyCorpus& c) { c.conversations[2].labels[1] = -2; });
   write_corpus("lengths.pkl", [](TinyCorpus& c) { c.conversations[0].text.pop_back(); });
   write_corpus("widths.pkl", [](TinyCorpus& c) { c.conversations[1].text = {{1}, {2}}; });
   write_corpus("no_train.pkl", [](TinyCorpus& c) { c.train.clear(); });

@@ -233,8 +233,9 @@ void AddNightlyPredictions(std::vector<BadInput>* cases) {
         "model: class_0, class_1, class_2",
         "`cmerc predict` answers without"}},
       {"EvaluateConversationsWithAMisspeltLabel",
-       EvaluateInput({"--input=lable.jsonl"}),
-       {absl::StrCat("lable.jsonl", place, "utterances[0].label is missing, want a class of the "),
+       EvaluateInput({"--input=misspelt.jsonl"}),
+       {absl::StrCat("misspelt.jsonl", place,
+                     "utterances[0].label is missing, want a class of the "),
         "is it \"lable\"?"}},
       {"EvaluateConversationsOfOtherClasses",
        EvaluateInput({"--input=other_labels.jsonl"}),
@@ -294,7 +295,7 @@ void WriteBadConversations(const std::string& folder) {
   const std::string speaker = "\"speaker\"", id = "\"id\"";
   const std::string labelled = with(line, speaker, "\"label\": \"class_0\", ");
   write("plain.jsonl", line);
-  write("lable.jsonl", with(line, speaker, "\"lable\": \"class_0\", "));
+  write("misspelt.jsonl", with(line, speaker, "\"lable\": \"class_0\", "));
   write("taken.jsonl", with(line, speaker, "\"confidence\": 0.5, "));
   write("nan_metadata.jsonl", with(line, id, "\"metadata\": {\"score\": NaN}, "));
   write("float_id.jsonl", with(line, speaker, "\"id\": 17.0, "));

@@ -137,7 +137,7 @@ void AddRecordFiles(std::vector<BadInput>* cases) {
       {"NoLabelInTest",
        TrainOn("unlabelled_test.jsonl"),
        {"no utterance of the test split has a label, and it is scored",
-        "`cmerc predict --input=FILE` answers them"}},
+        "`cmerc predict --input=FILE` answer them"}},
       {"MisspeltLabelInJson",
        TrainOn("lable.jsonl"),
        {"lable.jsonl, line 2: utterances[0].lable is no field of this format",
