@@ -340,6 +340,8 @@ void AddDataOptions(std::vector<BadInput>* cases) {
 void AddConfig(std::vector<BadInput>* cases) {
   AddConfigTexts(cases);
   AddTrainingOptions(cases);
+  AddTrainersOptions(cases);
+  AddStarts(cases);
   AddModelsAndLosses(cases);
   AddDataOptions(cases);
 }

@@ -30,7 +30,9 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
       "\n  --set='training { epohcs: 3 }':1:12: message type \"cmerc.TrainingConfig\" has no "
       "field \"epohcs\"; did you mean \"epochs\"? fields: epochs, batch_size, learning_rate, "
       "weight_decay, seed, shuffle, reseed_every_pass, threads, compare_uncalibrated, "
-      "gradient_clip_norm, on_non_finite, device, precision, cuda_graphs"
+      "gradient_clip_norm, on_non_finite, device, precision, cuda_graphs, init_checkpoint, "
+      "init_parameters, init_skip, optimizer, learning_rate_schedule, patience, select_by, "
+      "ema_decay"
       "\n  --set='training {':1:10: \"{\" is never closed");
 }
 
@@ -173,6 +175,10 @@ training {
   device: "cpu"
   precision: FLOAT32
   cuda_graphs: false
+  optimizer: ADAM
+  patience: 0
+  select_by: WEIGHTED_F1
+  ema_decay: 0
 }
 )");
 }
