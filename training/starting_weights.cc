@@ -120,7 +120,9 @@ std::string WarningOf(const StateDict& taken, const DatasetDescription& theirs,
   };
   const auto add = [&](const std::string& one, const std::string& all, const auto& theirs_names,
                        const auto& ours_names) {
-    if (!differ(ours_names, theirs_names)) return;
+    // Of another number of them no tensor with such rows has fitted.
+    const bool as_many = ours_names.size() == static_cast<size_t>(theirs_names.size());
+    if (!as_many || !differ(ours_names, theirs_names)) return;
     const std::vector<std::string> rows = WithRows(taken, static_cast<int64_t>(ours_names.size()));
     if (rows.empty()) return;
     warnings.push_back(absl::StrCat(
