@@ -116,7 +116,7 @@ TEST(SequenceEncoderTest, PackedConversationsAreEncodedAsIfAlone) {
   for (const auto kind : {SequenceEncoder::Kind::kGru, SequenceEncoder::Kind::kLstm,
                           SequenceEncoder::Kind::kTransformer}) {
     torch::nn::Module parent;
-    SequenceEncoder encoder(parent, kind, "l", /*width=*/8, /*dropout=*/0.5);
+    SequenceEncoder encoder(parent, kind, "l", /*width=*/8, /*dropout=*/0.5, /*past=*/false);
     parent.eval();
     const torch::NoGradGuard no_grad;
     const Tensor packed = torch::randn({packing.num_utterances(), 8});
