@@ -1,11 +1,13 @@
 #include "training/outcome.h"
 
 #include <google/protobuf/struct.pb.h>
+#include <google/protobuf/wrappers.pb.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 #include "calibration/acting.h"
 #include "calibration/describe_prediction.h"
 #include "calibration/evaluation.h"
@@ -54,38 +56,55 @@ absl::StatusOr<SplitPredictions> Measure(Backbone& selected, const PreparedData&
   return predictions;
 }
 
-// Adds a log-probability of a label; null where that is none.
-void AddLogProb(double log_prob, int64_t label, google::protobuf::ListValue* list) {
-  google::protobuf::Value* value = list->add_values();
-  if (label == kUnlabelled) {
-    value->set_null_value(google::protobuf::NULL_VALUE);
-  } else {
-    value->set_number_value(log_prob);
+// The log-probability of each of these labels as a list of JSON, null where the label is none;
+// `log_probs` has a row of `num_classes` for each.
+std::string LogProbsToJson(absl::Span<const int64_t> labels, absl::Span<const double> log_probs,
+                           size_t num_classes) {
+  google::protobuf::ListValue list;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    google::protobuf::Value* value = list.add_values();
+    if (labels[i] == kUnlabelled) {
+      value->set_null_value(google::protobuf::NULL_VALUE);
+    } else {
+      value->set_number_value(log_probs[i * num_classes + static_cast<size_t>(labels[i])]);
+    }
   }
+  return ToJson(list, /*pretty=*/false);
 }
 
-// Writes what the shares of utterances surer without a source of evidence are made of.
+std::string TextToJson(const std::string& text) {
+  google::protobuf::StringValue value;
+  value.set_value(text);
+  return ToJson(value, /*pretty=*/false);
+}
+
+// Writes what the shares of utterances surer without a source of evidence are made of: a
+// ConversationViews a line, in whose order a reader finds it; Protobuf would put lists that hold
+// nulls last.
 absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& indices,
                         const SplitPredictions& predictions, const std::string& path) {
   const auto num_classes = static_cast<size_t>(data.info.num_classes());
   std::string text;
-  size_t utterance = 0;
+  size_t begin = 0;
   for (const int64_t index : indices) {
     const Conversation& conversation = data.conversations[index];
-    ConversationViews line;
-    line.set_id(conversation.id);
-    for (const View& view : predictions.views) line.add_without()->set_view(view.name());
-    for (int64_t i = 0; i < conversation.length(); ++i, ++utterance) {
-      const int64_t label = predictions.labels[utterance];
-      const size_t truth =
-          utterance * num_classes + static_cast<size_t>(std::max<int64_t>(0, label));
-      AddLogProb(predictions.log_probs[truth], label, line.mutable_log_probs());
-      for (size_t v = 0; v < predictions.views.size(); ++v) {
-        AddLogProb(predictions.view_log_probs[v][truth], label,
-                   line.mutable_without(static_cast<int>(v))->mutable_log_probs());
-      }
+    const auto length = static_cast<size_t>(conversation.length());
+    const auto to_json = [&](const std::vector<double>& log_probs) {
+      return LogProbsToJson(
+          absl::MakeConstSpan(predictions.labels).subspan(begin, length),
+          absl::MakeConstSpan(log_probs).subspan(begin * num_classes, length * num_classes),
+          num_classes);
+    };
+    std::vector<std::string> without;
+    for (size_t v = 0; v < predictions.views.size(); ++v) {
+      without.push_back(absl::StrCat("{\"view\":", TextToJson(predictions.views[v].name()),
+                                     ",\"log_probs\":", to_json(predictions.view_log_probs[v]),
+                                     "}"));
     }
-    absl::StrAppend(&text, ToJson(line, /*pretty=*/false), "\n");
+    absl::StrAppend(&text, "{\"id\":", TextToJson(conversation.id),
+                    ",\"log_probs\":", to_json(predictions.log_probs), ",\"without\":[",
+                    absl::StrJoin(without, ","), "]}\n");
+    begin += length;
   }
   return WriteFileAtomically(path, text);
 }
