@@ -41,7 +41,7 @@ constexpr char kStops[] = "\nthe stream ends here; once more stops at once\n";
 class StreamInput {
  public:
   // "-": standard input. InvalidArgument or NotFound, with "--input=" in front: there is no such
-  // file, or it is no JSON Lines.
+  // file.
   static absl::StatusOr<std::unique_ptr<StreamInput>> Open(const std::string& path) {
     std::unique_ptr<StreamInput> input(new StreamInput);
     if (path != "-") {
@@ -59,7 +59,6 @@ class StreamInput {
     }
     input->polled_ = std::make_unique<PolledInput>(path == "-" ? STDIN_FILENO : input->descriptor_,
                                                    [] { return StopSignal() != 0; });
-    RETURN_IF_ERROR(Annotate(CheckStreamsAsJsonLines(input->polled_->Head()), input->name_));
     input->stream_ = std::make_unique<std::istream>(input->polled_.get());
     input->lines_ = std::make_unique<LineReader>(*input->stream_, input->name_, "one utterance");
     return input;
@@ -72,8 +71,12 @@ class StreamInput {
   }
 
   // The next line that is not blank; false at the end, and once a signal has come. Errors are those
-  // of LineReader::Next(); Unavailable: standard input cannot be read.
+  // of LineReader::Next(); InvalidArgument: it is no JSON Lines, as its first bytes tell;
+  // Unavailable: it cannot be read.
   absl::StatusOr<bool> Next(std::string* text) {
+    if (lines_->line() == 0) {
+      RETURN_IF_ERROR(Annotate(CheckStreamsAsJsonLines(polled_->Head()), name_));
+    }
     ASSIGN_OR_RETURN(const bool found, lines_->Next(text));
     if (polled_->error() != 0) {
       return absl::UnavailableError(absl::StrCat(name_, ": cannot be read after line ",
@@ -129,30 +132,6 @@ class StreamWork {
     return Refuse(line.ok() ? line->record : ConversationRecord(), number, why);
   }
 
-  // "stream    at most 256 conversations ..."
-  std::string DescribeLimits() const {
-    const StreamLimits& limits = stream_.limits();
-    const int64_t bytes = stream_.BytesPerUtterance();
-    return absl::StrFormat(
-        "stream    at most %d conversations at a time (--max_open) of %d utterances each "
-        "(--max_utterances), %d bytes of features an utterance: %.1f MB a conversation; dropped "
-        "after %d s without an utterance (--idle_s)\n",
-        limits.max_open, limits.max_utterances, bytes,
-        static_cast<double>(bytes * limits.max_utterances) / 1e6, limits.idle.count());
-  }
-
-  // What the user should know of how this model answers; "": nothing.
-  std::string WarningOfModel() const {
-    if (stream_.predictor().info().context == ContextScope::kConversation) {
-      return "this model was trained with data { context: CONVERSATION }, to draw on later "
-             "utterances too: each utterance is predicted as the last one of its conversation, and "
-             "all before it are predicted again for it (docs/online.md)";
-    }
-    if (stream_.continues()) return "";
-    return "this backbone remembers nothing of a conversation: all utterances of one are predicted "
-           "again for each that comes (docs/online.md)";
-  }
-
   std::string Summary() const {
     return absl::StrCat(answered_, " utterances answered", skipped_ > 0 ? ", " : "",
                         skipped_ > 0 ? absl::StrCat(skipped_, " not") : "", "; ", ended_,
@@ -186,7 +165,7 @@ class StreamWork {
     ASSIGN_OR_RETURN(
         ConversationStream::Answer answer,
         stream_.Push(record.id(), std::move(utterance), record.utterances(0).speaker()));
-    if (!uncalibrated_.empty()) PrintWarnings({std::exchange(uncalibrated_, "")});
+    SayWhatToKnow();
     const std::string warning = key_warnings_.Of(record, place);
     if (!warning.empty()) PrintWarnings({warning});
     PredictedConversation prediction;
@@ -197,6 +176,39 @@ class StreamWork {
     RETURN_IF_ERROR(output_.Flush());
     ++answered_;
     return absl::OkStatus();
+  }
+
+  // Says once, with the first answer, what the user should know of the stream and its model.
+  void SayWhatToKnow() {
+    if (answered_ > 0) return;
+    std::cerr << "stream    " << DescribeLimits() << "\n";
+    for (const std::string& warning : {WarningOfModel(), uncalibrated_}) {
+      if (!warning.empty()) PrintWarnings({warning});
+    }
+  }
+
+  // "at most 256 conversations ..."
+  std::string DescribeLimits() const {
+    const StreamLimits& limits = stream_.limits();
+    const int64_t bytes = stream_.BytesPerUtterance();
+    return absl::StrFormat(
+        "at most %d conversations at a time (--max_open) of %d utterances each "
+        "(--max_utterances), %d bytes of features an utterance: %.1f MB a conversation; dropped "
+        "after %d s without an utterance (--idle_s)",
+        limits.max_open, limits.max_utterances, bytes,
+        static_cast<double>(bytes * limits.max_utterances) / 1e6, limits.idle.count());
+  }
+
+  // What the user should know of how this model answers; "": nothing.
+  std::string WarningOfModel() const {
+    if (stream_.predictor().info().context == ContextScope::kConversation) {
+      return "this model was trained with data { context: CONVERSATION }, to draw on later "
+             "utterances too: each utterance is predicted as the last one of its conversation, and "
+             "all before it are predicted again for it (docs/online.md)";
+    }
+    if (stream_.continues()) return "";
+    return "this backbone remembers nothing of a conversation: all utterances of one are predicted "
+           "again for each that comes (docs/online.md)";
   }
 
   void End(const ConversationRecord& record, const std::string& place) {
@@ -221,7 +233,7 @@ class StreamWork {
   ConversationStream stream_;
   PredictOutput output_;
   const InputOptions options_;
-  std::string uncalibrated_;  // not said yet
+  const std::string uncalibrated_;
   KeyWarnings key_warnings_;
   int64_t answered_ = 0;
   int64_t skipped_ = 0;
@@ -292,6 +304,8 @@ absl::Status PredictStream(const Flags& flags) {
   options.keys = acting.Keys();
   ASSIGN_OR_RETURN(const StreamLimits limits, LimitsOf(flags));
   RETURN_IF_ERROR(CheckOutput(flags, OutputKind::kPredictions));
+  ASSIGN_OR_RETURN(const std::unique_ptr<StreamInput> input,
+                   StreamInput::Open(flags.has("input") ? flags.Get("input") : "-"));
   ASSIGN_OR_RETURN(InputPredictor model, LoadInputPredictor(flags));
   RETURN_IF_ERROR(acting.LetAnswer(flags.Get("checkpoint"), &model.predictor));
   const std::vector<View> views =
@@ -300,13 +314,7 @@ absl::Status PredictStream(const Flags& flags) {
                    PredictOutput::Open("-", model.predictor.info(), views, options.keys));
   StreamWork work(ConversationStream(std::move(model.predictor), views, limits), std::move(output),
                   std::move(options), std::move(model.uncalibrated));
-  std::cerr << work.DescribeLimits();
-  const std::string warning = work.WarningOfModel();
-  if (!warning.empty()) PrintWarnings({warning});
-
   CatchStopSignals(kStops);
-  ASSIGN_OR_RETURN(const std::unique_ptr<StreamInput> input,
-                   StreamInput::Open(flags.has("input") ? flags.Get("input") : "-"));
   std::string text;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, input->Next(&text));
@@ -315,7 +323,7 @@ absl::Status PredictStream(const Flags& flags) {
         work.Take(text, input->line(), absl::StrCat(input->name(), ", line ", input->line())));
   }
   const absl::Status answers = CheckStreamAnswers(work, input->name());
-  std::cerr << work.Summary() << "\n";
+  if (answers.ok() || work.answered() > 0) std::cerr << work.Summary() << "\n";
   return answers;
 }
 

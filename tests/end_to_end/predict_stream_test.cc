@@ -203,6 +203,16 @@ TEST_F(PredictStreamTest, ABadLineEndsItUnlessItMayBeSkipped) {
                             HasSubstr("--on_error=SKIP answers such a line with its error")));
 }
 
+TEST_F(PredictStreamTest, AStreamOfWhichNothingCanBePredictedIsAnError) {
+  const Conversing cmerc(*folder_, {"--stream", "--on_error=SKIP"}, "past/selected.pth");
+  cmerc.Say("{\"conversation\":\"d1\"}\n");
+  EXPECT_THAT(cmerc.HearLine(), StartsWith("{\"line\":1,\"error\":\"has no"));
+  cmerc.CloseInput();
+  std::string errors;
+  EXPECT_EQ(cmerc.End(&errors), 2);
+  EXPECT_THAT(errors, HasSubstr("nothing was predicted: none of the 1 utterances"));
+}
+
 TEST_F(PredictStreamTest, LimitsAreAnsweredWithTheFlagThatRaisesThem) {
   const Conversing cmerc(*folder_, {"--stream", "--max_open=1", "--max_utterances=2"},
                          "past/selected.pth");
