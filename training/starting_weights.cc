@@ -207,6 +207,7 @@ absl::StatusOr<StartingWeights> ChooseStartingWeights(const TrainingConfig& trai
     }
     problems.push_back(absl::StrCat(file, ": ", bad.size(), " of ", wanted.size(),
                                     " tensors do not fit this model: ", Listed(differences, "; "),
+                                    2 * bad.size() > wanted.size() ? OtherModel(checkpoint) : "",
                                     "; to leave them out, and to start those of the model as the "
                                     "seed draws them: --set='training { init_skip: [",
                                     absl::StrJoin(quoted, ", "), "] }'"));
