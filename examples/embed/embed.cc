@@ -37,7 +37,8 @@ int main() {
     const torch::Tensor labels = torch::randint(3, {2}, torch::kInt64).repeat(5);
     const torch::Tensor clean = torch::one_hot(labels, 4).to(torch::kFloat32);
     const torch::Tensor text = clean + torch::randn({10, 4}), audio = clean + torch::randn({10, 4});
-    data.conversations.push_back({"", false, {{text}, {audio}}, torch::arange(10) % 2, labels, {}});
+    data.conversations.push_back(
+        {"", false, {{text}, {audio}}, torch::arange(10) % 2, labels, {}, {}});
     (i < 60 ? data.train : data.test).push_back(i);
   }
   cmerc::RunConfig config;
