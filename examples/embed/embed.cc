@@ -34,11 +34,10 @@ int main() {
   cmerc::PreparedData data;
   data.info = {"mine", {{"text", 4}, {"audio", 4}}, {"calm", "angry", "sad"}, 2, {}, {}};
   for (int i = 0; i < 80; ++i) {  // two speakers in turn, each in one mood
-    const torch::Tensor labels = torch::randint(3, {2}, torch::kInt64).repeat(5);
-    const torch::Tensor clean = torch::one_hot(labels, 4).to(torch::kFloat32);
+    const torch::Tensor mood = torch::randint(3, {2}, torch::kInt64).repeat(5);
+    const torch::Tensor clean = torch::one_hot(mood, 4).to(torch::kFloat32);
     const torch::Tensor text = clean + torch::randn({10, 4}), audio = clean + torch::randn({10, 4});
-    data.conversations.push_back(
-        {"", false, {{text}, {audio}}, torch::arange(10) % 2, labels, {}, {}});
+    data.conversations.push_back({"", false, {{text}, {audio}}, torch::arange(10) % 2, mood, {}, {}});
     (i < 60 ? data.train : data.test).push_back(i);
   }
   cmerc::RunConfig config;
