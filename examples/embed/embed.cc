@@ -36,8 +36,8 @@ int main() {
   for (int i = 0; i < 80; ++i) {  // two speakers in turn, each in one mood
     const torch::Tensor mood = torch::randint(3, {2}, torch::kInt64).repeat(5);
     const torch::Tensor clean = torch::one_hot(mood, 4).to(torch::kFloat32);
-    const torch::Tensor text = clean + torch::randn({10, 4}), audio = clean + torch::randn({10, 4});
-    data.conversations.push_back({"", false, {{text}, {audio}}, torch::arange(10) % 2, mood, {}, {}});
+    const torch::Tensor text = clean + torch::randn({10, 4}), tone = clean + torch::randn({10, 4});
+    data.conversations.push_back({"", false, {{text}, {tone}}, torch::arange(10) % 2, mood, {}, {}});
     (i < 60 ? data.train : data.test).push_back(i);
   }
   cmerc::RunConfig config;

@@ -184,6 +184,7 @@ TEST(DialogueGcnTest, PaddingDoesNotMatter) {
   }
   padded.speakers = torch::constant_pad_nd(batch.speakers, {0, 2});
   padded.context = torch::constant_pad_nd(batch.context, {0, 2, 0, 2});
+  padded.evidence = torch::constant_pad_nd(batch.evidence, {0, 0, 0, 2});
   for (const char* encoder : {"LSTM", "GRU", "NO_ENCODER"}) {
     const auto model = Model(Options(absl::StrCat("encoder: ", encoder)));
     const Prediction want = Predict(*model, batch);

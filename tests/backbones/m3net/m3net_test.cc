@@ -216,6 +216,7 @@ TEST(M3NetTest, PaddingDoesNotMatter) {
   }
   padded.speakers = torch::constant_pad_nd(batch.speakers, {0, 2});
   padded.context = torch::constant_pad_nd(batch.context, {0, 2, 0, 2});
+  padded.evidence = torch::constant_pad_nd(batch.evidence, {0, 0, 0, 2});
   for (const char* norm : kNorms) {
     for (const char* encoder : {"GRU", "LSTM", "NO_ENCODER"}) {
       const std::string text = absl::StrCat("norm: ", norm, " text_encoder: ", encoder);
