@@ -37,7 +37,7 @@ int main() {
     const torch::Tensor mood = torch::randint(3, {2}, torch::kInt64).repeat(5);
     const torch::Tensor clean = torch::one_hot(mood, 4).to(torch::kFloat32);
     const torch::Tensor text = clean + torch::randn({10, 4}), tone = clean + torch::randn({10, 4});
-    data.conversations.push_back({"", false, {{text}, {tone}}, torch::arange(10) % 2, mood, {}, {}});
+    data.conversations.push_back({"", 0, {{text}, {tone}}, torch::arange(10) % 2, mood, {}, {}});
     (i < 60 ? data.train : data.test).push_back(i);
   }
   cmerc::RunConfig config;
