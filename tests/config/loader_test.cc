@@ -92,7 +92,8 @@ TEST(ParseConfigTest, UnknownFields) {
             "\"learning_rate\"? fields: epochs, "
             "batch_size, learning_rate, weight_decay, seed, shuffle, reseed_every_pass, threads, "
             "compare_uncalibrated, gradient_clip_norm, on_non_finite, device, "
-            "precision, cuda_graphs, init_checkpoint, init_parameters, init_skip, optimizer, "
+            "precision, cuda_graphs, drop_evidence, init_checkpoint, init_parameters, init_skip, "
+            "optimizer, "
             "learning_rate_schedule, patience, select_by, ema_decay");
   EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss + "backbone { hidden_width: 3 }"),
             "\n  f:3:12: expected [type.googleapis.com/TYPE] { ... }, got hidden_width"

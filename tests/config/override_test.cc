@@ -30,7 +30,8 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
       "\n  --set='training { epohcs: 3 }':1:12: message type \"cmerc.TrainingConfig\" has no "
       "field \"epohcs\"; did you mean \"epochs\"? fields: epochs, batch_size, learning_rate, "
       "weight_decay, seed, shuffle, reseed_every_pass, threads, compare_uncalibrated, "
-      "gradient_clip_norm, on_non_finite, device, precision, cuda_graphs, init_checkpoint, "
+      "gradient_clip_norm, on_non_finite, device, precision, cuda_graphs, drop_evidence, "
+      "init_checkpoint, "
       "init_parameters, init_skip, optimizer, learning_rate_schedule, patience, select_by, "
       "ema_decay"
       "\n  --set='training {':1:10: \"{\" is never closed");
@@ -134,6 +135,8 @@ TEST(ResolvedConfigTest, WritesEveryDefault) {
   fold: 0
   round_scores: false
   context: CONVERSATION
+  test_folds: 0
+  test_fold: 0
 }
 backbone {
   [type.googleapis.com/cmerc_test.ToyNetOptions] {
@@ -155,10 +158,12 @@ losses {
       smoothing: 0
     }
   }
+  warm_up_epochs: 0
 }
 calibration {
   view_weights: EPOCH_SNAPSHOT
   masked_mean: REAL_UTTERANCES
+  evidence_flags: false
 }
 training {
   epochs: 3
@@ -175,6 +180,7 @@ training {
   device: "cpu"
   precision: FLOAT32
   cuda_graphs: false
+  drop_evidence: 0
   optimizer: ADAM
   patience: 0
   select_by: WEIGHTED_F1
