@@ -118,7 +118,12 @@ const std::vector<Expectation>& Expectations() {
        "log_probs",
        {"BatchMatesAndTheirOrderDoNotMatter", "PaddingDoesNotMatterInTraining"}},
       {"backbone", "NORMALIZES_PADDING", "PaddingDoesNotMatterInTraining", "norm.running_mean"},
-      {"backbone", "SEES_BATCH_MATES", "BatchMatesAndTheirOrderDoNotMatter", "a conversation of 3"},
+      {"backbone",
+       "SEES_BATCH_MATES",
+       "BatchMatesAndTheirOrderDoNotMatter",
+       "a conversation of 3",
+       // What all of a batch lack goes with its mean.
+       {"EvidenceFlagsShowWhatIsMissing"}},
       {"backbone", "READS_LABELS", "LabelsAreNotEvidence", "log_probs differ by"},
       {"backbone", "IGNORES_CONTEXT", "ContextIsUsedAsDeclared", "cutting context changes nothing"},
       {"backbone", "LEAKS_ACROSS_CONTEXT", "ContextIsUsedAsDeclared",
