@@ -89,7 +89,7 @@ TEST(TestFoldsTest, EveryConversationIsTestedOnOnceAndAllAreScoredTogether) {
                     HasSubstr("| - | longer | class_0 | ")));
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.csv"),
               HasSubstr("\"base\",\"plain\",\"micro_f1_without\",1,"));
-  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results_runs.csv"), HasSubstr(",test_fold,"));
+  EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results_runs.csv"), HasSubstr(",\"test_fold\","));
   EXPECT_THAT(ReadFile(ran.folder + "/out/tiny/results.tex"), HasSubstr("tab:f1-without"));
   EXPECT_EQ(RunCmerc({"report", "out/tiny", "--output=page.html"}, ran.folder).exit_code, 0);
   EXPECT_THAT(ReadFile(ran.folder + "/page.html"), HasSubstr("F1 over the other classes"));
