@@ -125,7 +125,7 @@ TEST(LayoutsTest, MeldRobertaSentiment) {
       Load("meld_roberta_sentiment",
            Pickle(List({toy.OneHots(9), toy.Labels(7), toy.Labels(3), toy.Features(1, 5),
                         toy.Features(2, 5), toy.Features(3, 5), toy.Features(4, 5), toy.Sentences(),
-                        toy.SetOfIds(kTrain), toy.Ids(kTest), toy.Ids(kValid)}))));
+                        toy.Ids(kTrain), toy.Ids(kTest), toy.Ids(kValid)}))));
   ASSERT_NE(dataset, nullptr);
   ExpectToy(*dataset, toy, 3, true, {{"text", {{1, 5}, {2, 5}, {3, 5}, {4, 5}}}});
   EXPECT_THAT(dataset->info().class_names, ElementsAre("neutral", "positive", "negative"));
