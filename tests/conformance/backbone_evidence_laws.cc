@@ -75,14 +75,16 @@ TEST_P(BackboneEvidenceLaws, PairedViewsTeachEvidenceFlags) {
     loss.backward();
   }
   const auto parameters = model->named_parameters();
+  // [sources]: the largest gradient in any modality. A backbone that leaves out what is missing by
+  // itself has none in that very modality.
+  torch::Tensor largest = torch::zeros({static_cast<int64_t>(info_.modalities.size()) + 2});
   for (size_t m = 0; m < info_.modalities.size(); ++m) {
-    const std::string name = absl::StrCat("evidence_flags.", m);
-    const torch::Tensor gradient = parameters[name].grad();
-    ASSERT_TRUE(gradient.defined()) << name << " has no gradient";
-    for (int64_t source = 0; source < gradient.size(0); ++source) {
-      EXPECT_GT(gradient[source].abs().max().item<double>(), 0)
-          << name << " has no gradient from the view without source " << source;
-    }
+    const torch::Tensor gradient = parameters[absl::StrCat("evidence_flags.", m)].grad();
+    if (gradient.defined()) largest = largest.maximum(std::get<0>(gradient.abs().max(1)));
+  }
+  for (int64_t source = 0; source < largest.size(0); ++source) {
+    EXPECT_GT(largest[source].item<double>(), 0)
+        << "no evidence flag has a gradient from the view without source " << source;
   }
 }
 

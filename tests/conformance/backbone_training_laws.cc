@@ -216,6 +216,8 @@ Batch NothingToRemove(const DatasetInfo& info, bool alone) {
     }
   }
   batch.speakers = torch::zeros_like(batch.speakers);
+  // A backbone may read which evidence there is, which a view changes in any case.
+  batch.evidence = Tensor();
   return batch;
 }
 

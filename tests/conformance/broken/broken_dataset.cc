@@ -35,6 +35,10 @@ class BrokenDataset final : public Dataset {
     conversation.speakers = torch::arange(length).remainder(2);
     conversation.labels = torch::arange(length).remainder(2);
     if (Has(Options::SPEAKER_OUT_OF_RANGE) && index == 3) conversation.speakers[1] = 2;
+    if (Has(Options::FEATURES_OF_WHAT_IS_MISSING) && index == 3) {
+      conversation.present = torch::ones({length, 2}, torch::kBool);
+      conversation.present[1][1] = false;
+    }
     // In the test split, which class_counts leaves out.
     if (Has(Options::LABEL_OUT_OF_RANGE) && index == 5) conversation.labels[1] = 2;
     return conversation;

@@ -230,9 +230,10 @@ const std::vector<Expectation>& Expectations() {
        "CENTERS_FEATURES",
        "EvidenceFlagsShowWhatIsMissing",
        "what lacks in every utterance makes no difference",
-       {"PairedViewsTeachEvidenceFlags"}},
+       {"PairedViewsTeachEvidenceFlags", "LaterUtterancesChangeNoEarlierBit",
+        "AConversationThatGoesOnGetsTheAnswersOfItsBeginning"}},
       {"backbone", "REUSES_EQUAL_FEATURES", "PairedViewsTeachEvidenceFlags",
-       "evidence_flags.0 has no gradient from the view without source"},
+       "no evidence flag has a gradient from the view without source"},
       {"backbone", "REFUSES_LARGE_FEATURES", "FeaturesThatOverflowInsideSpoilNothing",
        "no features as large as this"},
 
@@ -313,6 +314,7 @@ const std::vector<Expectation>& Expectations() {
       {"dataset", "OTHER_FEATURES_EACH_TIME", "GivesTheSameConversationsAgain", "conversation 0"},
       {"dataset", "REPEATS_A_MODALITY", "InfoIsComplete", "two modalities are text"},
       {"dataset", "REPEATS_A_SPEAKER", "SpeakersHaveOneNameEachOrNone", "speaker_names"},
+      {"dataset", "FEATURES_OF_WHAT_IS_MISSING", "WhatIsMissingIsZero", "audio"},
   };
   return *expectations;
 }
