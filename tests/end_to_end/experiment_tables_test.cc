@@ -36,7 +36,7 @@ TEST(ExperimentTablesTest, ComparesCalibrationToo) {
   EXPECT_THAT(names,
               ElementsAre("ece", "nll", "share_surer_without_text", "share_surer_without_audio",
                           "share_surer_without_visual", "share_surer_without_same_speaker",
-                          "share_surer_without_other_speakers"));
+                          "share_surer_without_other_speakers", "share_of_right"));
   std::vector<double> ece, nll, share;
   for (const char* seed : {"/seed-7", "/seed-8"}) {
     const SplitReport with = ReadSummary(folder + "/calibrated" + seed).test();
