@@ -177,10 +177,11 @@ TEST(PredictionToJsonTest, SetsAreListsOfNames) {
 
 TEST(PredictionTableTest, SetsAndAbstainingHaveColumnsWhereTheyAreAskedFor) {
   const PredictionTable table({"joy", "=sum"}, {}, {true, true});
-  EXPECT_THAT(table.Header(), EndsWith(",set,abstained,conversation_extra,utterance_extra\n"));
+  EXPECT_THAT(table.Header(),
+              EndsWith(",set,abstained,conversation_extra,utterance_extra,missing\n"));
   const std::string rows = table.Rows(WithRules());
   EXPECT_THAT(rows, testing::HasSubstr(R"(,"[""joy"",""=sum""]",false,,)"));
-  EXPECT_THAT(rows, EndsWith(",\"[]\",true,,\n"));
+  EXPECT_THAT(rows, EndsWith(",\"[]\",true,,,\n"));
 }
 
 TEST(PredictionTableTest, ARowForEachUtterance) {
