@@ -55,6 +55,9 @@ def main():
     options = parser.parse_args()
     runs = {}  # dataset -> variant -> the scores of each seed
     for checkpoint in sorted(glob.glob(os.path.join(options.experiment, "*", "*", "seed-*", "selected.pth"))):
+        if not os.path.exists(os.path.join(os.path.dirname(checkpoint), "summary.json")):
+            print(f"left out, not finished: {os.path.dirname(checkpoint)}", file=sys.stderr)
+            continue
         dataset, variant = checkpoint.split(os.sep)[-4:-2]
         runs.setdefault(dataset, {}).setdefault(variant, []).append(score(checkpoint, options))
     if not runs:
