@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -111,7 +112,11 @@ TEST(InterruptTest, AFolderThatIsMovedOrDeletedEndsTheRunAtOnce) {
     if (moved) {
       std::filesystem::rename(folder + "/run", folder + "/elsewhere");
     } else {
-      std::filesystem::remove_all(folder + "/run");
+      // The run may write a file while they are removed.
+      std::error_code again;
+      do {
+        std::filesystem::remove_all(folder + "/run", again);
+      } while (again);
     }
     const Outcome outcome = run.End(0);
     EXPECT_EQ(outcome.exit_code, 1);
