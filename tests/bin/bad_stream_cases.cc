@@ -36,7 +36,8 @@ void AddStreams(std::vector<BadInput>* cases) {
        {"silent_utterance.jsonl, line 1: has no \"speaker\", want a name"}},
       {"StreamWithANumberThatIsNone",
        Stream({"--input=nan_utterance.jsonl"}),
-       {"nan_utterance.jsonl, line 2: features.text[1] is NaN, want a finite number"}},
+       {"nan_utterance.jsonl, line 2: features.text[1] is NaN, want a number that is finite in "
+        "float32"}},
       {"StreamOfOtherWidth",
        Stream({"--input=narrow_utterance.jsonl"}),
        {"narrow_utterance.jsonl, line 1: conversation d1: features.text has 1 numbers an "
