@@ -110,7 +110,7 @@ TEST_F(DataTest, Describe) {
 TEST_F(DataTest, WarningsOfTheDataAreSaidByEveryCommand) {
   WriteFile(folder_ + "/odd.jsonl",
             absl::StrReplaceAll(ReadFile("tests/datasets/data/conversations.jsonl"),
-                                {{"\"neutral\"", "\"Joy\""}, {"\"anger\"", "\"-1\""}}));
+                                {{"\"neutral\"", "\"Joy\""}, {"\"anger\"", "\"xxx\""}}));
   const std::string warning = "the classes \"Joy\" (";
   EXPECT_THAT(Run({"data", "describe", "odd.jsonl"}), HasSubstr("warning: " + warning));
   const Outcome converted =
@@ -122,7 +122,7 @@ TEST_F(DataTest, WarningsOfTheDataAreSaidByEveryCommand) {
                folder_);
   EXPECT_EQ(trained.exit_code, 0) << trained.err;
   EXPECT_THAT(trained.err, testing::AllOf(HasSubstr("warning: " + warning),
-                                          HasSubstr("warning: the class \"-1\" (")));
+                                          HasSubstr("warning: the class \"xxx\" (")));
 }
 
 TEST_F(DataTest, ConvertReplacesAFileAsAWhole) {
@@ -256,7 +256,8 @@ TEST_F(DataTest, ModalitiesThatAreNotChosenNeedNotBeThere) {
     const Outcome all = RunCmerc(with(set + " }"), folder_);
     EXPECT_EQ(all.exit_code, 2);
     if (name == "first.pkl") {
-      EXPECT_THAT(all.err, HasSubstr("conversation 'dlg0': audio (data[4])"));
+      EXPECT_THAT(all.err,
+                  HasSubstr("first.pkl: audio (data[4]) has nothing for any conversation"));
     } else {
       EXPECT_THAT(all.err, HasSubstr("none of the layouts that are known: of 9 fields there is "
                                      "IEMOCAP features, which has the "));

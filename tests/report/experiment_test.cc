@@ -54,7 +54,7 @@ TEST(FormatExperimentPageTest, EverySection) {
   EXPECT_THAT(Texts(page, "h1"), ElementsAre("Report of the experiment runs/a <b> & c"));
   EXPECT_THAT(Texts(page, "h2"), ElementsAre("Results", "Pictures: toy"));
   EXPECT_THAT(Texts(page, "h3"), ElementsAre("Scores of the test split", "What the numbers are",
-                                             "Differences", "Calibration"));
+                                             "Differences", "Calibration", "Evidence"));
   EXPECT_THAT(
       Texts(page, "figcaption"),
       ElementsAre("Weighted F1, test split", "Difference of weighted F1 to the baseline",
@@ -87,6 +87,7 @@ TEST(FormatExperimentPageTest, LeavesOutWhatThereIsNot) {
     row.clear_calibration_scaled();
     row.clear_views();
     row.clear_classes();
+    row.clear_evidence();
   }
   const XmlElement page = Page(results);
   EXPECT_THAT(Texts(page, "h2"), ElementsAre("Results", "Pictures"));

@@ -13,6 +13,7 @@
 #include "calibration/evaluation.h"
 #include "calibration/prediction.pb.h"
 #include "calibration/weighted_losses.h"
+#include "metrics/conformal.h"
 #include "storage/checkpoint.h"
 #include "storage/module_state.h"
 #include "storage/trained_backbone.h"

@@ -172,7 +172,10 @@ TEST_F(SelectedEpochTest, SelectsByTheScoreItIsToldAndSaysSo) {
   for (const std::string by : {"NLL", "ACCURACY", "MACRO_F1"}) {
     SCOPED_TRACE(by);
     const RunSummary summary = MustTrain("", "101, 60, 60", "epochs: 3 select_by: " + by);
-    EXPECT_EQ(summary.selected_epoch(), 2);  // of equal ones the first
+    // Of equal ones the first. The NLL goes on falling where as many are right.
+    const std::vector<EpochReport> epochs = Epochs(folder_);
+    const bool falls = epochs[2].test().calibration().nll() < epochs[1].test().calibration().nll();
+    EXPECT_EQ(summary.selected_epoch(), by == "NLL" && falls ? 3 : 2);
     EXPECT_EQ(summary.selected_by().value(), by == "NLL"        ? "NLL"
                                              : by == "ACCURACY" ? "accuracy"
                                                                 : "macro F1");
