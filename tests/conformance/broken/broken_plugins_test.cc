@@ -286,7 +286,7 @@ const std::vector<Expectation>& Expectations() {
        {"SelectsEverythingFromSomeEpochOn"}},
 
       {"learning_rate", "FALLS_BELOW_ZERO", "EveryFactorIsFiniteAndNotBelowZero",
-       "in epoch 2 of 3"},
+       "in epoch 0 of 1"},
       {"learning_rate",
        "NAN_IN_A_SHORT_RUN",
        "EveryFactorIsFiniteAndNotBelowZero",
