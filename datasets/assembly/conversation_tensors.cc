@@ -1,6 +1,7 @@
 #include "datasets/assembly/conversation_tensors.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,13 +21,45 @@ std::string NamesOf(const ConversationRecord& record) {
   });
 }
 
+bool IsKnown(const ConversationRecord::Modality& modality, const DatasetInfo& info) {
+  return std::any_of(info.modalities.begin(), info.modalities.end(),
+                     [&](const ModalityInfo& m) { return m.name == modality.name(); });
+}
+
 // Whether the record has a modality that is none of `info`.
 bool HasUnknownModality(const ConversationRecord& record, const DatasetInfo& info) {
-  return std::any_of(
-      record.modalities().begin(), record.modalities().end(), [&](const auto& modality) {
-        return std::none_of(info.modalities.begin(), info.modalities.end(),
-                            [&](const ModalityInfo& m) { return m.name == modality.name(); });
-      });
+  return std::any_of(record.modalities().begin(), record.modalities().end(),
+                     [&](const auto& modality) { return !IsKnown(modality, info); });
+}
+
+// The first utterance that has `other` and lacks `modality`, if no utterance has both; else -1.
+int InPlaceOf(const ConversationRecord::Modality& modality,
+              const ConversationRecord::Modality& other, int length) {
+  const std::set<int> lack(modality.absent().begin(), modality.absent().end());
+  const std::set<int> lack_other(other.absent().begin(), other.absent().end());
+  int first = -1;
+  for (int i = length - 1; i >= 0; --i) {
+    if (lack_other.count(i) > 0) continue;
+    if (lack.count(i) == 0) return -1;
+    first = i;
+  }
+  return first;
+}
+
+// InvalidArgument: where utterances lack `modality`, there is one that `info` does not know, and
+// nowhere else: it may be the same under a name that is misspelt.
+absl::Status CheckPlace(const ConversationRecord& record, const DatasetInfo& info,
+                        const ConversationRecord::Modality& modality) {
+  for (const ConversationRecord::Modality& other : record.modalities()) {
+    if (modality.absent().empty() || IsKnown(other, info)) continue;
+    const int utterance = InPlaceOf(modality, other, record.utterances_size());
+    if (utterance < 0) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "utterances[", utterance, "].features.", modality.name(), " is missing, and ", other.name(),
+        ", which the model does not know, is there in its place; rename it if it is the same, or "
+        "leave it out"));
+  }
+  return absl::OkStatus();
 }
 
 // OK, too: there is no modality `want`, nor any that could be it.
@@ -49,7 +82,7 @@ absl::Status CheckModality(const ConversationRecord& record, const DatasetInfo& 
                                                    modality->streams_size(), " streams, want ",
                                                    want.num_streams, ", as in training"));
   }
-  return absl::OkStatus();
+  return CheckPlace(record, info, *modality);
 }
 
 }  // namespace

@@ -126,6 +126,12 @@ void AddPredictInputs(std::vector<BadInput>* cases) {
        Predict({"--input=other_name.jsonl"}),
        {"other_name.jsonl, line 1: conversation d1: features.audio is missing, want 16 numbers",
         "there are text, speech"}},
+      {"ModalityMisspeltInAnUtterance",
+       Predict({"--input=misspelt_once.jsonl"}),
+       {"misspelt_once.jsonl, line 1: conversation d1: utterances[1].features.audio is missing, "
+        "and "
+        "adio, which the model does not know, is there in its place",
+        "rename it"}},
       {"NoModalityOfTheModel",
        Predict({"--input=featureless.jsonl"}),
        {"featureless.jsonl, line 1: ", "utterances[0].features is missing or empty"}},
@@ -281,6 +287,10 @@ void WriteBadConversations(const std::string& folder) {
   write("narrow.jsonl", ConversationLine({"A", "B"}, "\"text\": [1]" + rest));
   write("other_name.jsonl",
         ConversationLine({"A", "B"}, absl::StrCat(text, ", \"speech\": ", Numbers(16))));
+  write("misspelt_once.jsonl",
+        absl::StrReplaceAll(ConversationLine({"A", "B"}, text + rest),
+                            {{absl::StrCat("\"B\", \"features\": {", text, ", \"audio\""),
+                              absl::StrCat("\"B\", \"features\": {", text, ", \"adio\"")}}));
   write("featureless.jsonl", ConversationLine({"A", "B"}, "\"text\": null"));
   write("feature.jsonl", absl::StrReplaceAll(ConversationLine({"A"}, text + rest),
                                              {{"\"features\"", "\"feature\""}}));

@@ -121,6 +121,27 @@ TEST(ToConversationTest, WhatUtterancesLackIsZero) {
   EXPECT_EQ(Error(record, info), "features has none of gaze, which the model was trained on");
 }
 
+// The second utterance has video where the others have audio.
+TEST(ToConversationTest, WhatStandsInThePlaceOfAModality) {
+  ConversationRecord record = Record({"Bob", "Bob", "Bob"});
+  const auto take = [&](int modality, const std::vector<int>& absent) {
+    for (const int utterance : absent) {
+      record.mutable_modalities(modality)->add_absent(utterance);
+      record.mutable_modalities(modality)->mutable_streams(0)->mutable_values()->RemoveLast();
+    }
+  };
+  take(0, {1});
+  take(1, {0, 2});
+  EXPECT_EQ(Error(record, Info()),
+            "utterances[1].features.audio is missing, and video, which the model does not know, is "
+            "there in its place; rename it if it is the same, or leave it out");
+  // Beside audio it is another modality.
+  record = Record({"Bob", "Bob", "Bob"});
+  take(0, {1});
+  take(1, {2});
+  EXPECT_TRUE(ToConversation(record, Info()).ok());
+}
+
 TEST(ToConversationTest, FeaturesThatDoNotFit) {
   DatasetInfo info = Info();
   info.modalities[1].name = "speech";
