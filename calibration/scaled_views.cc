@@ -1,9 +1,8 @@
 #include "calibration/scaled_views.h"
 
-#include <algorithm>
-#include <cmath>
 #include <optional>
 
+#include "calibration/post_hoc.h"
 #include "core/status.h"
 #include "metrics/calibration.h"
 #include "metrics/evidence.h"
@@ -13,28 +12,13 @@ namespace {
 
 constexpr int kSteps = 20;
 
-// The log-probabilities of logits that are `factor` times those of `log_probs` [N * C].
-std::vector<double> ScaleLogits(const std::vector<double>& log_probs, double factor,
-                                int64_t num_classes) {
-  std::vector<double> scaled(log_probs.size());
-  const auto width = static_cast<size_t>(num_classes);
-  for (size_t row = 0; row < log_probs.size(); row += width) {
-    const double* const from = log_probs.data() + row;
-    const double largest = factor * *std::max_element(from, from + width);
-    double sum = 0;
-    for (size_t c = 0; c < width; ++c) sum += std::exp(factor * from[c] - largest);
-    const double log_sum = largest + std::log(sum);
-    for (size_t c = 0; c < width; ++c) scaled[row + c] = factor * from[c] - log_sum;
-  }
-  return scaled;
-}
-
-// The test's numbers for a factor; absent where nothing is predicted right, or nothing wrong.
+// A split's numbers for a factor; absent where nothing is predicted right, or nothing wrong.
 absl::StatusOr<std::optional<ScaledViewsReport>> MeasureScaled(const SplitPredictions& predictions,
                                                                double factor, int64_t num_classes) {
   double share = 0, right = 0, wrong = 0, vrr = 0, ece = 0, nll = 0;
   for (const std::vector<double>& view : predictions.view_log_probs) {
-    const std::vector<double> scaled = factor == 1 ? view : ScaleLogits(view, factor, num_classes);
+    const std::vector<double> scaled =
+        factor == 1 ? view : Apply({"temperature", {1 / factor}}, view, num_classes);
     ASSIGN_OR_RETURN(const ViewReport report, MeasureEvidence(predictions.log_probs, scaled,
                                                               predictions.labels, num_classes));
     ASSIGN_OR_RETURN(const CalibrationReport calibration,
