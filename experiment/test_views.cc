@@ -25,6 +25,48 @@ bool Append(const google::protobuf::ListValue& list, const google::protobuf::Lis
   return true;
 }
 
+// Appends the numbers of a list of numbers alone where those of `labels` are; false where it is
+// another.
+bool AppendLargest(const google::protobuf::ListValue& list,
+                   const google::protobuf::ListValue& labels, std::vector<double>* numbers) {
+  if (list.values_size() != labels.values_size()) return false;
+  for (int i = 0; i < list.values_size(); ++i) {
+    if (!list.values(i).has_number_value()) return false;
+    if (labels.values(i).has_number_value()) numbers->push_back(list.values(i).number_value());
+  }
+  return true;
+}
+
+// Appends the largest log-probabilities of a line, unless it has none, behind those of the lines
+// before it, to which `result` has the others of all; false where they do not fit each other.
+bool AppendAllLargest(const ConversationViews& one, TestViews* result) {
+  const bool known = one.has_largest_log_probs();
+  if (known && !AppendLargest(one.largest_log_probs(), one.log_probs(), &result->largest)) {
+    return false;
+  }
+  for (const LogProbsWithout& view : one.without()) {
+    if (view.has_largest_log_probs() != known) return false;
+    if (known && !AppendLargest(view.largest_log_probs(), one.log_probs(),
+                                &result->largest_without[view.view()])) {
+      return false;
+    }
+  }
+  return result->largest.empty() || result->largest.size() == result->log_probs.size();
+}
+
+// Appends what `more` has of each view, and leaves out the views that one of them lacks.
+void AppendByView(const TestViews::ByView& more, TestViews::ByView* all) {
+  for (auto view = all->begin(); view != all->end();) {
+    const auto found = more.find(view->first);
+    if (found == more.end()) {
+      view = all->erase(view);
+      continue;
+    }
+    view->second.insert(view->second.end(), found->second.begin(), found->second.end());
+    ++view;
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
@@ -45,6 +87,7 @@ absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
     for (const auto& [view, all] : without) {
       usable = usable && all.size() == result.log_probs.size();
     }
+    usable = usable && AppendAllLargest(one, &result);
     if (!usable) {
       return absl::DataLossError(absl::StrCat(
           path, ":", number,
@@ -54,24 +97,28 @@ absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
     result.ids.push_back(one.id());
     result.lengths.push_back(static_cast<int64_t>(labelled));
   }
+  // Only conversations without labels may lack them where others do not.
+  if (result.largest.size() != result.log_probs.size()) result.largest_without.clear();
   return result;
 }
 
 void Append(const TestViews& more, TestViews* all) {
-  const bool first = all->ids.empty();
-  all->ids.insert(all->ids.end(), more.ids.begin(), more.ids.end());
-  all->lengths.insert(all->lengths.end(), more.lengths.begin(), more.lengths.end());
-  all->log_probs.insert(all->log_probs.end(), more.log_probs.begin(), more.log_probs.end());
-  if (first) all->without = more.without;
-  for (auto view = all->without.begin(); !first && view != all->without.end();) {
-    const auto found = more.without.find(view->first);
-    if (found == more.without.end()) {
-      view = all->without.erase(view);
-      continue;
-    }
-    view->second.insert(view->second.end(), found->second.begin(), found->second.end());
-    ++view;
+  if (all->ids.empty()) {
+    *all = more;
+    return;
   }
+  const auto append = [](const auto& from, auto* to) {
+    to->insert(to->end(), from.begin(), from.end());
+  };
+  append(more.ids, &all->ids);
+  append(more.lengths, &all->lengths);
+  append(more.log_probs, &all->log_probs);
+  append(more.largest, &all->largest);
+  AppendByView(more.without, &all->without);
+  AppendByView(more.largest_without, &all->largest_without);
+  if (all->largest.size() == all->log_probs.size()) return;
+  all->largest.clear();
+  all->largest_without.clear();
 }
 
 }  // namespace cmerc

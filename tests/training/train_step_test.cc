@@ -8,6 +8,9 @@
 
 #include <cmath>
 #include <functional>
+#include <map>
+#include <memory>
+#include <string>
 
 #include "calibration/predict_views.h"
 #include "calibration/views.h"
@@ -49,16 +52,25 @@ CalibrationConfig ViewWeights(CalibrationConfig::Weights weights) {
   return config;
 }
 
-// A loss that is what a test says it is.
+// A loss that is what a test says it is, and counts the steps that it is shown.
 class FunctionLoss final : public Loss {
  public:
   explicit FunctionLoss(std::function<torch::Tensor(const LossInput&)> function)
       : function_(std::move(function)) {}
 
+  std::vector<View> views() const override { return ContextViews(); }
+  std::map<std::string, torch::Tensor> State() const override { return {{"steps", steps_}}; }
+
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override { return function_(input); }
+  void AfterStepImpl(const LossInput& input) override {
+    EXPECT_FALSE(input.full.log_probs.requires_grad());
+    EXPECT_FALSE(input.at(ContextViews()[1]).log_probs.requires_grad());
+    steps_ += 1;
+  }
 
   const std::function<torch::Tensor(const LossInput&)> function_;
+  torch::Tensor steps_ = torch::zeros({}, torch::kInt64);
 };
 
 std::vector<WeightedLoss> One(std::function<torch::Tensor(const LossInput&)> function,
@@ -183,6 +195,32 @@ TEST(TrainStepTest, ALossThatWarmsUp) {
   // Sums of float32 numbers of this size.
   EXPECT_NEAR(second.total - second.losses[0], 1.5 * second.losses[1], 1e-5);
   EXPECT_NEAR(third.total - third.losses[0], 3 * third.losses[1], 1e-5);
+}
+
+// Neither a step that is refused nor one that it has no part in.
+TEST(TrainStepTest, ALossRemembersTheStepsThatWereTaken) {
+  const Batch batch = RandomBatch({4, 2});
+  StubBackbone backbone(0.5);
+  torch::optim::SGD optimizer = Sgd(backbone);
+  double factor = 1;
+  std::vector<WeightedLoss> losses =
+      One([&](const LossInput& input) { return factor * input.full.log_probs.square().mean(); });
+  losses[0].warm_up_epochs = 1;
+  StepContext context{backbone, backbone, optimizer, losses};
+  const auto steps = [&] { return losses[0].loss->State().at("steps").item<int64_t>(); };
+  context.epoch = 2;
+  ASSERT_TRUE(TrainStep(context, batch).ok());
+  EXPECT_EQ(steps(), 1);
+  factor = NAN;
+  EXPECT_EQ(TrainStep(context, batch).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(steps(), 1);
+  factor = 1;
+  ASSERT_TRUE(TrainStep(context, batch).ok());
+  EXPECT_EQ(steps(), 2);
+  losses.push_back(std::move(Make(kNll)[0]));
+  context.epoch = 1;
+  ASSERT_TRUE(TrainStep(context, batch).ok());
+  EXPECT_EQ(steps(), 2);
 }
 
 TEST(TrainStepTest, ALossOfWeightZeroLeavesTheSameBits) {
