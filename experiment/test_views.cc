@@ -2,9 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
-#include <fstream>
-
-#include "absl/strings/str_cat.h"
+#include "core/status.h"
+#include "experiment/run_files.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
@@ -67,36 +66,34 @@ void AppendByView(const TestViews::ByView& more, TestViews::ByView* all) {
   }
 }
 
+// Appends the labelled utterances of a line; false where it is no ConversationViews, or its lists
+// do not fit each other or the lines before.
+bool AppendLine(const std::string& line, TestViews* result) {
+  ConversationViews one;
+  if (!google::protobuf::util::JsonStringToMessage(line, &one).ok()) return false;
+  const size_t before = result->log_probs.size();
+  if (!Append(one.log_probs(), one.log_probs(), &result->log_probs)) return false;
+  const size_t labelled = result->log_probs.size() - before;
+  for (const LogProbsWithout& view : one.without()) {
+    std::vector<double>& all = result->without[view.view()];
+    if (all.size() != before || !Append(view.log_probs(), one.log_probs(), &all)) return false;
+  }
+  for (const auto& [view, all] : result->without) {
+    if (all.size() != result->log_probs.size()) return false;
+  }
+  if (!AppendAllLargest(one, result)) return false;
+  if (labelled == 0) return true;
+  result->ids.push_back(one.id());
+  result->lengths.push_back(static_cast<int64_t>(labelled));
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<TestViews> ReadTestViews(const std::string& path) {
   TestViews result;
-  std::ifstream in(path, std::ios::binary);
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
-    ConversationViews one;
-    const auto status = google::protobuf::util::JsonStringToMessage(line, &one);
-    const size_t before = result.log_probs.size();
-    bool usable = status.ok() && Append(one.log_probs(), one.log_probs(), &result.log_probs);
-    const size_t labelled = result.log_probs.size() - before;
-    std::map<std::string, std::vector<double>>& without = result.without;
-    for (const LogProbsWithout& view : one.without()) {
-      std::vector<double>& all = without[view.view()];
-      usable = usable && all.size() == before && Append(view.log_probs(), one.log_probs(), &all);
-    }
-    for (const auto& [view, all] : without) {
-      usable = usable && all.size() == result.log_probs.size();
-    }
-    usable = usable && AppendAllLargest(one, &result);
-    if (!usable) {
-      return absl::DataLossError(absl::StrCat(
-          path, ":", number,
-          ": cannot be read as predictions; remove the folder of this run and run it again"));
-    }
-    if (labelled == 0) continue;
-    result.ids.push_back(one.id());
-    result.lengths.push_back(static_cast<int64_t>(labelled));
-  }
+  RETURN_IF_ERROR(ReadPredictionLines(
+      path, [&](const std::string& line) { return AppendLine(line, &result); }));
   // Only conversations without labels may lack them where others do not.
   if (result.largest.size() != result.log_probs.size()) result.largest_without.clear();
   return result;
