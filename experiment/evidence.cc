@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "experiment/labels.h"
 #include "experiment/statistics.h"
 
 namespace cmerc {
@@ -36,6 +37,19 @@ Value Ece(const ViewReport& view) {
 
 Value Nll(const ViewReport& view) {
   return view.has_calibration() ? Value(view.calibration().nll()) : std::nullopt;
+}
+
+EvidenceLine LineOf(const ExperimentRow& row, const std::string& variant,
+                    const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence,
+                    const EvidenceFormat& format) {
+  EvidenceLine line{row.dataset(), variant, {}};
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    const Statistic* one = FindEvidence(evidence, measure.name);
+    line.cells.push_back(one == nullptr    ? format.none
+                         : measure.percent ? format.percent(*one)
+                                           : format.plain(*one));
+  }
+  return line;
 }
 
 }  // namespace
@@ -80,6 +94,18 @@ void AddEvidence(const std::vector<const SplitReport*>& splits, ExperimentRow* r
     added->set_measure(measure.name);
     *added->mutable_statistic() = Describe(values);
   }
+}
+
+std::vector<EvidenceLine> EvidenceLines(const ExperimentResults& results,
+                                        const EvidenceFormat& format) {
+  std::vector<EvidenceLine> lines;
+  for (const ExperimentRow& row : results.rows()) {
+    if (row.evidence_size() == 0) continue;
+    lines.push_back(LineOf(row, ShownVariant(row.variant()), row.evidence(), format));
+    if (!row.has_scaled_baseline()) continue;
+    lines.push_back(LineOf(row, ScaledBaselineName(row), row.scaled_baseline().evidence(), format));
+  }
+  return lines;
 }
 
 std::optional<ScaledBaseline> ScaleBaseline(

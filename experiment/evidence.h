@@ -48,6 +48,25 @@ std::optional<double> MeanOverViews(const SplitReport& split, const EvidenceMeas
 // Sets the `evidence` of a row from the test splits of its runs, of which there is at least one.
 void AddEvidence(const std::vector<const SplitReport*>& splits, ExperimentRow* row);
 
+// How a table shows a number over seeds.
+struct EvidenceFormat {
+  std::string (*percent)(const Statistic&);
+  std::string (*plain)(const Statistic&);
+  std::string none;  // where a row lacks it
+};
+
+// A line of the tables of the measures.
+struct EvidenceLine {
+  std::string dataset;             // as in ExperimentRow
+  std::string variant;             // as tables show it
+  std::vector<std::string> cells;  // one for each of EvidenceMeasures()
+};
+
+// The lines of all rows that have any measure, each with its scaled baseline, where it has one,
+// below it.
+std::vector<EvidenceLine> EvidenceLines(const ExperimentResults& results,
+                                        const EvidenceFormat& format);
+
 // What a row's `scaled_baseline` is, from pairs of runs with the same seed, ours and the
 // baseline's; unset where a run lacks what it needs, and without pairs.
 std::optional<ScaledBaseline> ScaleBaseline(

@@ -13,6 +13,7 @@
 //
 //   loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] { shrinkage: 0.3 } }
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -81,6 +82,12 @@ class ShrunkDistillation final : public Loss {
     return views;
   }
   bool teaches_views() const override { return true; }
+  std::unique_ptr<Loss> OfView(const View& view) const override {
+    std::vector<ShrunkView> one;
+    std::copy_if(views_.begin(), views_.end(), std::back_inserter(one),
+                 [&](const ShrunkView& entry) { return entry.view == view; });
+    return std::make_unique<ShrunkDistillation>(std::move(one), prior_);
+  }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {
