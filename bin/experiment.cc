@@ -16,6 +16,7 @@
 #include "bin/this_program.h"
 #include "bin/version.h"
 #include "config/paths.h"
+#include "core/configs_folder.h"
 #include "core/status.h"
 #include "experiment/csv.h"
 #include "experiment/finished_runs.h"
@@ -40,9 +41,8 @@ absl::Status CheckFlags(const Flags& flags) {
   for (const char* flag : {"config", "output"}) {
     if (flags.has(flag)) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--", flag,
-                     "= is missing; try --config=config/experiments/quickstart.textproto "
-                     "--output=runs/experiment"));
+        absl::StrCat("--", flag, "= is missing; try --config=", ConfigsFolder(),
+                     "/experiments/quickstart.textproto --output=runs/experiment"));
   }
   return absl::OkStatus();
 }

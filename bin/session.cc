@@ -20,6 +20,7 @@
 #include "calibration/predictor.h"
 #include "config/loader.h"
 #include "config/paths.h"
+#include "core/configs_folder.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "datasets/assembly/in_memory.h"
@@ -85,7 +86,8 @@ absl::StatusOr<RunConfig> ConfigOf(const Flags& flags, const std::string& source
   return absl::InvalidArgumentError(
       absl::StrCat(flags.Get("checkpoint"),
                    " holds weights alone, as files that Python saved do; say how they were "
-                   "trained: --config=config/examples/iemocap_m3net.textproto"));
+                   "trained: --config=",
+                   ConfigsFolder(), "/examples/iemocap_m3net.textproto"));
 }
 
 // The options of the dataset plugin. Where they have `repeated string modalities` and leave it

@@ -22,6 +22,7 @@
 #include "calibration/device.h"
 #include "calibration/weighted_losses.h"
 #include "config/loader.h"
+#include "core/configs_folder.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "metrics/text_report.h"
@@ -100,7 +101,8 @@ absl::Status CheckFlags(const Flags& flags) {
   if (flags.has("config")) return absl::OkStatus();
   if (!resume) {
     return absl::InvalidArgumentError(
-        "--config=FILE is missing; try --config=config/examples/quickstart.textproto");
+        absl::StrCat("--config=FILE is missing; try --config=", ConfigsFolder(),
+                     "/examples/quickstart.textproto"));
   }
   if (flags.has("set")) {
     return absl::InvalidArgumentError(
