@@ -34,7 +34,7 @@ const std::vector<CommandSpec>& CommandSpecs();
 // all.
 absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name);
 
-// The example of a command for whoever has the configs of core/configs_folder.h in `folder`.
+// The example of a command for whoever has the configs of bin/configs_folder.h in `folder`.
 std::string ExampleOf(const CommandSpec& command, const std::string& folder);
 
 struct CommandLine {

@@ -10,13 +10,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/commands.h"
+#include "bin/configs_folder.h"
 #include "bin/output.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
 #include "bin/this_program.h"
 #include "bin/version.h"
 #include "config/paths.h"
-#include "core/configs_folder.h"
 #include "core/status.h"
 #include "experiment/csv.h"
 #include "experiment/finished_runs.h"
@@ -124,6 +124,10 @@ absl::Status ExperimentCommand(const Flags& flags) {
   std::vector<std::string> warnings;
   absl::StatusOr<ExperimentPlan> plan = LoadPlan(flags.Get("config"), &warnings);
   PrintWarnings(warnings);
+  if (absl::IsNotFound(plan.status())) {
+    return absl::NotFoundError(absl::StrCat(plan.status().message(), " (", ConfigsFolder(),
+                                            "/experiments/ has plans to start from)"));
+  }
   RETURN_IF_ERROR(plan.status());
   RETURN_IF_ERROR(ChangePlan(ChangesOf(flags), &*plan));
   std::vector<std::string> warnings_of_sets;

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "core/configs_folder.h"
+#include "bin/configs_folder.h"
 
 namespace cmerc {
 

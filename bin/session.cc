@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "bin/configs_folder.h"
 #include "bin/environment.h"
 #include "bin/output.h"
 #include "calibration/as_trained.h"
@@ -20,7 +21,6 @@
 #include "calibration/predictor.h"
 #include "config/loader.h"
 #include "config/paths.h"
-#include "core/configs_folder.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "datasets/assembly/in_memory.h"
@@ -124,7 +124,9 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
   std::vector<std::string> warnings;
   absl::StatusOr<RunConfig> config = LoadConfig(path, overrides, &warnings);
   PrintWarnings(warnings);
-  return config;
+  if (!absl::IsNotFound(config.status())) return config;
+  return absl::NotFoundError(absl::StrCat(config.status().message(), " (", ConfigsFolder(),
+                                          "/examples/ has configs to start from)"));
 }
 
 void PrintWarnings(absl::Span<const std::string> warnings) {

@@ -21,7 +21,6 @@
 #include "config/paths.h"
 #include "config/text_parser.h"
 #include "config/validator.h"
-#include "core/configs_folder.h"
 #include "core/problems.h"
 #include "core/status.h"
 #include "registry/registry.h"
@@ -49,18 +48,15 @@ constexpr size_t kMostProblems = 50;
 
 absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   if (path.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("no config is given; name a file, such as ",
-                                                   ConfigsFolder(),
-                                                   "/examples/quickstart.textproto"));
+    return absl::InvalidArgumentError(
+        "no config is given; name a file, such as config/examples/quickstart.textproto");
   }
   // O_NONBLOCK: a named pipe into which nobody writes is empty, and not waited for.
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
-      return absl::NotFoundError(absl::StrCat("config ", path, " does not exist; check the path (",
-                                              ConfigsFolder(),
-                                              "/examples/ has configs to start from)"));
+      return absl::NotFoundError(absl::StrCat("config ", path, " does not exist; check the path"));
     }
     const std::string message = absl::StrCat(
         "config ", path, " cannot be read: ", std::strerror(error), "; check its permissions");
@@ -212,8 +208,7 @@ absl::Status CheckText(const std::string& text, const std::string& source,
                        const google::protobuf::Descriptor& type) {
   if (absl::StripAsciiWhitespace(text).empty()) {
     return absl::InvalidArgumentError(absl::StrCat(source, " is empty; write a text-format ",
-                                                   type.name(), " (", ConfigsFolder(),
-                                                   "/examples/ has some)"));
+                                                   type.name(), " (config/examples/ has some)"));
   }
   if (text.find('\0') != std::string::npos) {
     return absl::InvalidArgumentError(

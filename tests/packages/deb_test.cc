@@ -178,6 +178,11 @@ TEST_F(DebTest, HelpAndMessagesNameConfigsThatAreThere) {
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.err,
             absl::StrCat("cmerc: --config=FILE is missing; try --config=", config, "\n"));
+  EXPECT_EQ(
+      RunUnpacked(root, {"train", "--config=config/examples/quickstart.textproto"}, folder).err,
+      absl::StrCat("cmerc: config config/examples/quickstart.textproto does not exist; check the "
+                   "path (",
+                   root, "/usr/share/cmerc/examples/ has configs to start from)\n"));
 }
 
 }  // namespace

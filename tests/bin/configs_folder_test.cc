@@ -1,4 +1,4 @@
-#include "core/configs_folder.h"
+#include "bin/configs_folder.h"
 
 #include <gtest/gtest.h>
 

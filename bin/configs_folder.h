@@ -1,6 +1,6 @@
 // Where the configs are that come with cmerc.
-#ifndef CMERC_CORE_CONFIGS_FOLDER_H_
-#define CMERC_CORE_CONFIGS_FOLDER_H_
+#ifndef CMERC_BIN_CONFIGS_FOLDER_H_
+#define CMERC_BIN_CONFIGS_FOLDER_H_
 
 #include <string>
 
@@ -16,4 +16,4 @@ std::string ConfigsFolder(const std::string& program);
 
 }  // namespace cmerc
 
-#endif  // CMERC_CORE_CONFIGS_FOLDER_H_
+#endif  // CMERC_BIN_CONFIGS_FOLDER_H_
