@@ -99,7 +99,7 @@ std::string ManPage(const std::vector<CommandSpec>& commands, const std::string&
       ".TH CMERC 1 \"\" \"cmerc ",
       version,
       "\" \"User Commands\"\n"
-      ".nr HY 0\n.ad l\n"  // nothing that can be copied is divided or stretched
+      ".nr HY 0\n.nh\n.ad l\n"  // nothing that can be copied is divided or stretched
       ".SH NAME\n"
       "cmerc \\- emotion recognition in conversations, calibrated over modalities and "
       "contexts\n"

@@ -3,6 +3,8 @@
 #include <google/protobuf/any.pb.h>
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+
 #include "config/run.pb.h"
 #include "registry/registry.h"
 
@@ -21,7 +23,11 @@ Topics LinkedTopics() {
   for (int i = 0; i < config.field_count(); ++i) {
     const google::protobuf::Descriptor* const type = config.field(i)->message_type();
     if (type == nullptr || type == google::protobuf::Any::descriptor()) continue;
-    topics.config.push_back(config.field(i)->name());
+    // Where a field is called like a kind of plugins, as "losses", the plugins are explained.
+    const std::string& name = config.field(i)->name();
+    const auto& plugins = topics.plugins;
+    if (std::find(plugins.begin(), plugins.end(), name) != plugins.end()) continue;
+    topics.config.push_back(name);
   }
   return topics;
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,7 @@ TEST(CompletionTest, EveryTopic) {
   EXPECT_THAT(topics.plugins, IsSupersetOf({"losses", "Focal", "backbones", "M3Net"}));
   EXPECT_THAT(topics.config, IsSupersetOf({"config", "training", "data"}));
   const std::vector<std::string> help = Offered({"cmerc", "help", ""});
+  EXPECT_EQ(std::set<std::string>(help.begin(), help.end()).size(), help.size());
   EXPECT_THAT(help, AllOf(IsSupersetOf(topics.plugins), IsSupersetOf(topics.config),
                           IsSupersetOf(CommandNames())));
   EXPECT_THAT(Offered({"cmerc", "plugins", ""}), ElementsAreArray(topics.plugins));
