@@ -1,5 +1,7 @@
 #include "packages/completion.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -107,11 +109,15 @@ std::string BashCompletion(const std::vector<CommandSpec>& commands, const Topic
     AppendList("        ", "actions", command.actions, &script);
     if (command.words == Words::kFiles) absl::StrAppend(&script, "        takes_files=1\n");
     if (command.words == Words::kTopic) {
-      std::vector<std::string> words = topics.plugins;
+      std::vector<std::string> words;
       if (command.name == "help") {
-        words.insert(words.begin(), topics.config.begin(), topics.config.end());
-        words.insert(words.begin(), names.begin(), names.end());
+        words = names;
+        // A field of a config may be called like a command, as "data" is.
+        for (const std::string& topic : topics.config) {
+          if (std::find(names.begin(), names.end(), topic) == names.end()) words.push_back(topic);
+        }
       }
+      words.insert(words.end(), topics.plugins.begin(), topics.plugins.end());
       AppendList("        ((COMP_CWORD > 2)) || ", "words", words, &script);
     }
     absl::StrAppend(&script, "        ;;\n");

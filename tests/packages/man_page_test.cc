@@ -24,8 +24,11 @@ using testing::HasSubstr;
 std::string Read(const std::string& source) {
   const std::string folder = NewFolder();
   WriteFile(folder + "/page.1", source);
+  // By a shell, since groff wants to be called by its own name.
   const Outcome outcome = RunProgram(
-      "/usr/bin/groff", {"-man", "-ww", "-Tascii", "-P-cbou", folder + "/page.1"}, folder);
+      "/bin/sh",
+      {"-c", absl::StrCat("exec /usr/bin/groff -man -ww -Tascii -P-cbou ", folder, "/page.1")},
+      folder);
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.err, "");
   return outcome.out;
