@@ -83,6 +83,7 @@ std::string RecipeOf(const RunConfig& config) {
 TEST(RecipeTest, IsTheSameWhereverItStands) {
   const std::string recommended = RecipeOf(Load("cmerc_calibrated"));
   EXPECT_EQ(RecipeOf(Load("quickstart")), recommended);
+  EXPECT_EQ(RecipeOf(Load("fine_tune")), recommended);
   const std::vector<std::pair<std::string, std::string>> variants = {
       {"calibration", "iemocap/gru_calibrated/seed-1"},
       {"calibration_tuning", "meld/m3net_e20w3/seed-0"},
