@@ -87,7 +87,8 @@ TEST(RecipeTest, IsTheSameWhereverItStands) {
   const std::vector<std::pair<std::string, std::string>> variants = {
       {"calibration", "iemocap/gru_calibrated/seed-1"},
       {"calibration_tuning", "meld/m3net_e20w3/seed-0"},
-      {"robustness", "meld/mmgcn_flags/seed-5"}};
+      {"robustness", "meld/mmgcn_flags/seed-5"},
+      {"your_corpus", "transformer_calibrated/seed-2"}};
   for (const auto& [name, path] : variants) {
     const auto plan = LoadPlan(absl::StrCat("config/experiments/", name, ".textproto"));
     ASSERT_TRUE(plan.ok()) << plan.status();
