@@ -147,11 +147,9 @@ class Gru final : public Backbone {
   // [N, 2 hidden_width] of all batches, one after the other; no utterance sees another conversation
   // or padding. `packing` is that of one batch.
   Tensor EncodePacked(absl::Span<const Batch> batches, const Packing& packing) {
-    const Versions versions = Versions::OfFeatures(batches);
-    const CopiesInPass copies(versions.count());
-    const Tensor rows = versions.Join(
-        [&](const Batch& batch) { return packing.Pack(MeansSideBySide(batch.modalities)); });
-    return versions.ToCopies(Encode(rows, versions.lengths()));
+    return EncodeSideBySide(batches, packing, [this](const Tensor& rows, const Tensor& lengths) {
+      return Encode(rows, lengths);
+    });
   }
 
   // [B, T, 2 hidden_width]; padding rows are part of every conversation, as in the official code.

@@ -104,4 +104,13 @@ Tensor Versions::ToCopies(const Tensor& rows) const {
   return torch::cat(of_copy);
 }
 
+Tensor EncodeSideBySide(absl::Span<const Batch> batches, const Packing& packing,
+                        absl::FunctionRef<Tensor(const Tensor&, const Tensor&)> encode) {
+  const Versions versions = Versions::OfFeatures(batches);
+  const CopiesInPass copies(versions.count());
+  const Tensor rows = versions.Join(
+      [&](const Batch& batch) { return packing.Pack(MeansSideBySide(batch.modalities)); });
+  return versions.ToCopies(encode(rows, versions.lengths()));
+}
+
 }  // namespace cmerc

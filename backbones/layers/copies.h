@@ -78,6 +78,14 @@ class Versions {
   std::vector<int64_t> of_copy_;       // [C]
 };
 
+// What `encode` makes of the features of all batches, all modalities side by side: rows [V N, sum
+// D_m] of the versions, packed, and their lengths [V B] -> [V N, H]. Returns [C N, H], for each
+// batch that of its version; dropout in `encode` knows of versions. `packing` is that of one batch.
+torch::Tensor EncodeSideBySide(
+    absl::Span<const Batch> batches, const Packing& packing,
+    absl::FunctionRef<torch::Tensor(const torch::Tensor& rows, const torch::Tensor& lengths)>
+        encode);
+
 }  // namespace cmerc
 
 #endif  // CMERC_BACKBONES_LAYERS_COPIES_H_
