@@ -13,6 +13,7 @@
 #include "experiment/over_conversations.h"
 #include "experiment/statistics.h"
 #include "metrics/calibration.h"
+#include "metrics/evidence_measures.h"
 
 namespace cmerc {
 namespace {
@@ -182,14 +183,6 @@ Measure ShareMeasure(const std::string& view) {
           Mean};
 }
 
-// What a run has of a measure of the tables of evidence, the mean over the views.
-std::function<std::optional<double>(const SplitReport&)> MeanOverViewsOf(const std::string& name) {
-  const std::vector<EvidenceMeasure>& measures = EvidenceMeasures();
-  const auto found = std::find_if(measures.begin(), measures.end(),
-                                  [&](const EvidenceMeasure& one) { return one.name == name; });
-  return [measure = *found](const SplitReport& test) { return MeanOverViews(test, measure); };
-}
-
 bool HasAll(const TestViews::ByView& numbers, const std::vector<std::string>& views) {
   return std::all_of(views.begin(), views.end(),
                      [&](const std::string& view) { return numbers.count(view) > 0; });
@@ -198,7 +191,8 @@ bool HasAll(const TestViews::ByView& numbers, const std::vector<std::string>& vi
 // The share surer without a source of evidence among utterances that are predicted right, of all
 // views together. The sums of a view are how many are surer; the last one is how many are right.
 Measure RightMeasure(const std::vector<std::string>& views) {
-  return {"share_of_right", MeanOverViewsOf("share_of_right"),
+  return {"share_of_right",
+          [](const SplitReport& test) { return MeanOverViews(test, "share_of_right"); },
           [views](const TestOutcome& run) { return HasAll(run.views->without, views); },
           [views](const TestOutcome& run) {
             const size_t width = views.size() + 1;
@@ -226,7 +220,8 @@ Measure RightMeasure(const std::vector<std::string>& views) {
 // VRR, the share of utterances whose largest probability rises without a source of evidence, of all
 // views together. The sum is for how many it rises, view by view.
 Measure VrrMeasure(const std::vector<std::string>& views) {
-  return {"violating_ranking_rate", MeanOverViewsOf("violating_ranking_rate"),
+  return {"violating_ranking_rate",
+          [](const SplitReport& test) { return MeanOverViews(test, "violating_ranking_rate"); },
           [views](const TestOutcome& run) { return HasAll(run.views->largest_without, views); },
           [views](const TestOutcome& run) {
             std::vector<double> sums(run.views->lengths.size());

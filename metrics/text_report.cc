@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "core/printable.h"
 #include "metrics/confusion.h"
+#include "metrics/evidence_measures.h"
 
 namespace cmerc {
 namespace {
@@ -189,37 +190,6 @@ std::optional<double> ShareSurerWithout(const SplitReport& report, const std::st
   return std::nullopt;
 }
 
-// The mean of what `number` is of each view; nullopt where a view, or every one, has none.
-std::optional<double> MeanOverViews(const SplitReport& report,
-                                    std::optional<double> (*number)(const ViewReport&)) {
-  double sum = 0;
-  for (const ViewReport& view : report.views()) {
-    const std::optional<double> one = number(view);
-    if (!one.has_value()) return std::nullopt;
-    sum += *one;
-  }
-  return report.views().empty() ? std::nullopt : std::optional<double>(sum / report.views_size());
-}
-
-std::optional<double> ShareOfRight(const ViewReport& view) {
-  return view.evidence().has_share_of_right()
-             ? std::optional<double>(view.evidence().share_of_right().value())
-             : std::nullopt;
-}
-
-std::optional<double> ViolatingRankingRate(const ViewReport& view) {
-  return view.has_evidence() ? std::optional<double>(view.evidence().violating_ranking_rate())
-                             : std::nullopt;
-}
-
-std::optional<double> WeightedF1OfView(const ViewReport& view) {
-  return view.has_evidence() ? std::optional<double>(view.evidence().weighted_f1()) : std::nullopt;
-}
-
-std::optional<double> EceOfView(const ViewReport& view) {
-  return view.has_evidence() && view.has_calibration() ? Ece(view.calibration()) : std::nullopt;
-}
-
 }  // namespace
 
 std::string FormatSplitReport(const SplitReport& report) {
@@ -300,13 +270,13 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
                       ShareSurerWithout(with, one.view()), ShareSurerWithout(without, one.view())});
     }
   }
-  const std::pair<const char*, std::optional<double> (*)(const ViewReport&)> of_views[] = {
-      {"mean over views, surer, right", &ShareOfRight},
-      {"mean over views, VRR", &ViolatingRankingRate},
-      {"mean over views, weighted F1", &WeightedF1OfView},
-      {"mean over views, ECE", &EceOfView}};
-  for (const auto& [name, number] : of_views) {
-    rows.push_back({name, MeanOverViews(with, number), MeanOverViews(without, number)});
+  const std::pair<const char*, const char*> of_views[] = {
+      {"mean over views, surer, right", "share_of_right"},
+      {"mean over views, VRR", "violating_ranking_rate"},
+      {"mean over views, weighted F1", "weighted_f1_of_views"},
+      {"mean over views, ECE", "ece_of_views"}};
+  for (const auto& [row, measure] : of_views) {
+    rows.push_back({row, MeanOverViews(with, measure), MeanOverViews(without, measure)});
   }
   rows.erase(std::remove_if(rows.begin(), rows.end(),
                             [](const Row& row) { return !row.calibrated && !row.uncalibrated; }),
