@@ -1,0 +1,72 @@
+"""examples/python: the scripts and the notebook run, differ by ten lines, and show what calibration is for."""
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("numpy")
+EXAMPLES = os.path.join(os.environ["CMERC_ROOT"], "examples/python")
+QUICKSTART = os.path.join(os.environ["CMERC_ROOT"], "config/examples/quickstart.textproto")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A copy of the examples beside the conversations of the quickstart."""
+    folder = tmp_path_factory.mktemp("examples")
+    for name in os.listdir(EXAMPLES):
+        shutil.copyfile(os.path.join(EXAMPLES, name), folder / name)
+    done = subprocess.run([os.environ["CMERC_COMMAND"], "data", "convert", f"--config={QUICKSTART}",
+                           f"--output={folder}/quickstart.npz"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def run(folder, *arguments):
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_ten_lines_are_changed():
+    lines = []
+    for name in ("plain.py", "calibrated.py"):
+        with open(os.path.join(EXAMPLES, name), encoding="utf-8") as file:
+            body = file.read().split('"""\n', 1)[1].split('if __name__ == "__main__":')[0]
+        lines.append(body.splitlines())
+    changes = [line for line in difflib.ndiff(*lines) if line[0] in "+-"]
+    assert 1 <= len([line for line in changes if line[0] == "+"]) <= 10, changes
+    assert len(changes) <= 10, changes
+
+
+def test_scripts(folder):
+    accuracy = float(run(folder, "plain.py", "quickstart.npz").split()[1])
+    assert accuracy > 0.5  # of six classes
+    table = run(folder, "calibrated.py", "quickstart.npz")
+    assert "weighted avg" in table and "ECE" in table
+
+
+def test_calibration_pays(folder):
+    """Far fewer utterances are surer of the truth without evidence, at about the same accuracy."""
+    said = run(folder, "-c", "import json, compare; print(json.dumps(compare.scores('quickstart.npz')))")
+    calibrated, plain = (summary["test"] for summary in json.loads(said))
+
+    def share(report):
+        return sum(view["share_surer_without"] for view in report["views"]) / len(report["views"])
+    assert share(calibrated) < share(plain) / 2
+    assert abs(calibrated["accuracy"] - plain["accuracy"]) < 0.05
+    for row in run(folder, "compare.py", "quickstart.npz").splitlines():
+        if "weighted F1" in row:
+            break
+    else:
+        raise AssertionError("no row of weighted F1")
+
+
+def test_notebook(folder):
+    pytest.importorskip("matplotlib")
+    said = run(folder, "-c", "import run_notebook; printed, drawn = run_notebook.run('calibration.ipynb'); "
+               "print(printed); print('pictures', drawn)")
+    assert "weighted F1" in said and "pictures 2" in said
