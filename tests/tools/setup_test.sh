@@ -52,7 +52,11 @@ installed libbenchmark-dev 1.7.1-1
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
+installed python3-matplotlib 3.6.3-1+b1
 installed python3-pandas 1.5.3+dfsg-2
+installed python3-pytest 7.2.1-2
+installed python3-torch 1.13.1+dfsg-4
+installed python3-venv 3.11.2-1+b1
 END
 
 # What setup.sh says on a system with the packages of standard input, but for a remark on which
@@ -120,7 +124,11 @@ installed libgtest-dev 1.16.0-1
 installed libgmock-dev 1.16.0-1
 installed libbenchmark-dev 1.9.1-1
 installed python3 3.13.5-1
+installed python3-matplotlib 3.10.1+dfsg1-4
 installed python3-pandas 2.2.3+dfsg-9
+installed python3-pytest 8.3.5-2
+installed python3-torch 2.6.0+dfsg-7
+installed python3-venv 3.13.5-1
 END
 said < "$TEST_TMPDIR/debian13"
 ((status == 0)) || fail "failed on Debian 13: $(< "$TEST_TMPDIR/said")"
