@@ -85,7 +85,10 @@ def test_baby_step_is_the_official_one(corpus):
         chosen = cmerc.schedule("BabyStep", epoch["e"], difficulties, epoch_ratio=wanted["epoch_ratio_arg"],
                                 scheduler_steps=wanted["scheduler_steps"])
         chosen = {ids[index] for index in chosen.tolist()}
-        assert [one for one in wanted["trainVid"] if one in chosen] == epoch["keys"], epoch["e"]
+        selected = [one for one in wanted["trainVid"] if one in chosen]
+        assert len(selected) == epoch["kept"], epoch["e"]
+        if epoch["keys"] is not None:  # left out of the file where it is all of them
+            assert selected == epoch["keys"], epoch["e"]
 
 
 def test_every_schedule_ends_with_all():
