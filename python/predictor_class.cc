@@ -142,15 +142,37 @@ class LoadedPredictor final : public torch::CustomClassHolder {
   Predictor predictor_;
 };
 
+void AnswerBy(const c10::intrusive_ptr<LoadedPredictor>& predictor, double coverage,
+              const std::string& method, double abstain_below) {
+  predictor->AnswerBy(coverage, method, abstain_below);
+}
+
+std::vector<std::string> Predict(const c10::intrusive_ptr<LoadedPredictor>& predictor,
+                                 const std::vector<std::string>& ids,
+                                 const std::vector<int64_t>& lengths,
+                                 const std::vector<std::string>& speakers,
+                                 const std::vector<Tensor>& features,
+                                 const std::vector<Tensor>& present,
+                                 const std::vector<std::string>& views) {
+  return predictor->Predict(ids, lengths, speakers, features, present, views);
+}
+
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(cmerc, library) {
   library.class_<LoadedPredictor>("Predictor")
       .def(torch::init<std::string, std::vector<std::string>>())
       .def("describe", &LoadedPredictor::Describe)
-      .def("temperature", &LoadedPredictor::Temperature)
-      .def("answer_by", &LoadedPredictor::AnswerBy)
-      .def("predict", &LoadedPredictor::Predict);
+      .def("temperature", &LoadedPredictor::Temperature);
+  // Operators and no methods, of which every exception would be a RuntimeError.
+  library.def(
+      "answer_by(__torch__.torch.classes.cmerc.Predictor predictor, float coverage, str method, "
+      "float abstain_below) -> ()",
+      &AnswerBy);
+  library.def(
+      "predict(__torch__.torch.classes.cmerc.Predictor predictor, str[] ids, int[] lengths, str[] "
+      "speakers, Tensor[] features, Tensor[] present, str[] views) -> str[]",
+      &Predict);
 }
 
 }  // namespace cmerc::python

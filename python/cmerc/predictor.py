@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 import torch
 
-from ._library import ops  # noqa: F401, which loads torch.classes.cmerc
+from ._library import ops
 
 
 def _tensor(value: Any) -> torch.Tensor:
@@ -68,7 +68,7 @@ class Predictor:
         "present": {modality: [n] bool} says which utterances have it. explain: also what each source of evidence is
         worth; coverage, method, abstain_below: as `--sets` and `--abstain_below` (docs/sets.md).
         """
-        self._predictor.answer_by(coverage or 0.0, method, abstain_below or 0.0)
+        ops.answer_by(self._predictor, coverage or 0.0, method, abstain_below or 0.0)
         conversations = list(conversations)
         answers: List[Dict[str, Any]] = []
         for begin in range(0, len(conversations), batch_size):
@@ -87,7 +87,7 @@ class Predictor:
             speakers += names
             features += self._features(conversation, ids[-1], len(names))
             present.append(self._present(conversation, ids[-1], len(names)))
-        texts = self._predictor.predict(ids, lengths, speakers, features, present, views)
+        texts = ops.predict(self._predictor, ids, lengths, speakers, features, present, views)
         answers = [json.loads(text) for text in texts]
         for answer, conversation in zip(answers, conversations):
             if "id" in conversation:
