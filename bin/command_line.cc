@@ -1,11 +1,13 @@
 #include "bin/command_line.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "bin/habits.h"
 #include "core/status.h"
 #include "registry/nearest_name.h"
@@ -185,6 +187,11 @@ std::vector<std::string> CommandNames() {
   return names;
 }
 
+size_t MaxWords(Words words) {
+  if (words == Words::kFiles) return std::numeric_limits<size_t>::max();
+  return words == Words::kTopic ? 1 : 0;
+}
+
 bool AsksForHelp(const std::string& arg) { return arg == "--help" || arg == "-h"; }
 
 }  // namespace
@@ -193,39 +200,42 @@ const std::vector<CommandSpec>& CommandSpecs() {
   static const auto* commands = new std::vector<CommandSpec>{
       {"train", "train a model as a config says, calibrated or not",
        "cmerc train --config=config/examples/quickstart.textproto --set training.seed=2",
-       TrainFlags(), 0},
+       TrainFlags()},
       {"evaluate", "print the scores of a trained model",
-       "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags(), 0},
+       "cmerc evaluate --checkpoint=runs/quickstart/selected.pth --views", EvaluateFlags()},
       {"predict", "give every utterance of new conversations a label and a confidence",
        "cmerc predict --checkpoint=runs/quickstart/selected.pth --input=new.jsonl > "
        "predicted.jsonl\n"
        "  cmerc predict --checkpoint=runs/online/selected.pth --stream < utterances.jsonl",
-       PredictFlags(), 0},
+       PredictFlags()},
       {"difficulty", "measure how hard each training conversation is, for a curriculum",
        "cmerc difficulty --checkpoint=runs/iemocap_m3net/selected.pth --output=difficulty.json",
-       DifficultyFlags(), 0},
+       DifficultyFlags()},
       {"experiment", "train every variant on every dataset with every seed, and tabulate",
        "cmerc experiment --config=config/experiments/quickstart.textproto --output=runs/experiment",
-       ExperimentFlags(), 0},
-      {"data", "describe a data set and what may be wrong with it, or convert it",
+       ExperimentFlags()},
+      {"data",
+       "describe a data set and what may be wrong with it, or convert it",
        "cmerc data describe --config=config/examples/quickstart.textproto\n"
        "  cmerc data describe features.pkl audio_folder\n"
        "  cmerc data convert --input=corpus.jsonl --output=corpus.records",
-       DataFlags(), std::numeric_limits<size_t>::max()},
+       DataFlags(),
+       Words::kFiles,
+       {"describe", "convert"}},
       {"report", "draw one run, several side by side, or an experiment, as an HTML page",
        "cmerc report runs/quickstart runs/m3net --output=report.html\n"
        "  cmerc report runs/experiment --output=report.html",
-       ReportFlags(), std::numeric_limits<size_t>::max()},
+       ReportFlags(), Words::kFiles},
       {"plugins",
        "list backbones, losses, schedulers, learning rates and datasets with their options",
        "cmerc plugins [backbones | losses | schedulers | learning_rates | datasets | NAME]",
        {},
-       1},
+       Words::kTopic},
       {"help",
        "explain a command, a plugin, or what a config may say",
        "cmerc help [COMMAND | config | losses | NAME of a plugin]",
        {},
-       1},
+       Words::kTopic},
   };
   return *commands;
 }
@@ -246,6 +256,10 @@ absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name) {
                    "commands: ", absl::StrJoin(commands, ", ")));
 }
 
+std::string ExampleOf(const CommandSpec& command, const std::string& folder) {
+  return absl::StrReplaceAll(command.example, {{"=config/", absl::StrCat("=", folder, "/")}});
+}
+
 absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& args) {
   if (args.empty() || AsksForHelp(args[0])) return CommandLine{"help", Flags()};
   if (args[0] == kVersionFlag) return CommandLine{kVersionFlag, Flags()};
@@ -254,7 +268,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(const std::vector<std::string>& arg
   if (std::any_of(rest.begin(), rest.end(), AsksForHelp)) {
     return ParseCommandLine({"help", args[0]});
   }
-  absl::StatusOr<Flags> flags = Flags::Parse(rest, command->flags, command->max_words);
+  absl::StatusOr<Flags> flags = Flags::Parse(rest, command->flags, MaxWords(command->words));
   if (flags.ok()) return CommandLine{args[0], *std::move(flags)};
   return absl::InvalidArgumentError(
       absl::StrCat(flags.status().message(), "\n  see: cmerc help ", args[0]));

@@ -3,7 +3,6 @@
 #ifndef CMERC_BIN_COMMAND_LINE_H_
 #define CMERC_BIN_COMMAND_LINE_H_
 
-#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -12,12 +11,20 @@
 
 namespace cmerc {
 
+// What may stand beside the flags of a command.
+enum class Words {
+  kNone,
+  kFiles,  // files and folders, as many as one likes
+  kTopic,  // one name, or none: of a plugin or a kind of them; for `help` also of a command
+};
+
 struct CommandSpec {
   std::string name;
   std::string purpose;  // one line
   std::string example;  // a line, or more of them with two spaces in front
   std::vector<FlagSpec> flags;
-  size_t max_words;
+  Words words = Words::kNone;
+  std::vector<std::string> actions = {};  // one of which stands before all other words, if any
 };
 
 // Every command, in the order in which `cmerc help` lists them.
@@ -26,6 +33,9 @@ const std::vector<CommandSpec>& CommandSpecs();
 // The command of this name. InvalidArgument: there is none; the message names the nearest one and
 // all.
 absl::StatusOr<const CommandSpec*> FindCommand(const std::string& name);
+
+// The example of a command for whoever has the configs of bin/configs_folder.h in `folder`.
+std::string ExampleOf(const CommandSpec& command, const std::string& folder);
 
 struct CommandLine {
   std::string command;  // the name of a CommandSpec, or "--version"

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/commands.h"
+#include "bin/configs_folder.h"
 #include "bin/output.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
@@ -40,9 +41,8 @@ absl::Status CheckFlags(const Flags& flags) {
   for (const char* flag : {"config", "output"}) {
     if (flags.has(flag)) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--", flag,
-                     "= is missing; try --config=config/experiments/quickstart.textproto "
-                     "--output=runs/experiment"));
+        absl::StrCat("--", flag, "= is missing; try --config=", ConfigsFolder(),
+                     "/experiments/quickstart.textproto --output=runs/experiment"));
   }
   return absl::OkStatus();
 }
@@ -124,6 +124,10 @@ absl::Status ExperimentCommand(const Flags& flags) {
   std::vector<std::string> warnings;
   absl::StatusOr<ExperimentPlan> plan = LoadPlan(flags.Get("config"), &warnings);
   PrintWarnings(warnings);
+  if (absl::IsNotFound(plan.status())) {
+    return absl::NotFoundError(absl::StrCat(plan.status().message(), " (", ConfigsFolder(),
+                                            "/experiments/ has plans to start from)"));
+  }
   RETURN_IF_ERROR(plan.status());
   RETURN_IF_ERROR(ChangePlan(ChangesOf(flags), &*plan));
   std::vector<std::string> warnings_of_sets;

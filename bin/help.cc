@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "bin/configs_folder.h"
 
 namespace cmerc {
 
@@ -24,7 +25,7 @@ std::string Help() {
 }
 
 std::string HelpOn(const CommandSpec& command) {
-  return absl::StrCat(command.purpose, "\n\n  ", command.example, "\n",
+  return absl::StrCat(command.purpose, "\n\n  ", ExampleOf(command, ConfigsFolder()), "\n",
                       command.flags.empty() ? "" : "\n", FlagHelp(command.flags));
 }
 

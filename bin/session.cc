@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "bin/configs_folder.h"
 #include "bin/environment.h"
 #include "bin/output.h"
 #include "calibration/as_trained.h"
@@ -85,7 +86,8 @@ absl::StatusOr<RunConfig> ConfigOf(const Flags& flags, const std::string& source
   return absl::InvalidArgumentError(
       absl::StrCat(flags.Get("checkpoint"),
                    " holds weights alone, as files that Python saved do; say how they were "
-                   "trained: --config=config/examples/iemocap_m3net.textproto"));
+                   "trained: --config=",
+                   ConfigsFolder(), "/examples/iemocap_m3net.textproto"));
 }
 
 // The options of the dataset plugin. Where they have `repeated string modalities` and leave it
@@ -122,7 +124,9 @@ absl::StatusOr<RunConfig> LoadConfigAndWarn(const std::string& path,
   std::vector<std::string> warnings;
   absl::StatusOr<RunConfig> config = LoadConfig(path, overrides, &warnings);
   PrintWarnings(warnings);
-  return config;
+  if (!absl::IsNotFound(config.status())) return config;
+  return absl::NotFoundError(absl::StrCat(config.status().message(), " (", ConfigsFolder(),
+                                          "/examples/ has configs to start from)"));
 }
 
 void PrintWarnings(absl::Span<const std::string> warnings) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "bin/commands.h"
+#include "bin/configs_folder.h"
 #include "bin/environment.h"
 #include "bin/output.h"
 #include "bin/session.h"
@@ -100,7 +101,8 @@ absl::Status CheckFlags(const Flags& flags) {
   if (flags.has("config")) return absl::OkStatus();
   if (!resume) {
     return absl::InvalidArgumentError(
-        "--config=FILE is missing; try --config=config/examples/quickstart.textproto");
+        absl::StrCat("--config=FILE is missing; try --config=", ConfigsFolder(),
+                     "/examples/quickstart.textproto"));
   }
   if (flags.has("set")) {
     return absl::InvalidArgumentError(

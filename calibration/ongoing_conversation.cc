@@ -38,6 +38,7 @@ Conversation UtteranceOf(Conversation conversation, int64_t index) {
         MapStreams(streams, [index](const Tensor& stream) { return stream.narrow(0, index, 1); });
   }
   conversation.speakers = conversation.speakers.narrow(0, index, 1);
+  conversation.labels = conversation.labels.narrow(0, index, 1);
   if (conversation.present.defined()) {
     conversation.present = conversation.present.narrow(0, index, 1);
   }

@@ -56,9 +56,7 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   if (file < 0) {
     const int error = errno;
     if (error == ENOENT || error == ENOTDIR) {
-      return absl::NotFoundError(absl::StrCat("config ", path,
-                                              " does not exist; check the path (config/examples/ "
-                                              "has configs to start from)"));
+      return absl::NotFoundError(absl::StrCat("config ", path, " does not exist; check the path"));
     }
     const std::string message = absl::StrCat(
         "config ", path, " cannot be read: ", std::strerror(error), "; check its permissions");

@@ -6,6 +6,7 @@
 #include <torch/nn/module.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -34,6 +35,18 @@ class Backbone : public torch::nn::Module {
   // cost less than as many calls of Forward where batches hold the same tensors (Tensor::is_same),
   // as the views of one batch do. The predictions are those of Forward.
   absl::StatusOr<std::vector<Prediction>> ForwardAll(absl::Span<const Batch> batches);
+
+  // Forward of each batch, in pairs with the first one: with its random numbers, so that in
+  // training dropout leaves out the same, and normalized by the statistics of its batch, which
+  // alone enter the running ones. What comes next is as after Forward() of the first batch alone:
+  // the random numbers, the running statistics. All batches hold the same utterances, as views of
+  // the first one do: their lengths and speakers are its tensors (Tensor::is_same).
+  //
+  // A prediction is that of a Forward() with these masks and statistics up to the rounding of sums
+  // in another order, since many backbones run all batches in one pass. A batch that has the same
+  // features, context and evidence as the first one has its prediction bit for bit; in one pass,
+  // each conversation of a batch that has.
+  absl::StatusOr<std::vector<Prediction>> ForwardPaired(absl::Span<const Batch> batches);
 
   // What a pass in training normalizes over its batch by.
   enum class BatchStatistics {
@@ -82,9 +95,26 @@ class Backbone : public torch::nn::Module {
   // compute once what batches share.
   virtual std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches);
 
+  // ForwardPaired() in one pass: the predictions of all batches, one batch after the other, [K N,
+  // C] and [K N, H]. It draws the random numbers, and leaves the buffers, of
+  // ForwardImpl(batches[0]). nullopt, the default: there is no such pass, and ForwardImpl is called
+  // for each batch with the generator set back. It is there for the speed;
+  // backbones/layers/copies.h has what those of this project share.
+  virtual std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches);
+
   // For backbones with a NewMemory() of their own; the arguments have been validated.
   virtual Prediction ContinueImpl(const Batch& utterance, const torch::Tensor& sources,
                                   Memory& memory);
+
+  // What ForwardImpl() and its like get for these batches.
+  std::vector<Batch> Shown(absl::Span<const Batch> batches) const;
+
+  // ForwardPaired() in as many passes as batches.
+  std::vector<Prediction> ForwardReplayed(absl::Span<const Batch> batches);
+
+  // Internal: the number of predictions is another one, or the shapes of one are wrong.
+  absl::Status CheckPredictions(absl::Span<const Prediction> predictions,
+                                absl::Span<const Batch> batches) const;
 
   // Internal: the shapes of a prediction are not those of Prediction.
   absl::Status CheckPrediction(const Prediction& prediction, const Batch& batch) const;

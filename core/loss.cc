@@ -23,7 +23,7 @@ const torch::Tensor& LossInput::Features() const {
 
 torch::Tensor LossInput::Cosines() const { return cosine_cache.Of(Features()); }
 
-absl::StatusOr<torch::Tensor> Loss::Compute(const LossInput& input) const {
+absl::Status Loss::Check(const LossInput& input) const {
   const torch::Tensor& full = input.full.log_probs;
   if (!full.defined() || full.dim() != 2 || full.size(0) < 1 ||
       input.labels.sizes() != torch::IntArrayRef({full.size(0)})) {
@@ -38,7 +38,20 @@ absl::StatusOr<torch::Tensor> Loss::Compute(const LossInput& input) const {
                        "\" has not the shape of the full prediction"));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<torch::Tensor> Loss::Compute(const LossInput& input) const {
+  RETURN_IF_ERROR(Check(input));
   return CatchTorch([&] { return ComputeImpl(input); });
+}
+
+absl::Status Loss::AfterStep(const LossInput& input) {
+  RETURN_IF_ERROR(Check(input));
+  return CatchTorch([&] {
+    const torch::NoGradGuard no_grad;
+    AfterStepImpl(input);
+  });
 }
 
 Registry<Loss, const DatasetInfo&>& Losses() {

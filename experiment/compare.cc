@@ -13,6 +13,7 @@
 #include "experiment/over_conversations.h"
 #include "experiment/statistics.h"
 #include "metrics/calibration.h"
+#include "metrics/evidence_measures.h"
 
 namespace cmerc {
 namespace {
@@ -182,21 +183,17 @@ Measure ShareMeasure(const std::string& view) {
           Mean};
 }
 
+bool HasAll(const TestViews::ByView& numbers, const std::vector<std::string>& views) {
+  return std::all_of(views.begin(), views.end(),
+                     [&](const std::string& view) { return numbers.count(view) > 0; });
+}
+
 // The share surer without a source of evidence among utterances that are predicted right, of all
 // views together. The sums of a view are how many are surer; the last one is how many are right.
 Measure RightMeasure(const std::vector<std::string>& views) {
   return {"share_of_right",
-          [](const SplitReport& test) -> std::optional<double> {
-            for (const EvidenceMeasure& measure : EvidenceMeasures()) {
-              if (measure.name == "share_of_right") return MeanOverViews(test, measure);
-            }
-            return std::nullopt;
-          },
-          [views](const TestOutcome& run) {
-            return std::all_of(views.begin(), views.end(), [&](const std::string& view) {
-              return run.views->without.count(view) > 0;
-            });
-          },
+          [](const SplitReport& test) { return MeanOverViews(test, "share_of_right"); },
+          [views](const TestOutcome& run) { return HasAll(run.views->without, views); },
           [views](const TestOutcome& run) {
             const size_t width = views.size() + 1;
             std::vector<double> sums(run.views->lengths.size() * width);
@@ -217,6 +214,28 @@ Measure RightMeasure(const std::vector<std::string>& views) {
             // A resample may draw nothing that is right.
             if (sums.back() == 0) return 0.0;
             return surer / (sums.back() * static_cast<double>(sums.size() - 1));
+          }};
+}
+
+// VRR, the share of utterances whose largest probability rises without a source of evidence, of all
+// views together. The sum is for how many it rises, view by view.
+Measure VrrMeasure(const std::vector<std::string>& views) {
+  return {"violating_ranking_rate",
+          [](const SplitReport& test) { return MeanOverViews(test, "violating_ranking_rate"); },
+          [views](const TestOutcome& run) { return HasAll(run.views->largest_without, views); },
+          [views](const TestOutcome& run) {
+            std::vector<double> sums(run.views->lengths.size());
+            for (const std::string& view : views) {
+              const std::vector<double>& without = run.views->largest_without.at(view);
+              ForEach(run.views->lengths, [&](size_t k, size_t i) {
+                sums[k] += without[i] > run.views->largest[i] ? 1 : 0;
+              });
+            }
+            return sums;
+          },
+          [count = static_cast<double>(views.size())](absl::Span<const double> sums,
+                                                      double utterances) {
+            return sums[0] / (utterances * count);
           }};
 }
 
@@ -336,6 +355,7 @@ absl::Status Compare(const Scores& scores, const Scores& baseline, const std::st
     AddMeasure(ShareMeasure(view.view()), pairs, with_views, comparison);
   }
   AddMeasure(RightMeasure(views), pairs, with_views, comparison);
+  AddMeasure(VrrMeasure(views), pairs, with_views, comparison);
   std::vector<std::pair<const RunSummary*, const RunSummary*>> summaries;
   for (const Pair& pair : pairs) summaries.emplace_back(pair.ours.summary, pair.theirs.summary);
   const std::optional<ScaledBaseline> scaled = ScaleBaseline(summaries);

@@ -5,23 +5,15 @@
 
 #include <google/protobuf/repeated_field.h>
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "experiment/results.pb.h"
+#include "metrics/evidence_measures.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
-
-struct EvidenceMeasure {
-  std::string name;  // in files: "share_of_right"
-  std::string head;  // in tables: "right"
-  bool percent;      // a share or a score, as opposed to a log-probability
-  // Of one view; unset where it was not measured.
-  std::optional<double> (*of_view)(const ViewReport& view);
-};
 
 // What stands above the tables of the measures.
 inline constexpr char kEvidenceCaption[] =
@@ -38,15 +30,27 @@ inline constexpr char kEvidenceCaption[] =
     "after training by the factor f that gives it the same share of right on the validation split; "
     "what a method gains must be seen beside it, in the views' own ECE and NLL.";
 
-// All of them, in the order of the tables.
-const std::vector<EvidenceMeasure>& EvidenceMeasures();
-
-// The mean of `measure` over the views of a split; unset where a view lacks it and where there are
-// no views.
-std::optional<double> MeanOverViews(const SplitReport& split, const EvidenceMeasure& measure);
-
 // Sets the `evidence` of a row from the test splits of its runs, of which there is at least one.
 void AddEvidence(const std::vector<const SplitReport*>& splits, ExperimentRow* row);
+
+// How a table shows a number over seeds.
+struct EvidenceFormat {
+  std::string (*percent)(const Statistic&);
+  std::string (*plain)(const Statistic&);
+  std::string none;  // where a row lacks it
+};
+
+// A line of the tables of the measures.
+struct EvidenceLine {
+  std::string dataset;             // as in ExperimentRow
+  std::string variant;             // as tables show it
+  std::vector<std::string> cells;  // one for each of EvidenceMeasures()
+};
+
+// The lines of all rows that have any measure, each with its scaled baseline, where it has one,
+// below it.
+std::vector<EvidenceLine> EvidenceLines(const ExperimentResults& results,
+                                        const EvidenceFormat& format);
 
 // What a row's `scaled_baseline` is, from pairs of runs with the same seed, ours and the
 // baseline's; unset where a run lacks what it needs, and without pairs.

@@ -188,7 +188,7 @@ absl::StatusOr<ExperimentResults> GatherResults(const ExperimentPlan& plan,
   ASSIGN_OR_RETURN(const PooledRuns pooled, PoolTestFolds(planned, finished, &files));
   const Groups groups = GroupsOf(pooled.runs);
   std::map<std::string, std::string> baselines;
-  for (const Variation& variant : plan.variants()) baselines[variant.name()] = variant.baseline();
+  for (const PlannedVariant& variant : VariantsOf(plan)) baselines[variant.name] = variant.baseline;
 
   ExperimentResults results;
   for (const std::string& remark : pooled.remarks) results.add_remarks(remark);

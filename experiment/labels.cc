@@ -127,6 +127,7 @@ std::string ShownMeasure(const std::string& measure) {
   absl::string_view view = measure;
   if (measure == "ece") return "ECE";
   if (measure == "nll") return "NLL";
+  if (measure == "violating_ranking_rate") return "VRR";
   if (measure == "share_of_right") return "surer without a source where right";
   if (!absl::ConsumePrefix(&view, "share_surer_without_")) return measure;
   return absl::StrCat("surer without ", absl::StrReplaceAll(view, {{"_", " "}}));

@@ -76,9 +76,12 @@ class LatexTable {
 };
 
 // The cells that name a row.
+std::vector<std::string> Names(const std::string& dataset, const std::string& variant) {
+  return {dataset.empty() ? "--" : Escaped(dataset), Escaped(variant)};
+}
+
 std::vector<std::string> Names(const ExperimentRow& row) {
-  return {row.dataset().empty() ? "--" : Escaped(row.dataset()),
-          Escaped(ShownVariant(row.variant()))};
+  return Names(row.dataset(), ShownVariant(row.variant()));
 }
 
 std::string ScoresTable(const ExperimentResults& results) {
@@ -199,33 +202,20 @@ std::string CalibrationTable(const ExperimentResults& results) {
   return any ? table.Finish() : "";
 }
 
-// A row of what the sources of evidence are worth, after the cells that name it.
-std::vector<std::string> WithEvidence(
-    std::vector<std::string> cells,
-    const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence) {
-  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
-    const Statistic* one = FindEvidence(evidence, measure.name);
-    cells.push_back(one == nullptr ? "--" : measure.percent ? Percent(*one) : Plain(*one));
-  }
-  return cells;
-}
-
 std::string EvidenceTable(const ExperimentResults& results) {
+  const std::vector<EvidenceLine> lines = EvidenceLines(results, {Percent, Plain, "--"});
+  if (lines.empty()) return "";
   std::vector<std::string> numbers;
   for (const EvidenceMeasure& measure : EvidenceMeasures()) {
     numbers.push_back(Escaped(measure.head));
   }
   LatexTable table(Escaped(kEvidenceCaption), "tab:evidence", {"Dataset", "Model"}, numbers);
-  bool any = false;
-  for (const ExperimentRow& row : results.rows()) {
-    if (row.evidence_size() == 0) continue;
-    any = true;
-    table.Add(WithEvidence(Names(row), row.evidence()));
-    if (!row.has_scaled_baseline()) continue;
-    table.Add(WithEvidence({Names(row)[0], Escaped(ScaledBaselineName(row))},
-                           row.scaled_baseline().evidence()));
+  for (const EvidenceLine& line : lines) {
+    std::vector<std::string> cells = Names(line.dataset, line.variant);
+    cells.insert(cells.end(), line.cells.begin(), line.cells.end());
+    table.Add(cells);
   }
-  return any ? table.Finish() : "";
+  return table.Finish();
 }
 
 std::string DifferencesTable(const ExperimentResults& results) {

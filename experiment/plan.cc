@@ -66,11 +66,24 @@ void CheckBaselines(const ExperimentPlan& plan, std::vector<std::string>* proble
                        "\", must be another variant: ", absl::StrJoin(names, ", ")));
     }
   }
-  for (int i = 0; i < plan.datasets_size(); ++i) {
-    if (plan.datasets(i).has_baseline()) {
+  const auto has_none = [&](const auto& variations, const std::string& field) {
+    for (int i = 0; i < variations.size(); ++i) {
+      if (!variations[i].has_baseline()) continue;
       problems->push_back(
-          absl::StrCat("datasets[", i, "].baseline: only a variant has a baseline; remove it"));
+          absl::StrCat(field, "[", i, "].baseline: only a variant has a baseline; remove it"));
     }
+  };
+  has_none(plan.datasets(), "datasets");
+  has_none(plan.backbones(), "backbones");
+}
+
+// "a_b" of "a" and "b" can be that of other names, too.
+void CheckVariantNames(const ExperimentPlan& plan, std::vector<std::string>* problems) {
+  std::set<std::string> seen;
+  for (const PlannedVariant& variant : VariantsOf(plan)) {
+    if (seen.insert(variant.name).second) continue;
+    problems->push_back(absl::StrCat("backbones: two of them make a variant ", variant.name,
+                                     "; give one another name"));
   }
 }
 
@@ -270,6 +283,26 @@ std::string PlanText(const ExperimentPlan& plan, const std::string& version,
   return text + fields;
 }
 
+std::vector<PlannedVariant> VariantsOf(const ExperimentPlan& plan) {
+  std::vector<PlannedVariant> variants;
+  for (const Variation& variant : plan.variants()) {
+    variants.push_back({variant.name(), variant.baseline(), {variant.set()}});
+  }
+  if (variants.empty()) variants.emplace_back();
+  if (plan.backbones().empty()) return variants;
+  std::vector<PlannedVariant> of_backbones;
+  for (const Variation& backbone : plan.backbones()) {
+    for (const PlannedVariant& variant : variants) {
+      PlannedVariant one{backbone.name(), "", {backbone.set()}};
+      if (!variant.name.empty()) absl::StrAppend(&one.name, "_", variant.name);
+      if (!variant.baseline.empty()) one.baseline = backbone.name() + "_" + variant.baseline;
+      one.layers.insert(one.layers.end(), variant.layers.begin(), variant.layers.end());
+      of_backbones.push_back(std::move(one));
+    }
+  }
+  return of_backbones;
+}
+
 std::string PlannedRun::path() const {
   return absl::StrCat(dataset.empty() ? "" : dataset + "/", variant.empty() ? "" : variant + "/",
                       "seed-", seed,
@@ -283,7 +316,9 @@ absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
   std::vector<std::string> problems;
   CheckNames(plan.datasets(), "datasets", &problems);
   CheckNames(plan.variants(), "variants", &problems);
+  CheckNames(plan.backbones(), "backbones", &problems);
   CheckBaselines(plan, &problems);
+  if (problems.empty()) CheckVariantNames(plan, &problems);
   const std::set<uint64_t> seeds(plan.seeds().begin(), plan.seeds().end());
   if (static_cast<int>(seeds.size()) != plan.seeds_size()) {
     problems.push_back("seeds: one occurs twice; it would be the same run again");
@@ -303,7 +338,7 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
                                                std::vector<std::string>* warnings) {
   const std::vector<Variation> nothing(1);
   const std::vector<Variation> datasets(plan.datasets().begin(), plan.datasets().end());
-  const std::vector<Variation> variants(plan.variants().begin(), plan.variants().end());
+  const std::vector<PlannedVariant> variants = VariantsOf(plan);
   std::vector<uint64_t> seeds(plan.seeds().begin(), plan.seeds().end());
   if (seeds.empty()) seeds.push_back(plan.base().training().seed());
   std::map<std::string, FileIdentity> files;
@@ -312,9 +347,10 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
   threads.mutable_training()->set_threads(1);
   for (const uint64_t seed : seeds) {
     for (const Variation& dataset : datasets.empty() ? nothing : datasets) {
-      for (const Variation& variant : variants.empty() ? nothing : variants) {
-        PlannedRun run{dataset.name(), variant.name(), seed, {}, {}};
-        const std::vector<RunConfig> layers = {threads, plan.base(), dataset.set(), variant.set()};
+      for (const PlannedVariant& variant : variants) {
+        PlannedRun run{dataset.name(), variant.name, seed, {}, {}};
+        std::vector<RunConfig> layers = {threads, plan.base(), dataset.set()};
+        layers.insert(layers.end(), variant.layers.begin(), variant.layers.end());
         const std::string source = "run " + run.path();
         ASSIGN_OR_RETURN(run.config, MergeConfigs(layers, source, sets, warnings));
         if (runs.empty() && !sets.empty()) {

@@ -13,6 +13,16 @@
 
 namespace cmerc {
 
+// A variant of a plan, of one of its backbones where it has some.
+struct PlannedVariant {
+  std::string name;               // "" when the plan names none
+  std::string baseline;           // "" where it has none
+  std::vector<RunConfig> layers;  // what it sets, each over the one before
+};
+
+// The variants of a plan in order: where it has backbones, all of the first one first.
+std::vector<PlannedVariant> VariantsOf(const ExperimentPlan& plan);
+
 struct PlannedRun {
   std::string dataset;  // "" when the plan names none
   std::string variant;  // "" when the plan names none

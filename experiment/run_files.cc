@@ -8,7 +8,6 @@
 #include <sstream>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -39,6 +38,19 @@ std::string EndOf(const std::string& log) {
 std::string Contents(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   return Rest(in);
+}
+
+absl::Status ReadPredictionLines(const std::string& path,
+                                 const std::function<bool(const std::string& line)>& append) {
+  std::ifstream in(path, std::ios::binary);
+  std::string line;
+  for (int number = 1; std::getline(in, line); ++number) {
+    if (append(line)) continue;
+    return absl::DataLossError(absl::StrCat(
+        path, ":", number,
+        ": cannot be read as predictions; remove the folder of this run and run it again"));
+  }
+  return absl::OkStatus();
 }
 
 std::string RunFolder(const std::string& output, const PlannedRun& run) {

@@ -2,8 +2,10 @@
 #ifndef CMERC_EXPERIMENT_RUN_FILES_H_
 #define CMERC_EXPERIMENT_RUN_FILES_H_
 
+#include <functional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiment/plan.h"
 #include "metrics/report.pb.h"
@@ -12,6 +14,12 @@ namespace cmerc {
 
 // The contents of a file as far as they can be read; "" where there is no such file.
 std::string Contents(const std::string& path);
+
+// Calls append(line) for each line of a file of predictions; there is none where there is no file.
+// DataLoss: it returned false, so that the line is not what it should be; the message has file and
+// line.
+absl::Status ReadPredictionLines(const std::string& path,
+                                 const std::function<bool(const std::string& line)>& append);
 
 // Where a run of the experiment in `output` writes: PlannedRun::path() below OUTPUT.
 std::string RunFolder(const std::string& output, const PlannedRun& run);

@@ -91,41 +91,22 @@ std::string CalibrationTable(const ExperimentResults& results) {
   return any ? text : "";
 }
 
-// The cells of what the sources of evidence are worth.
-std::string EvidenceCells(const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence) {
-  std::string text;
-  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
-    const Statistic* one = FindEvidence(evidence, measure.name);
-    absl::StrAppend(&text, " ",
-                    one == nullptr    ? "-"
-                    : measure.percent ? Percent(*one)
-                                      : Plain(*one),
-                    " |");
-  }
-  return text + "\n";
-}
-
 // What the sources of evidence are worth; "" where no row has anything to show.
 std::string EvidenceTable(const ExperimentResults& results) {
+  const std::vector<EvidenceLine> lines = EvidenceLines(results, {Percent, Plain, "-"});
+  if (lines.empty()) return "";
   std::string text = absl::StrCat("\n", kEvidenceCaption, "\n\n| dataset | variant |");
-  std::string line = "\n| --- | --- |";
+  std::string rule = "\n| --- | --- |";
   for (const EvidenceMeasure& measure : EvidenceMeasures()) {
     absl::StrAppend(&text, " ", measure.head, " |");
-    line += " --- |";
+    rule += " --- |";
   }
-  absl::StrAppend(&text, line, "\n");
-  bool any = false;
-  for (const ExperimentRow& row : results.rows()) {
-    if (row.evidence_size() == 0) continue;
-    any = true;
-    const std::string dataset = Or(row.dataset(), "-");
-    absl::StrAppend(&text, "| ", dataset, " | ", MarkdownCell(ShownVariant(row.variant())), " |",
-                    EvidenceCells(row.evidence()));
-    if (!row.has_scaled_baseline()) continue;
-    absl::StrAppend(&text, "| ", dataset, " | ", MarkdownCell(ScaledBaselineName(row)), " |",
-                    EvidenceCells(row.scaled_baseline().evidence()));
+  absl::StrAppend(&text, rule, "\n");
+  for (const EvidenceLine& line : lines) {
+    absl::StrAppend(&text, "| ", Or(line.dataset, "-"), " | ", MarkdownCell(line.variant), " | ",
+                    absl::StrJoin(line.cells, " | "), " |\n");
   }
-  return any ? text : "";
+  return text;
 }
 
 // The last cells of a row: its comparison, "-" for what it lacks.

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -13,6 +12,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/status.h"
+#include "experiment/run_files.h"
 #include "metrics/report.pb.h"
 
 namespace cmerc {
@@ -133,24 +134,17 @@ bool AppendNumbers(const ConversationPredictions& one, TestPredictions* result) 
 absl::StatusOr<TestPredictions> ReadTestPredictions(const std::string& path,
                                                     std::vector<std::string> class_names) {
   TestPredictions result;
-  std::ifstream in(path, std::ios::binary);
   google::protobuf::util::JsonParseOptions options;
   options.ignore_unknown_fields = true;  // a PredictedConversation has more
-  std::string line;
-  for (int number = 1; std::getline(in, line); ++number) {
+  RETURN_IF_ERROR(ReadPredictionLines(path, [&](const std::string& line) {
     ConversationPredictions one;
     const auto status =
         google::protobuf::util::JsonStringToMessage(WithQuotedId(line), &one, options);
     if (class_names.empty()) class_names = ClassNames(one);
-    const bool usable = status.ok() && one.has_id() &&
-                        (one.utterances().empty() ? AppendNumbers(one, &result)
-                                                  : AppendNames(one, class_names, &result));
-    if (!usable) {
-      return absl::DataLossError(absl::StrCat(
-          path, ":", number,
-          ": cannot be read as predictions; remove the folder of this run and run it again"));
-    }
-  }
+    return status.ok() && one.has_id() &&
+           (one.utterances().empty() ? AppendNumbers(one, &result)
+                                     : AppendNames(one, class_names, &result));
+  }));
   if (result.calibrated_log_probs.size() != result.log_probs.size()) {
     result.calibrated_log_probs.clear();
   }

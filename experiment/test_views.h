@@ -11,16 +11,22 @@
 
 namespace cmerc {
 
-// Log-probabilities of the true class of the N utterances of the test split that have a label.
+// Log-probabilities of the N utterances of the test split that have a label: of their true class,
+// and of the most probable one.
 struct TestViews {
-  std::vector<std::string> ids;                        // of each conversation that has such ones
-  std::vector<int64_t> lengths;                        // of them
-  std::vector<double> log_probs;                       // [N], with all evidence
-  std::map<std::string, std::vector<double>> without;  // view -> [N]
+  using ByView = std::map<std::string, std::vector<double>>;  // view -> [N]
+
+  std::vector<std::string> ids;   // of each conversation that has such ones
+  std::vector<int64_t> lengths;   // of them
+  std::vector<double> log_probs;  // [N], with all evidence
+  ByView without;
+  // Both empty where the file does not say, as in runs before it did.
+  std::vector<double> largest;  // [N]
+  ByView largest_without;
 };
 
 // Adds the numbers of `more`, of other conversations, behind those of `all`; views that one of them
-// lacks are left out.
+// lacks are left out, and `largest` with its views where one of them lacks it.
 void Append(const TestViews& more, TestViews* all);
 
 // Reads a test_views.jsonl; empty where there is none, as in runs of versions before 0.2. DataLoss:

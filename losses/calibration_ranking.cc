@@ -42,6 +42,9 @@ class CalibrationRanking final : public Loss {
   bool teaches_views() const override {
     return options_.stop_gradient() == CalibrationRankingOptions::FULL;
   }
+  std::unique_ptr<Loss> OfView(const View& view) const override {
+    return std::make_unique<CalibrationRanking>(options_, std::vector<View>{view});
+  }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {

@@ -89,6 +89,10 @@ class ConfidenceContrastive final : public Loss {
       : temperature_(temperature), semantics_(semantics), views_(std::move(views)) {}
 
   std::vector<View> views() const override { return views_; }
+  std::unique_ptr<Loss> OfView(const View& view) const override {
+    return std::make_unique<ConfidenceContrastive>(temperature_, semantics_,
+                                                   std::vector<View>{view});
+  }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {

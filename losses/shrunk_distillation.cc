@@ -10,9 +10,14 @@
 // Source: knowledge distillation (Hinton et al., 2015) with the full prediction as the teacher; the
 // shrinkage is this project's answer to why ranking alone hardly moves the views
 // (docs/metrics.md).
+// Measured, with evidence flags and paired views, shrinkage 0.2 and weight 3, means of six
+// backbones: of utterances predicted right, 2.9 % are surer without a source (one seed) in place
+// of 43.6 (IEMOCAP-lite) and 7.4 of 39.1 (MELD-lite), weighted F1 changes by -0.1 and -0.3 points
+// (docs/results.md, "A calibration that calibrates").
 //
 //   loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] { shrinkage: 0.3 } }
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -81,6 +86,12 @@ class ShrunkDistillation final : public Loss {
     return views;
   }
   bool teaches_views() const override { return true; }
+  std::unique_ptr<Loss> OfView(const View& view) const override {
+    std::vector<ShrunkView> one;
+    std::copy_if(views_.begin(), views_.end(), std::back_inserter(one),
+                 [&](const ShrunkView& entry) { return entry.view == view; });
+    return std::make_unique<ShrunkDistillation>(std::move(one), prior_);
+  }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {

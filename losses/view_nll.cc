@@ -39,6 +39,9 @@ class ViewNll final : public Loss {
 
   std::vector<View> views() const override { return views_; }
   bool teaches_views() const override { return true; }
+  std::unique_ptr<Loss> OfView(const View& view) const override {
+    return std::make_unique<ViewNll>(std::vector<View>{view}, weights_);
+  }
 
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "core/printable.h"
 #include "metrics/confusion.h"
+#include "metrics/evidence_measures.h"
 
 namespace cmerc {
 namespace {
@@ -260,9 +261,6 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
     rows.push_back({name, as_predicted(with), as_predicted(without)});
     rows.push_back({absl::StrCat(name, ", temperature"), scaled(with), scaled(without)});
   }
-  rows.erase(std::remove_if(rows.begin(), rows.end(),
-                            [](const Row& row) { return !row.calibrated && !row.uncalibrated; }),
-             rows.end());
   std::vector<std::string> views;
   for (const SplitReport* report : {&with, &without}) {
     for (const ViewReport& one : report->views()) {
@@ -272,6 +270,17 @@ std::string FormatComparison(const RunSummary& calibrated, const RunSummary& unc
                       ShareSurerWithout(with, one.view()), ShareSurerWithout(without, one.view())});
     }
   }
+  const std::pair<const char*, const char*> of_views[] = {
+      {"mean over views, surer, right", "share_of_right"},
+      {"mean over views, VRR", "violating_ranking_rate"},
+      {"mean over views, weighted F1", "weighted_f1_of_views"},
+      {"mean over views, ECE", "ece_of_views"}};
+  for (const auto& [row, measure] : of_views) {
+    rows.push_back({row, MeanOverViews(with, measure), MeanOverViews(without, measure)});
+  }
+  rows.erase(std::remove_if(rows.begin(), rows.end(),
+                            [](const Row& row) { return !row.calibrated && !row.uncalibrated; }),
+             rows.end());
 
   const std::string title = has_test ? "test split" : "validation split";
   size_t width = Columns(title);

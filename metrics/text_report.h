@@ -23,9 +23,10 @@ std::string FormatCalibration(const SplitReport& report);
 
 // The test scores (validation scores, where there is no test split) of a calibrated run beside
 // those of the same run without calibration: weighted F1, macro F1, accuracy, ECE with its error
-// and floor, and NLL, these also after temperature scaling, and per view the share of utterances
-// surer without that evidence. "-" for what a run lacks; a row that both lack is left out. Then the
-// warnings of the uncalibrated run. Ends with a newline.
+// and floor, and NLL, these also after temperature scaling, per view the share of utterances surer
+// without that evidence, and means over the views: that share among right predictions, VRR, and
+// weighted F1 and ECE of the views themselves. "-" for what a run lacks; a row that both lack is
+// left out. Then the warnings of the uncalibrated run. Ends with a newline.
 std::string FormatComparison(const RunSummary& calibrated, const RunSummary& uncalibrated);
 
 }  // namespace cmerc

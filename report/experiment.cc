@@ -251,27 +251,14 @@ std::string FormatCalibration(const ExperimentResults& results) {
   return html.Append(FormatTable(table)).Finish();
 }
 
-// A row of the table of evidence.
-std::vector<std::string> EvidenceRow(
-    const std::string& dataset, const std::string& name,
-    const google::protobuf::RepeatedPtrField<EvidenceStatistic>& evidence) {
-  std::vector<std::string> cells = {dataset.empty() ? "-" : dataset, name};
-  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
-    const Statistic* one = FindEvidence(evidence, measure.name);
-    cells.push_back(one == nullptr ? "-" : measure.percent ? Percent(*one) : Spread(*one, 1, 4));
-  }
-  return cells;
-}
-
 std::string FormatEvidence(const ExperimentResults& results) {
+  const auto plain = [](const Statistic& statistic) { return Spread(statistic, 1, 4); };
   Table table{{"dataset", "variant"}, {}};
   for (const EvidenceMeasure& measure : EvidenceMeasures()) table.header.push_back(measure.head);
-  for (const ExperimentRow& row : results.rows()) {
-    if (row.evidence_size() == 0) continue;
-    table.rows.push_back(EvidenceRow(row.dataset(), ShownVariant(row.variant()), row.evidence()));
-    if (!row.has_scaled_baseline()) continue;
-    table.rows.push_back(
-        EvidenceRow(row.dataset(), ScaledBaselineName(row), row.scaled_baseline().evidence()));
+  for (const EvidenceLine& line : EvidenceLines(results, {Percent, plain, "-"})) {
+    std::vector<std::string> cells = {line.dataset.empty() ? "-" : line.dataset, line.variant};
+    cells.insert(cells.end(), line.cells.begin(), line.cells.end());
+    table.rows.push_back(std::move(cells));
   }
   if (table.rows.empty()) return "";
   Markup html;

@@ -6,6 +6,7 @@ Labels are spelled Label("//..."), so that a workspace which depends on this one
 load("//third_party:abseil.bzl", "system_abseil")
 load("//third_party:clang.bzl", "clang_tools_configure")
 load("//third_party/cuda:cuda.bzl", "cuda_configure")
+load("//third_party/debian:debian.bzl", "debian_configure")
 load("//third_party/libtorch:libtorch.bzl", "libtorch_configure")
 
 def _bazel_stub_impl(rctx):
@@ -45,3 +46,4 @@ def third_party_repositories():
     libtorch_configure(name = "libtorch")
     cuda_configure(name = "cuda_toolkit")
     clang_tools_configure(name = "clang_tools")
+    debian_configure(name = "debian")

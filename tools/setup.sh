@@ -1,10 +1,11 @@
 #!/bin/bash
 # Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
-# Usage: tools/setup.sh [--test] [--fuzz]
-#   --test: also what //tests/tools:lint_test and tools/lint.sh need, and the packages of Python for
-#     //tests/end_to_end:pandas_test and //tests/python, which skip themselves where these cannot be
-#     installed
+# Usage: tools/setup.sh [--test] [--fuzz] [--package]
+#   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, and the
+#     packages of Python for //tests/end_to_end:pandas_test and //tests/python, which skip themselves
+#     where these cannot be installed
+#   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
 set -euo pipefail
 
@@ -27,6 +28,9 @@ packages=(
   "libgmock-dev         1.12.1      1.16.0"
   "libbenchmark-dev     1.7.1       1.9.1"
 )
+
+# Of --package and --test: dpkg-shlibdeps.
+readonly for_package="dpkg-dev 1.21.22 1.22.22"
 
 # Processor seconds of the first build of //bin:cmerc, measured on one machine: only for the hint
 # that is printed below.
@@ -63,7 +67,7 @@ for argument in "$@"; do
       )
       # The sources keep the form that clang-format 14 gives them; of another version, the lint test
       # skips what needs it.
-      packages+=("python3 3.11.2 3.13.5")
+      packages+=("python3 3.11.2 3.13.5" "$for_package")
       [[ $codename == trixie ]] || packages+=("clang-format 14.0 -" "clang-tidy 14.0 -")
       ;;
     --fuzz)
@@ -74,7 +78,8 @@ for argument in "$@"; do
         packages+=("libclang-rt-14-dev 14.0.6 -")
       fi
       ;;
-    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz]" ;;
+    --package) packages+=("$for_package") ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz] [--package]" ;;
   esac
 done
 

@@ -35,6 +35,16 @@ void Begin(const StagePlan& plan, TrainingState& state) {
   if (state.snapshot != nullptr) CopyState(state.live, *state.snapshot);
 }
 
+// Adds what a loss remembers to its report.
+absl::Status ReportState(const Loss& loss, LossReport* report) {
+  return CatchTorch([&] {
+    for (const auto& [name, tensor] : loss.State()) {
+      if (tensor.numel() != 1) continue;
+      (*report->mutable_state()->mutable_numbers())[name] = tensor.item<double>();
+    }
+  });
+}
+
 StepContext InEpoch(StepContext context, int epoch) {
   context.epoch = epoch;
   return context;
@@ -259,6 +269,7 @@ absl::StatusOr<EpochReport> Epoch::Report() const {
     LossReport* loss = report.add_losses();
     loss->set_loss(plan_.losses[i].name);
     loss->set_value(done_.losses[i] / taken);
+    RETURN_IF_ERROR(ReportState(*plan_.losses[i].loss, loss));
   }
   ASSIGN_OR_RETURN(const SplitReport scores, ClassificationReport(done_.labels, done_.predictions,
                                                                   plan_.data.info.class_names));

@@ -3,6 +3,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,15 +73,25 @@ std::string LogProbsToJson(absl::Span<const int64_t> labels, absl::Span<const do
   return ToJson(list, /*pretty=*/false);
 }
 
+// The largest of each row of `num_classes` log-probabilities as a list of JSON.
+std::string LargestToJson(absl::Span<const double> log_probs, size_t num_classes) {
+  google::protobuf::ListValue list;
+  for (size_t begin = 0; begin < log_probs.size(); begin += num_classes) {
+    const absl::Span<const double> row = log_probs.subspan(begin, num_classes);
+    list.add_values()->set_number_value(*std::max_element(row.begin(), row.end()));
+  }
+  return ToJson(list, /*pretty=*/false);
+}
+
 std::string TextToJson(const std::string& text) {
   google::protobuf::StringValue value;
   value.set_value(text);
   return ToJson(value, /*pretty=*/false);
 }
 
-// Writes what the shares of utterances surer without a source of evidence are made of: a
-// ConversationViews a line, in whose order a reader finds it; Protobuf would put lists that hold
-// nulls last.
+// Writes what the shares of utterances surer without a source of evidence, and VRR, are made of: a
+// ConversationViews a line, with what is from all evidence before what is without; Protobuf would
+// put lists that hold nulls last.
 absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& indices,
                         const SplitPredictions& predictions, const std::string& path) {
   const auto num_classes = static_cast<size_t>(data.info.num_classes());
@@ -89,21 +100,22 @@ absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& in
   for (const int64_t index : indices) {
     const Conversation& conversation = data.conversations[index];
     const auto length = static_cast<size_t>(conversation.length());
-    const auto to_json = [&](const std::vector<double>& log_probs) {
-      return LogProbsToJson(
-          absl::MakeConstSpan(predictions.labels).subspan(begin, length),
-          absl::MakeConstSpan(log_probs).subspan(begin * num_classes, length * num_classes),
-          num_classes);
+    const auto lists = [&](const std::vector<double>& all) {
+      const absl::Span<const double> log_probs =
+          absl::MakeConstSpan(all).subspan(begin * num_classes, length * num_classes);
+      return absl::StrCat(
+          ",\"log_probs\":",
+          LogProbsToJson(absl::MakeConstSpan(predictions.labels).subspan(begin, length), log_probs,
+                         num_classes),
+          ",\"largest_log_probs\":", LargestToJson(log_probs, num_classes));
     };
     std::vector<std::string> without;
     for (size_t v = 0; v < predictions.views.size(); ++v) {
       without.push_back(absl::StrCat("{\"view\":", TextToJson(predictions.views[v].name()),
-                                     ",\"log_probs\":", to_json(predictions.view_log_probs[v]),
-                                     "}"));
+                                     lists(predictions.view_log_probs[v]), "}"));
     }
-    absl::StrAppend(&text, "{\"id\":", TextToJson(conversation.id),
-                    ",\"log_probs\":", to_json(predictions.log_probs), ",\"without\":[",
-                    absl::StrJoin(without, ","), "]}\n");
+    absl::StrAppend(&text, "{\"id\":", TextToJson(conversation.id), lists(predictions.log_probs),
+                    ",\"without\":[", absl::StrJoin(without, ","), "]}\n");
     begin += length;
   }
   return WriteFileAtomically(path, text);

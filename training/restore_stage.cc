@@ -90,8 +90,7 @@ absl::StatusOr<SelectedWeights> ReadSelected(const StagePlan& plan,
 
 absl::StatusOr<SelectedWeights> RestoreStage(const StagePlan& plan, TrainingState* state) {
   CheckpointMetadata begun;
-  RETURN_IF_ERROR(
-      RestoreTrainingState(ResumeFile(plan.output), plan.data, plan.losses.size(), state, &begun));
+  RETURN_IF_ERROR(RestoreTrainingState(ResumeFile(plan.output), plan.data, state, &begun));
   RETURN_IF_ERROR(CheckBegunAlike(plan, *state, begun));
   if (plan.learning_rate != nullptr && state->progress.scores_size() != state->progress.epochs()) {
     return absl::DataLossError(

@@ -27,6 +27,11 @@ constexpr char kConversations[] = "epoch/conversations";
 constexpr char kLabels[] = "epoch/labels";
 constexpr char kPredictions[] = "epoch/predictions";
 
+// The name of what the loss at this position remembers as `name`.
+std::string LossName(size_t position, const std::string& name) {
+  return absl::StrCat("loss/", position, "/", name);
+}
+
 std::string MomentName(const std::string& parameter, const char* which) {
   return absl::StrCat("adam/", parameter, "/", which);
 }
@@ -166,6 +171,25 @@ absl::StatusOr<EpochProgress> ReadEpoch(const Tensors& tensors, const PartialEpo
   return epoch;
 }
 
+// What each loss remembers: its own tensor, and what that held.
+using LossStates = std::vector<std::pair<Tensor, Tensor>>;
+
+absl::StatusOr<LossStates> ReadLossStates(const Tensors& tensors,
+                                          const std::vector<WeightedLoss>& losses) {
+  LossStates states;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    for (const auto& [name, own] : losses[i].loss->State()) {
+      ASSIGN_OR_RETURN(Tensor held, tensors.Get(LossName(i, name), own.scalar_type()));
+      if (held.sizes() != own.sizes()) {
+        return tensors.Error(absl::StrCat("tensor ", LossName(i, name),
+                                          " is not of the shape that ", losses[i].name, " has"));
+      }
+      states.emplace_back(own, std::move(held));
+    }
+  }
+  return states;
+}
+
 // What the default generators stand at.
 struct RandomStates {
   Tensor cpu;
@@ -239,6 +263,11 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
   AddMoments(state, &tensors);
   if (state.average != nullptr) AddState(kAverage, *state.average, &tensors);
   for (const auto& [name, tensor] : state.start) tensors.emplace(kStart + name, tensor);
+  for (size_t i = 0; i < state.losses.size(); ++i) {
+    for (const auto& [name, tensor] : state.losses[i].loss->State()) {
+      tensors.emplace(LossName(i, name), tensor);
+    }
+  }
   tensors.emplace(kRandomState, GeneratorOf(torch::kCPU).get_state());
   const torch::Device device = DeviceOf(state.live);
   if (device.is_cuda()) tensors.emplace(kDeviceRandomState, GeneratorOf(device).get_state());
@@ -253,8 +282,7 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
 }
 
 absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,
-                                  size_t num_losses, TrainingState* state,
-                                  CheckpointMetadata* metadata) {
+                                  TrainingState* state, CheckpointMetadata* metadata) {
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, ReadCheckpoint(path));
   const Tensors tensors(path, checkpoint.state);
   RETURN_IF_ERROR(CheckProgress(path, tensors, checkpoint, state->progress.data_digest()));
@@ -262,9 +290,11 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
   const torch::Device device = DeviceOf(state->live);
   ASSIGN_OR_RETURN(const std::vector<Adam::Moments> moments, ReadMoments(tensors, state->live));
   ASSIGN_OR_RETURN(const RandomStates random_states, ReadRandomStates(tensors, device));
+  ASSIGN_OR_RETURN(const LossStates loss_states, ReadLossStates(tensors, state->losses));
   EpochProgress epoch;
   if (progress.has_partial_epoch()) {
-    ASSIGN_OR_RETURN(epoch, ReadEpoch(tensors, progress.partial_epoch(), data, num_losses));
+    ASSIGN_OR_RETURN(epoch,
+                     ReadEpoch(tensors, progress.partial_epoch(), data, state->losses.size()));
     if (state->snapshot != nullptr) {
       RETURN_IF_ERROR(LoadState(StartingWith(kSnapshot, checkpoint.state), *state->snapshot, path));
     }
@@ -277,6 +307,8 @@ absl::Status RestoreTrainingState(const std::string& path, const PreparedData& d
     GeneratorOf(torch::kCPU).set_state(random_states.cpu);
     if (device.is_cuda()) GeneratorOf(device).set_state(random_states.device);
     state->optimizer.SetMoments(moments);
+    const torch::NoGradGuard no_grad;
+    for (const auto& [own, held] : loss_states) Tensor(own).copy_(held);
   });
   if (!restored.ok()) return tensors.Error(std::string(restored.message()));
   state->progress = progress;

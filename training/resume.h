@@ -8,10 +8,13 @@
 //   adam/NAME/first    Adam's moments; absent where steps is 0
 //   adam/NAME/second
 //   average/NAME       with training.ema_decay: the average of parameters and buffers
-//   start/NAME         of the first of two stages with training.init_checkpoint: what both start
-//   with random_state       bytes: LibTorch's default generator device_random_state  bytes: the
-//   GPU's default generator, for a model that is on one epoch/conversations, epoch/labels,
-//   epoch/predictions
+//   start/NAME         of the first of two stages with training.init_checkpoint, which both start
+//                      with it
+//   loss/I/NAME        what the loss at position I remembers (Loss::State())
+//   random_state       bytes: LibTorch's default generator
+//   device_random_state
+//                      bytes: the GPU's default generator, for a model that is on one
+//   epoch/conversations, epoch/labels, epoch/predictions
 //                      int64, within an epoch: its order, and the predictions so far
 #ifndef CMERC_TRAINING_RESUME_H_
 #define CMERC_TRAINING_RESUME_H_
@@ -23,6 +26,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "calibration/prepared_data.h"
+#include "calibration/weighted_losses.h"
 #include "core/backbone.h"
 #include "storage/checkpoint.h"
 #include "training/adam.h"
@@ -48,6 +52,7 @@ struct TrainingState {
   Backbone& live;
   Backbone* snapshot;  // null where `live` predicts the views
   Adam& optimizer;
+  const std::vector<WeightedLoss>& losses;
   TrainingProgress progress;  // without partial_epoch, which is made from `epoch` and read into it
   EpochProgress epoch;
   Backbone* average = nullptr;  // the average of the weights of `live`; null without one
@@ -60,12 +65,11 @@ absl::Status SaveTrainingState(const std::string& path, const TrainingState& sta
                                const CheckpointMetadata& metadata);
 
 // Reads both back; `state` then is as it was, the default generators included. InvalidArgument: the
-// file is not one that SaveTrainingState() wrote, or does not fit the model, `num_losses` or the
+// file is not one that SaveTrainingState() wrote, or does not fit the model, the losses or the
 // data, whose DataDigest() is state->progress.data_digest(). Other codes: those of
 // ReadCheckpoint(). After an error the models may hold other weights.
 absl::Status RestoreTrainingState(const std::string& path, const PreparedData& data,
-                                  size_t num_losses, TrainingState* state,
-                                  CheckpointMetadata* metadata);
+                                  TrainingState* state, CheckpointMetadata* metadata);
 
 }  // namespace cmerc
 

@@ -156,7 +156,7 @@ Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Bac
                plan_.losses,
                plan_.config.calibration(),
                plan_.config.training()},
-      state_{*live_, snapshot_.get(), optimizer_, {}, {}, average_.get(), {}},
+      state_{*live_, snapshot_.get(), optimizer_, plan_.losses, {}, {}, average_.get(), {}},
       metadata_(DescribeModel(plan_)) {
   const TrainingConfig& training = plan_.config.training();
   optimizer_.DecoupleWeightDecay(training.optimizer() == TrainingConfig::ADAMW);

@@ -165,6 +165,10 @@ absl::StatusOr<StepReport> FinishStep(const StepContext& context, const Computed
       return usable;
     }
     context.optimizer.step();
+    for (const WeightedLoss& entry : context.losses) {
+      if (entry.WeightIn(context.epoch) == 0) continue;
+      RETURN_IF_ERROR(Annotate(entry.loss->AfterStep(step.input), entry.name));
+    }
     return StepReport{numbers.total, std::move(numbers.losses), std::move(numbers.predicted),
                       step.input};
   });

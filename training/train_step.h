@@ -27,13 +27,13 @@ struct StepReport {
 //
 // OutOfRange, and that code for nothing else: a loss, a gradient or a buffer of the model is not
 // finite, or the gradients are so large that their squares are not. The message names it and the
-// first tensor that is not finite, with position and value. Parameters and the optimizer's state
-// are as they were and gradients are freed, but the forward pass may have written what it saw into
-// the model's buffers (training/buffer_copy.h).
+// first tensor that is not finite, with position and value. Parameters, the optimizer's state and
+// what losses remember are as they were and gradients are freed, but the forward pass may have
+// written what it saw into the model's buffers (training/buffer_copy.h).
 //
 // Any other code: InvalidArgument where no utterance has a label; what Backbone::Forward(),
-// PredictViews() or Loss::Compute() returned, or what
-// LibTorch threw in the backward pass (ResourceExhausted, InvalidArgument, Internal).
+// PredictViews(), Loss::Compute() or Loss::AfterStep() returned, or what LibTorch threw in the
+// backward pass (ResourceExhausted, InvalidArgument, Internal).
 absl::StatusOr<StepReport> TrainStep(const StepContext& context, const Batch& batch);
 
 // TrainStep() in two halves, for callers that have something to do in between (make the next batch)
@@ -49,7 +49,8 @@ struct ComputedStep {
 };
 absl::StatusOr<ComputedStep> ComputeStep(const StepContext& context, const Batch& batch);
 
-// The second half: reads the numbers, checks them, and steps. Errors are those of TrainStep().
+// The second half: reads the numbers, checks them, steps, and shows the losses what they computed
+// (Loss::AfterStep()). Errors are those of TrainStep().
 absl::StatusOr<StepReport> FinishStep(const StepContext& context, const ComputedStep& step);
 
 }  // namespace cmerc

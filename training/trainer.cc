@@ -111,6 +111,14 @@ std::vector<std::string> ProblemsOf(const RunConfig& config, const PreparedData&
         "training.cuda_graphs: what is replayed has the weights of the epoch that it was recorded "
         "in, so that losses.warm_up_epochs would do nothing; leave one of them out");
   }
+  if (training.cuda_graphs() && losses != nullptr) {
+    for (const WeightedLoss& entry : *losses) {
+      if (entry.loss->State().empty()) continue;
+      problems.push_back(absl::StrCat("training.cuda_graphs: ", entry.name,
+                                      " changes from step to step, and what is replayed does not; "
+                                      "leave one of them out"));
+    }
+  }
   if (training.cuda_graphs() && training.drop_evidence() > 0) {
     problems.emplace_back(
         "training.cuda_graphs: with training.drop_evidence no batch comes again, so nothing can be "

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,12 @@ Scalars ScalarsOf(const EpochReport& report) {
   Scalars scalars = {{"loss/total", report.total_loss()}};
   for (const LossReport& loss : report.losses()) {
     scalars.emplace_back("loss/" + loss.loss(), loss.value());
+    // Sorted: the order of a map is that of its hash.
+    const auto& numbers = loss.state().numbers();
+    for (const auto& [name, number] :
+         std::map<std::string, double>(numbers.begin(), numbers.end())) {
+      scalars.emplace_back(absl::StrCat("loss/", loss.loss(), "/", name), number);
+    }
   }
   scalars.emplace_back("train/accuracy", report.train_accuracy());
   scalars.emplace_back("train/weighted_f1", report.train_weighted_f1());

@@ -29,11 +29,13 @@
 #include <torch/nn/modules/rnn.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backbones/dialogue_gcn/dialogue_gcn.pb.h"
 #include "backbones/dialogue_gcn/relational_graph.h"
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/matching_attention.h"
@@ -147,8 +149,23 @@ class DialogueGcn final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
+    return Predict(absl::MakeConstSpan(&batch, 1));
+  }
+
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    // On a GPU recurrent layers are LibTorch's, which draw masks of their own.
+    if (official_ || !batches[0].speakers.is_cpu()) return std::nullopt;
+    const CopiesInPass copies(batches.size());
+    return Predict(batches);
+  }
+
+  // What the batches say, one after the other. Just one of them where semantics is OFFICIAL.
+  Prediction Predict(absl::Span<const Batch> batches) {
+    const Batch batch = JoinWithoutFeatures(batches);
     const Packing packing(batch);
-    const Tensor encoded = Encode(batch, packing);
+    const Tensor encoded =
+        official_ ? EncodePadded(batches[0])
+                  : packing.Pad(EncodePacked(batches, PackingOfFirst(batches, packing)));
     // The official attention looks at whole columns.
     const RowBlocks blocks(batch.max_length(), batch.num_conversations() * batch.max_length(),
                            !official_);
@@ -187,17 +204,25 @@ class DialogueGcn final : public Backbone {
                      : WindowEdges(context, past, future, first);
   }
 
-  // G [B, T, 2 hidden_width]. CORRECTED: 0 on padding, and no utterance sees another conversation
-  // or padding. OFFICIAL: padding rows are part of every conversation.
-  Tensor Encode(const Batch& batch, const Packing& packing) {
+  // G [N, 2 hidden_width] of all batches, one after the other; no utterance sees another
+  // conversation or padding. `packing` is that of one batch.
+  Tensor EncodePacked(absl::Span<const Batch> batches, const Packing& packing) {
+    return EncodeSideBySide(batches, packing, [this](const Tensor& rows, const Tensor& lengths) {
+      return Encode(rows, lengths);
+    });
+  }
+
+  // G [B, T, 2 hidden_width]; padding rows are part of every conversation, as in the official code.
+  Tensor EncodePadded(const Batch& batch) {
     const Tensor inputs = MeansSideBySide(batch.modalities);
-    const Tensor rows = official_ ? inputs.flatten(0, 1) : packing.Pack(inputs);
-    const Tensor lengths =
-        official_ ? torch::full_like(batch.lengths, batch.max_length()) : batch.lengths;
-    const Tensor encoded = lstm_  ? RunRecurrent(lstm_, rows, lengths)
-                           : gru_ ? RunRecurrent(gru_, rows, lengths)
-                                  : base_linear_->forward(rows);
-    return official_ ? encoded.view({inputs.size(0), inputs.size(1), -1}) : packing.Pad(encoded);
+    return Encode(inputs.flatten(0, 1), torch::full_like(batch.lengths, batch.max_length()))
+        .view({inputs.size(0), inputs.size(1), -1});
+  }
+
+  Tensor Encode(const Tensor& rows, const Tensor& lengths) {
+    return lstm_  ? RunRecurrent(lstm_, rows, lengths)
+           : gru_ ? RunRecurrent(gru_, rows, lengths)
+                  : base_linear_->forward(rows);
   }
 
   const DialogueGcnOptions options_;

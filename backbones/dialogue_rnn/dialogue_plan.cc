@@ -85,4 +85,31 @@ DialoguePlan::Block DialoguePlan::PositionsAt(int64_t step, const Ranks& ranks) 
           std::max<int64_t>(0, std::min(ranks.last, running) - ranks.first)};
 }
 
+std::vector<int64_t> DialoguePlan::StatesInFirstCopy(int64_t direction, int64_t copies) const {
+  const Direction& order = directions[direction];
+  const int64_t in_copy = static_cast<int64_t>(conversations.size()) / copies;
+  // Of each conversation of the first copy, at the current step; its copies have the same length,
+  // so that they come after it.
+  std::vector<int64_t> position_of(in_copy), listener_of(in_copy);
+  int64_t next_position = 0;
+  int64_t next_listener = num_positions() / copies;
+  std::vector<int64_t> positions, listeners;
+  for (int64_t step = 0; step < num_steps(); ++step) {
+    const int64_t first = first_position[step];
+    for (int64_t position = first; position < first_position[step + 1]; ++position) {
+      const int64_t number = conversations[position - first].number;
+      const int64_t original = number % in_copy;
+      const int64_t count = order.first_listener[position + 1] - order.first_listener[position];
+      if (number == original) {
+        position_of[original] = next_position++;
+        listener_of[original] = std::exchange(next_listener, next_listener + count);
+      }
+      positions.push_back(position_of[original]);
+      for (int64_t i = 0; i < count; ++i) listeners.push_back(listener_of[original] + i);
+    }
+  }
+  positions.insert(positions.end(), listeners.begin(), listeners.end());
+  return positions;
+}
+
 }  // namespace cmerc

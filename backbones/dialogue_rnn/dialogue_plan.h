@@ -55,6 +55,11 @@ struct DialoguePlan {
   // The positions of these conversations at a step; none of those that are over by then.
   Block PositionsAt(int64_t step, const Ranks& ranks) const;
 
+  // Where the conversations are those of `copies` copies, one copy after the other, with the same
+  // lengths and speakers: the number that the state of a party has in a plan of the first copy
+  // alone, [N + L] for the N + L states of these copies; of the first N, that is the position.
+  std::vector<int64_t> StatesInFirstCopy(int64_t direction, int64_t copies) const;
+
   std::vector<Conversation> conversations;  // longest first
   std::vector<int64_t> first_position;      // [longest + 1], the first position of each step
   // Attention has a number for every position and step before it. [N]: where those of a position

@@ -82,7 +82,8 @@ class Recurrence final : public torch::CustomClassHolder {
     const bool by_rows = directions == 1 && !keep;
     for (int64_t d = 0; d < directions; ++d) {
       directions_.push_back({plan_, widths_, contexts_, d, by_rows});
-      states_.emplace_back(directions_[d], options, dropout, keep);
+      states_.emplace_back(directions_[d], options, DrawMasks(directions_[d], options, dropout),
+                           keep);
     }
   }
 

@@ -38,7 +38,8 @@ struct DialogueRows {
 // where c is 0 without any earlier utterance in context. `inputs` [N, D, 3 G + 3 P (+ 3 P) + G],
 // direction by direction, are the parts of g_cell, p_cell and l_cell (with listener states) that
 // come from the utterance, their bias_ih included, and the query. Every new state passes through
-// `dropout`, a probability, which is 0 in evaluation. In one direction and without gradient, the
+// `dropout`, a probability, which is 0 in evaluation; of copies (copies.h), all have the masks of
+// the first one. In one direction and without gradient, the
 // bits of a state depend on no later utterance, not even on who speaks it.
 //
 // All floating-point tensors are float32 or bfloat16, which is computed in float32, or all are

@@ -24,11 +24,14 @@
 
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backbones/dialogue_rnn/dialogue_recurrence.h"
 #include "backbones/dialogue_rnn/dialogue_rnn.pb.h"
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/mean_of_streams.h"
@@ -166,6 +169,32 @@ class DialogueRnn final : public Backbone {
     return ForwardTogether(absl::MakeConstSpan(&batch, 1))[0];
   }
 
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    const CopiesInPass copies(batches.size());
+    const Packing packing(batches[0]);
+    const Cells::InputLayer layer = InputLayer();
+    Tensor inputs;
+    int64_t start = 0;
+    for (size_t m = 0; m < info().modalities.size(); ++m) {
+      const Versions versions = Versions::OfModality(batches, static_cast<int64_t>(m));
+      const int64_t width = info().modalities[m].width;
+      const Tensor products = versions.ToCopies(versions.MapRows(
+          static_cast<int64_t>(m), packing, DrawsOnPastAlone(info()), [&](const Tensor& rows) {
+            return torch::linear(rows, layer.weight.narrow(1, start, width),
+                                 m == 0 ? layer.bias : Tensor());
+          }));
+      inputs = m == 0 ? products : inputs + products;
+      start += width;
+    }
+    const Batch all = JoinWithoutFeatures(batches);
+    const Packing of_all(all);
+    std::vector<Tensor> contexts;
+    AddContexts(all, contexts);
+    const Tensor emotions =
+        Emotions(inputs, {all.lengths, of_all.Pack(all.speakers), std::move(contexts)});
+    return Classify(emotions, all.context, of_all);
+  }
+
   std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
     if (!is_training()) return ForwardTogether(batches);
     // Each pass has dropout masks of its own.
@@ -190,19 +219,10 @@ class DialogueRnn final : public Backbone {
       inputs.push_back(Inputs(batch, packing, layer, products));
       lengths.push_back(batch.lengths);
       speakers.push_back(packing.Pack(batch.speakers));
-      const Tensor context = batch.context.cpu();
-      for (int64_t b = 0; b < batch.num_conversations(); ++b) {
-        const int64_t length = batch.lengths[b].item<int64_t>();
-        contexts.push_back(context[b].narrow(0, 0, length).narrow(1, 0, length));
-      }
+      AddContexts(batch, contexts);
     }
-    std::vector<DialogueWeights> weights;
-    for (const auto& cells : cells_) weights.push_back(cells->state_weights());
     const Tensor emotions =
-        Dropout(RunDialogueRecurrence(WithQueries(torch::cat(inputs)), weights,
-                                      {torch::cat(lengths), torch::cat(speakers), contexts},
-                                      is_training() ? options_.recurrent_dropout() : 0),
-                options_.emotion_dropout(), is_training());
+        Emotions(torch::cat(inputs), {torch::cat(lengths), torch::cat(speakers), contexts});
     std::vector<Prediction> predictions;
     int64_t start = 0;
     for (size_t i = 0; i < batches.size(); ++i) {
@@ -212,6 +232,24 @@ class DialogueRnn final : public Backbone {
       start += count;
     }
     return predictions;
+  }
+
+  // Appends the context of each conversation.
+  static void AddContexts(const Batch& batch, std::vector<Tensor>& contexts) {
+    const Tensor context = batch.context.cpu();
+    for (int64_t b = 0; b < batch.num_conversations(); ++b) {
+      const int64_t length = batch.lengths[b].item<int64_t>();
+      contexts.push_back(context[b].narrow(0, 0, length).narrow(1, 0, length));
+    }
+  }
+
+  // inputs [N, columns of all directions] -> [N, D emotion_width].
+  Tensor Emotions(const Tensor& inputs, const DialogueRows& rows) const {
+    std::vector<DialogueWeights> weights;
+    for (const auto& cells : cells_) weights.push_back(cells->state_weights());
+    return Dropout(RunDialogueRecurrence(WithQueries(inputs), weights, rows,
+                                         is_training() ? options_.recurrent_dropout() : 0),
+                   options_.emotion_dropout(), is_training());
   }
 
   // Returns the input layers of all directions, the columns of one after those of the other.

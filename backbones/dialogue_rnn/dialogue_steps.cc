@@ -1,5 +1,7 @@
 #include "backbones/dialogue_rnn/dialogue_steps.h"
 
+#include "backbones/layers/copies.h"
+
 namespace cmerc::dialogue_rnn {
 namespace {
 
@@ -17,12 +19,33 @@ Widths::Widths(const DialogueWeights& weights)
       party(weights.party_hidden.size(1)),
       emotion(weights.emotion_hidden.size(1)) {}
 
+DirectionMasks DrawMasks(const Direction& direction, const torch::TensorOptions& options,
+                         double dropout) {
+  if (dropout == 0) return {};
+  const int64_t copies = CopiesInPass::Now();
+  Tensor in_first_copy;  // [N + L]
+  if (copies > 1) {
+    in_first_copy = torch::tensor(direction.plan.StatesInFirstCopy(direction.number, copies));
+  }
+  const auto draw = [&](int64_t rows, int64_t width) {
+    const Tensor mask =
+        torch::empty({rows / copies, width}, options).bernoulli_(1 - dropout).div_(1 - dropout);
+    return copies == 1 ? mask : mask.index_select(0, in_first_copy.narrow(0, 0, rows));
+  };
+  const int64_t num_rows = direction.plan.num_positions();
+  DirectionMasks masks;
+  masks.global = draw(num_rows, direction.widths.global);
+  masks.party = draw(num_rows + NumListeners(direction), direction.widths.party);
+  masks.emotion = draw(num_rows, direction.widths.emotion);
+  return masks;
+}
+
 DirectionStates::DirectionStates(const Direction& direction, const torch::TensorOptions& options,
-                                 double dropout, bool keep)
-    : global(direction.plan.num_positions(), direction.widths.global, options, dropout),
+                                 const DirectionMasks& masks, bool keep)
+    : global(direction.plan.num_positions(), direction.widths.global, options, masks.global),
       party(direction.plan.num_positions() + NumListeners(direction), direction.widths.party,
-            options, dropout),
-      emotion(direction.plan.num_positions(), direction.widths.emotion, options, dropout),
+            options, masks.party),
+      emotion(direction.plan.num_positions(), direction.widths.emotion, options, masks.emotion),
       speaker_before(
           torch::empty({direction.plan.num_positions(), direction.widths.party}, options)),
       listener_before(torch::empty({NumListeners(direction), direction.widths.party}, options)),

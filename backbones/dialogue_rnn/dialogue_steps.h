@@ -63,11 +63,21 @@ struct Step {
   Block block;  // the positions of those that are still running
 };
 
+// The factors of dropout of a direction's states, as GruRows wants them.
+struct DirectionMasks {
+  torch::Tensor global, party, emotion;
+};
+
+// Draws them where the probability `dropout` is not 0. Copies (backbones/layers/copies.h) have
+// those that the first one has alone.
+DirectionMasks DrawMasks(const Direction& direction, const torch::TensorOptions& options,
+                         double dropout);
+
 // What the forward pass of a direction computes, and what the backward pass needs of it.
 struct DirectionStates {
-  // Draws the masks of dropout. `keep`: there will be a backward pass.
-  DirectionStates(const Direction& direction, const torch::TensorOptions& options, double dropout,
-                  bool keep);
+  // `keep`: there will be a backward pass.
+  DirectionStates(const Direction& direction, const torch::TensorOptions& options,
+                  const DirectionMasks& masks, bool keep);
 
   GruRows global;
   GruRows party;  // N rows of speakers, then L rows of listeners

@@ -4,6 +4,7 @@
 #define CMERC_BACKBONES_DIALOGUE_RNN_GRU_ROWS_H_
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/functional/function_ref.h"
 #include "backbones/dialogue_rnn/dialogue_plan.h"
@@ -21,8 +22,8 @@ T* RowOf(const torch::Tensor& rows, int64_t row) {
 // A GRU cell over all its rows: what it computes, and what its backward pass needs.
 class GruRows {
  public:
-  // Draws the mask of dropout where its probability `dropout` is not 0.
-  GruRows(int64_t rows, int64_t width, const torch::TensorOptions& options, double dropout);
+  // mask: [rows, W], the factors of dropout; undefined without it.
+  GruRows(int64_t rows, int64_t width, const torch::TensorOptions& options, torch::Tensor mask);
 
   // The new states [rows, W], after dropout.
   const torch::Tensor& states() const { return states_; }
@@ -50,20 +51,17 @@ class GruRows {
   torch::Tensor fresh_;   // [rows, W], the new gate
   torch::Tensor gated_;   // [rows, W], what the reset gate multiplies
   torch::Tensor states_;  // [rows, W]
-  torch::Tensor mask_;    // [rows, W], the factors of dropout; undefined without it
+  torch::Tensor mask_;    // [rows, W], or undefined
 };
 
 inline GruRows::GruRows(int64_t rows, int64_t width, const torch::TensorOptions& options,
-                        double dropout)
+                        torch::Tensor mask)
     : width_(width),
       gates_(torch::empty({rows, 2 * width}, options)),
       fresh_(torch::empty({rows, width}, options)),
       gated_(torch::empty({rows, width}, options)),
-      states_(torch::empty({rows, width}, options)) {
-  if (dropout > 0) {
-    mask_ = torch::empty({rows, width}, options).bernoulli_(1 - dropout).div_(1 - dropout);
-  }
-}
+      states_(torch::empty({rows, width}, options)),
+      mask_(std::move(mask)) {}
 
 template <typename T>
 void GruRows::Forward(const DialoguePlan::Block& rows, const torch::Tensor& bias,

@@ -21,13 +21,15 @@
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/linear.h>
 
+#include <optional>
 #include <vector>
 
 #include "backbones/evidential/evidential.pb.h"
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
-#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
+#include "backbones/layers/past_context.h"
 #include "backbones/layers/row_blocks.h"
 #include "core/backbone.h"
 #include "core/torch_status.h"
@@ -70,8 +72,20 @@ class Evidential final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
+    return Predict(absl::MakeConstSpan(&batch, 1));
+  }
+
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    const CopiesInPass copies(batches.size());
+    return Predict(batches);
+  }
+
+  // What the batches say, one after the other.
+  Prediction Predict(absl::Span<const Batch> batches) {
+    const Batch batch = JoinWithoutFeatures(batches);
     const Packing packing(batch);
-    const auto num_modalities = static_cast<int64_t>(batch.modalities.size());
+    const Packing of_first = PackingOfFirst(batches, packing);
+    const auto num_modalities = static_cast<int64_t>(info().modalities.size());
     // [B, T, M + 2]: 1 where there is the source. Of real utterances alone.
     const Tensor there = (batch.evidence.defined() ? batch.evidence.to(torch::kFloat32)
                                                    : torch::ones_like(packing.weights())
@@ -81,7 +95,7 @@ class Evidential final : public Backbone {
     std::vector<Tensor> evidence;
     for (int64_t m = 0; m < num_modalities; ++m) {
       const Tensor has = there.narrow(2, m, 1);
-      const Tensor hidden = Encode(m, packing.Pack(MeanOfStreams(batch.modalities[m].streams)));
+      const Tensor hidden = Encode(m, batches, of_first);
       evidence.push_back(EvidenceOf(own_, m, hidden) * packing.Pack(has));
       const Tensor said = packing.Pad(hidden) * has;
       for (const bool same : {true, false}) {
@@ -96,10 +110,15 @@ class Evidential final : public Backbone {
     return {(alpha / alpha.sum(1, /*keepdim=*/true)).log(), features};
   }
 
-  // [N, D_m] -> [N, hidden_width]
-  Tensor Encode(int64_t m, const Tensor& rows) {
-    const Tensor encoded = Float32(encoders_[m]->as<torch::nn::Linear>()->forward(rows));
-    return Dropout(torch::relu(encoded), options_.dropout(), is_training());
+  // [N, hidden_width] of all batches, one after the other. `packing` is that of one batch.
+  Tensor Encode(int64_t m, absl::Span<const Batch> batches, const Packing& packing) {
+    const Versions versions = Versions::OfModality(batches, m);
+    const CopiesInPass copies(versions.count());
+    const bool past = DrawsOnPastAlone(info());
+    const Tensor encoded = versions.MapRows(m, packing, past, [&](const Tensor& rows) {
+      return Float32(encoders_[m]->as<torch::nn::Linear>()->forward(rows));
+    });
+    return versions.ToCopies(Dropout(torch::relu(encoded), options_.dropout(), is_training()));
   }
 
   // [N, hidden_width] -> [N, C]

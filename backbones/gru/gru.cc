@@ -20,10 +20,12 @@
 #include <torch/nn/modules/rnn.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backbones/gru/gru.pb.h"
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/growing_rows.h"
@@ -93,9 +95,23 @@ class Gru final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
+    return Predict(absl::MakeConstSpan(&batch, 1));
+  }
+
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    // On a GPU recurrent layers are LibTorch's, which draw masks of their own.
+    if (options_.semantics() == OFFICIAL || !batches[0].speakers.is_cpu()) return std::nullopt;
+    const CopiesInPass copies(batches.size());
+    return Predict(batches);
+  }
+
+  // What the batches say, one after the other. Just one of them where semantics is OFFICIAL.
+  Prediction Predict(absl::Span<const Batch> batches) {
+    const Batch batch = JoinWithoutFeatures(batches);
     const Packing packing(batch);
     const bool padded = options_.semantics() == OFFICIAL;
-    const Tensor encoded = padded ? EncodePadded(batch) : EncodePacked(batch, packing);
+    const Tensor encoded =
+        padded ? EncodePadded(batches[0]) : EncodePacked(batches, PackingOfFirst(batches, packing));
     Tensor rows;
     if (transform_) {
       const Tensor memory = padded ? encoded : packing.Pad(encoded);
@@ -128,9 +144,12 @@ class Gru final : public Backbone {
     return {torch::log_softmax(Float32(head_->forward(dropped)), 1), features};
   }
 
-  // [N, 2 hidden_width]; no utterance sees another conversation or padding.
-  Tensor EncodePacked(const Batch& batch, const Packing& packing) {
-    return Encode(packing.Pack(MeansSideBySide(batch.modalities)), packing.lengths());
+  // [N, 2 hidden_width] of all batches, one after the other; no utterance sees another conversation
+  // or padding. `packing` is that of one batch.
+  Tensor EncodePacked(absl::Span<const Batch> batches, const Packing& packing) {
+    return EncodeSideBySide(batches, packing, [this](const Tensor& rows, const Tensor& lengths) {
+      return Encode(rows, lengths);
+    });
   }
 
   // [B, T, 2 hidden_width]; padding rows are part of every conversation, as in the official code.

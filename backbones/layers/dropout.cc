@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <mutex>
+#include <vector>
 
+#include "backbones/layers/copies.h"
 #include "kernels/cpu/dropout_kernels.h"
 #include "profile/scope.h"
 
@@ -122,19 +124,56 @@ bool Fast(const Tensor& x) {
          x.is_contiguous();
 }
 
+// The shape of one copy of x; copies lie along `axis`.
+std::vector<int64_t> ShapeOfCopy(const Tensor& x, int64_t axis) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  const int64_t copies = CopiesInPass::Now();
+  if (copies == 1) return shape;
+  TORCH_CHECK(axis < x.dim() && shape[axis] % copies == 0, "a tensor of shape ", x.sizes(),
+              " holds no ", copies, " copies along axis ", axis);
+  shape[axis] /= copies;
+  return shape;
+}
+
+// The mask of one copy, for all of them.
+Tensor ForAllCopies(const Tensor& mask, int64_t axis) {
+  const int64_t copies = CopiesInPass::Now();
+  if (copies == 1) return mask;
+  std::vector<int64_t> times(mask.dim(), 1);
+  times[axis] = copies;
+  return mask.repeat(times);
+}
+
+// What torch::dropout multiplies the numbers of one copy by, for all copies.
+Tensor LibTorchMask(const Tensor& x, double p, int64_t axis) {
+  const Tensor ones = torch::ones(ShapeOfCopy(x, axis), x.options().requires_grad(false));
+  return ForAllCopies(torch::dropout(ones, p, /*train=*/true), axis);
+}
+
+// The order of the first copy's rows, and then the same of the others.
+Tensor OrderOfCopies(const Tensor& order) {
+  const int64_t copies = CopiesInPass::Now();
+  if (copies == 1) return order;
+  const int64_t rows = order.size(0) / copies;
+  const Tensor first = torch::arange(copies).unsqueeze(1) * rows;
+  return (first + order.masked_select(order < rows)).flatten();
+}
+
 void CheckProbability(double p) {
   TORCH_CHECK(p >= 0 && p <= 1, "dropout probability is ", p, ", want 0 to 1");
 }
 
 }  // namespace
 
-Tensor Dropout(const Tensor& x, double p, bool training) {
+Tensor Dropout(const Tensor& x, double p, bool training, int64_t axis) {
   CheckProbability(p);
   // p = 1 draws nothing.
-  if (!training || p == 0 || p == 1 || x.numel() == 0 || !Fast(x)) {
-    return torch::dropout(x, p, training);
+  if (!training || p == 0 || p == 1 || x.numel() == 0) return torch::dropout(x, p, training);
+  if (!Fast(x)) {
+    return CopiesInPass::Now() == 1 ? torch::dropout(x, p, training) : x * LibTorchMask(x, p, axis);
   }
-  return ScaleFunction::apply(x, DrawKept(x.sizes(), 1 - p), c10::optional<Tensor>(), 1 - p);
+  return ScaleFunction::apply(x, ForAllCopies(DrawKept(ShapeOfCopy(x, axis), 1 - p), axis),
+                              c10::optional<Tensor>(), 1 - p);
 }
 
 Tensor DropoutRelu(const Tensor& x, double p, bool training) {
@@ -142,18 +181,19 @@ Tensor DropoutRelu(const Tensor& x, double p, bool training) {
     return torch::relu(Dropout(x, p, training));
   }
   CheckProbability(p);
-  return ScaleReluFunction::apply(x, DrawKept(x.sizes(), 1 - p), 1 - p);
+  return ScaleReluFunction::apply(x, ForAllCopies(DrawKept(ShapeOfCopy(x, 0), 1 - p), 0), 1 - p);
 }
 
 Tensor DropoutInOrder(const Tensor& x, double p, bool training, const Tensor& order) {
   CheckProbability(p);
   if (!training || p == 0) return x;
+  const Tensor order_of_all = OrderOfCopies(order);
   if (p == 1 || x.numel() == 0 || !Fast(x)) {
-    const Tensor mask =
-        torch::dropout(torch::ones(x.sizes(), x.options().requires_grad(false)), p, training);
-    return x * torch::empty_like(mask).index_copy_(0, order, mask);
+    const Tensor mask = LibTorchMask(x, p, 0);
+    return x * torch::empty_like(mask).index_copy_(0, order_of_all, mask);
   }
-  return ScaleFunction::apply(x, DrawKept(x.sizes(), 1 - p), c10::optional<Tensor>(order), 1 - p);
+  return ScaleFunction::apply(x, ForAllCopies(DrawKept(ShapeOfCopy(x, 0), 1 - p), 0),
+                              c10::optional<Tensor>(order_of_all), 1 - p);
 }
 
 }  // namespace cmerc

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/packing.h"
@@ -133,6 +134,9 @@ class WithoutCudnnInEvaluation {
 
 template <typename Module>
 Tensor RunLibTorch(Module& module, const Tensor& inputs, const RowOrder& order) {
+  TORCH_CHECK(
+      CopiesInPass::Now() == 1 || !module->is_training() || module->options_base.dropout() == 0,
+      "LibTorch's recurrent layers do not draw the same masks for all copies");
   const Packing::TimeMajor time_major = order.ByTime();
   const Tensor rows = ToDevice(time_major.order, inputs.device());
   const PackedSequence sequence(SelectRows(inputs, rows), time_major.batch_sizes);
@@ -214,9 +218,13 @@ RecurrentRows Join(const std::vector<RecurrentRows>& parts) {
     }
     read[r] = number[read[r]];
   }
-  const Tensor all = torch::cat(inputs);
-  return {all.index_select(0, ToDevice(torch::tensor(order), all.device())), torch::cat(lengths),
-          parts[0].padded_length, input_of};
+  Tensor all = torch::cat(inputs);
+  // Most often they are in that order.
+  if (static_cast<int64_t>(order.size()) != num_inputs ||
+      !std::is_sorted(order.begin(), order.end())) {
+    all = all.index_select(0, ToDevice(torch::tensor(order), all.device()));
+  }
+  return {all, torch::cat(lengths), parts[0].padded_length, input_of};
 }
 
 Tensor RunRecurrent(torch::nn::GRU& gru, const RecurrentRows& rows) {

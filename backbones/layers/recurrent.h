@@ -46,9 +46,11 @@ RecurrentRows Join(const std::vector<RecurrentRows>& parts);
 // ordered by time, then by length, padding included, longest first (stable); so for equal lengths
 // it is the mask of the tensor [T, B, D * H].
 //
+// Of copies (copies.h), all have the mask of the first one.
+//
 // bfloat16 inputs are computed in float32. Everything but float32 on the CPU, modules without bias,
-// and LSTMs with a projection go to LibTorch's own implementation. Gradients cannot be
-// differentiated again.
+// and LSTMs with a projection go to LibTorch's own implementation, which throws c10::Error where
+// dropout acts on copies. Gradients cannot be differentiated again.
 torch::Tensor RunRecurrent(torch::nn::GRU& gru, const RecurrentRows& rows);
 torch::Tensor RunRecurrent(torch::nn::LSTM& lstm, const RecurrentRows& rows);
 

@@ -26,9 +26,11 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/memo.h"
@@ -53,6 +55,26 @@ namespace cmerc {
 namespace {
 
 using torch::Tensor;
+
+// While it lives, encoders normalize by the statistics of what they see before Keep().
+class StatisticsOfFirst {
+ public:
+  explicit StatisticsOfFirst(const std::vector<ModalityEncoder>& encoders) : encoders_(encoders) {
+    Use(Backbone::BatchStatistics::kOwnAndKeep);
+  }
+  ~StatisticsOfFirst() { Use(Backbone::BatchStatistics::kOwn); }
+  StatisticsOfFirst(const StatisticsOfFirst&) = delete;
+  StatisticsOfFirst& operator=(const StatisticsOfFirst&) = delete;
+
+  void Keep() { Use(Backbone::BatchStatistics::kKept); }
+
+ private:
+  void Use(Backbone::BatchStatistics statistics) {
+    for (const ModalityEncoder& encoder : encoders_) encoder.UseBatchStatistics(statistics);
+  }
+
+  const std::vector<ModalityEncoder>& encoders_;
+};
 
 class M3Net final : public Backbone, public OfficialModel, public BatchLimit {
  public:
@@ -112,6 +134,22 @@ class M3Net final : public Backbone, public OfficialModel, public BatchLimit {
   Prediction ForwardImpl(const Batch& batch) override {
     SharedPasses passes(encoders_, *graph_model_, is_training());
     return Predict(batch, passes);
+  }
+
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    // LibTorch's layers draw masks of their own: transformers, and any encoder on a GPU.
+    if (official() || options_.text_encoder() == M3NetOptions::TRANSFORMER ||
+        !batches[0].speakers.is_cpu()) {
+      return std::nullopt;
+    }
+    const CopiesInPass copies(batches.size());
+    SharedPasses passes(encoders_, *graph_model_, is_training());
+    StatisticsOfFirst statistics(encoders_);
+    passes.MakeRows(batches[0]);
+    statistics.Keep();
+    passes.EncodeTogether(batches);
+    const Tensor features = passes.FeaturesTogether(batches);
+    return Prediction{LogProbs(features), features};
   }
 
   std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {

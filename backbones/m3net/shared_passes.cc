@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backbones/layers/copies.h"
 #include "backbones/layers/recurrent.h"
 #include "profile/scope.h"
 
@@ -76,6 +77,10 @@ ModalityNodes SharedPasses::MakeNodes(int64_t k, const Batch& batch) {
   return {distinct.Utterances(nodes.rows), distinct.Utterances(nodes.projected)};
 }
 
+void SharedPasses::MakeRows(const Batch& batch) {
+  for (size_t k = 0; k < encoders_.size(); ++k) RowsOf(static_cast<int64_t>(k), batch);
+}
+
 std::vector<SharedPasses::Version> SharedPasses::VersionsOf(int64_t k,
                                                             absl::Span<const Batch> batches) {
   std::vector<Version> versions;
@@ -106,6 +111,7 @@ void SharedPasses::EncodeTogether(absl::Span<const Batch> batches) {
     for (const auto& [rows, batch] : versions) {
       parts.push_back(ModalityEncoder::EncoderInput(*rows, packing));
     }
+    const CopiesInPass copies(versions.size());
     const std::vector<Tensor> encoded =
         encoders_[k].Encode(Join(parts)).split(packing.num_utterances());
     const Tensor speakers = packing.Pack(batches[0].speakers);

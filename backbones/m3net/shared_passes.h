@@ -17,12 +17,16 @@
 namespace cmerc {
 
 // For one call: it remembers what it computed from which tensors. In training each batch needs one
-// of its own, since each pass has dropout masks and batch statistics of its own.
+// of its own, since each pass has dropout masks and batch statistics of its own, unless they are in
+// pairs (Backbone::ForwardPaired()).
 class SharedPasses {
  public:
   // encoders: one per modality, the encoded one first. Both must outlive this.
   SharedPasses(std::vector<ModalityEncoder>& encoders, GraphModel& graph_model, bool training)
       : encoders_(encoders), graph_model_(graph_model), training_(training) {}
+
+  // Normalizes and projects the features of a batch before those of all others.
+  void MakeRows(const Batch& batch);
 
   // Runs recurrent encoders, which read their weights at every time step, once over all versions of
   // their modality that are in batches with the utterances of the first.

@@ -36,6 +36,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backbones/layers/copies.h"
 #include "backbones/layers/distinct_rows.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
@@ -158,7 +159,10 @@ class GraphModel : public torch::nn::Module {
   }
 
  private:
-  Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
+  // x [M, N, ...]
+  Tensor Dropped(const Tensor& x) const {
+    return Dropout(x, options_.dropout(), is_training(), /*axis=*/1);
+  }
 
   // What layer l + 1 makes of P and h_0, both [M, N, H]. The identity goes into the weight, which
   // is smaller than what it is multiplied by.
@@ -238,6 +242,22 @@ class Mmgcn final : public Backbone {
     return Predict(batch, shared);
   }
 
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    // LibTorch's layers draw masks of their own: transformers, and any encoder on a GPU.
+    if (official_ || options_.encoder() == MmgcnOptions::TRANSFORMER ||
+        !batches[0].speakers.is_cpu()) {
+      return std::nullopt;
+    }
+    const CopiesInPass copies(batches.size());
+    const Batch all = JoinWithoutFeatures(batches);
+    const Packing packing(batches[0]);
+    std::vector<Nodes> nodes;
+    for (size_t k = 0; k < order_.size(); ++k) {
+      nodes.push_back(NodesOfCopies(k, batches, packing));
+    }
+    return Classify(nodes, all.context, Packing(all));
+  }
+
   std::vector<Prediction> ForwardAllImpl(absl::Span<const Batch> batches) override {
     std::vector<Prediction> predictions;
     Shared shared;
@@ -250,28 +270,54 @@ class Mmgcn final : public Backbone {
 
   Prediction Predict(const Batch& batch, Shared& shared) {
     const Packing& packing = shared.packings.OfUtterances(batch, [&] { return Packing(batch); });
+    std::vector<Nodes> nodes;
+    for (size_t k = 0; k < order_.size(); ++k) {
+      nodes.push_back(shared.nodes.OfModality(batch, order_[k], [&] {
+        return MakeNodes(k, Encode(k, batch.modalities[order_[k]].streams, packing),
+                         packing.Pack(batch.speakers), packing);
+      }));
+    }
+    return Classify(nodes, batch.context, packing);
+  }
+
+  // nodes: of each modality.
+  Prediction Classify(const std::vector<Nodes>& nodes, const Tensor& context,
+                      const Packing& packing) {
     std::vector<Tensor> rows;
     std::vector<ModalitySimilarities> similarities;
-    for (size_t k = 0; k < order_.size(); ++k) {
-      const Nodes& nodes = shared.nodes.OfModality(batch, order_[k], [&] {
-        return MakeNodes(k, batch.modalities[order_[k]].streams, batch.speakers, packing);
-      });
-      rows.push_back(nodes.rows);
-      similarities.push_back(nodes.similarities);
+    for (const Nodes& of_modality : nodes) {
+      rows.push_back(of_modality.rows);
+      similarities.push_back(of_modality.similarities);
     }
     const Tensor features = graph_model_->Features(
-        torch::stack(rows), MakeSimilarityGraph(similarities, batch.context, packing));
+        torch::stack(rows), MakeSimilarityGraph(similarities, context, packing));
     const Tensor dropped = Dropout(features, options_.dropout(), is_training());
     return {torch::log_softmax(Float32(head_->forward(torch::relu(dropped))), 1), features};
   }
 
-  // speakers [B, T].
-  Nodes MakeNodes(size_t k, const std::vector<Tensor>& streams, const Tensor& speakers,
-                  const Packing& packing) {
-    const Tensor rows =
-        graph_model_->AddEmbeddings(Encode(k, streams, packing), static_cast<int64_t>(k),
-                                    static_cast<int64_t>(order_.size()), packing.Pack(speakers));
+  // encoded [N, input_width], speakers [N].
+  Nodes MakeNodes(size_t k, const Tensor& encoded, const Tensor& speakers, const Packing& packing) {
+    const Tensor rows = graph_model_->AddEmbeddings(encoded, static_cast<int64_t>(k),
+                                                    static_cast<int64_t>(order_.size()), speakers);
     return {rows, MakeSimilarities(rows, packing)};
+  }
+
+  // The nodes of all batches, one after the other. `packing` is that of one batch.
+  Nodes NodesOfCopies(size_t k, absl::Span<const Batch> batches, const Packing& packing) {
+    const Versions versions = Versions::OfModality(batches, order_[k]);
+    const CopiesInPass copies(versions.count());
+    const Packing of_versions(versions.lengths(), packing.max_length(),
+                              batches[0].speakers.device());
+    Tensor rows =
+        versions.MapRows(order_[k], packing, DrawsOnPastAlone(info()),
+                         [&](const Tensor& distinct) { return linears_[k]->forward(distinct); });
+    if (encoders_[k].has_value()) rows = encoders_[k]->Encode({rows, of_versions.lengths()});
+    const Tensor speakers = packing.Pack(batches[0].speakers);
+    const Nodes nodes =
+        MakeNodes(k, rows, speakers.repeat({static_cast<int64_t>(versions.count())}), of_versions);
+    return {versions.ToCopies(nodes.rows),
+            {versions.ToCopies(nodes.similarities.directions),
+             versions.ToCopies(nodes.similarities.within)}};
   }
 
   // streams [B, T, D_m] of the k-th modality -> [N, input_width].

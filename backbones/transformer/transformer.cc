@@ -36,15 +36,16 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "backbones/layers/copies.h"
 #include "backbones/layers/dropout.h"
 #include "backbones/layers/float32.h"
 #include "backbones/layers/growing_rows.h"
-#include "backbones/layers/mean_of_streams.h"
 #include "backbones/layers/packing.h"
 #include "backbones/layers/past_context.h"
 #include "backbones/layers/row_blocks.h"
@@ -133,6 +134,17 @@ class Transformer final : public Backbone {
   }
 
   Prediction ForwardImpl(const Batch& batch) override {
+    return Predict(absl::MakeConstSpan(&batch, 1));
+  }
+
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    const CopiesInPass copies(batches.size());
+    return Predict(batches);
+  }
+
+  // What the batches say, one after the other.
+  Prediction Predict(absl::Span<const Batch> batches) {
+    const Batch batch = JoinWithoutFeatures(batches);
     const Packing packing(batch);
     // Rows are not divided in training, where dropout draws for all pairs at once.
     const RowBlocks blocks(batch.max_length(),
@@ -144,7 +156,7 @@ class Transformer final : public Backbone {
       const Tensor self = all.narrow(0, first, count).unsqueeze(1) == all;
       return RowsOf(batch.context, 1, first, count).logical_or(self).logical_not();
     });
-    Tensor x = Dropped(Inputs(batch, packing, /*first_position=*/0));
+    Tensor x = Dropped(Inputs(batches, PackingOfFirst(batches, packing), /*first_position=*/0));
     for (const auto& module : *layers_) {
       auto& layer = *module->as<torch::nn::TransformerEncoderLayer>();
       x = x + Dropped(Attend(layer, layer.norm1->forward(x), packing, blocked));
@@ -155,7 +167,7 @@ class Transformer final : public Backbone {
 
   Prediction ContinueImpl(const Batch& utterance, const Tensor& sources, Memory& memory) override {
     auto& past = dynamic_cast<TransformerMemory&>(memory);
-    Tensor x = Inputs(utterance, Packing(utterance), past.keys[0].count());
+    Tensor x = Inputs(absl::MakeConstSpan(&utterance, 1), Packing(utterance), past.keys[0].count());
     for (size_t l = 0; l < past.keys.size(); ++l) {
       auto& layer = *layers_[l]->as<torch::nn::TransformerEncoderLayer>();
       x = x + AttendToPast(layer, layer.norm1->forward(x), sources, past.keys[l], past.values[l]);
@@ -180,19 +192,30 @@ class Transformer final : public Backbone {
 
   Tensor Dropped(const Tensor& x) const { return Dropout(x, options_.dropout(), is_training()); }
 
-  // x [N, hidden_width], before the first layer. Conversations begin at `first_position`.
-  Tensor Inputs(const Batch& batch, const Packing& packing, int64_t first_position) {
+  // x [N, hidden_width], before the first layer, of all batches, one after the other. `packing` is
+  // that of one batch. Conversations begin at `first_position`.
+  Tensor Inputs(absl::Span<const Batch> batches, const Packing& packing, int64_t first_position) {
+    const bool past = DrawsOnPastAlone(info());
     Tensor x;
-    for (size_t m = 0; m < batch.modalities.size(); ++m) {
-      const Tensor mean = packing.Pack(MeanOfStreams(batch.modalities[m].streams));
-      const Tensor projected = Float32(projections_[m]->as<torch::nn::Linear>()->forward(mean));
-      x = m == 0 ? projected : x + projected;
+    for (int64_t m = 0; m < static_cast<int64_t>(info().modalities.size()); ++m) {
+      const Versions versions = Versions::OfModality(batches, m);
+      const Tensor projected = versions.MapRows(m, packing, past, [&](const Tensor& rows) {
+        return Float32(projections_[m]->as<torch::nn::Linear>()->forward(rows));
+      });
+      const Tensor of_copies = versions.ToCopies(projected);
+      x = m == 0 ? of_copies : x + of_copies;
     }
-    if (speakers_) x = x + speakers_->forward(packing.Pack(batch.speakers));
+    // The utterances are the same in all batches.
+    const auto add = [&](const Tensor& rows) {
+      const auto copies = static_cast<int64_t>(batches.size());
+      x = x + (copies == 1 ? rows : rows.repeat({copies, 1}));
+    };
+    const Batch& first = batches[0];
+    if (speakers_) add(speakers_->forward(packing.Pack(first.speakers)));
     if (options_.positions()) {
-      const Tensor table = Sinusoids(first_position, batch.max_length(), options_.hidden_width(),
-                                     batch.speakers.device());
-      x = x + packing.Pack(table.expand({batch.num_conversations(), -1, -1}));
+      const Tensor table = Sinusoids(first_position, first.max_length(), options_.hidden_width(),
+                                     first.speakers.device());
+      add(packing.Pack(table.expand({first.num_conversations(), -1, -1})));
     }
     return x;
   }

@@ -251,6 +251,12 @@ void AddModelsAndLosses(std::vector<BadInput>* cases) {
        {"calibration.view_weights = EPOCH_SNAPSHOT: cmerc.ShrunkDistillationOptions teaches the "
         "predictions without a source of evidence",
         "set calibration { view_weights: LIVE_PAIRED }"}},
+      {"WeightsOfViewsOfALossThatHasNone",
+       TrainLoss("loss { [type.googleapis.com/cmerc.TargetShareOptions] "
+                 "{ loss { [type.googleapis.com/cmerc.NllOptions] {} } } }"),
+       {"losses[2]: cmerc.TargetShareOptions: loss = cmerc.NllOptions cannot be weighted view by "
+        "view",
+        "wrap a loss that compares views, such as CalibrationRankingOptions"}},
       {"ShrinkageOfAViewThatIsNotNamed",
        TrainLoss("loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] "
                  "{ views: 'text' view_shrinkage { view: 'audio' } } }"),

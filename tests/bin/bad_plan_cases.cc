@@ -41,6 +41,14 @@ std::vector<BadPlan> BadPlans() {
   add("DatasetWithBaseline", "dataset.plan", "datasets { name: 'a' baseline: 'b' }",
       {"dataset.plan is not a valid plan",
        "datasets[0].baseline: only a variant has a baseline; remove it"});
+  add("BackboneWithBaseline", "backbone.plan", "backbones { name: 'a' baseline: 'b' }",
+      {"backbone.plan is not a valid plan",
+       "backbones[0].baseline: only a variant has a baseline; remove it"});
+  add("VariantsOfTwoBackbonesAlike", "alike.plan",
+      "backbones { name: 'a' } backbones { name: 'a_b' } variants { name: 'b_c' } "
+      "variants { name: 'c' }",
+      {"alike.plan is not a valid plan",
+       "backbones: two of them make a variant a_b_c; give one another name"});
   add("SeedTwice", "seeds.plan", "seeds: 1 seeds: 1",
       {"seeds.plan is not a valid plan",
        "seeds: one occurs twice; it would be the same run again"});

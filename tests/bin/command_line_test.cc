@@ -62,6 +62,25 @@ TEST(CommandLineTest, ErrorsSayWhereTheHelpIs) {
               StartsWith("unknown command \"trian\"; did you mean train? commands: train, "));
 }
 
+TEST(CommandLineTest, OnlySomeCommandsTakeWords) {
+  EXPECT_EQ(Parsed({"train", "a"}), "error");
+  EXPECT_EQ(Parsed({"plugins", "losses"}), "plugins losses");
+  EXPECT_EQ(Parsed({"plugins", "losses", "datasets"}), "error");
+  EXPECT_EQ(Parsed({"data", "describe", "a", "b"}), "data describe a b");
+  for (const CommandSpec& command : CommandSpecs()) {
+    EXPECT_TRUE(command.actions.empty() || command.words == Words::kFiles) << command.name;
+  }
+}
+
+TEST(CommandLineTest, ExamplesNameConfigsWhereTheyAre) {
+  const absl::StatusOr<const CommandSpec*> data = FindCommand("data");
+  ASSERT_TRUE(data.ok()) << data.status();
+  EXPECT_EQ(ExampleOf(**data, "config"), (*data)->example);
+  EXPECT_THAT(
+      ExampleOf(**data, "/there/cmerc"),
+      StartsWith("cmerc data describe --config=/there/cmerc/examples/quickstart.textproto\n"));
+}
+
 TEST(CommandLineTest, EveryCommandIsExplained) {
   std::set<std::string> names;
   for (const CommandSpec& command : CommandSpecs()) {

@@ -49,11 +49,11 @@ TEST(LinkageTest, LearningRates) {
 }
 
 TEST(LinkageTest, Losses) {
-  EXPECT_THAT(Linked("loss"),
-              ElementsAre("cmerc.CalibrationRankingOptions", "cmerc.CsclOptions",
-                          "cmerc.FocalOptions", "cmerc.LabelSmoothingOptions", "cmerc.MsclOptions",
-                          "cmerc.NllOptions", "cmerc.ShrunkDistillationOptions",
-                          "cmerc.SupConOptions", "cmerc.ViewNllOptions"));
+  EXPECT_THAT(Linked("loss"), ElementsAre("cmerc.CalibrationRankingOptions", "cmerc.CsclOptions",
+                                          "cmerc.FocalOptions", "cmerc.LabelSmoothingOptions",
+                                          "cmerc.MsclOptions", "cmerc.NllOptions",
+                                          "cmerc.ShrunkDistillationOptions", "cmerc.SupConOptions",
+                                          "cmerc.TargetShareOptions", "cmerc.ViewNllOptions"));
 }
 
 // `cmerc plugins` prints the comments of these.

@@ -93,6 +93,20 @@ TEST(StartingTest, TheEngineKnowsEveryCommandButHelp) {
   }
 }
 
+TEST(StartingTest, TheEngineKnowsEveryAction) {
+  const std::string folder = NewFolder();
+  for (const CommandSpec& command : CommandSpecs()) {
+    for (const std::string& action : command.actions) {
+      const Outcome outcome = RunProgram("bin/cmerc_engine", {command.name, action}, folder);
+      EXPECT_EQ(outcome.exit_code, 2) << action;
+      EXPECT_THAT(outcome.err, AllOf(HasSubstr(" is missing"), Not(HasSubstr("unknown word"))));
+    }
+    if (command.actions.empty()) continue;
+    const Outcome outcome = RunProgram("bin/cmerc_engine", {command.name, "undo"}, folder);
+    EXPECT_THAT(outcome.err, HasSubstr("unknown word \"undo\""));
+  }
+}
+
 // An engine that says how its threads would wait, beside `cmerc`.
 std::string HowThreadsWait(const Surroundings& surroundings) {
   const std::string folder = FolderWithoutEngine(), engine = folder + "/cmerc_engine";

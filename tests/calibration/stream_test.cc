@@ -5,9 +5,12 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "calibration/missing.h"
 #include "core/speakers.h"
 
 namespace cmerc {
@@ -40,6 +43,16 @@ std::shared_ptr<Backbone> Model(const std::string& options, ContextScope context
   auto model = Backbones().Create(config.backbone(), Info(context));
   TORCH_CHECK(model.ok(), model.status().ToString());
   return *std::move(model);
+}
+
+// The same model with evidence flags that it has learnt: random ones.
+std::shared_ptr<Backbone> WithFlags(std::shared_ptr<Backbone> model) {
+  model->ShowEvidence();
+  const torch::NoGradGuard no_grad;
+  for (const auto& parameter : model->named_parameters()) {
+    if (absl::StartsWith(parameter.key(), "evidence_flags.")) parameter.value().normal_();
+  }
+  return model;
 }
 
 struct Spoken {
@@ -84,6 +97,11 @@ PredictedUtterance LastOfPrefix(Predictor& predictor, const std::vector<Spoken>&
       prefix.features.back().push_back(torch::cat(rows));
     }
   }
+  if (spoken[0].utterance.present.defined()) {
+    std::vector<torch::Tensor> rows;
+    for (int64_t i = 0; i < count; ++i) rows.push_back(spoken[i].utterance.present);
+    prefix.present = torch::cat(rows);
+  }
   const auto predictions = predictor.Predict({prefix}, views);
   TORCH_CHECK(predictions.ok(), predictions.status().ToString());
   return (*predictions)[0].utterances(static_cast<int>(count) - 1);
@@ -123,11 +141,16 @@ Standardizer SomeStandardizer(const DatasetInfo& info) {
   return Standardizer::Create(all, info).value();
 }
 
-Predictor PredictorOf(const std::string& options, ContextScope context) {
+Predictor PredictorFor(std::shared_ptr<Backbone> model) {
   Predictor::Setup setup;
-  setup.standardizer = SomeStandardizer(Info(context));
+  setup.standardizer = SomeStandardizer(model->info());
   setup.temperature = 1.7;
-  return Predictor(Model(options, context), std::move(setup));
+  setup.means = ZeroMeans(model->info());
+  return Predictor(std::move(model), std::move(setup));
+}
+
+Predictor PredictorOf(const std::string& options, ContextScope context) {
+  return PredictorFor(Model(options, context));
 }
 
 struct Kind {
@@ -160,6 +183,37 @@ TEST_P(StreamOfTest, AnswersAreThoseForThePrefix) {
     }
   }
   EXPECT_EQ(stream.open(), 2);
+}
+
+// A modality that lacks, in the first utterance already, is filled in and shown as in the prefix,
+// and so is what each view removes beside it.
+TEST_P(StreamOfTest, WhatLacksIsShownAsInThePrefix) {
+  constexpr int64_t kLength = 11;
+  const auto make = [] {
+    return PredictorFor(WithFlags(Model(GetParam().options, GetParam().context)));
+  };
+  Predictor predictor = make();
+  const std::vector<View> views = AllViews(predictor.info());
+  ConversationStream stream(make(), views, {});
+  std::vector<Spoken> spoken = RandomConversation(kLength, 8);
+  for (int64_t i = 0; i < kLength; ++i) {
+    // Of every four utterances, one has all modalities.
+    torch::Tensor present = torch::ones({1, 3}, torch::kBool);
+    if (i % 4 < 3) present[0][i % 4] = false;
+    spoken[i].utterance.present = present;
+    const auto answer = stream.Push("d1", spoken[i].utterance, spoken[i].speaker);
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    SCOPED_TRACE(testing::Message() << "utterance " << i);
+    EXPECT_EQ(answer->utterance.missing().values_size(), i % 4 < 3 ? 1 : 0);
+    ExpectSameAnswer(answer->utterance, LastOfPrefix(predictor, spoken, i + 1, views));
+  }
+  // Without its flags the model says something else of what lacks.
+  Predictor blind = PredictorOf(GetParam().options, GetParam().context);
+  const PredictedUtterance shown = LastOfPrefix(predictor, spoken, kLength, {});
+  const PredictedUtterance unshown = LastOfPrefix(blind, spoken, kLength, {});
+  EXPECT_GT(
+      std::abs(shown.calibrated_confidence().value() - unshown.calibrated_confidence().value()),
+      kTolerance);
 }
 
 const Kind kKinds[] = {

@@ -41,9 +41,7 @@ TEST(LoadConfigTest, NamesFileLineAndColumn) {
 TEST(LoadConfigTest, MissingFile) {
   const absl::Status status = LoadConfig("/nowhere/c.textproto", {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(status.message(),
-            "config /nowhere/c.textproto does not exist; check the path (config/examples/ has "
-            "configs to start from)");
+  EXPECT_EQ(status.message(), "config /nowhere/c.textproto does not exist; check the path");
 }
 
 TEST(LoadConfigTest, NoPath) {

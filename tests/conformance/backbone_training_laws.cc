@@ -254,7 +254,8 @@ TEST_P(BackboneTrainingLaws, PairedViewsLeaveWhatTheFullPredictionLeaves) {
   generator.set_state(begin);
   const auto input = PredictPaired(*model, batch, AllViews(info_), CalibrationConfig());
   ASSERT_TRUE(input.ok()) << input.status();
-  ExpectSameBits(input->full, expected);
+  // Views may be part of the same pass.
+  ExpectNear(input->full, expected, kReordered);
   EXPECT_TRUE(torch::equal(generator.get_state(), end));
   const auto only_full = Make(info_, 1);
   generator.set_state(begin);

@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "core/loss.h"
 #include "tests/conformance/plugin_cases.h"
@@ -154,6 +158,58 @@ TEST_P(LossLaws, AsksForEachViewOnceAndNamesTheOneThatIsMissing) {
     EXPECT_EQ(loss.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_NE(std::string(loss.status().message()).find(views[missing].name()), std::string::npos)
         << loss.status();
+  }
+}
+
+// Whoever puts back what it remembers has the same loss again, bit for bit; nothing but a step
+// changes that.
+TEST_P(LossLaws, RemembersStepsAloneAndAllOfItIsItsState) {
+  const LossInput input = RandomLossInput(info_, 12, 7, torch::kFloat32, 12);
+  const auto copied = [](const Loss& loss) {
+    std::map<std::string, torch::Tensor> state;
+    for (const auto& [name, tensor] : loss.State()) state[name] = tensor.clone();
+    return state;
+  };
+  const auto expect_equal = [](const std::map<std::string, torch::Tensor>& state,
+                               const std::map<std::string, torch::Tensor>& expected) {
+    ASSERT_EQ(state.size(), expected.size());
+    for (const auto& [name, tensor] : expected) {
+      ASSERT_EQ(state.count(name), 1u) << name;
+      EXPECT_TRUE(state.at(name).equal(tensor)) << name;
+    }
+  };
+  const auto first = copied(*loss_);
+  Compute(input);
+  expect_equal(loss_->State(), first);
+  for (const uint64_t seed : {13, 14}) {
+    const absl::Status status =
+        loss_->AfterStep(RandomLossInput(info_, 30, 7, torch::kFloat32, seed));
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  const auto other = Create<Loss, const DatasetInfo&>(Losses(), GetParam(), info_);
+  ASSERT_TRUE(other.ok()) << other.status();
+  expect_equal((*other)->State(), first);
+  const auto later = copied(*loss_);
+  for (auto& [name, tensor] : (*other)->State()) torch::Tensor(tensor).copy_(later.at(name));
+  EXPECT_TRUE((*other)->Compute(input)->equal(Compute(input)));
+  ASSERT_TRUE(loss_->AfterStep(input).ok());
+  ASSERT_TRUE((*other)->AfterStep(input).ok());
+  expect_equal((*other)->State(), loss_->State());
+}
+
+TEST_P(LossLaws, OfOneViewItNeedsThatAlone) {
+  for (const View& view : loss_->views()) {
+    const std::unique_ptr<Loss> alone = loss_->OfView(view);
+    if (alone == nullptr) continue;
+    EXPECT_EQ(alone->views(), std::vector<View>{view});
+    EXPECT_EQ(alone->teaches_views(), loss_->teaches_views());
+    LossInput input = RandomLossInput(info_, 12, 7, torch::kFloat32, 15);
+    const auto of_another = [&](const ViewPrediction& one) { return !(one.view == view); };
+    input.views.erase(std::remove_if(input.views.begin(), input.views.end(), of_another),
+                      input.views.end());
+    const absl::StatusOr<torch::Tensor> value = alone->Compute(input);
+    ASSERT_TRUE(value.ok()) << value.status();
+    EXPECT_TRUE(std::isfinite(value->item<double>()));
   }
 }
 

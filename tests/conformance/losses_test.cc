@@ -19,6 +19,12 @@ const ExtraCase kExtraCases[] = {
     {"cmerc.ShrunkDistillationOptions", "views: 'text' views: 'other_speakers' shrinkage: 1"},
     {"cmerc.ShrunkDistillationOptions", "view_shrinkage { view: 'same_speaker' shrinkage: 0 }"},
     {"cmerc.ViewNllOptions", "class_weights: INVERSE_FREQUENCY"},
+    {"cmerc.TargetShareOptions", "initial_weight: 1.5 utterances: ALL target: 0"},
+    {"cmerc.TargetShareOptions",
+     "initial_weight: 1 loss { [type.googleapis.com/cmerc.ShrunkDistillationOptions] "
+     "{ views: 'text' views: 'same_speaker' shrinkage: 0.5 } }"},
+    {"cmerc.TargetShareOptions",
+     "initial_weight: 1 loss { [type.googleapis.com/cmerc.CsclOptions] {} }"},
     {"cmerc.MsclOptions", "semantics: OFFICIAL"},
     {"cmerc.MsclOptions", "temperature: 0.005"},
     {"cmerc.CsclOptions", "semantics: OFFICIAL"},
@@ -27,11 +33,11 @@ const ExtraCase kExtraCases[] = {
 TEST(LossLinkageTest, TheBundleLinksThesePlugins) {
   std::vector<std::string> types;
   for (const auto& [type, plugin] : Losses().plugins()) types.push_back(type);
-  EXPECT_EQ(types,
-            (std::vector<std::string>{
-                "cmerc.CalibrationRankingOptions", "cmerc.CsclOptions", "cmerc.FocalOptions",
-                "cmerc.LabelSmoothingOptions", "cmerc.MsclOptions", "cmerc.NllOptions",
-                "cmerc.ShrunkDistillationOptions", "cmerc.SupConOptions", "cmerc.ViewNllOptions"}));
+  EXPECT_EQ(types, (std::vector<std::string>{
+                       "cmerc.CalibrationRankingOptions", "cmerc.CsclOptions", "cmerc.FocalOptions",
+                       "cmerc.LabelSmoothingOptions", "cmerc.MsclOptions", "cmerc.NllOptions",
+                       "cmerc.ShrunkDistillationOptions", "cmerc.SupConOptions",
+                       "cmerc.TargetShareOptions", "cmerc.ViewNllOptions"}));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,18 +37,25 @@ TEST(ExperimentTablesTest, ComparesCalibrationToo) {
   EXPECT_THAT(names,
               ElementsAre("ece", "nll", "share_surer_without_text", "share_surer_without_audio",
                           "share_surer_without_visual", "share_surer_without_same_speaker",
-                          "share_surer_without_other_speakers", "share_of_right"));
-  std::vector<double> ece, nll, share;
+                          "share_surer_without_other_speakers", "share_of_right",
+                          "violating_ranking_rate"));
+  std::vector<double> ece, nll, share, vrr;
   for (const char* seed : {"/seed-7", "/seed-8"}) {
     const SplitReport with = ReadSummary(folder + "/calibrated" + seed).test();
     const SplitReport without = ReadSummary(folder + "/plain" + seed).test();
     ece.push_back(with.calibration().ece() - without.calibration().ece());
     nll.push_back(with.calibration().nll() - without.calibration().nll());
     share.push_back(with.views(0).share_surer_without() - without.views(0).share_surer_without());
+    double rise = 0;
+    for (int v = 0; v < 5; ++v) {
+      rise += with.views(v).evidence().violating_ranking_rate() -
+              without.views(v).evidence().violating_ranking_rate();
+    }
+    vrr.push_back(rise / 5);
   }
-  const std::vector<std::vector<double>> expected = {ece, nll, share};
-  for (int m = 0; m < 3; ++m) {
-    const double mean = (expected[m][0] + expected[m][1]) / 2;
+  const std::map<int, std::vector<double>> expected = {{0, ece}, {1, nll}, {2, share}, {8, vrr}};
+  for (const auto& [m, of_seeds] : expected) {
+    const double mean = (of_seeds[0] + of_seeds[1]) / 2;
     const MeasureComparison& one = comparison.measures(m);
     EXPECT_NEAR(one.difference().mean(), mean, 1e-12) << names[m];
     ASSERT_TRUE(one.has_over_conversations()) << names[m];

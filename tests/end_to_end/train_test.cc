@@ -98,7 +98,7 @@ TEST(QuickstartTest, TrainsBothModelsAndComparesThem) {
   // A fifth of the 60 conversations, then twice that.
   EXPECT_EQ(epochs[0].conversations(), 12);
   EXPECT_EQ(epochs[1].conversations(), 24);
-  EXPECT_EQ(epochs[0].losses_size(), 4);
+  EXPECT_EQ(epochs[0].losses_size(), 2);
   for (const EpochReport& epoch : ReadMetrics(run + "/uncalibrated")) {
     EXPECT_EQ(epoch.conversations(), 60);
     EXPECT_EQ(epoch.losses_size(), 1);

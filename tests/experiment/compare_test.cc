@@ -23,15 +23,18 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 // An utterance of two classes: its label, the probability of class 1, and the log-probabilities of
-// the true class without text and without context.
+// the true class, and the largest ones, without text and without context.
 struct Utterance {
   int label;
   double p;
   double without_text;
   double without_context;
+  double largest_text;
+  double largest_context;
 
   double confidence() const { return std::max(p, 1 - p); }
   int predicted() const { return p > 0.5 ? 1 : 0; }
+  double largest() const { return std::log(confidence()); }
   double log_prob() const { return std::log(label == 1 ? p : 1 - p); }
 };
 using TestSplit = std::vector<std::vector<Utterance>>;  // by conversation
@@ -48,7 +51,9 @@ TestSplit Made(int system, int seed) {
       const int label = (n * n + n / 3) % 2;
       const double p = 0.03 + 0.94 * std::fmod(0.37 * n + 0.19 * system + 0.53 * seed * n, 1.0);
       split.back().push_back({label, p, -0.1 - std::fmod(0.61 * n + 0.3 * system * seed, 2.0),
-                              -0.2 - std::fmod(0.43 * n + 0.7 * system + seed, 1.5)});
+                              -0.2 - std::fmod(0.43 * n + 0.7 * system + seed, 1.5),
+                              -std::fmod(0.29 * n + 0.41 * system * (n + seed), 0.7),
+                              -std::fmod(0.23 * n + 0.11 * system + 0.07 * seed, 0.5)});
     }
   }
   return split;
@@ -107,13 +112,23 @@ double ShareOfRight(const TestSplit& split) {
   return static_cast<double>(surer) / (2.0 * right);
 }
 
+double Vrr(const TestSplit& split) {
+  int larger = 0;
+  for (const Utterance* one : Flat(split)) {
+    larger += one->largest_text > one->largest() ? 1 : 0;
+    larger += one->largest_context > one->largest() ? 1 : 0;
+  }
+  return larger / (2.0 * static_cast<double>(Flat(split).size()));
+}
+
 using Measure = double (*)(const TestSplit&);
 const std::vector<std::pair<std::string, Measure>> kMeasures = {
     {"ece", Ece},
     {"nll", Nll},
     {"share_surer_without_text", ShareWithoutText},
     {"share_surer_without_same_speaker", ShareWithoutContext},
-    {"share_of_right", ShareOfRight}};
+    {"share_of_right", ShareOfRight},
+    {"violating_ranking_rate", Vrr}};
 
 std::string Numbers(const std::vector<double>& numbers) {
   return absl::StrCat("[",
@@ -124,13 +139,14 @@ std::string Numbers(const std::vector<double>& numbers) {
                       "]");
 }
 
-// Writes what a run with these predictions leaves.
-void WriteRun(const TestSplit& split, const std::string& folder) {
+// Writes what a run with these predictions leaves; `with_largest`: one that says the largest
+// probabilities.
+void WriteRun(const TestSplit& split, const std::string& folder, bool with_largest = true) {
   std::string predictions, views;
   for (size_t k = 0; k < split.size(); ++k) {
     std::vector<int> labels, predicted;
     std::vector<std::string> rows;
-    std::vector<double> all, text, context;
+    std::vector<double> all, text, context, largest, largest_text, largest_context;
     for (const Utterance& one : split[k]) {
       labels.push_back(one.label);
       predicted.push_back(one.predicted());
@@ -138,13 +154,20 @@ void WriteRun(const TestSplit& split, const std::string& folder) {
       all.push_back(one.log_prob());
       text.push_back(one.without_text);
       context.push_back(one.without_context);
+      largest.push_back(one.largest());
+      largest_text.push_back(one.largest_text);
+      largest_context.push_back(one.largest_context);
     }
+    const auto lists = [&](const std::vector<double>& of_truth, const std::vector<double>& most) {
+      return absl::StrCat(",\"log_probs\":", Numbers(of_truth),
+                          with_largest ? ",\"largest_log_probs\":" + Numbers(most) : "");
+    };
     absl::StrAppend(&predictions, "{\"id\":\"c", k, "\",\"labels\":[", absl::StrJoin(labels, ","),
                     "],\"predicted\":[", absl::StrJoin(predicted, ","), "],\"probabilities\":[",
                     absl::StrJoin(rows, ","), "]}\n");
-    absl::StrAppend(&views, "{\"id\":\"c", k, "\",\"log_probs\":", Numbers(all),
-                    ",\"without\":[{\"view\":\"text\",\"log_probs\":", Numbers(text),
-                    "},{\"view\":\"same_speaker\",\"log_probs\":", Numbers(context), "}]}\n");
+    absl::StrAppend(&views, "{\"id\":\"c", k, "\"", lists(all, largest),
+                    ",\"without\":[{\"view\":\"text\"", lists(text, largest_text),
+                    "},{\"view\":\"same_speaker\"", lists(context, largest_context), "}]}\n");
   }
   std::filesystem::create_directories(folder);
   WriteFile(folder + "/test_predictions.jsonl", predictions);
@@ -164,6 +187,7 @@ FinishedRun FinishedRunOf(const TestSplit& split, int seed, const std::string& f
   for (ViewReport& view : *test.mutable_views()) {
     // Their mean is what is compared.
     view.mutable_evidence()->mutable_share_of_right()->set_value(ShareOfRight(split));
+    view.mutable_evidence()->set_violating_ranking_rate(Vrr(split));
   }
   return run;
 }
@@ -240,13 +264,25 @@ TEST_F(CompareTest, RunsOfEarlierVersionsLackTestsOverConversations) {
   EXPECT_TRUE(row_.comparison().measures(2).has_difference());
 }
 
+TEST_F(CompareTest, RunsThatDoNotSayTheLargestProbabilitiesLackTheTestOfVrrAlone) {
+  WriteRun(Made(1, 2), runs_[3].folder, /*with_largest=*/false);
+  ASSERT_TRUE(Do().ok());
+  EXPECT_THAT(remarks_, IsEmpty());
+  ASSERT_EQ(row_.comparison().measures_size(), static_cast<int>(kMeasures.size()));
+  for (const MeasureComparison& one : row_.comparison().measures()) {
+    EXPECT_EQ(one.has_over_conversations(), one.measure() != "violating_ranking_rate");
+    EXPECT_TRUE(one.has_difference());
+  }
+}
+
 TEST_F(CompareTest, AMeasureThatARunDoesNotHaveIsNotCompared) {
   runs_[3].summary.mutable_test()->clear_calibration();
   runs_[4].summary.mutable_test()->mutable_views()->RemoveLast();
   ASSERT_TRUE(Do().ok());
-  ASSERT_EQ(row_.comparison().measures_size(), 2);
+  ASSERT_EQ(row_.comparison().measures_size(), 3);
   EXPECT_EQ(row_.comparison().measures(0).measure(), "share_surer_without_text");
   EXPECT_EQ(row_.comparison().measures(1).measure(), "share_of_right");
+  EXPECT_EQ(row_.comparison().measures(2).measure(), "violating_ranking_rate");
 }
 
 TEST_F(CompareTest, OtherUtterancesAreComparedOverSeedsAlone) {

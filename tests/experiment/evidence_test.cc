@@ -5,6 +5,9 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace cmerc {
 namespace {
@@ -74,6 +77,34 @@ TEST(EvidenceTest, ARowHasTheMeasuresOfAllItsRuns) {
   ASSERT_NE(FindEvidence(row.evidence(), "mean_share_surer_without"), nullptr);
   EXPECT_EQ(FindEvidence(row.evidence(), "mean_share_surer_without")->mean(), 0.4375);
   EXPECT_EQ(FindEvidence(row.evidence(), "ece_of_views"), nullptr);
+}
+
+// Rows without a measure have no line, and a scaled baseline is below its row.
+TEST(EvidenceTest, LinesOfATable) {
+  const SplitReport split = Split(0);
+  ExperimentResults results;
+  results.add_rows()->set_variant("bare");
+  ExperimentRow* row = results.add_rows();
+  row->set_dataset("toy");
+  AddEvidence({&split}, row);
+  row->mutable_comparison()->set_baseline("plain");
+  row->mutable_scaled_baseline()->mutable_factor()->set_mean(0.25);
+  EvidenceStatistic* nll = row->mutable_scaled_baseline()->add_evidence();
+  nll->set_measure("nll_of_views");
+  nll->mutable_statistic()->set_mean(7);
+  const auto text = [](const Statistic& one) { return absl::StrCat(one.mean()); };
+  const auto percent = [](const Statistic& one) { return absl::StrCat(one.mean() * 100, " %"); };
+  const std::vector<EvidenceLine> lines = EvidenceLines(results, {percent, text, "none"});
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].dataset, "toy");
+  EXPECT_EQ(lines[0].variant, "base");
+  ASSERT_EQ(lines[0].cells.size(), EvidenceMeasures().size());
+  EXPECT_EQ(lines[0].cells[0], "18.75 %");
+  EXPECT_EQ(lines[0].cells.back(), "0.5625");
+  EXPECT_EQ(lines[1].dataset, "toy");
+  EXPECT_EQ(lines[1].variant, "plain, views x 0.25");
+  EXPECT_EQ(lines[1].cells[0], "none");
+  EXPECT_EQ(lines[1].cells.back(), "7");
 }
 
 // Factors 1, 0.5 and 0.25.

@@ -68,6 +68,49 @@ TEST(ChangePlanTest, JobsAreANumberOfRuns) {
   }
 }
 
+Variation Named(const std::string& name, int epochs, const std::string& baseline = "") {
+  Variation variation;
+  variation.set_name(name);
+  variation.mutable_set()->mutable_training()->set_epochs(epochs);
+  if (!baseline.empty()) variation.set_baseline(baseline);
+  return variation;
+}
+
+std::vector<int> EpochsOf(const PlannedVariant& variant) {
+  std::vector<int> epochs;
+  for (const RunConfig& layer : variant.layers) epochs.push_back(layer.training().epochs());
+  return epochs;
+}
+
+TEST(VariantsOfTest, AreThoseOfEveryBackbone) {
+  ExperimentPlan plan;
+  EXPECT_EQ(VariantsOf(plan).size(), 1U);
+  EXPECT_EQ(VariantsOf(plan)[0].name, "");
+  *plan.add_variants() = Named("plain", 1);
+  *plan.add_variants() = Named("calibrated", 2, "plain");
+  ASSERT_EQ(VariantsOf(plan).size(), 2U);
+  EXPECT_EQ(VariantsOf(plan)[1].name, "calibrated");
+  EXPECT_EQ(VariantsOf(plan)[1].baseline, "plain");
+  *plan.add_backbones() = Named("gru", 5);
+  *plan.add_backbones() = Named("m3net", 6);
+  const std::vector<PlannedVariant> variants = VariantsOf(plan);
+  ASSERT_EQ(variants.size(), 4U);
+  EXPECT_EQ(variants[0].name, "gru_plain");
+  EXPECT_EQ(variants[0].baseline, "");
+  EXPECT_EQ(variants[3].name, "m3net_calibrated");
+  EXPECT_EQ(variants[3].baseline, "m3net_plain");
+  EXPECT_THAT(EpochsOf(variants[1]), ElementsAre(5, 2)) << "the variant goes over the backbone";
+  EXPECT_THAT(EpochsOf(variants[2]), ElementsAre(6, 1));
+}
+
+TEST(VariantsOfTest, BackbonesNeedNoVariants) {
+  ExperimentPlan plan;
+  *plan.add_backbones() = Named("gru", 5);
+  const std::vector<PlannedVariant> variants = VariantsOf(plan);
+  ASSERT_EQ(variants.size(), 1U);
+  EXPECT_EQ(variants[0].name, "gru");
+}
+
 TEST(PlanTextTest, SaysHowThePlanWasChanged) {
   ExperimentPlan plan;
   plan.add_seeds(4);

@@ -231,6 +231,34 @@ surer without audio                  -        0.4000
 )");
 }
 
+void AddEvidence(ViewReport* view, double right, double vrr, double weighted_f1, double ece) {
+  view->mutable_evidence()->mutable_share_of_right()->set_value(right);
+  view->mutable_evidence()->set_violating_ranking_rate(vrr);
+  view->mutable_evidence()->set_weighted_f1(weighted_f1);
+  *view->mutable_calibration() = Calibration(ece, 1.5, 0, 0);
+}
+
+TEST(FormatComparisonTest, MeansOverTheViewsWhereAllHaveThem) {
+  RunSummary calibrated, uncalibrated;
+  AddView(calibrated.mutable_test(), "text", 0.125);
+  AddView(calibrated.mutable_test(), "audio", 0.25);
+  AddEvidence(calibrated.mutable_test()->mutable_views(0), 0.01, 0.125, 0.5, 0.05);
+  AddEvidence(calibrated.mutable_test()->mutable_views(1), 0.02, 0.375, 0.6, 0.08);
+  AddView(uncalibrated.mutable_test(), "text", 0.375);
+  AddView(uncalibrated.mutable_test(), "audio", 0.5);
+  AddEvidence(uncalibrated.mutable_test()->mutable_views(0), 0.4, 0.5, 0.55, 0.1);
+  AddEvidence(uncalibrated.mutable_test()->mutable_views(1), 0.5, 0.25, 0.6, 0.15);
+  uncalibrated.mutable_test()->mutable_views(1)->mutable_evidence()->clear_share_of_right();
+  EXPECT_THAT(FormatComparison(calibrated, uncalibrated), ::testing::EndsWith(R"(
+surer without text                 0.1250        0.3750
+surer without audio                0.2500        0.5000
+mean over views, surer, right      0.0150             -
+mean over views, VRR               0.2500        0.3750
+mean over views, weighted F1       0.5500        0.5750
+mean over views, ECE               0.0650        0.1250
+)"));
+}
+
 TEST(FormatComparisonTest, CalibrationWhereARunHasIt) {
   RunSummary calibrated, uncalibrated;
   *calibrated.mutable_test()->mutable_calibration() = Calibration(0.1, 1.5, 0, 0);

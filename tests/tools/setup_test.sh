@@ -49,6 +49,7 @@ installed zlib1g-dev 1:1.2.13.dfsg-1
 installed libgtest-dev 1.12.1-0.2
 installed libgmock-dev 1.12.1-0.2
 installed libbenchmark-dev 1.7.1-1
+installed dpkg-dev 1.21.22
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
@@ -123,6 +124,7 @@ installed zlib1g-dev 1:1.3.dfsg+really1.3.1-1+b1
 installed libgtest-dev 1.16.0-1
 installed libgmock-dev 1.16.0-1
 installed libbenchmark-dev 1.9.1-1
+installed dpkg-dev 1.22.22
 installed python3 3.13.5-1
 installed python3-matplotlib 3.10.1+dfsg1-4
 installed python3-pandas 2.2.3+dfsg-9

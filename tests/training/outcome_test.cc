@@ -202,13 +202,14 @@ TEST(OutcomeTest, WithoutATestSplitThereAreNoTestScores) {
   EXPECT_EQ(summary->valid().SerializeAsString(), with_test.summary.valid().SerializeAsString());
 }
 
-// What test_views.jsonl holds, utterance by utterance, are the shares and the NLL of the summary.
+// What test_views.jsonl holds, utterance by utterance, are the shares, VRR and the NLL of the
+// summary.
 TEST(OutcomeTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
   const TrainedRun run = MustTrain(Calibrated(), "views");
   const SplitReport& test = run.summary.test();
   const std::vector<std::string> lines = Lines(run.folder + "/test_views.jsonl");
   ASSERT_EQ(lines.size(), run.data.test.size());
-  std::vector<int> surer(test.views_size());
+  std::vector<int> surer(test.views_size()), larger(test.views_size());
   double log_likelihood = 0;
   for (size_t i = 0; i < lines.size(); ++i) {
     const auto line = FromJson<ConversationViews>(lines[i]);
@@ -225,8 +226,12 @@ TEST(OutcomeTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
       EXPECT_EQ(line.without(v).view(), test.views(v).view());
       const google::protobuf::ListValue& without = line.without(v).log_probs();
       ASSERT_EQ(without.values_size(), conversation.length());
+      const google::protobuf::ListValue& largest = line.without(v).largest_log_probs();
+      ASSERT_EQ(largest.values_size(), conversation.length());
       for (int u = 0; u < length; ++u) {
         surer[v] += log_prob(without, u) > log_prob(line.log_probs(), u) ? 1 : 0;
+        larger[v] += log_prob(largest, u) > log_prob(line.largest_log_probs(), u) ? 1 : 0;
+        EXPECT_GE(log_prob(largest, u), log_prob(without, u));
       }
     }
   }
@@ -234,6 +239,8 @@ TEST(OutcomeTest, ViewsOfTheTestSplitAreThoseOfTheSummary) {
   for (int v = 0; v < test.views_size(); ++v) {
     EXPECT_EQ(static_cast<double>(surer[v]) / test.utterances(),
               test.views(v).share_surer_without());
+    EXPECT_EQ(static_cast<double>(larger[v]) / test.utterances(),
+              test.views(v).evidence().violating_ranking_rate());
   }
 }
 

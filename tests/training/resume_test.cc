@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <functional>
 #include <map>
-#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -16,6 +15,7 @@
 #include "config/loader.h"
 #include "storage/run_folder.h"
 #include "tests/bin/files.h"
+#include "tests/training/interrupted_run.h"
 #include "tests/training/tiny_run.h"
 #include "training/trainer.h"
 
@@ -23,70 +23,6 @@ namespace cmerc {
 namespace {
 
 using testing::HasSubstr;
-
-absl::Status RunTraining(const RunConfig& config, const PreparedData& data,
-                         const std::string& folder, bool resume, int steps = -1,
-                         bool tensorboard = false) {
-  TrainOptions options;
-  options.resume = resume;
-  options.tensorboard = tensorboard;
-  // Asked once before every step, and once more at the end.
-  options.should_stop = [left = std::make_shared<int>(steps)] { return (*left)-- == 0; };
-  return Train(config, data, folder, {{"cmerc", "test"}}, options).status();
-}
-
-// Every file but those of times.
-std::map<std::string, std::string> Results(const std::string& folder) {
-  std::map<std::string, std::string> files = Files(folder);
-  for (auto it = files.begin(); it != files.end();) {
-    const bool of_times =
-        absl::EndsWith(it->first, "timing.jsonl") || absl::StrContains(it->first, "tfevents");
-    it = of_times ? files.erase(it) : std::next(it);
-  }
-  return files;
-}
-
-// How many times a whole run is asked whether to stop.
-int Questions(const RunConfig& config, const PreparedData& data, const std::string& folder) {
-  int questions = 0;
-  TrainOptions options;
-  options.should_stop = [&questions] {
-    ++questions;
-    return false;
-  };
-  const absl::Status status = Train(config, data, folder, {{"cmerc", "test"}}, options).status();
-  EXPECT_TRUE(status.ok()) << status;
-  return questions;
-}
-
-// Stops a run once at each place, and one after every second step.
-void ExpectTheSameBits(const RunConfig& config, const PreparedData& data) {
-  const std::string whole = NewFolder();
-  const int places = Questions(config, data, whole);
-  ASSERT_GT(places, 8);
-  const std::map<std::string, std::string> expected = Results(whole);
-  EXPECT_EQ(expected.count("resume.pth"), 0u);
-  const std::string often = NewFolder();
-  bool resume = false;
-  int stops = 0;
-  for (; !RunTraining(config, data, often, resume, 2).ok(); resume = true) {
-    ASSERT_LT(++stops, places);
-    ASSERT_TRUE(CanResume(often));
-  }
-  EXPECT_GE(stops, places / 2 - 2);
-  EXPECT_EQ(Results(often), expected);
-  for (int place = 0; place < places; ++place) {
-    SCOPED_TRACE(place);
-    const std::string folder = NewFolder();
-    const absl::Status stopped = RunTraining(config, data, folder, false, place);
-    ASSERT_TRUE(absl::IsCancelled(stopped)) << stopped;
-    const absl::Status done = RunTraining(config, data, folder, true);
-    ASSERT_TRUE(done.ok()) << done;
-    EXPECT_EQ(Results(folder), expected);
-  }
-}
-
-void ExpectTheSameBits(const RunConfig& config) { ExpectTheSameBits(config, Prepare(config)); }
 
 // The first step of each epoch and a later one find no label.
 TEST(ResumeTest, StepsWithoutLabels) {

@@ -1,13 +1,15 @@
 #include "training/train_step.h"
 
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/optim/sgd.h>
 
 #include <cmath>
 #include <functional>
+#include <map>
+#include <memory>
+#include <string>
 
 #include "calibration/predict_views.h"
 #include "calibration/views.h"
@@ -15,6 +17,7 @@
 #include "core/confidence.h"
 #include "storage/module_state.h"
 #include "tests/calibration/stub.h"
+#include "tests/calibration/stub_losses.h"
 #include "training/step_numbers.h"
 
 namespace cmerc {
@@ -24,41 +27,31 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr char kNll[] = "losses { loss { [type.googleapis.com/cmerc.NllOptions] {} } }";
-
-RunConfig Config(const std::string& text) {
-  RunConfig config;
-  TORCH_CHECK(google::protobuf::TextFormat::ParseFromString(text, &config), text);
-  return config;
-}
-
-std::string Ranking(double weight) {
-  return "losses { weight: " + std::to_string(weight) +
-         " loss { [type.googleapis.com/cmerc.CalibrationRankingOptions] {} } }";
-}
-
-std::vector<WeightedLoss> Make(const std::string& text) {
-  absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(Config(text), StubInfo());
-  TORCH_CHECK(losses.ok(), losses.status().ToString());
-  return *std::move(losses);
-}
-
 CalibrationConfig ViewWeights(CalibrationConfig::Weights weights) {
   CalibrationConfig config;
   config.set_view_weights(weights);
   return config;
 }
 
-// A loss that is what a test says it is.
+// A loss that is what a test says it is, and counts the steps that it is shown.
 class FunctionLoss final : public Loss {
  public:
   explicit FunctionLoss(std::function<torch::Tensor(const LossInput&)> function)
       : function_(std::move(function)) {}
 
+  std::vector<View> views() const override { return ContextViews(); }
+  std::map<std::string, torch::Tensor> State() const override { return {{"steps", steps_}}; }
+
  private:
   torch::Tensor ComputeImpl(const LossInput& input) const override { return function_(input); }
+  void AfterStepImpl(const LossInput& input) override {
+    EXPECT_FALSE(input.full.log_probs.requires_grad());
+    EXPECT_FALSE(input.at(ContextViews()[1]).log_probs.requires_grad());
+    steps_ += 1;
+  }
 
   const std::function<torch::Tensor(const LossInput&)> function_;
+  torch::Tensor steps_ = torch::zeros({}, torch::kInt64);
 };
 
 std::vector<WeightedLoss> One(std::function<torch::Tensor(const LossInput&)> function,
@@ -131,9 +124,9 @@ TEST(TrainStepTest, ReportsTheLossesAndStepsDownTheGradient) {
   StubBackbone backbone(0.5);
   const torch::Tensor log_probs = StubBackbone(0.5).Forward(batch)->log_probs;
   torch::optim::SGD optimizer = Sgd(backbone);
-  const std::vector<WeightedLoss> losses =
-      Make(std::string(kNll) +
-           "losses { weight: 3 loss { [type.googleapis.com/cmerc.FocalOptions] { gamma: 0 } } }");
+  const std::vector<WeightedLoss> losses = StubLosses(
+      std::string(kNll) +
+      "losses { weight: 3 loss { [type.googleapis.com/cmerc.FocalOptions] { gamma: 0 } } }");
   const auto report = TrainStep({backbone, backbone, optimizer, losses}, batch);
   ASSERT_TRUE(report.ok()) << report.status();
   // With gamma 0 the focal loss is the negative log-likelihood; one float32 mean of six each.
@@ -166,7 +159,7 @@ TEST(TrainStepTest, ALossThatWarmsUp) {
   const auto step = [&](const std::string& text, int epoch) {
     StubBackbone backbone(0.5);
     torch::optim::SGD optimizer = Sgd(backbone);
-    const std::vector<WeightedLoss> losses = Make(text);
+    const std::vector<WeightedLoss> losses = StubLosses(text);
     StepContext context{backbone, backbone, optimizer, losses};
     context.epoch = epoch;
     const auto report = TrainStep(context, batch);
@@ -185,6 +178,32 @@ TEST(TrainStepTest, ALossThatWarmsUp) {
   EXPECT_NEAR(third.total - third.losses[0], 3 * third.losses[1], 1e-5);
 }
 
+// Neither a step that is refused nor one that it has no part in.
+TEST(TrainStepTest, ALossRemembersTheStepsThatWereTaken) {
+  const Batch batch = RandomBatch({4, 2});
+  StubBackbone backbone(0.5);
+  torch::optim::SGD optimizer = Sgd(backbone);
+  double factor = 1;
+  std::vector<WeightedLoss> losses =
+      One([&](const LossInput& input) { return factor * input.full.log_probs.square().mean(); });
+  losses[0].warm_up_epochs = 1;
+  StepContext context{backbone, backbone, optimizer, losses};
+  const auto steps = [&] { return losses[0].loss->State().at("steps").item<int64_t>(); };
+  context.epoch = 2;
+  ASSERT_TRUE(TrainStep(context, batch).ok());
+  EXPECT_EQ(steps(), 1);
+  factor = NAN;
+  EXPECT_EQ(TrainStep(context, batch).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(steps(), 1);
+  factor = 1;
+  ASSERT_TRUE(TrainStep(context, batch).ok());
+  EXPECT_EQ(steps(), 2);
+  losses.push_back(std::move(StubLosses(kNll)[0]));
+  context.epoch = 1;
+  ASSERT_TRUE(TrainStep(context, batch).ok());
+  EXPECT_EQ(steps(), 2);
+}
+
 TEST(TrainStepTest, ALossOfWeightZeroLeavesTheSameBits) {
   const Batch batch = RandomBatch({4, 2});
   std::vector<StateDict> states;
@@ -192,7 +211,7 @@ TEST(TrainStepTest, ALossOfWeightZeroLeavesTheSameBits) {
   for (const std::string& text : {std::string(kNll), kNll + Ranking(0)}) {
     StubBackbone backbone(0.3F);
     torch::optim::SGD optimizer = Sgd(backbone);
-    const std::vector<WeightedLoss> losses = Make(text);
+    const std::vector<WeightedLoss> losses = StubLosses(text);
     for (int step = 0; step < 3; ++step) {
       ASSERT_TRUE(TrainStep({backbone, backbone, optimizer, losses}, batch).ok());
     }
@@ -225,7 +244,7 @@ double Slope(const Batch& batch, torch::Tensor gain, const torch::Tensor& view_g
 
 TEST(TrainStepTest, ViewsHaveAGradientOnlyWithLiveWithGradient) {
   const Batch batch = RandomBatch({4, 2});
-  const std::vector<WeightedLoss> losses = Make(kNll + Ranking(2));
+  const std::vector<WeightedLoss> losses = StubLosses(kNll + Ranking(2));
   const torch::Tensor gain = torch::tensor(0.5F).set_requires_grad(true);
   const double detached = Slope(batch, gain, gain.detach());
   const double through = Slope(batch, gain, gain);
@@ -250,7 +269,7 @@ TEST(TrainStepTest, ViewsHaveAGradientOnlyWithLiveWithGradient) {
 
 TEST(TrainStepTest, TheSnapshotPredictsTheViewsAndStaysAsItIs) {
   const Batch batch = RandomBatch({4, 2});
-  const std::vector<WeightedLoss> losses = Make(kNll + Ranking(2));
+  const std::vector<WeightedLoss> losses = StubLosses(kNll + Ranking(2));
   StubBackbone live(0.5);
   StubBackbone snapshot(0.25);
   torch::optim::SGD optimizer = Sgd(live);
@@ -273,7 +292,7 @@ TEST(TrainStepTest, TheSnapshotPredictsTheViewsAndStaysAsItIs) {
 
 TEST(TrainStepTest, MaskedMeanIsTheConfigs) {
   const Batch batch = RandomBatch({4, 2});
-  const std::vector<WeightedLoss> losses = Make(kNll + Ranking(2));
+  const std::vector<WeightedLoss> losses = StubLosses(kNll + Ranking(2));
   std::vector<double> totals;
   for (const auto masked_mean :
        {CalibrationConfig::REAL_UTTERANCES, CalibrationConfig::PADDED_ROWS}) {
@@ -292,7 +311,7 @@ TEST(TrainStepTest, SaysWhichClassesWerePredicted) {
   const Batch batch = RandomBatch({4, 2});
   StubBackbone backbone(0.5);
   torch::optim::SGD optimizer = Sgd(backbone);
-  const auto report = TrainStep({backbone, backbone, optimizer, Make(kNll)}, batch);
+  const auto report = TrainStep({backbone, backbone, optimizer, StubLosses(kNll)}, batch);
   ASSERT_TRUE(report.ok()) << report.status();
   const torch::Tensor classes = report->input.full.log_probs.argmax(1);
   EXPECT_THAT(report->predicted,
@@ -303,7 +322,7 @@ TEST(TrainStepTest, TheFirstHalfMovesNoWeightAndTheSecondDoes) {
   const Batch batch = RandomBatch({4, 2});
   StubBackbone backbone(0.5);
   torch::optim::SGD optimizer = Sgd(backbone);
-  const std::vector<WeightedLoss> losses = Make(kNll);
+  const std::vector<WeightedLoss> losses = StubLosses(kNll);
   const StepContext context = {backbone, backbone, optimizer, losses};
   const auto computed = ComputeStep(context, batch);
   ASSERT_TRUE(computed.ok()) << computed.status();
@@ -322,7 +341,7 @@ TEST(TrainStepTest, ALossThatIsNotFiniteIsNamedAndMovesNoWeight) {
   for (const double bad : {std::nan(""), double{INFINITY}, double{-INFINITY}}) {
     StubBackbone backbone(0.5);
     torch::optim::SGD optimizer = Sgd(backbone);
-    std::vector<WeightedLoss> losses = Make(kNll);
+    std::vector<WeightedLoss> losses = StubLosses(kNll);
     losses.push_back(std::move(
         One([&](const LossInput& input) { return input.full.log_probs.sum() * bad; })[0]));
     const auto report = TrainStep({backbone, backbone, optimizer, losses}, batch);
@@ -368,7 +387,7 @@ TEST(TrainStepTest, ABatchThatDoesNotFit) {
   batch.modalities.pop_back();
   StubBackbone backbone;
   torch::optim::SGD optimizer = Sgd(backbone);
-  EXPECT_EQ(TrainStep({backbone, backbone, optimizer, Make(kNll)}, batch).status().code(),
+  EXPECT_EQ(TrainStep({backbone, backbone, optimizer, StubLosses(kNll)}, batch).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 

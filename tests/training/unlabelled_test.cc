@@ -190,6 +190,9 @@ TEST(UnlabelledTest, FilesOfTheTestSplitKeepTheirRows) {
       EXPECT_EQ(predicted.utterances(u).has_true_label(), has_label);
       EXPECT_EQ(predicted.utterances(u).probabilities_size(), 3);
       EXPECT_EQ(of_views.log_probs().values(u).has_null_value(), !has_label);
+      // The most probable class is one with and without a label.
+      EXPECT_NEAR(std::exp(of_views.largest_log_probs().values(u).number_value()),
+                  predicted.utterances(u).confidence(), 1e-6);
       for (const LogProbsWithout& view : of_views.without()) {
         EXPECT_EQ(view.log_probs().values(u).has_null_value(), !has_label);
       }

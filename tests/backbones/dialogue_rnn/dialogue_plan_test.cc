@@ -45,5 +45,40 @@ TEST(DialoguePlanTest, WhoSpeaksAgainListens) {
   EXPECT_EQ(forward.source, Numbers({-1, 4, 5, 6}));
 }
 
+TEST(DialoguePlanTest, StatesOfCopiesAreThoseOfTheFirstAlone) {
+  // Conversations of 1, 3, 2 and 3 utterances, and the same again; 5 and 8 speak in turns.
+  const Numbers lengths = {1, 3, 2, 3};
+  const Numbers speakers = {5, 5, 8, 5, 8, 5, 8, 5, 8};
+  const auto twice = [](Numbers numbers) {
+    const Numbers once = numbers;
+    numbers.insert(numbers.end(), once.begin(), once.end());
+    return numbers;
+  };
+  const DialoguePlan alone(lengths, speakers, /*listeners=*/true);
+  const DialoguePlan copies(twice(lengths), twice(speakers), /*listeners=*/true);
+  const int64_t num_rows = alone.num_positions();
+  for (const int64_t d : {0, 1}) {
+    const DialoguePlan::Direction& of_alone = alone.directions[d];
+    const DialoguePlan::Direction& of_copies = copies.directions[d];
+    const Numbers states = copies.StatesInFirstCopy(d, 2);
+    ASSERT_EQ(states.size(), of_copies.row.size() + of_copies.listener_source.size());
+    const auto same = [&](int64_t state) { return state < 0 ? state : states[state]; };
+    for (int64_t p = 0; p < 2 * num_rows; ++p) {
+      SCOPED_TRACE(testing::Message() << "direction " << d << ", position " << p);
+      // The row of the same utterance, whose speaker comes from the same state.
+      EXPECT_EQ(of_alone.row[states[p]], of_copies.row[p] % num_rows);
+      EXPECT_EQ(of_alone.source[states[p]], same(of_copies.source[p]));
+    }
+    for (size_t i = 0; i < of_copies.listener_source.size(); ++i) {
+      SCOPED_TRACE(testing::Message() << "direction " << d << ", listener " << i);
+      const int64_t listener = states[2 * num_rows + i] - num_rows;
+      EXPECT_EQ(of_alone.listener_source[listener], same(of_copies.listener_source[i]));
+      EXPECT_EQ(of_alone.listener_position[listener], states[of_copies.listener_position[i]]);
+    }
+    EXPECT_EQ(alone.StatesInFirstCopy(d, 1).back(),
+              static_cast<int64_t>(num_rows + of_alone.listener_source.size()) - 1);
+  }
+}
+
 }  // namespace
 }  // namespace cmerc

@@ -9,6 +9,8 @@
 #include <mutex>
 #include <vector>
 
+#include "backbones/layers/copies.h"
+
 namespace cmerc {
 namespace {
 
@@ -156,6 +158,59 @@ TEST(DropoutTest, SecondDerivativesExist) {
   const Tensor second = torch::autograd::grad({first.sum()}, {x})[0];
   const Tensor mask = (y / x).detach();
   EXPECT_TRUE(second.allclose(6 * mask.pow(3) * x.detach(), 1e-6));
+}
+
+// Every copy has the mask that the first one has alone, and as many random numbers are drawn.
+TEST(DropoutTest, CopiesHaveTheMaskOfTheFirst) {
+  torch::manual_seed(8);
+  for (const auto type : {torch::kFloat32, torch::kFloat64}) {
+    for (const int64_t axis : {0, 1}) {
+      SCOPED_TRACE(testing::Message() << type << ", axis " << axis);
+      std::vector<Tensor> copies;
+      for (int c = 0; c < 3; ++c) copies.push_back(torch::randn({7, 5, 40}).to(type));
+      const Tensor all = torch::cat(copies, axis).requires_grad_();
+      const Tensor before = GeneratorState();
+      const Tensor mask = torch::dropout(torch::ones_like(copies[0]), 0.4, true);
+      const Tensor after = GeneratorState();
+      SetGeneratorState(before);
+      const CopiesInPass three(3);
+      const Tensor got = Dropout(all, 0.4, true, axis);
+      EXPECT_TRUE(SameBits(GeneratorState(), after));
+      const Tensor gradient = torch::autograd::grad({got.sum()}, {all})[0];
+      for (int c = 0; c < 3; ++c) {
+        EXPECT_TRUE(torch::equal(got.chunk(3, axis)[c], copies[c] * mask)) << "copy " << c;
+        EXPECT_TRUE(torch::equal(gradient.chunk(3, axis)[c], mask)) << "copy " << c;
+      }
+    }
+  }
+}
+
+TEST(DropoutTest, CopiesHaveTheMaskOfTheFirstBeforeAReluAndInAnotherOrder) {
+  torch::manual_seed(9);
+  const Tensor x = torch::randn({20, 33});
+  // Rows 0 to 9 are the first copy, in an order of their own among those of the second.
+  const Tensor order_of_first = torch::randperm(10, torch::kInt64);
+  const Tensor order = torch::stack({order_of_first + 10, order_of_first}, 1).flatten();
+  const Tensor before = GeneratorState();
+  const Tensor mask = torch::dropout(torch::ones({10, 33}), 0.4, true);
+  const Tensor after = GeneratorState();
+  const Tensor in_order = torch::empty_like(mask).index_copy_(0, order_of_first, mask);
+  const CopiesInPass two(2);
+  SetGeneratorState(before);
+  EXPECT_TRUE(torch::equal(DropoutRelu(x, 0.4, true), torch::relu(x * mask.repeat({2, 1}))));
+  EXPECT_TRUE(SameBits(GeneratorState(), after));
+  for (const Tensor& rows : {x, x.to(torch::kFloat64)}) {
+    SetGeneratorState(before);
+    const Tensor expected = rows * in_order.repeat({2, 1}).to(rows.dtype());
+    EXPECT_TRUE(DropoutInOrder(rows, 0.4, true, order).allclose(expected, 1e-6));
+    EXPECT_TRUE(SameBits(GeneratorState(), after));
+  }
+}
+
+TEST(DropoutTest, NamesAShapeThatHoldsNoCopies) {
+  const CopiesInPass three(3);
+  EXPECT_THROW(Dropout(torch::ones({6, 4}), 0.5, true, /*axis=*/1), c10::Error);
+  EXPECT_THROW(DropoutRelu(torch::ones({4, 6}), 0.5, true), c10::Error);
 }
 
 TEST(DropoutTest, NamesAProbabilityThatIsNone) {

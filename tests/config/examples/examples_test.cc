@@ -9,10 +9,12 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "config/loader.h"
+#include "experiment/plan.h"
 #include "registry/registry.h"
 
 namespace cmerc {
@@ -64,8 +66,39 @@ std::string Value(const Message& message, const std::string& field, int index = 
 }
 
 TEST(ExamplesTest, ThereIsOneForEveryOfficialCommandAndAQuickStart) {
-  EXPECT_THAT(Examples(), IsSupersetOf({"iemocap_m3net", "iemocap_m3net_cmerc", "meld_m3net",
-                                        "meld_m3net_cmerc", "quickstart"}));
+  EXPECT_THAT(Examples(), IsSupersetOf({"cmerc_calibrated", "iemocap_m3net", "iemocap_m3net_cmerc",
+                                        "meld_m3net", "meld_m3net_cmerc", "quickstart"}));
+}
+
+// What of a config makes up the recipe: the losses that have a weight, and how views are predicted.
+std::string RecipeOf(const RunConfig& config) {
+  RunConfig recipe;
+  for (const LossConfig& loss : config.losses()) {
+    if (loss.weight() != 0) *recipe.add_losses() = loss;
+  }
+  *recipe.mutable_calibration() = config.calibration();
+  return ResolvedConfig(recipe);
+}
+
+TEST(RecipeTest, IsTheSameWhereverItStands) {
+  const std::string recommended = RecipeOf(Load("cmerc_calibrated"));
+  EXPECT_EQ(RecipeOf(Load("quickstart")), recommended);
+  EXPECT_EQ(RecipeOf(Load("fine_tune")), recommended);
+  const std::vector<std::pair<std::string, std::string>> variants = {
+      {"calibration", "iemocap/gru_calibrated/seed-1"},
+      {"calibration_tuning", "meld/m3net_e20w3/seed-0"},
+      {"robustness", "meld/mmgcn_flags/seed-5"},
+      {"your_corpus", "transformer_calibrated/seed-2"}};
+  for (const auto& [name, path] : variants) {
+    const auto plan = LoadPlan(absl::StrCat("config/experiments/", name, ".textproto"));
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    const auto runs = RunsOf(*plan, "any version");
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    const auto run = std::find_if(runs->begin(), runs->end(),
+                                  [&](const PlannedRun& one) { return one.path() == path; });
+    ASSERT_NE(run, runs->end()) << name << " has no run " << path;
+    EXPECT_EQ(RecipeOf(run->config), recommended) << path;
+  }
 }
 
 class ExampleTest : public testing::TestWithParam<std::string> {};

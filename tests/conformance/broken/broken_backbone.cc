@@ -3,6 +3,7 @@
 //   x = the modalities side by side, each the mean of its streams, and the speaker   [B, T, D]
 //   h_i = tanh(own x_i + mean over the context of i of shared x_j)                   [B, T,
 //   hidden_width] log_probs = log_softmax(Dropout(head h))
+#include <ATen/Context.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/embedding.h>
 #include <torch/nn/modules/linear.h>
@@ -127,6 +128,21 @@ class BrokenBackbone final : public Backbone {
       predictions.push_back(mixed_up ? predictions[0] : ForwardImpl(batch));
     }
     return predictions;
+  }
+
+  std::optional<Prediction> ForwardPairedImpl(absl::Span<const Batch> batches) override {
+    if (!Has(Options::MASKS_OF_ITS_OWN) && !Has(Options::DETACHES_VIEWS)) return std::nullopt;
+    at::Generator generator = at::globalContext().defaultGenerator(torch::kCPU);
+    const Tensor begin = generator.get_state();
+    std::vector<Tensor> log_probs, features;
+    for (const Batch& batch : batches) {
+      if (Has(Options::DETACHES_VIEWS)) generator.set_state(begin);
+      const Prediction prediction = ForwardImpl(batch);
+      const bool detached = Has(Options::DETACHES_VIEWS) && !features.empty();
+      log_probs.push_back(detached ? prediction.log_probs.detach() : prediction.log_probs);
+      features.push_back(detached ? prediction.features.detach() : prediction.features);
+    }
+    return Prediction{torch::cat(log_probs), torch::cat(features)};
   }
 
   Prediction ContinueImpl(const Batch& utterance, const Tensor& /*sources*/,

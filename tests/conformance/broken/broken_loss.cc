@@ -1,6 +1,10 @@
-// Cross entropy of the full prediction and of one view, plus the mean cosine of features with (1,
-// 1,
-// ...), as a loss that obeys every law of the suite; and the same with one defect.
+// Cross entropy of the full prediction and of one view, plus the mean cosine of features with
+// (1, 1, ...), as a loss that obeys every law of the suite; and the same with one defect.
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "core/loss.h"
 #include "core/torch_status.h"
 #include "tests/conformance/broken/broken_loss.pb.h"
@@ -19,16 +23,25 @@ class BrokenLoss final : public Loss {
   }
 
   std::vector<View> views() const override { return views_; }
+  std::unique_ptr<Loss> OfView(const View& /*view*/) const override {
+    if (!Has(Options::OF_ONE_VIEW_ASKS_TWICE)) return nullptr;
+    return std::unique_ptr<Loss>(new BrokenLoss(Options::ASKS_TWICE, info_));
+  }
+  std::map<std::string, Tensor> State() const override {
+    if (!Has(Options::COUNTS_ITS_CALLS)) return {};
+    return {{"calls", calls_}};
+  }
 
  private:
   BrokenLoss(Options::Defect defect, const DatasetInfo& info)
-      : defect_(defect), views_({{View::Kind::kModality, info.modalities[0].name}}) {
+      : defect_(defect), info_(info), views_({{View::Kind::kModality, info.modalities[0].name}}) {
     if (Has(Options::ASKS_TWICE)) views_.push_back(views_[0]);
   }
 
   bool Has(Options::Defect defect) const { return defect_ == defect; }
 
   Tensor ComputeImpl(const LossInput& input) const override {
+    Tensor(calls_).add_(1);
     const Tensor& full = input.full.log_probs;
     const Tensor& features = input.full.features;
     const auto cross_entropy = [&](const Tensor& log_probs) {
@@ -58,7 +71,9 @@ class BrokenLoss final : public Loss {
   }
 
   const Options::Defect defect_;
+  const DatasetInfo info_;
   std::vector<View> views_;
+  const Tensor calls_ = torch::zeros({});
 };
 
 const Registered<BrokenLossOptions> kRegistered(Losses(), BrokenLoss::Create);
