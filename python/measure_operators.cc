@@ -16,7 +16,7 @@
 #include "calibration/acting.h"
 #include "calibration/difficulty.h"
 #include "calibration/evaluation.h"
-#include "calibration/post_hoc.h"
+#include "calibration/held_out.h"
 #include "calibration/scaled_views.h"
 #include "config/catalogue.h"
 #include "config/loader.h"
@@ -28,6 +28,7 @@
 #include "metrics/calibration.h"
 #include "metrics/conformal.h"
 #include "metrics/evidence.h"
+#include "metrics/evidence_measures.h"
 #include "metrics/json.h"
 #include "metrics/text_report.h"
 #include "python/arguments.h"
@@ -80,40 +81,21 @@ SplitPredictions SplitOf(const Tensor& log_probs, const Tensor& labels,
   return split;
 }
 
-// Fills what a validation split says of the scores of a test split, as a run does it: standard
-// remedies, prediction sets, what scaling the views would do.
-absl::Status AddHeldOut(const SplitPredictions& all_valid, const SplitPredictions& test,
-                        const DatasetInfo& info, double coverage, RunSummary* summary) {
-  ASSIGN_OR_RETURN(*summary->mutable_valid(), ScorePredictions(all_valid, info));
-  const int64_t num_classes = info.num_classes();
-  const SplitPredictions valid = OnlyLabelled(all_valid, num_classes);
-  ASSIGN_OR_RETURN(const std::vector<Remedy> remedies,
-                   FitRemedies(valid.log_probs, valid.labels, num_classes));
-  ASSIGN_OR_RETURN(const SetCalibration calibration,
-                   CalibrateSets({valid.log_probs, valid.labels, valid.lengths}, num_classes));
-  std::optional<double> temperature;
-  SplitReport* report = summary->mutable_test();
-  for (const Remedy& remedy : remedies) {
-    if (!remedy.withheld.empty()) {
-      summary->add_warnings(absl::StrCat("the remedy ", remedy.method, " is withheld: on the ",
-                                         summary->valid().utterances(),
-                                         " utterances of the validation split ", remedy.withheld));
-      continue;
-    }
-    if (remedy.method == "temperature") temperature = remedy.parameters[0];
-    ASSIGN_OR_RETURN(*report->add_post_hoc(), ScoreRemedy(remedy, test, info));
+// Fills what a validation split says of the scores of a test split, as a run does it; returns the
+// temperature of the remedy with this name, where there is one.
+absl::StatusOr<std::optional<double>> AddHeldOut(const SplitPredictions& valid,
+                                                 const SplitPredictions& test,
+                                                 const DatasetInfo& info, double coverage,
+                                                 RunSummary* summary) {
+  ASSIGN_OR_RETURN(*summary->mutable_valid(), ScorePredictions(valid, info));
+  ASSIGN_OR_RETURN(const HeldOut held_out, FitHeldOut(valid, info, summary));
+  RETURN_IF_ERROR(ScoreHeldOut(held_out, test, info, coverage, summary->mutable_test()));
+  if (!test.views.empty() && valid.views == test.views) {
+    ASSIGN_OR_RETURN(const std::vector<ScaledViewsReport> scaled,
+                     MeasureScaledViews(valid, test, info.num_classes()));
+    for (const ScaledViewsReport& one : scaled) *summary->add_scaled_views() = one;
   }
-  for (const SetMethod method :
-       {SetMethod::kSplit, SetMethod::kClassConditional, SetMethod::kAdaptive}) {
-    *report->mutable_sets()->add_methods() =
-        ScoreSets(SetMaker(calibration, method, coverage), test, info);
-  }
-  *report->mutable_risk_coverage() = ScoreRiskCoverage(test, info, temperature, *report);
-  if (test.views.empty() || !(valid.views == test.views)) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<ScaledViewsReport> scaled,
-                   MeasureScaledViews(valid, test, num_classes));
-  for (const ScaledViewsReport& one : scaled) *summary->add_scaled_views() = one;
-  return absl::OkStatus();
+  return held_out.temperature;
 }
 
 void CheckCoverage(double coverage) {
@@ -142,15 +124,18 @@ std::string Evaluate(const Tensor& log_probs, const Tensor& labels,
   const SplitPredictions test = SplitOf(log_probs, labels, lengths, of_test, view_log_probs);
   RunSummary summary;
   *summary.mutable_test() = ValueOf(ScorePredictions(test, info));
+  std::optional<double> temperature;
   if (valid_log_probs.size(0) > 0) {
     if (valid_log_probs.dim() != 2 || valid_log_probs.size(1) != log_probs.size(1)) {
       throw std::invalid_argument("log_probs of the validation split have other classes");
     }
     const std::vector<View> of_valid = valid_view_log_probs.empty() ? std::vector<View>() : of_test;
-    ThrowUnlessOk(AddHeldOut(
+    temperature = ValueOf(AddHeldOut(
         SplitOf(valid_log_probs, valid_labels, valid_lengths, of_valid, valid_view_log_probs), test,
         info, coverage, &summary));
   }
+  *summary.mutable_test()->mutable_risk_coverage() =
+      ScoreRiskCoverage(test, info, temperature, summary.test());
   return ToJson(summary, /*pretty=*/false);
 }
 
@@ -205,28 +190,41 @@ Tensor PredictionSets(const Tensor& valid_log_probs, const Tensor& valid_labels,
   return sets;
 }
 
+// A message of metrics/report.proto that Evaluate() has written. Throws std::invalid_argument, with
+// `what` it should be, for anything else.
+template <typename Report>
+Report ReportOf(const std::string& json, const std::string& what) {
+  Report report;
+  const auto status = google::protobuf::util::JsonStringToMessage(json, &report);
+  if (!status.ok()) {
+    throw std::invalid_argument(absl::StrCat("no ", what, ": ", status.ToString()));
+  }
+  return report;
+}
+
 // A SplitReport, as Evaluate() writes it, as tables for people: with the calibration's.
 std::string Table(const std::string& split_report) {
-  SplitReport report;
-  const auto status = google::protobuf::util::JsonStringToMessage(split_report, &report);
-  if (!status.ok()) {
-    throw std::invalid_argument(absl::StrCat("no report of a split: ", status.ToString()));
-  }
+  const auto report = ReportOf<SplitReport>(split_report, "report of a split");
   return absl::StrCat(FormatSplitReport(report), "\n", FormatCalibration(report));
 }
 
 // The tables that `cmerc train` ends with: a calibrated run beside one that is not. Both are of
 // Evaluate().
 std::string Compare(const std::string& calibrated, const std::string& uncalibrated) {
-  RunSummary one, other;
-  for (const auto& [text, summary] :
-       {std::make_pair(&calibrated, &one), std::make_pair(&uncalibrated, &other)}) {
-    const auto status = google::protobuf::util::JsonStringToMessage(*text, summary);
-    if (!status.ok()) {
-      throw std::invalid_argument(absl::StrCat("no summary of a run: ", status.ToString()));
-    }
+  return FormatComparison(ReportOf<RunSummary>(calibrated, "summary of a run"),
+                          ReportOf<RunSummary>(uncalibrated, "summary of a run"));
+}
+
+// The measures of evidence (metrics/evidence_measures.h) of a SplitReport, by name, as means over
+// its views; none that a view lacks.
+c10::Dict<std::string, double> MeansOverViews(const std::string& split_report) {
+  const auto report = ReportOf<SplitReport>(split_report, "report of a split");
+  c10::Dict<std::string, double> means;
+  for (const EvidenceMeasure& measure : EvidenceMeasures()) {
+    const std::optional<double> mean = MeanOverViews(report, measure);
+    if (mean.has_value()) means.insert(measure.name, *mean);
   }
-  return FormatComparison(one, other);
+  return means;
 }
 
 // [K] int64: the conversations of an epoch, of difficulties [n].
@@ -314,6 +312,7 @@ TORCH_LIBRARY_FRAGMENT(cmerc, library) {
       &PredictionSets);
   library.def("table(str split_report) -> str", &Table);
   library.def("compare(str calibrated, str uncalibrated) -> str", &Compare);
+  library.def("means_over_views(str split_report) -> Dict(str, float)", &MeansOverViews);
   library.def("schedule(str options, int epoch, Tensor difficulties) -> Tensor", &Schedule);
   library.def(
       "difficulty(Tensor log_probs, Tensor[] view_log_probs, Tensor labels, int num_speakers) -> "

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "calibration/prediction_text.h"
 #include "calibration/predictor.h"
+#include "core/shape.h"
 #include "core/speakers.h"
 #include "core/status.h"
 #include "metrics/conformal.h"
@@ -27,6 +28,11 @@ namespace cmerc::python {
 namespace {
 
 using torch::Tensor;
+
+// An entry for each conversation, by the names of modalities.
+using Names = c10::List<c10::List<std::string>>;
+using Features = c10::List<c10::Dict<std::string, c10::List<Tensor>>>;
+using Present = c10::List<c10::Dict<std::string, Tensor>>;
 
 class LoadedPredictor final : public torch::CustomClassHolder {
  public:
@@ -57,19 +63,26 @@ class LoadedPredictor final : public torch::CustomClassHolder {
     predictor_.AnswerBy(std::move(rules));
   }
 
-  // Predicts conversations of these ids and lengths in one batch, and without each of `views`. Of
-  // each conversation in turn, `speakers` has a name for each utterance, and `features` a tensor
-  // [n, D_m] float32 for each stream of each modality, in the order of Describe(). `present` has an
-  // [n, M] bool tensor for each conversation, which says which modalities each utterance has, or
-  // nothing at all. Returns a PredictedConversation as JSON for each.
-  std::vector<std::string> Predict(const std::vector<std::string>& ids,
-                                   const std::vector<int64_t>& lengths,
-                                   const std::vector<std::string>& speakers,
-                                   const std::vector<Tensor>& features,
-                                   const std::vector<Tensor>& present,
+  // Predicts conversations of these ids in one batch, and without each of `views`. Of each
+  // conversation, `speakers` has a name for each of its n utterances, `features` by the name of a
+  // modality [n, D_m] float32 of each of its streams, `present` by such a name [n] bool: which
+  // utterances have it, all where it is not named. A modality that is not in `features` is missing.
+  // Returns a PredictedConversation as JSON for each.
+  std::vector<std::string> Predict(const std::vector<std::string>& ids, const Names& speakers,
+                                   const Features& features, const Present& present,
                                    const std::vector<std::string>& views) {
-    const std::vector<Conversation> conversations =
-        ConversationsOf(ids, lengths, speakers, features, present);
+    if (speakers.size() != ids.size() || features.size() != ids.size() ||
+        present.size() != ids.size()) {
+      throw std::invalid_argument(absl::StrCat("there are ", ids.size(), " ids, ", speakers.size(),
+                                               " lists of speakers, ", features.size(),
+                                               " features and ", present.size(),
+                                               " present; want one of each a conversation"));
+    }
+    std::vector<Conversation> conversations;
+    for (size_t i = 0; i < ids.size(); ++i) {
+      conversations.push_back(
+          ConversationOf(ids[i], speakers.get(i), features.get(i), present.get(i)));
+    }
     const std::vector<PredictedConversation> predicted =
         ValueOf(predictor_.Predict(conversations, ViewsCalled(views, predictor_.info())));
     std::vector<std::string> answers;
@@ -95,48 +108,67 @@ class LoadedPredictor final : public torch::CustomClassHolder {
     return SetMaker(*predictor_.sets(), static_cast<SetMethod>(named - names.begin()), coverage);
   }
 
-  std::vector<Conversation> ConversationsOf(const std::vector<std::string>& ids,
-                                            const std::vector<int64_t>& lengths,
-                                            const std::vector<std::string>& speakers,
-                                            const std::vector<Tensor>& features,
-                                            const std::vector<Tensor>& present) const {
+  // Throws std::invalid_argument, with the id in front, for what is not of the model.
+  Conversation ConversationOf(const std::string& id, const c10::List<std::string>& speakers,
+                              const c10::Dict<std::string, c10::List<Tensor>>& features,
+                              const c10::Dict<std::string, Tensor>& present) const {
     const DatasetInfo& info = predictor_.info();
-    size_t streams = 0, utterances = 0;
+    const std::string where = absl::StrCat("conversation ", id);
+    const std::vector<std::string> names(speakers.begin(), speakers.end());
+    const auto length = static_cast<int64_t>(names.size());
+    if (length == 0) throw std::invalid_argument(where + " has no utterance");
+    Conversation conversation;
+    conversation.id = id;
+    conversation.speakers =
+        torch::tensor(ValueOf(Annotate(SpeakerIndices(names, info), where)), torch::kInt64);
+    std::vector<Tensor> has;
+    size_t given = 0;
     for (const ModalityInfo& modality : info.modalities) {
-      streams += static_cast<size_t>(modality.num_streams);
-    }
-    for (const int64_t length : lengths) {
-      if (length < 1) throw std::invalid_argument("a conversation has no utterance");
-      utterances += static_cast<size_t>(length);
-    }
-    if (lengths.size() != ids.size() || speakers.size() != utterances ||
-        features.size() != streams * ids.size() ||
-        (!present.empty() && present.size() != ids.size())) {
-      throw std::invalid_argument(absl::StrCat(
-          ids.size(), " ids, ", lengths.size(), " lengths with the sum ", utterances, ", ",
-          speakers.size(), " speakers, ", features.size(), " features and ", present.size(),
-          " present do not fit each other: want a speaker for each utterance and ", streams,
-          " features for each conversation"));
-    }
-    std::vector<Conversation> conversations;
-    auto feature = features.begin();
-    auto speaker = speakers.begin();
-    for (size_t i = 0; i < ids.size(); ++i) {
-      Conversation conversation;
-      conversation.id = ids[i];
-      for (const ModalityInfo& modality : info.modalities) {
-        conversation.features.emplace_back(feature, feature + modality.num_streams);
-        feature += modality.num_streams;
+      const auto found = features.find(modality.name);
+      const bool missing = found == features.end();
+      std::vector<Tensor> streams(static_cast<size_t>(modality.num_streams),
+                                  torch::zeros({missing ? length : 0, modality.width}));
+      if (!missing) {
+        ++given;
+        streams = found->value().vec();
       }
-      const std::vector<std::string> names(speaker, speaker + lengths[i]);
-      speaker += lengths[i];
-      const std::vector<int64_t> indices =
-          ValueOf(Annotate(SpeakerIndices(names, info), absl::StrCat("conversation ", ids[i])));
-      conversation.speakers = torch::tensor(indices, torch::kInt64);
-      if (!present.empty()) conversation.present = present[i];
-      conversations.push_back(std::move(conversation));
+      if (streams.size() != static_cast<size_t>(modality.num_streams)) {
+        throw std::invalid_argument(
+            absl::StrCat(where, ": ", modality.name, " has ", streams.size(), " streams, want ",
+                         modality.num_streams, ", as in training: a list of arrays"));
+      }
+      conversation.features.push_back(std::move(streams));
+      const auto said = present.find(modality.name);
+      has.push_back(said == present.end() || missing ? torch::full({length}, !missing, torch::kBool)
+                                                     : PresentOf(said->value(), length, where));
     }
-    return conversations;
+    if (given < info.modalities.size()) RefuseUnknown(features, "features", where);
+    RefuseUnknown(present, "present", where);
+    conversation.present = torch::stack(has, 1);
+    return conversation;
+  }
+
+  static Tensor PresentOf(const Tensor& present, int64_t length, const std::string& where) {
+    if (present.sizes() == torch::IntArrayRef({length}) && present.scalar_type() == torch::kBool) {
+      return present;
+    }
+    throw std::invalid_argument(
+        absl::StrCat(where, ": present has shape ", ShapeString(present.sizes()), " and dtype ",
+                     c10::toString(present.scalar_type()), ", want [", length, "] Bool"));
+  }
+
+  // Throws std::invalid_argument where `of` names a modality that the model does not have.
+  template <typename Value>
+  void RefuseUnknown(const c10::Dict<std::string, Value>& of, const std::string& what,
+                     const std::string& where) const {
+    std::vector<std::string> known;
+    for (const ModalityInfo& modality : predictor_.info().modalities)
+      known.push_back(modality.name);
+    for (const auto& entry : of) {
+      if (std::find(known.begin(), known.end(), entry.key()) != known.end()) continue;
+      throw std::invalid_argument(absl::StrCat(where, ": ", what, " has ", entry.key(),
+                                               ", but the model has ", absl::StrJoin(known, ", ")));
+    }
   }
 
   Predictor predictor_;
@@ -148,13 +180,10 @@ void AnswerBy(const c10::intrusive_ptr<LoadedPredictor>& predictor, double cover
 }
 
 std::vector<std::string> Predict(const c10::intrusive_ptr<LoadedPredictor>& predictor,
-                                 const std::vector<std::string>& ids,
-                                 const std::vector<int64_t>& lengths,
-                                 const std::vector<std::string>& speakers,
-                                 const std::vector<Tensor>& features,
-                                 const std::vector<Tensor>& present,
+                                 const std::vector<std::string>& ids, const Names& speakers,
+                                 const Features& features, const Present& present,
                                  const std::vector<std::string>& views) {
-  return predictor->Predict(ids, lengths, speakers, features, present, views);
+  return predictor->Predict(ids, speakers, features, present, views);
 }
 
 }  // namespace
@@ -170,8 +199,8 @@ TORCH_LIBRARY_FRAGMENT(cmerc, library) {
       "float abstain_below) -> ()",
       &AnswerBy);
   library.def(
-      "predict(__torch__.torch.classes.cmerc.Predictor predictor, str[] ids, int[] lengths, str[] "
-      "speakers, Tensor[] features, Tensor[] present, str[] views) -> str[]",
+      "predict(__torch__.torch.classes.cmerc.Predictor predictor, str[] ids, str[][] speakers, "
+      "Dict(str, Tensor[])[] features, Dict(str, Tensor)[] present, str[] views) -> str[]",
       &Predict);
 }
 

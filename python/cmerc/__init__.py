@@ -1,7 +1,7 @@
 """CMERC for PyTorch: calibrates any model of emotions in conversations.
 
-    calibrated = cmerc.Calibrated(model, modalities=["text", "audio"],
-                                  losses=[cmerc.Loss("Nll"), (0.005, cmerc.Loss("CalibrationRanking"))])
+    calibrated = cmerc.Calibrated(model, modalities=["text", "audio"], class_counts=[...],
+                                  losses=[cmerc.Loss("Nll"), (3, cmerc.Loss("ShrunkDistillation", shrinkage=0.2))])
     loss = calibrated.loss(batch, labels)         # in place of F.nll_loss(model(batch), labels)
     print(cmerc.table(cmerc.evaluate(calibrated, test_batches)["test"]))
 
@@ -11,12 +11,12 @@ from ._library import VERSION as __version__
 from .calibrated import Calibrated, Prediction
 from .losses import (Loss, confidence_labels, context_mask, context_without, masked_mean, plugin_text, plugins,
                      schedule)
-from .measures import (SplitPredictions, calibration, compare, difficulties, evaluate, evidence, predict_split,
+from .measures import (SplitPredictions, calibration, compare, difficulties, evaluate, evidence, means_over_views, predict_split,
                        prediction_sets, table)
 from .predictor import Predictor, load, predict
 
 __all__ = [
     "Calibrated", "Loss", "Prediction", "Predictor", "SplitPredictions", "__version__", "calibration", "compare",
     "confidence_labels", "context_mask", "context_without", "difficulties", "evaluate", "evidence", "load",
-    "masked_mean", "plugin_text", "plugins", "predict", "predict_split", "prediction_sets", "schedule", "table",
+    "masked_mean", "means_over_views", "plugin_text", "plugins", "predict", "predict_split", "prediction_sets", "schedule", "table",
 ]

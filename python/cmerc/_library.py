@@ -41,4 +41,5 @@ def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
 _load()
 ops = torch.ops.cmerc
 compute_losses = _eager(lambda *arguments: ops.losses(*arguments))
+remember_step = _eager(lambda *arguments: ops.remember_step(*arguments))
 show_evidence = _eager(lambda *arguments: ops.show_evidence(*arguments))

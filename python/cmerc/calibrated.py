@@ -1,13 +1,14 @@
 """Any PyTorch model, calibrated: views of its batches, and the losses that compare their predictions."""
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from ._library import compute_losses, show_evidence
+from ._library import compute_losses, remember_step, show_evidence
 from .losses import Loss, context_mask, context_without, masked_mean
 
 CONTEXT_VIEWS = ("same_speaker", "other_speakers")
@@ -19,6 +20,14 @@ class Prediction(NamedTuple):
 
     log_probs: torch.Tensor
     features: Optional[torch.Tensor]
+
+
+class _Plan(NamedTuple):
+    """What a step computes: losses by their names in `terms`, a weight each, and the views that they need."""
+
+    losses: Dict[str, Loss]
+    weights: List[float]
+    views: List[str]
 
 
 def _get(batch: Any, name: str, default: Any = None) -> Any:
@@ -38,6 +47,18 @@ def _with(batch: Any, **changes: Any) -> Any:
     return changed
 
 
+@contextlib.contextmanager
+def _evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and each of its modules afterwards in the mode in which it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
 class Calibrated(torch.nn.Module):
     """A model of emotions in conversations whose loss also compares its predictions with those of views.
 
@@ -53,7 +74,8 @@ class Calibrated(torch.nn.Module):
     A view is a copy of the batch with one entry changed, so the model has never heard of it; one that does not
     read "context" is calibrated over modalities alone: views=modalities.
 
-    losses: Loss objects, or pairs (weight, Loss). views: names of modalities, "same_speaker", "other_speakers";
+    losses: Loss objects, or pairs (weight, Loss); what one remembers from step to step (TargetShare) is in `memory` and
+    in state_dict(), and moves with each loss() in training mode with gradient. views: names of modalities, "same_speaker", "other_speakers";
     default: all of them. view_weights: how views are predicted (docs/python.md). past: utterances draw on the past
     alone. class_counts [C]: of the training split, for losses that want them. evidence_flags: width of each
     modality; shows the model which evidence is missing by shifts that are learnt (docs/evidence.md); then optimize
@@ -75,8 +97,10 @@ class Calibrated(torch.nn.Module):
         self.views = all_views if views is None else list(views)
         self.view_weights, self.class_counts = view_weights, list(class_counts)
         self.losses = [entry if isinstance(entry, tuple) else (1.0, entry) for entry in losses]
-        self.terms: Dict[str, float] = {}  # of the last loss(): name of the plugin -> value before its weight
-        self._plan: Optional[Tuple[List[Tuple[float, Loss]], List[str]]] = None
+        # Of the last loss(): name of the plugin ("Nll", a second one "Nll:2") -> value before its weight.
+        self.terms: Dict[str, torch.Tensor] = {}
+        self.memory: Dict[str, torch.Tensor] = {}  # "TargetShare/weight/text" -> what it is after the last step
+        self._plan: Optional[_Plan] = None
         self._snapshot: List[torch.nn.Module] = []  # in a list, so that it is no part of this module's state
         self.flags = torch.nn.ParameterList([
             torch.nn.Parameter(torch.zeros(len(all_views), evidence_flags[name])) for name in self.modalities
@@ -97,23 +121,30 @@ class Calibrated(torch.nn.Module):
         labels = self._labels(batch, labels)
         begin = self._random_states()
         full = self._predict(self.model, batch)
-        losses, needed = self._planned(full.log_probs.shape[1], batch)
-        views = [one.log_probs for one in self._views(batch, needed, begin)]
-        values = compute_losses([loss.text for _, loss in losses], full.log_probs, full.features, labels, needed,
-                                views, self.modalities, self.class_counts)
-        self.terms = {loss.plugin: value.detach() for (_, loss), value in zip(losses, values)}
-        return torch.stack([weight * value for (weight, _), value in zip(losses, values)]).sum()
+        plan = self._planned(full.log_probs.shape[1], batch)
+        views = [one.log_probs for one in self._views(batch, plan.views, begin)]
+        arguments = ([loss.text for loss in plan.losses.values()], full.log_probs, full.features, labels, plan.views,
+                     views, self.modalities, self.class_counts, list(self.memory.values()))
+        values = compute_losses(*arguments)
+        if self.memory and self.training and torch.is_grad_enabled():
+            self.memory = dict(zip(self.memory, remember_step(*arguments)))
+        self.terms = {name: value.detach() for name, value in zip(plan.losses, values)}
+        return torch.stack([weight * value for weight, value in zip(plan.weights, values)]).sum()
+
+    def get_extra_state(self) -> Dict[str, torch.Tensor]:
+        """What losses remember, for state_dict()."""
+        return dict(self.memory)
+
+    def set_extra_state(self, state: Dict[str, torch.Tensor]) -> None:
+        self.memory = dict(state)
 
     @torch.no_grad()
     def predict(self, batch: Any) -> Tuple[Prediction, Dict[str, torch.Tensor]]:
         """In evaluation mode: the prediction, and of each of `views` log_probs [N, C] without it."""
         batch = self._whole(batch)
-        was_training, _ = self.training, self.eval()
-        try:
+        with _evaluating(self):
             full = self._predict(self.model, batch)
             views = {view: self._predict(self.model, self.without(batch, view), view).log_probs for view in self.views}
-        finally:
-            self.train(was_training)
         return full, views
 
     def without(self, batch: Any, view: str) -> Any:
@@ -189,95 +220,94 @@ class Calibrated(torch.nn.Module):
                                for tensor in (log_probs, features))
         return Prediction(log_probs, features)
 
-    def _planned(self, num_classes: int, batch: Any) -> Tuple[List[Tuple[float, Loss]], List[str]]:
-        """The losses, restricted to `views`, and the views that they need; looks at the model the first time."""
+    def _planned(self, num_classes: int, batch: Any) -> _Plan:
+        """The losses, restricted to `views`, and what they need; looks at the model the first time."""
         if self._plan is not None:
             return self._plan
-        losses, needed = [], []
-        for weight, loss in self.losses:
+        plan, memory, data = _Plan({}, [], []), {}, (self.modalities, num_classes, self.class_counts)
+        for number, (weight, loss) in enumerate(self.losses, 1):
             if weight == 0:
                 continue
-            asked, teaches = loss.views(self.modalities, num_classes, self.class_counts)
+            asked, teaches, remembered = loss.needs(*data)
             if not set(asked) <= set(self.views):
-                loss, (asked, teaches) = self._restricted(loss, asked, num_classes)
+                loss, (asked, teaches, remembered) = self._restricted(loss, asked, *data)
             if teaches and self.view_weights in ("EPOCH_SNAPSHOT", "LIVE"):
                 raise ValueError(f"view_weights = {self.view_weights!r}: {loss.plugin} teaches the predictions without a "
                                  'source of evidence, which have no gradient then; view_weights="LIVE_PAIRED"')
-            losses.append((weight, loss))
-            needed += [view for view in asked if view not in needed]
-        if not losses:
+            name = f"{loss.plugin}:{number}" if loss.plugin in plan.losses else loss.plugin
+            plan.losses[name] = loss
+            plan.weights.append(weight)
+            plan.views.extend(view for view in asked if view not in plan.views)
+            memory.update({f"{name}/{key}": value for key, value in remembered.items()})
+        if not plan.losses:
             raise ValueError("there is no loss with a weight above 0")
-        self._check(batch, needed)
-        self._plan = losses, needed
-        return self._plan
+        if self.memory and self.memory.keys() != memory.keys():
+            raise ValueError(f"the state that was loaded is of losses that remember {', '.join(self.memory)}, these "
+                             f"remember {', '.join(memory) or 'nothing'}")
+        self._check(batch, plan.views)
+        self.memory = {name: self.memory.get(name, value) for name, value in memory.items()}
+        self._plan = plan
+        return plan
 
-    def _restricted(self, loss: Loss, asked: Sequence[str], num_classes: int) -> Tuple[Loss, Tuple[List[str], bool]]:
-        """A loss that asks for more than `views`, over those of them, and what it then asks for."""
+    def _restricted(self, loss: Loss, asked: Sequence[str], *data: Any) -> Tuple[Loss, Any]:
+        """A loss that asks for more than `views`, over those of them, and what it then needs."""
         allowed = [view for view in asked if view in self.views]
-        problem = (f"the loss {loss.plugin} needs {', '.join(view for view in asked if view not in allowed)}, which "
-                   f"views={self.views} leaves out")
-        if not allowed or "views" in loss.options:
-            raise ValueError(problem)
-        try:
-            restricted = loss.over(allowed)
-            return restricted, restricted.views(self.modalities, num_classes, self.class_counts)
-        except (RuntimeError, ValueError) as error:  # a loss whose views cannot be chosen
-            raise ValueError(problem) from error
+        if allowed and "views" not in loss.options:
+            with contextlib.suppress(ValueError):  # of a loss whose views cannot be chosen
+                return loss.over(allowed), loss.over(allowed).needs(*data)
+        raise ValueError(f"the loss {loss.plugin} needs {', '.join(view for view in asked if view not in allowed)}, which "
+                         f"views={self.views} leaves out")
 
     @torch.no_grad()
     def _check(self, batch: Any, needed: Sequence[str]) -> None:
         """Raises ValueError where the model gives no log-probabilities; warns of a view that it cannot see."""
-        states, buffers = self._random_states(), [buffer.clone() for buffer in self.buffers()]
-        was_training, _ = self.training, self.eval()
-        full = self._predict(self.model, batch).log_probs
+        with self._as_it_was(), _evaluating(self):
+            full = self._predict(self.model, batch).log_probs
+            views = [self._predict(self.model, self.without(batch, view), view).log_probs for view in needed]
         sums = full.exp().sum(1)
         if not bool(((sums - 1).abs() < 1e-3).all()):
             raise ValueError(f"the model gives no log-probabilities: exp of the {full.shape[1]} numbers of a row sums to "
                              f"{float(sums[(sums - 1).abs().argmax()]):.4g}, not 1; end it with log_softmax(-1)")
-        for view in needed:
-            if torch.equal(full, self._predict(self.model, self.without(batch, view), view).log_probs):
-                warnings.warn(f"the model predicts the same without {view}: does it read batch[" +
-                              (repr(view) if view in self.modalities else "'context'") + "]? If not, leave the view out: "
-                              f"views={[name for name in self.views if name != view]}", stacklevel=4)
-        self.train(was_training)
-        self._restore(states, buffers)
+        for view in (view for view, log_probs in zip(needed, views) if full.equal(log_probs)):
+            entry = repr(view) if view in self.modalities else "'context'"
+            warnings.warn(f"the model predicts the same without {view}: does it read batch[{entry}]? If not, leave the view "
+                          f"out: views={[name for name in self.views if name != view]}", stacklevel=4)
 
     def _random_states(self) -> List[Tuple[Optional[torch.device], torch.Tensor]]:
         """The states of the generators that the model draws from."""
         devices = {parameter.device for parameter in self.parameters() if parameter.is_cuda}
         return [(None, torch.get_rng_state())] + [(device, torch.cuda.get_rng_state(device)) for device in devices]
 
-    def _restore(self, states: List[Tuple[Optional[torch.device], torch.Tensor]],
-                 buffers: Optional[List[torch.Tensor]] = None) -> None:
+    def _set_random_states(self, states: List[Tuple[Optional[torch.device], torch.Tensor]]) -> None:
         for device, state in states:
             if device is None:
                 torch.set_rng_state(state)
             else:
                 torch.cuda.set_rng_state(state, device)
-        for buffer, kept in zip(self.buffers(), buffers or []):
+
+    @contextlib.contextmanager
+    def _as_it_was(self) -> Iterator[None]:
+        """Afterwards random numbers and buffers, such as running statistics, are as they were before."""
+        states, buffers = self._random_states(), [buffer.clone() for buffer in self.buffers()]
+        yield
+        self._set_random_states(states)
+        for buffer, kept in zip(self.buffers(), buffers):
             buffer.data.copy_(kept)  # past autograd, which may have kept the buffer
 
     def _views(self, batch: Any, names: Sequence[str], begin: Any) -> List[Prediction]:
-        """The predictions of views, as view_weights says."""
+        """The predictions of views, as view_weights says; `begin`: the random states before the full prediction."""
         if not names:
             return []
+        predictions = []
         if self.view_weights == "LIVE_PAIRED":
-            # With the random numbers of the full prediction; then all is as that alone would leave it.
-            end, buffers, predictions = self._random_states(), [buffer.clone() for buffer in self.buffers()], []
-            for name in names:
-                self._restore(begin)
-                predictions.append(self._predict(self.model, self.without(batch, name), name))
-            self._restore(end, buffers)
+            with self._as_it_was():  # as the full prediction alone leaves it
+                for name in names:
+                    self._set_random_states(begin)
+                    predictions.append(self._predict(self.model, self.without(batch, name), name))
             return predictions
-        model = self.model
-        if self.view_weights == "EPOCH_SNAPSHOT":
-            if not self._snapshot:
-                raise ValueError('view_weights = "EPOCH_SNAPSHOT": call new_epoch() before each epoch')
-            model = self._snapshot[0]
-        modes = [module.training for module in model.modules()]
-        model.eval()
-        with torch.set_grad_enabled(self.view_weights == "LIVE_WITH_GRADIENT" and torch.is_grad_enabled()):
-            predictions = [self._predict(model, self.without(batch, name), name) for name in names]
-        for module, mode in zip(model.modules(), modes):
-            module.training = mode
-        return predictions
+        if self.view_weights == "EPOCH_SNAPSHOT" and not self._snapshot:
+            raise ValueError('view_weights = "EPOCH_SNAPSHOT": call new_epoch() before each epoch')
+        model = self._snapshot[0] if self.view_weights == "EPOCH_SNAPSHOT" else self.model
+        with _evaluating(model), torch.set_grad_enabled(self.view_weights == "LIVE_WITH_GRADIENT" and
+                                                        torch.is_grad_enabled()):
+            return [self._predict(model, self.without(batch, name), name) for name in names]

@@ -16,6 +16,8 @@ def _value(value: Any, in_list: bool = False) -> str:
         return repr(value)
     if isinstance(value, Mapping):
         return "{ " + _fields(value) + " }"
+    if isinstance(value, Loss):
+        return "{ " + value.text + " }"
     text = str(value)
     if not in_list and re.fullmatch(r"[A-Z][A-Z0-9_]*", text):
         return text  # a value of an enum
@@ -36,8 +38,8 @@ def plugin_text(plugin: str, text: str = "", **options: Any) -> str:
     """The options of a plugin as a config has them.
 
     plugin: "CalibrationRanking" for cmerc.CalibrationRankingOptions, or a full name with a dot. options: its
-    fields; of a text, capitals alone are a value of an enum (reduction="MEAN"). text: more fields as a config has
-    them, for what this cannot say ('view { ... }').
+    fields; of a text, capitals alone are a value of an enum (reduction="MEAN"); a loss within a loss is a Loss. text:
+    more fields as a config has them, for what this cannot say.
     """
     full = plugin if "." in plugin else f"cmerc.{plugin}Options"
     return f"[type.googleapis.com/{full}] {{ {_fields(options)} {text} }}"
@@ -60,10 +62,11 @@ class Loss:
         """The same loss over these views alone."""
         return Loss(self.plugin, self._more, **{**self.options, "views": list(views)})
 
-    def views(self, modalities: Sequence[str], num_classes: int,
-              class_counts: Sequence[int] = ()) -> tuple[list[str], bool]:
-        """The names of the views that it needs, and whether it teaches them, and so needs their gradient."""
-        return ops.views_of_loss(self.text, list(modalities), list(class_counts), num_classes)
+    def needs(self, modalities: Sequence[str], num_classes: int,
+              class_counts: Sequence[int] = ()) -> tuple[list[str], bool, dict[str, torch.Tensor]]:
+        """The names of the views that it needs; whether it teaches them, and so needs their gradient; and what it
+        remembers before the first step, by name, which only Calibrated keeps."""
+        return ops.needs_of_loss(self.text, list(modalities), list(class_counts), num_classes)
 
     def __call__(self, log_probs: torch.Tensor, labels: torch.Tensor, *, features: Optional[torch.Tensor] = None,
                  views: Optional[Mapping[str, torch.Tensor]] = None, modalities: Sequence[str] = (),
@@ -77,7 +80,7 @@ class Loss:
         """
         views = views or {}
         return compute_losses([self.text], log_probs, features, labels, list(views), list(views.values()),
-                              list(modalities), list(class_counts))[0]
+                              list(modalities), list(class_counts), [])[0]
 
 
 def schedule(plugin: str, epoch: int, difficulties: torch.Tensor, text: str = "", **options: Any) -> torch.Tensor:

@@ -61,6 +61,12 @@ def evaluate(calibrated: Calibrated, test: Iterable[Any], *, valid: Optional[Ite
     return {key: summary[key] for key in ("test", "valid", "scaled_views", "warnings") if key in summary}
 
 
+def means_over_views(split_report: Dict[str, Any]) -> Dict[str, float]:
+    """The measures of evidence of summary["test"] as means over its views: "mean_share_surer_without", "share_of_right",
+    "violating_ranking_rate", "weighted_f1_of_views" and the others of docs/evidence.md."""
+    return ops.means_over_views(json.dumps(split_report))
+
+
 def table(split_report: Dict[str, Any]) -> str:
     """summary["test"] or summary["valid"] as tables for people."""
     return ops.table(json.dumps(split_report))

@@ -31,8 +31,10 @@ def _tensor(value: Any) -> torch.Tensor:
     return tensor.to("cpu", torch.float32)
 
 
-def _shown(value: Any) -> str:
-    return f"a list of {len(value)}" if isinstance(value, (list, tuple)) else f"a {type(value).__name__}"
+def _streams(value: Any) -> List[torch.Tensor]:
+    """[n, D] of each stream: of one array, or of a list of arrays."""
+    many = isinstance(value, (list, tuple)) and len(value) > 0 and _tensor(value[0]).dim() == 2
+    return [_tensor(one) for one in value] if many else [_tensor(value)]
 
 
 class Predictor:
@@ -76,60 +78,24 @@ class Predictor:
         return answers
 
     def _predict(self, conversations: List[Mapping[str, Any]], begin: int, views: List[str]) -> List[Dict[str, Any]]:
-        ids, lengths, speakers, features, present = [], [], [], [], []
-        for number, conversation in enumerate(conversations, begin):
-            ids.append(str(conversation.get("id", number)))
-            if "speakers" not in conversation or "features" not in conversation:
-                raise ValueError(f'conversation {ids[-1]}: want "speakers" and "features", has {sorted(conversation)}')
-            names = conversation["speakers"]
-            names = [str(name) for name in (names.tolist() if hasattr(names, "tolist") else names)]
-            lengths.append(len(names))
-            speakers += names
-            features += self._features(conversation, ids[-1], len(names))
-            present.append(self._present(conversation, ids[-1], len(names)))
-        texts = ops.predict(self._predictor, ids, lengths, speakers, features, present, views)
+        ids = [str(one.get("id", number)) for number, one in enumerate(conversations, begin)]
+        for name, one in zip(ids, conversations):
+            if "speakers" not in one or "features" not in one:
+                raise ValueError(f'conversation {name}: want "speakers" and "features", has {sorted(one)}')
+        speakers = [one["speakers"].tolist() if hasattr(one["speakers"], "tolist") else list(one["speakers"])
+                    for one in conversations]
+        features = [{name: _streams(value) for name, value in one["features"].items() if value is not None}
+                    for one in conversations]
+        present = [{name: torch.as_tensor(value, dtype=torch.bool) for name, value in one.get("present", {}).items()}
+                   for one in conversations]
+        texts = ops.predict(self._predictor, ids, [[str(name) for name in names] for names in speakers], features,
+                            present, views)
         answers = [json.loads(text) for text in texts]
-        for answer, conversation in zip(answers, conversations):
-            if "id" in conversation:
-                answer["id"] = conversation["id"]
-            named = conversation["speakers"]
-            for utterance, name in zip(answer["utterances"], named.tolist() if hasattr(named, "tolist") else named):
+        for answer, one, names in zip(answers, conversations, speakers):
+            answer["id"] = one.get("id", answer["id"])
+            for utterance, name in zip(answer["utterances"], names):
                 utterance["speaker"] = name
         return answers
-
-    def _features(self, conversation: Mapping[str, Any], name: str, length: int) -> List[torch.Tensor]:
-        given = conversation["features"]
-        known = [one["name"] for one in self.modalities]
-        unknown = [modality for modality in given if modality not in known]
-        if unknown and not any(modality in given for modality in known):
-            raise ValueError(f"conversation {name}: features of {', '.join(unknown)}, the model has {', '.join(known)}")
-        tensors: List[torch.Tensor] = []
-        for one in self.modalities:
-            value = given.get(one["name"])
-            if value is None:
-                tensors += [torch.zeros(length, one["width"])] * one["num_streams"]
-            elif one["num_streams"] > 1:
-                if not isinstance(value, (list, tuple)) or len(value) != one["num_streams"]:
-                    raise ValueError(f"conversation {name}: {one['name']} is {_shown(value)}, want a list of "
-                                     f"{one['num_streams']} streams, as in training")
-                tensors += [_tensor(stream) for stream in value]
-            else:
-                alone = isinstance(value, (list, tuple)) and len(value) == 1 and getattr(value[0], "ndim", 0) == 2
-                tensors.append(_tensor(value[0] if alone else value))
-        return tensors
-
-    def _present(self, conversation: Mapping[str, Any], name: str, length: int) -> torch.Tensor:
-        given = conversation.get("present") or {}
-        columns = []
-        for one in self.modalities:
-            column = torch.full((length,), conversation["features"].get(one["name"]) is not None)
-            if one["name"] in given:
-                column = column & torch.as_tensor(given[one["name"]], dtype=torch.bool)
-            columns.append(column)
-        unknown = [modality for modality in given if modality not in [one["name"] for one in self.modalities]]
-        if unknown:
-            raise ValueError(f"conversation {name}: present has {', '.join(unknown)}, no modality of the model")
-        return torch.stack(columns, 1)
 
 
 def load(checkpoint: str, overrides: Sequence[str] = ()) -> Predictor:

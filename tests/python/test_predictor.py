@@ -147,9 +147,12 @@ def test_says_what_is_wrong(files, tmp_path):
     for given, said in ((wide, r"audio has shape \[.*, 5\], want"), (long, r"audio has shape \[9, 4\]"),
                         (infinite, "finite"), ({"id": "a"}, "speakers"), ({**one, "speakers": []}, "no utterance"),
                         ({**one, "features": {"smell": one["features"]["audio"]}}, "smell.*text, audio"),
-                        ({**one, "features": {"text": one["features"]["text"][:1]}}, "a list of 1, want a list of 2"),
-                        ({**one, "features": {"text": numpy.stack(one["features"]["text"], 1)}}, "a ndarray, want a list"),
-                        ({**one, "present": {"smell": [True]}}, "smell")):
+                        ({**one, "features": {"text": one["features"]["text"][:1]}}, "text has 1 streams, want 2"),
+                        ({**one, "features": {"text": numpy.stack(one["features"]["text"], 1)}}, "text has 1 streams, want 2"),
+                        ({**one, "present": {"smell": [True]}}, "present has smell"),
+                        ({**one, "present": {"text": [True]}}, r"present has shape \[1\]"),
+                        ({**one, "features": {**one["features"], "txt": one["features"].get("text"), "text": None}},
+                         "features has txt, but the model has text, audio")):
         with pytest.raises(ValueError, match=said):
             cmerc.predict(checkpoint, [given])
     with pytest.raises(ValueError, match="coverage"):
