@@ -54,7 +54,8 @@ def operator(*plugins):
     texts = [cmerc.plugin_text(plugin) for plugin in plugins]
 
     def value(full, labels, features, views):
-        return sum(torch.ops.cmerc.losses(texts, full, features, labels, list(views), list(views.values()), MODALITIES, []))
+        return sum(torch.ops.cmerc.losses(texts, full, features, labels, list(views), list(views.values()), MODALITIES, [],
+                                          []))
     return value
 
 

@@ -29,12 +29,12 @@ def batch_of(data, rows):
 class EmotionGru(torch.nn.Module):
     """A GRU over each conversation, and attention over the utterances that one may draw on."""
 
-    def __init__(self, widths, classes, hidden=48):
+    def __init__(self, widths, classes, hidden=48, dropout=0.6):
         super().__init__()
         self.gru = torch.nn.GRU(sum(widths), hidden, batch_first=True, bidirectional=True)
         self.own = torch.nn.Linear(sum(widths), 2 * hidden)
         self.query = torch.nn.Linear(2 * hidden, 2 * hidden)
-        self.dropout = torch.nn.Dropout(0.6)
+        self.dropout = torch.nn.Dropout(dropout)
         self.last = torch.nn.Linear(4 * hidden, classes)
 
     def forward(self, batch):

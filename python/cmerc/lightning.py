@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import Any, Optional, Sequence
 
-from .measures import evaluate
+from .measures import evaluate, means_over_views
 
 
 def _base() -> Any:
@@ -31,8 +31,9 @@ def callback(attribute: str = "calibrated", class_names: Optional[Sequence[str]]
     """A Callback for a module whose `attribute` is a Calibrated.
 
     Keeps the weights of each epoch's start where view_weights asks for them, logs every loss term of a step
-    ("loss/Nll"), and after each validation epoch scores the batches of the validation loader, which have labels:
-    "valid/weighted_f1", "valid/ece", and of each view "valid/share_surer_without/VIEW".
+    ("loss/Nll") and what losses remember ("TargetShare/weight/text"), and after each validation epoch scores the batches
+    of the validation loader, the first where there are several; they have labels: "valid/weighted_f1", "valid/ece", of
+    each view "valid/share_surer_without/VIEW", and the means of means_over_views(), such as "valid/share_of_right".
     """
 
     class CalibrationCallback(_base()):  # type: ignore[misc]
@@ -40,17 +41,20 @@ def callback(attribute: str = "calibrated", class_names: Optional[Sequence[str]]
             getattr(pl_module, attribute).new_epoch()
 
         def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
-            terms = getattr(pl_module, attribute).terms
-            pl_module.log_dict({f"loss/{name}": value for name, value in terms.items()})
+            calibrated = getattr(pl_module, attribute)
+            pl_module.log_dict({**{f"loss/{name}": value for name, value in calibrated.terms.items()},
+                                **calibrated.memory})
 
         def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+            if trainer.sanity_checking:
+                return
             loaders = trainer.val_dataloaders
             loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
             batches = (pl_module.transfer_batch_to_device(batch, pl_module.device, 0) for batch in loader)
             report = evaluate(getattr(pl_module, attribute), batches, class_names=class_names)["test"]
-            scores = {"valid/weighted_f1": report["weighted_f1"], "valid/ece": report["calibration"]["ece"]}
+            scores = {"weighted_f1": report["weighted_f1"], "ece": report["calibration"]["ece"], **means_over_views(report)}
             for view in report.get("views", ()):
-                scores[f"valid/share_surer_without/{view['view']}"] = view["share_surer_without"]
-            pl_module.log_dict(scores)
+                scores[f"share_surer_without/{view['view']}"] = view["share_surer_without"]
+            pl_module.log_dict({f"valid/{name}": value for name, value in scores.items()})
 
     return CalibrationCallback()

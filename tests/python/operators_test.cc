@@ -1,8 +1,13 @@
 // The operators for PyTorch are the plugins: the same bits, forwards and backwards.
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <gmock/gmock.h>
 #include <google/protobuf/any.pb.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
+
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/loss.h"
@@ -16,9 +21,10 @@ using torch::Tensor;
 
 constexpr int64_t kClasses = 5;
 
-// The values of the operator cmerc::losses, called as Python calls it.
+// What the operator, cmerc::losses or one with its arguments, returns to a call as Python's.
 std::vector<Tensor> CallOperator(const std::vector<std::string>& options, const LossInput& input,
-                                 const DatasetInfo& info) {
+                                 const DatasetInfo& info, const std::vector<Tensor>& memory = {},
+                                 const char* name = "cmerc::losses") {
   std::vector<std::string> modalities, views;
   std::vector<Tensor> view_log_probs;
   for (const ModalityInfo& modality : info.modalities) modalities.push_back(modality.name);
@@ -27,8 +33,9 @@ std::vector<Tensor> CallOperator(const std::vector<std::string>& options, const 
     view_log_probs.push_back(view.prediction.log_probs);
   }
   torch::jit::Stack stack = {options, input.full.log_probs, input.full.features, input.labels,
-                             views,   view_log_probs,       modalities,          info.class_counts};
-  c10::Dispatcher::singleton().findSchemaOrThrow("cmerc::losses", "").callBoxed(&stack);
+                             views,   view_log_probs,       modalities,          info.class_counts,
+                             memory};
+  c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
   return stack.at(0).toTensorVector();
 }
 
@@ -48,18 +55,29 @@ std::vector<Tensor> Gradients(const Tensor& loss, const LossInput& input) {
                                /*allow_unused=*/true);
 }
 
+// Gives what a loss remembers other values than it begins with, and returns them.
+std::vector<Tensor> Remembering(const Loss& loss) {
+  std::vector<Tensor> memory;
+  for (const auto& [name, tensor] : loss.State()) {
+    Tensor(tensor).fill_(0.25 * static_cast<double>(memory.size() + 1));
+    memory.push_back(tensor.clone());
+  }
+  return memory;
+}
+
 class OperatorsTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(OperatorsTest, LossesHaveThePluginsBits) {
   const DatasetInfo info = LossTestInfo(kClasses);
   const auto loss = LossFromText(GetParam(), "", info);
   ASSERT_TRUE(loss.ok()) << loss.status();
+  const std::string options = absl::StrCat("[type.googleapis.com/", GetParam(), "] {}");
+  const std::vector<Tensor> memory = Remembering(**loss);
   for (const torch::ScalarType dtype : {torch::kFloat32, torch::kFloat64}) {
     const LossInput input = Input(dtype), same = Input(dtype);
     const absl::StatusOr<Tensor> want = (*loss)->Compute(input);
     ASSERT_TRUE(want.ok()) << want.status();
-    const Tensor got =
-        CallOperator({absl::StrCat("[type.googleapis.com/", GetParam(), "] {}")}, same, info)[0];
+    const Tensor got = CallOperator({options}, same, info, memory)[0];
     EXPECT_TRUE(got.equal(*want)) << got << *want;
     const std::vector<Tensor> of_plugin = Gradients(*want, input),
                               of_operator = Gradients(got, same);
@@ -80,6 +98,25 @@ std::vector<std::string> AllLosses() {
   return names;
 }
 
+TEST_P(OperatorsTest, LossesRememberWhatThePluginsDo) {
+  const DatasetInfo info = LossTestInfo(kClasses);
+  const auto loss = LossFromText(GetParam(), "", info);
+  ASSERT_TRUE(loss.ok()) << loss.status();
+  const std::vector<Tensor> memory = Remembering(**loss);
+  const LossInput input = Input(torch::kFloat32);
+  const std::vector<Tensor> got =
+      CallOperator({absl::StrCat("[type.googleapis.com/", GetParam(), "] {}")}, input, info, memory,
+                   "cmerc::remember_step");
+  ASSERT_TRUE((*loss)->AfterStep(input).ok());
+  ASSERT_EQ(got.size(), memory.size());
+  size_t i = 0;
+  for (const auto& [name, want] : (*loss)->State()) {
+    EXPECT_TRUE(got[i].equal(want)) << name;
+    EXPECT_FALSE(got[i].equal(memory[i])) << name;
+    ++i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Losses, OperatorsTest, testing::ValuesIn(AllLosses()),
                          [](const auto& info) { return ShortPluginName(info.param); });
 
@@ -93,6 +130,16 @@ TEST(LossesOperatorTest, ComputesAllOfOneInput) {
   EXPECT_TRUE(both[0].equal(CallOperator({options[0]}, input, info)[0]));
   EXPECT_TRUE(both[1].equal(CallOperator({options[1]}, input, info)[0]));
   EXPECT_FALSE(both[0].equal(both[1]));
+}
+
+TEST(LossesOperatorTest, NoMemoryIsNotTakenForTheFirst) {
+  const std::string options = "[type.googleapis.com/cmerc.TargetShareOptions] {}";
+  try {
+    CallOperator({options}, Input(torch::kFloat32), LossTestInfo(kClasses));
+    FAIL() << "nothing was thrown";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("memory has 0 tensors, want 5 (weight/"));
+  }
 }
 
 }  // namespace

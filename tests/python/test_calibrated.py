@@ -140,6 +140,50 @@ def test_batches_may_be_objects_and_features_streams():
     assert float(got) == pytest.approx(float(want), rel=1e-5)
 
 
+def target_share(**options):
+    losses = [cmerc.Loss("Nll"), cmerc.Loss("TargetShare", target=0.0, utterances="ALL", initial_weight=0.5,
+                                            loss=cmerc.Loss("CalibrationRanking", reduction="MEAN"))]
+    return calibrated(losses, **options)
+
+
+def test_what_a_loss_remembers_moves_with_training():
+    module, one = target_share(model=Model(dropout=0)), batch()
+    module.eval().loss(one)
+    begin = dict(module.memory)
+    assert sorted(begin) == sorted(f"TargetShare/weight/{view}" for view in VIEWS)
+    assert all(float(weight) == 0.5 for weight in begin.values())  # evaluation is no step
+    full, views = module.predict(one)
+    truth = one["labels"][one["labels"] >= 0][:, None]
+    module.train().loss(one)
+    for view, without in views.items():
+        share = (without.gather(1, truth) > full.log_probs.gather(1, truth)).double().mean()
+        assert float(module.memory[f"TargetShare/weight/{view}"]) == pytest.approx(0.5 + 0.05 * float(share))
+    again = target_share(model=Model(dropout=0))
+    again.load_state_dict(module.state_dict())
+    assert again.loss(one).equal(module.loss(one)) and again.memory == module.memory
+    other = calibrated()
+    other.load_state_dict(module.state_dict())
+    with pytest.raises(ValueError, match="these remember nothing"):
+        other.loss(one)
+    with pytest.raises(ValueError, match="memory has 0 tensors"):
+        cmerc.Loss("TargetShare")(full.log_probs, truth[:, 0], views=views, modalities=MODALITIES)
+
+
+def test_two_losses_of_a_plugin_are_two_terms():
+    module = calibrated([cmerc.Loss("Nll"), cmerc.Loss("ViewNll", views=["text"]), cmerc.Loss("ViewNll", views=["audio"])])
+    module.loss(batch())
+    assert list(module.terms) == ["Nll", "ViewNll", "ViewNll:3"]
+    assert not module.terms["ViewNll"].equal(module.terms["ViewNll:3"])
+
+
+def test_modules_stay_in_their_modes():
+    module = calibrated(view_weights="LIVE")
+    module.model.dropout.eval()  # frozen by its owner
+    module.loss(batch())
+    module.predict(batch())
+    assert module.training and module.model.last.training and not module.model.dropout.training
+
+
 def test_more_padding_changes_nothing():
     one = batch()
     padded = {name: torch.nn.functional.pad(value, (0, 0, 0, 3) if value.dim() == 3 else (0, 3), value=-1)

@@ -33,7 +33,8 @@ def test_callback(tmp_path):
     class Module(pl.LightningModule):
         def __init__(self):
             super().__init__()
-            self.calibrated = calibrated(view_weights="EPOCH_SNAPSHOT")
+            losses = [cmerc.Loss("Nll"), cmerc.Loss("CalibrationRanking"), cmerc.Loss("TargetShare", initial_weight=0.5)]
+            self.calibrated = calibrated(losses, view_weights="EPOCH_SNAPSHOT")
 
         def training_step(self, one, index):
             return self.calibrated.loss(one)
@@ -46,7 +47,16 @@ def test_callback(tmp_path):
     batches = torch.utils.data.DataLoader([batch(seed) for seed in range(3)], batch_size=None)
     trainer = pl.Trainer(max_epochs=2, default_root_dir=tmp_path, callbacks=[cmerc.lightning.callback()],
                          accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    trainer.fit(Module(), batches, batches)
+    module = Module()
+    trainer.fit(module, batches, batches)
     logged = trainer.callback_metrics
-    assert {"loss/Nll", "loss/CalibrationRanking", "valid/weighted_f1", "valid/ece",
-            "valid/share_surer_without/same_speaker"} <= set(logged)
+    assert {"loss/Nll", "loss/CalibrationRanking", "valid/weighted_f1", "valid/ece", "TargetShare/weight/audio",
+            "valid/share_surer_without/same_speaker", "valid/violating_ranking_rate"} <= set(logged)
+    report = cmerc.evaluate(module.calibrated, batches)["test"]
+    assert float(logged["valid/weighted_f1"]) == pytest.approx(report["weighted_f1"])
+    assert float(logged["valid/share_of_right"]) == pytest.approx(cmerc.means_over_views(report)["share_of_right"])
+    # A checkpoint of Lightning has what losses remember.
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    again = Module()
+    again.load_state_dict(torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"])
+    assert again.calibrated.memory == module.calibrated.memory != {}

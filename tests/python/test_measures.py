@@ -61,6 +61,7 @@ def test_evaluate_has_what_summary_json_has():
     test, valid = [batch(seed) for seed in range(5)], [batch(seed, (3, 4)) for seed in range(90, 96)]
     alone = cmerc.evaluate(module, test, class_names=NAMES)
     report = alone["test"]
+    assert alone["test"]["risk_coverage"]["points"]
     assert "valid" not in alone and report["conversations"] == 15 and report["utterances"] == 45
     assert [one["name"] for one in report["classes"]] == NAMES
     assert "post_hoc" not in report or not report["post_hoc"]
@@ -78,6 +79,17 @@ def test_evaluate_has_what_summary_json_has():
     assert all(name in text for name in NAMES) and "ECE" in text
     both = cmerc.compare(held_out, alone)
     assert "weighted F1" in both and "same_speaker" in both
+
+
+def test_means_over_views():
+    report = cmerc.evaluate(calibrated([cmerc.Loss("Nll")]), [batch(seed) for seed in range(5)])["test"]
+    means = cmerc.means_over_views(report)
+    for name, values in (("mean_share_surer_without", [one["share_surer_without"] for one in report["views"]]),
+                         ("violating_ranking_rate", [one["evidence"]["violating_ranking_rate"] for one in report["views"]]),
+                         ("share_of_right", [one["evidence"]["share_of_right"] for one in report["views"]]),
+                         ("ece_of_views", [one["calibration"]["ece"] for one in report["views"]])):
+        assert means[name] == pytest.approx(sum(values) / 4), name
+    assert cmerc.means_over_views({**report, "views": []}) == {}
 
 
 def test_scores_are_of_labelled_utterances():

@@ -143,7 +143,7 @@ def test_gradcheck(loss):
     def value(full, features, *views):
         return loss(full, labels, features=features, views=dict(zip(VIEWS, views)), modalities=MODALITIES,
                     class_counts=[3, 4, 5])
-    needed = loss.views(MODALITIES, 3, [3, 4, 5])
+    needed = loss.needs(MODALITIES, 3, [3, 4, 5])
     assert set(needed[0]) <= set(VIEWS)
     # Distillation holds the full prediction, and so does its numerical gradient.
     if loss.plugin == "ShrunkDistillation":
