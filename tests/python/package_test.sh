@@ -25,8 +25,11 @@ done
 
 # Of another PyTorch than this was built with, importing must say so, and there is no more to test.
 environment=$TEST_TMPDIR/environment
-"$python" -m venv --system-site-packages "$environment" ||
+"$python" -m venv "$environment" ||
   skip "$python cannot make a virtual environment (tools/setup.sh --test installs python3-venv)"
+# What $python has, which may be in a virtual environment itself.
+"$python" -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")' \
+  > "$(echo "$environment"/lib/python*/site-packages)/tested.pth"
 "$environment/bin/pip" install --quiet --no-index --no-deps --disable-pip-version-check "$wheel"
 site=$(echo "$environment"/lib/python*/site-packages/cmerc)
 if grep --quiet --text '__asan_init\|__tsan_init' "$site/libcmerc_ops.so"; then

@@ -268,6 +268,20 @@ def test_evidence_flags():
     assert shown["audio"].equal(one["audio"])
 
 
+@pytest.mark.skipif(not hasattr(torch, "compile"), reason=f"torch {torch.__version__} has no torch.compile")
+@pytest.mark.parametrize("compiled", ["model", "loss"])
+def test_torch_compile(compiled):
+    """Of the model, and of a whole step, which then has breaks where losses and views are computed."""
+    losses = [cmerc.Loss("Nll"), cmerc.Loss("ShrunkDistillation")]
+    options = {"class_counts": [4, 3, 5], "evidence_flags": WIDTHS}
+    module, want = calibrated(losses, model=Model(dropout=0), **options), calibrated(losses, model=Model(dropout=0), **options)
+    want.load_state_dict(module.state_dict())
+    if compiled == "model":
+        module.model = torch.compile(module.model, backend="aot_eager")
+    step = torch.compile(module.loss, backend="aot_eager") if compiled == "loss" else module.loss
+    assert parameters_after(module, loss=step).allclose(parameters_after(want), atol=1e-6)
+
+
 def test_learns_to_be_surer_with_all_evidence():
     """What ranking is for: fewer utterances are surer of the truth without a source of evidence."""
     train, test = [batch(seed, (6, 5, 6, 4)) for seed in range(6)], [batch(seed, (6, 6, 6)) for seed in range(50, 60)]
