@@ -27,7 +27,7 @@ LISTS = ("data", "deps", "hdrs", "plugins", "proto_deps", "srcs", "textual_hdrs"
 OURS = ("cmerc_benchmark", "cmerc_cc_binary", "cmerc_cc_library", "cmerc_cc_test", "cmerc_cuda_switch",
         "cmerc_plugin")
 # Rooms that projects of others link to.
-PUBLIC = ("bin", "core", "registry")
+PUBLIC = ("bin", "core", "python", "registry")
 TABLE = "docs/architecture.md"
 # What uses every room and belongs to none.
 EVERYWHERE = ("benchmarks", "examples", "tests")

@@ -53,7 +53,11 @@ installed dpkg-dev 1.21.22
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
+installed python3-matplotlib 3.6.3-1+b1
 installed python3-pandas 1.5.3+dfsg-2
+installed python3-pytest 7.2.1-2
+installed python3-torch 1.13.1+dfsg-4
+installed python3-venv 3.11.2-1+b1
 END
 
 # What setup.sh says on a system with the packages of standard input, but for a remark on which
@@ -71,7 +75,7 @@ said < "$TEST_TMPDIR/debian12"
 [[ ! -s $TEST_TMPDIR/said ]] || fail "complains of tested versions: $(< "$TEST_TMPDIR/said")"
 [[ ! -s $system/calls ]] || fail "called $(< "$system/calls")"
 
-said < <(sed 's/^\(installed g++\) .*/\1 4:13.2.0-7/; s/1\.13\.1+dfsg-4/2.0.1+dfsg-1/' \
+said < <(sed 's/^\(installed g++\) .*/\1 4:13.2.0-7/; s/\(libtorch-dev\) 1\.13\.1+dfsg-4/\1 2.0.1+dfsg-1/' \
   "$TEST_TMPDIR/debian12")
 ((status == 0)) || fail "other versions are an error: $(< "$TEST_TMPDIR/said")"
 [[ $(< "$TEST_TMPDIR/said") == "tools/setup.sh: warning: other versions than those that this \
@@ -122,7 +126,11 @@ installed libgmock-dev 1.16.0-1
 installed libbenchmark-dev 1.9.1-1
 installed dpkg-dev 1.22.22
 installed python3 3.13.5-1
+installed python3-matplotlib 3.10.1+dfsg1-4
 installed python3-pandas 2.2.3+dfsg-9
+installed python3-pytest 8.3.5-2
+installed python3-torch 2.6.0+dfsg-7
+installed python3-venv 3.13.5-1
 END
 said < "$TEST_TMPDIR/debian13"
 ((status == 0)) || fail "failed on Debian 13: $(< "$TEST_TMPDIR/said")"

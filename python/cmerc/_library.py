@@ -1,0 +1,45 @@
+"""Loads the operators, torch.ops.cmerc, into this process."""
+from __future__ import annotations
+
+import os
+import re
+from typing import Any, Callable
+
+import torch
+
+try:
+    from ._build import TORCH, VERSION  # noqa: F401
+except ImportError as error:
+    raise ImportError("this is the source folder of cmerc, not the package: bazel build //python:wheel, then "
+                      "pip install bazel-bin/python/cmerc-*.whl") from error
+
+
+def _load() -> None:
+    """Raises ImportError where PyTorch is another one than the operators were built for."""
+    numbers = re.match(r"[0-9]+\.[0-9]+\.[0-9]+", torch.__version__)
+    if numbers is None or numbers.group() != TORCH:
+        raise ImportError(f"this cmerc was built for PyTorch {TORCH}, but torch is {torch.__version__} "
+                          f"({os.path.dirname(torch.__file__)}); build it for that one: "
+                          f"LIBTORCH={os.path.dirname(torch.__file__)} bazel build //python:wheel")
+    if not torch._C._GLIBCXX_USE_CXX11_ABI:
+        raise ImportError(f"torch {torch.__version__} ({os.path.dirname(torch.__file__)}) is not built with the C++11 "
+                          "ABI, which cmerc needs; PyPI's wheels are from 2.7 on")
+    # A library with plugins of one's own is named by the environment (python/ops.bzl).
+    path = os.environ.get("CMERC_OPERATORS") or os.path.join(os.path.dirname(__file__), "libcmerc_ops.so")
+    try:
+        torch.ops.load_library(path)
+    except OSError as error:
+        raise ImportError(f"{path} cannot be loaded: {error}; it needs the libraries that docs/python.md names") from error
+
+
+def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, which torch.compile (PyTorch 2) leaves alone: it reads numbers, which a trace has not."""
+    compiler = getattr(torch, "compiler", None)
+    return compiler.disable(function) if hasattr(compiler, "disable") else function
+
+
+_load()
+ops = torch.ops.cmerc
+compute_losses = _eager(lambda *arguments: ops.losses(*arguments))
+remember_step = _eager(lambda *arguments: ops.remember_step(*arguments))
+show_evidence = _eager(lambda *arguments: ops.show_evidence(*arguments))
