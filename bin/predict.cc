@@ -267,7 +267,10 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name,
     progress.emplace("predict", part.left(), "conversation");
   }
   for (int64_t i = part.range.begin + part.known; i < part.range.end; ++i) {
-    const absl::Status added = work.Add(model.data.conversations[indices[i]], std::nullopt);
+    absl::StatusOr<Conversation> conversation = model.data.Load(indices[i]);
+    if (!conversation.ok()) return work.Stop(conversation.status());
+    if (i + 1 < part.range.end) model.data.ReadAhead({indices[i + 1]});
+    const absl::Status added = work.Add(*std::move(conversation), std::nullopt);
     if (!added.ok()) return work.Stop(added);
     if (progress.has_value()) progress->Update(work.done(), "");
   }
