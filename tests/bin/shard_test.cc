@@ -46,7 +46,8 @@ TEST(ShardTest, IsReadFromAFlag) {
                             "1/9999999", "99999999999999999999/2"}) {
     const absl::Status status = Shard::Parse(wrong).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << wrong;
-    EXPECT_THAT(status.message(), StartsWith(std::string("--shard=") + wrong + ", must be I/N"));
+    EXPECT_THAT(std::string(status.message()),
+                StartsWith(std::string("--shard=") + wrong + ", must be I/N"));
     EXPECT_THAT(status.message(), HasSubstr("from 1 to N"));
   }
 }
