@@ -100,6 +100,14 @@ std::vector<FlagSpec> PredictFlags() {
        "with .csv; - is standard output, the default",
        "FILE"},
       OverwriteFlag(),
+      {"shard", FlagSpec::Kind::kValue,
+       "only the I-th of N parts of the conversations, such as 1/4; `cat` of the outputs of all "
+       "parts "
+       "is the output of one process (docs/archives.md)",
+       "I/N"},
+      {"resume", FlagSpec::Kind::kSwitch,
+       "let the file of --output grow with each batch, and go on behind the answers that it holds",
+       ""},
       {"explain", FlagSpec::Kind::kSwitch,
        "also what changes without each modality and kind of context", ""},
       SetsFlag("also"),

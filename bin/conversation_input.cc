@@ -69,6 +69,11 @@ absl::StatusOr<std::optional<InputConversation>> ConversationInput::Next(
   return InputConversation{*std::move(conversation), *std::move(record)};
 }
 
+std::optional<double> ConversationInput::ShareRead() {
+  if (file_ == nullptr) return std::nullopt;
+  return file_->ShareRead();
+}
+
 std::string ConversationInput::Place(const ConversationRecord& record) const {
   const std::string place =
       file_ != nullptr ? file_->Place() : absl::StrCat("line ", lines_->line());

@@ -34,6 +34,13 @@ class ConversationInput {
   // that the model of `predictor` cannot take. Unavailable: standard input cannot be read on.
   absl::StatusOr<std::optional<InputConversation>> Next(const Predictor& predictor);
 
+  // Goes over the next conversation of a file without looking into it where the format allows that;
+  // false at the end. Errors are those of ConversationFile::Skip().
+  absl::StatusOr<bool> Skip() { return file_->Skip(); }
+
+  // What part of the input has been read, from 0 to 1; nullopt where that is not known.
+  std::optional<double> ShareRead();
+
   // Where that was which Next() has just returned: "new.jsonl, line 12: conversation d1".
   std::string Place(const ConversationRecord& record) const;
 

@@ -190,18 +190,27 @@ absl::Status CheckWritableFile(const std::string& output) {
                              output);
 }
 
-// InvalidArgument: the file that is there may not be replaced.
-absl::Status CheckReplaceable(const std::string& output, const Kind& kind, bool overwrite) {
+// Whether a file that begins with `head` may be the beginning of the first answer of a process that
+// was killed: there is no whole line.
+bool IsHalfAnAnswer(string_view head) {
+  return absl::StartsWith("{\"id\":", head.substr(0, 6)) && !absl::StrContains(head, '\n') &&
+         !absl::StrContains(head, "\"features\":");
+}
+
+// InvalidArgument: the file that is there may not be replaced, or not be gone on with.
+absl::Status CheckReplaceable(const std::string& output, const Kind& kind, const Flags& flags) {
   if (!HoldsAnything(output)) return absl::OkStatus();
   const std::string head = HeadOf(output);
-  if (!kind.fits(output, head)) {
+  const bool resume = flags.has("resume");
+  if (!kind.fits(output, head) && !(resume && IsHalfAnAnswer(head))) {
     const string_view found = FileKindName(FileKindOf(head));
-    return BadOutput(output,
-                     absl::StrCat(": the file that is there", found.empty() ? "" : ", ", found,
-                                  found.empty() ? "" : ",", " does not hold ", kind.name,
-                                  " and is not replaced; choose another name, or move it away"));
+    return BadOutput(
+        output, absl::StrCat(": the file that is there", found.empty() ? "" : ", ", found,
+                             found.empty() ? "" : ",", " does not hold ", kind.name, " and is not ",
+                             resume ? "gone on with" : "replaced",
+                             "; choose another name, or move it away"));
   }
-  if (overwrite) return absl::OkStatus();
+  if (resume || flags.has("overwrite")) return absl::OkStatus();
   return BadOutput(output, absl::StrCat(" is there already and holds ", kind.name,
                                         "; choose another name, or --overwrite to replace it"));
 }
@@ -238,7 +247,7 @@ absl::Status CheckOutput(const Flags& flags, OutputKind kind) {
   for (const auto& [flag, path] : InputsOf(flags)) {
     if (AreSameFile(output, path)) return IsRead(output, flag);
   }
-  return CheckReplaceable(output, Find(kind), flags.has("overwrite"));
+  return CheckReplaceable(output, Find(kind), flags);
 }
 
 absl::Status CheckOutputIsNone(const Flags& flags, const std::vector<std::string>& inputs) {

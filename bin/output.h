@@ -27,9 +27,9 @@ enum class OutputKind {
 
 // Checks --output of a command that writes a file of `kind`. InvalidArgument: the file cannot be
 // written; it is a file that --config, --checkpoint or --input names, under whatever name or link;
-// there is a file of another kind; or there is one of this kind and no --overwrite. An empty file
-// is in nobody's way. Where --output is "-" or not given, standard output must be none of the
-// inputs.
+// there is a file of another kind; or there is one of this kind and neither --overwrite nor
+// --resume. An empty file is in nobody's way. Where --output is "-" or not given, standard output
+// must be none of the inputs.
 absl::Status CheckOutput(const Flags& flags, OutputKind kind);
 
 // InvalidArgument: --output is one of `inputs`, which a config names (PathsIn()).

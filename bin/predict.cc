@@ -1,147 +1,31 @@
-#include <google/protobuf/any.pb.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "bin/acting_flags.h"
 #include "bin/commands.h"
 #include "bin/conversation_input.h"
-#include "bin/machine_limits.h"
-#include "bin/missing_count.h"
 #include "bin/output.h"
 #include "bin/predict_options.h"
 #include "bin/predict_output.h"
+#include "bin/predict_part.h"
 #include "bin/predict_stream.h"
+#include "bin/predict_work.h"
 #include "bin/session.h"
-#include "calibration/describe_prediction.h"
 #include "calibration/predictor.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "datasets/formats/json_lines.h"
 #include "profile/progress.h"
-#include "registry/registry.h"
 #include "storage/checkpoint.h"
 
 namespace cmerc {
 namespace {
-
-// Gathers conversations into batches, predicts them and writes what comes out, in order.
-class Work {
- public:
-  // `batch_size` conversations are predicted together.
-  Work(Predictor predictor, int64_t batch_size, std::vector<View> views, PredictOutput output)
-      : predictor_(std::move(predictor)),
-        batch_size_(static_cast<size_t>(batch_size)),
-        views_(std::move(views)),
-        output_(std::move(output)),
-        missing_(predictor_.info()),
-        start_(std::chrono::steady_clock::now()) {}
-
-  const Predictor& predictor() const { return predictor_; }
-  int64_t conversations() const { return conversations_; }
-
-  // Adds what is said, as a warning, once there is an answer.
-  void WarnWithAnswers(std::string warning) { warnings_.push_back(std::move(warning)); }
-
-  // Adds a conversation that Predictor::Check() has approved of, and predicts the batch that is
-  // complete with it. Its names are those of `record`, or of the data set where there is none.
-  absl::Status Add(Conversation conversation, std::optional<ConversationRecord> record) {
-    waiting_.push_back(std::move(conversation));
-    records_.push_back(std::move(record));
-    return waiting_.size() < batch_size_ ? absl::OkStatus() : PredictWaiting();
-  }
-
-  // Predicts the last ones and makes the output complete.
-  absl::Status Finish() {
-    const absl::Status predicted = PredictWaiting();
-    if (!predicted.ok()) return Stop(predicted);
-    const std::string warning = missing_.Warning();
-    if (!warning.empty()) PrintWarnings({warning});
-    return output_.Finish();
-  }
-
-  // Ends early: what has been predicted is not lost, and where that is nothing a file stays as it
-  // was.
-  absl::Status Stop(const absl::Status& problem) {
-    if (conversations_ > 0) RETURN_IF_ERROR(output_.Finish());
-    return absl::Status(problem.code(), absl::StrCat(problem.message(), "\n", conversations_,
-                                                     " conversations before it were predicted"));
-  }
-
-  // "12 conversations, 345 utterances, 678 utterances a second, 9 without audio"
-  std::string Summary() const {
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-    return absl::StrFormat("%d conversations, %d utterances, %.0f utterances a second%s",
-                           conversations_, utterances_, utterances_ / seconds, missing_.Summary());
-  }
-
-  absl::Status PredictWaiting() {
-    if (waiting_.empty()) return absl::OkStatus();
-    WarnOfLength();
-    ASSIGN_OR_RETURN(std::vector<PredictedConversation> predictions,
-                     predictor_.Predict(waiting_, views_));
-    PrintWarnings(std::exchange(warnings_, {}));
-    for (size_t i = 0; i < predictions.size(); ++i) {
-      if (records_[i].has_value()) {
-        const CarriedAlong carried = Name(*records_[i], &predictions[i]);
-        output_.Add(predictions[i], carried);
-      } else {
-        SetSpeakersAndLabels(waiting_[i], predictor_.info(), &predictions[i]);
-        output_.Add(predictions[i], {waiting_[i].numeric_id, "", {}});
-      }
-      utterances_ += predictions[i].utterances_size();
-      missing_.Add(waiting_[i]);
-    }
-    RETURN_IF_ERROR(output_.Flush());
-    conversations_ += static_cast<int64_t>(predictions.size());
-    waiting_.clear();
-    records_.clear();
-    return absl::OkStatus();
-  }
-
- private:
-  // Says once that a batch may not fit into the memory.
-  void WarnOfLength() {
-    int64_t longest = 0;
-    for (const Conversation& conversation : waiting_) {
-      longest = std::max(longest, conversation.speakers.size(0));
-    }
-    const google::protobuf::Any& backbone = predictor_.config().backbone();
-    const BatchSize batch = {PluginType(backbone),
-                             absl::StrContains(backbone.ShortDebugString(), "encoder: TRANSFORMER"),
-                             static_cast<int64_t>(predictor_.info().modalities.size()),
-                             !views_.empty(),
-                             static_cast<int64_t>(waiting_.size()),
-                             longest};
-    const std::string warning = LengthWarning(batch, FreeMemory());
-    if (warning.empty() || warned_) return;
-    std::cerr << "warning: " << warning << "\n";
-    warned_ = true;
-  }
-
-  Predictor predictor_;
-  const size_t batch_size_;
-  const std::vector<View> views_;
-  PredictOutput output_;
-  MissingCount missing_;
-  const std::chrono::steady_clock::time_point start_;
-  std::vector<std::string> warnings_;  // not said yet
-  std::vector<Conversation> waiting_;
-  std::vector<std::optional<ConversationRecord>> records_;  // parallel to waiting_
-  int64_t conversations_ = 0;                               // written
-  int64_t utterances_ = 0;
-  bool warned_ = false;
-};
 
 // Whether to show a progress bar: on a terminal it must not get between the results.
 bool ShowsProgress(const std::string& output) {
@@ -172,13 +56,26 @@ absl::StatusOr<std::optional<InputConversation>> NextOf(ConversationInput& input
   return next;
 }
 
-// Predicts all of `input`, and counts in `skipped` what `options` let it leave out.
-absl::Status PredictAll(ConversationInput& input, const InputOptions& options, bool shows_progress,
-                        Work& work, int64_t* skipped) {
+// Shows how far the work on `input` has got.
+void Show(const Work& work, ConversationInput& input, const InputPart& part, Progress& progress) {
+  const std::optional<double> share = part.is_whole ? input.ShareRead() : std::optional<double>();
+  if (share.has_value()) {
+    progress.UpdateShare(work.done(), *share);
+  } else {
+    progress.Update(work.done(), "");
+  }
+}
+
+// Predicts the conversations of `input` up to the end of `part`, and counts in `skipped` what
+// `options` let it leave out.
+absl::Status PredictAll(ConversationInput& input, const InputOptions& options,
+                        const InputPart& part, bool shows_progress, Work& work, int64_t* skipped) {
   KeyWarnings key_warnings;
   std::optional<Progress> progress;
-  if (shows_progress) progress.emplace("predict", Progress::kUnknown, "conversation");
-  while (true) {
+  if (shows_progress) {
+    progress.emplace("predict", part.is_whole ? Progress::kUnknown : part.left(), "conversation");
+  }
+  while (work.added() < part.left()) {
     // Nobody waits for an answer until somebody else has sent more.
     if (!input.NextIsThere()) {
       const absl::Status predicted = work.PredictWaiting();
@@ -211,8 +108,9 @@ absl::Status PredictAll(ConversationInput& input, const InputOptions& options, b
     const absl::Status added =
         work.Add(std::move((*next)->conversation), std::move((*next)->record));
     if (!added.ok()) return work.Stop(added);
-    if (progress.has_value()) progress->Update(work.conversations(), "");
+    if (progress.has_value()) Show(work, input, part, *progress);
   }
+  return absl::OkStatus();
 }
 
 // InvalidArgument: nothing has been predicted, or too much of it left out.
@@ -226,6 +124,50 @@ absl::Status CheckAnswers(const ConversationInput& input, const InputOptions& op
   return absl::InvalidArgumentError(
       absl::StrCat("nothing was predicted: all ", skipped, " conversations of ", input.name(),
                    " were skipped; docs/predict.md shows what they must have"));
+}
+
+// Goes over up to `count` conversations that another process, or an earlier one, predicts, and
+// counts in `skipped` those that `options` let it leave out. Returns how many there were. Errors
+// are those of reading on.
+absl::StatusOr<int64_t> GoOver(ConversationInput& input, int64_t count, const InputOptions& options,
+                               const Predictor& predictor, int64_t* skipped) {
+  Progress progress("go over what others predict", count, "conversation");
+  for (int64_t gone = 0; gone < count; progress.Update(gone, "")) {
+    bool found = true;
+    if (options.skip) {
+      const absl::StatusOr<std::optional<InputConversation>> next =
+          NextOf(input, predictor, options.keys);
+      if (absl::IsInvalidArgument(next.status()) && input.can_go_on()) {
+        ++*skipped;
+        continue;
+      }
+      RETURN_IF_ERROR(next.status());
+      found = next->has_value();
+    } else {
+      ASSIGN_OR_RETURN(found, input.Skip());
+    }
+    if (!found) return gone;
+    ++gone;
+  }
+  return count;
+}
+
+// Goes over what comes before `part`, and what is written of it already. InvalidArgument: more is
+// written than there is. Other errors are those of GoOver().
+absl::Status GoToPart(ConversationInput& input, const InputOptions& options,
+                      const Predictor& predictor, const InputPart& part, int64_t* skipped) {
+  if (part.written > part.range.size()) {
+    return MoreThanThereIs(part.output, part.written, part.range.size());
+  }
+  int64_t of_others = 0;
+  ASSIGN_OR_RETURN(const int64_t before,
+                   GoOver(input, part.range.begin, options, predictor, &of_others));
+  if (before < part.range.begin && part.written > 0) {
+    return MoreThanThereIs(part.output, part.written, 0);
+  }
+  ASSIGN_OR_RETURN(const int64_t known, GoOver(input, part.known, options, predictor, skipped));
+  if (known < part.known) return MoreThanThereIs(part.output, part.written, known);
+  return absl::OkStatus();
 }
 
 // How many conversations are predicted together. Those of a stream come as they like, so that where
@@ -251,20 +193,28 @@ absl::Status PredictInput(const Flags& flags, const std::string& output_name,
   RETURN_IF_ERROR(acting.LetAnswer(flags.Get("checkpoint"), &predictor));
   const std::vector<View> views =
       flags.has("explain") ? AllViews(predictor.info()) : std::vector<View>{};
-  ASSIGN_OR_RETURN(PredictOutput output,
-                   PredictOutput::Open(output_name, predictor.info(), views, options.keys));
   std::string alone;
   const int64_t batch_size = BatchSizeFor(input, predictor, &alone);
+  ASSIGN_OR_RETURN(InputPart part, PartOfInput(flags, batch_size));
+  ASSIGN_OR_RETURN(PredictOutput output,
+                   part.file != nullptr
+                       ? PredictOutput::Resume(std::move(part.file), part.known)
+                       : PredictOutput::Open(output_name, predictor.info(), views, options.keys));
+  int64_t skipped = 0;
+  RETURN_IF_ERROR(GoToPart(input, options, predictor, part, &skipped));
   Work work(std::move(predictor), batch_size, views, std::move(output));
   for (const std::string& warning : {model.uncalibrated, alone}) {
     if (!warning.empty()) work.WarnWithAnswers(warning);
   }
-  int64_t skipped = 0;
-  RETURN_IF_ERROR(PredictAll(input, options, ShowsProgress(output_name), work, &skipped));
+  RETURN_IF_ERROR(PredictAll(input, options, part, ShowsProgress(output_name), work, &skipped));
   const absl::Status last = work.PredictWaiting();
   if (!last.ok()) return work.Stop(last);
-  const absl::Status answers = CheckAnswers(input, options, work.conversations(), skipped);
-  if (work.conversations() == 0) return answers;
+  const int64_t all = part.written + work.conversations();
+  // A part that begins behind others may have nothing.
+  const absl::Status answers = all == 0 && part.range.begin > 0
+                                   ? absl::OkStatus()
+                                   : CheckAnswers(input, options, all, skipped);
+  if (all == 0 && !answers.ok()) return answers;
   RETURN_IF_ERROR(work.Finish());
   std::cerr << work.Summary();
   if (options.skip) std::cerr << ", " << skipped << " skipped";
@@ -299,20 +249,30 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name,
   Predictor predictor(model.backbone, {model.config, std::nullopt, model.temperature,
                                        model.data.means, model.sets});
   RETURN_IF_ERROR(acting.LetAnswer(flags.Get("checkpoint"), &predictor));
+  const int64_t batch_size = model.config.training().batch_size();
+  ASSIGN_OR_RETURN(InputPart part, PartOf(flags, static_cast<int64_t>(indices.size()), batch_size));
+  if (part.written > part.range.size()) {
+    return MoreThanThereIs(output_name, part.written, part.range.size());
+  }
   ASSIGN_OR_RETURN(PredictOutput output,
-                   PredictOutput::Open(output_name, model.data.info, views, acting.Keys()));
-  Work work(std::move(predictor), model.config.training().batch_size(), views, std::move(output));
+                   part.file != nullptr
+                       ? PredictOutput::Resume(std::move(part.file), part.known)
+                       : PredictOutput::Open(output_name, model.data.info, views, acting.Keys()));
+  Work work(std::move(predictor), batch_size, views, std::move(output));
   if (!model.temperature.has_value()) {
     work.WarnWithAnswers(WithoutTemperature(flags.Get("checkpoint"), model.config));
   }
   std::optional<Progress> progress;
   if (ShowsProgress(output_name)) {
-    progress.emplace("predict", static_cast<int64_t>(indices.size()), "conversation");
+    progress.emplace("predict", part.left(), "conversation");
   }
-  for (size_t i = 0; i < indices.size(); ++i) {
-    const absl::Status added = work.Add(model.data.conversations[indices[i]], std::nullopt);
+  for (int64_t i = part.range.begin + part.known; i < part.range.end; ++i) {
+    absl::StatusOr<Conversation> conversation = model.data.Load(indices[i]);
+    if (!conversation.ok()) return work.Stop(conversation.status());
+    if (i + 1 < part.range.end) model.data.ReadAhead({indices[i + 1]});
+    const absl::Status added = work.Add(*std::move(conversation), std::nullopt);
     if (!added.ok()) return work.Stop(added);
-    if (progress.has_value()) progress->Update(work.conversations(), "");
+    if (progress.has_value()) progress->Update(work.done(), "");
   }
   RETURN_IF_ERROR(work.Finish());
   progress.reset();
@@ -323,7 +283,10 @@ absl::Status PredictDataset(const Flags& flags, const std::string& output_name,
 }  // namespace
 
 absl::Status PredictCommand(const Flags& flags) {
-  if (flags.has("stream")) return PredictStream(flags);
+  if (flags.has("stream")) {
+    RETURN_IF_ERROR(CheckPartFlags(flags));
+    return PredictStream(flags);
+  }
   for (const char* flag : {"idle_s", "max_open", "max_utterances"}) {
     if (flags.has(flag)) return BadFlag(flag, " is about --stream; add that, or leave it out");
   }
@@ -339,6 +302,7 @@ absl::Status PredictCommand(const Flags& flags) {
   }
   const std::string output = flags.has("output") ? flags.Get("output") : "-";
   if (output != "-") RETURN_IF_ERROR(CheckAnswerName(output));
+  RETURN_IF_ERROR(CheckPartFlags(flags));
   RETURN_IF_ERROR(CheckOutput(
       flags, IsTable(output) ? OutputKind::kPredictionTable : OutputKind::kPredictions));
   return flags.has("input") ? PredictInput(flags, output, options, acting)

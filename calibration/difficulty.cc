@@ -73,11 +73,13 @@ absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const Pr
                                  "difficulties are of the true emotions"));
   DifficultyTable table;
   Progress progress("difficulty", static_cast<int64_t>(data.train.size()), "conversation");
-  for (const int64_t index : data.train) {
-    const std::string& id = data.conversations[index].id;
+  for (size_t i = 0; i < data.train.size(); ++i) {
+    const std::string& id = data.conversations[data.train[i]].id;
+    const std::string place = absl::StrCat("conversation ", id);
+    ASSIGN_OR_RETURN(const Batch batch, Annotate(data.MakeBatch({data.train[i]}), place));
+    data.ReadAhead(absl::MakeConstSpan(data.train).subspan(i + 1, 1));
     ASSIGN_OR_RETURN(const float difficulty,
-                     Annotate(DifficultyOf(backbone, data.MakeBatch({index}), config),
-                              absl::StrCat("conversation ", id)));
+                     Annotate(DifficultyOf(backbone, batch, config), place));
     if (!std::isfinite(difficulty)) {
       return absl::InternalError(absl::StrCat("the difficulty of conversation ", id, " is ",
                                               difficulty, ": the model's weights are of no use"));

@@ -32,8 +32,8 @@ absl::StatusOr<float> DifficultyOf(Backbone& backbone, const Batch& conversation
                                    const CalibrationConfig& config);
 
 // Difficulties of the training split, in its order. Shows progress. InvalidArgument: no utterance
-// of it has a label. Internal: a difficulty is not finite. Other codes: those of DifficultyOf().
-// The last two name the conversation.
+// of it has a label. Internal: a difficulty is not finite. Other codes: those of DifficultyOf() and
+// PreparedData::MakeBatch(). The last two name the conversation.
 absl::StatusOr<DifficultyTable> MeasureDifficulties(Backbone& backbone, const PreparedData& data,
                                                     const CalibrationConfig& config);
 

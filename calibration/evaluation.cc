@@ -89,7 +89,9 @@ absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const Prepared
   for (size_t begin = 0; begin < indices.size(); begin += batch_size) {
     const absl::Span<const int64_t> chosen =
         absl::MakeConstSpan(indices).subspan(begin, batch_size);
-    const Batch batch = data.MakeBatch(chosen);
+    ASSIGN_OR_RETURN(const Batch batch, data.MakeBatch(chosen));
+    data.ReadAhead(absl::MakeConstSpan(indices).subspan(
+        std::min(begin + batch_size, indices.size()), batch_size));
     ASSIGN_OR_RETURN(const LossInput input,
                      PredictFullAndViews(backbone, batch, views, config.calibration()));
     if (!batch.labelled.defined() || batch.labelled.size(0) > 0) {

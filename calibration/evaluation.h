@@ -32,7 +32,7 @@ struct SplitPredictions {
 // the weighted sum of the members of `losses` that need no views, of the labelled utterances, the
 // mean over the batches that have some; 0 without any.
 // Internal: a loss is not finite; the message names the conversations and the first tensor that is
-// not. Other codes: those of PredictFullAndViews() and Loss::Compute().
+// not. Other codes: those of PreparedData::MakeBatch(), PredictFullAndViews() and Loss::Compute().
 absl::StatusOr<SplitPredictions> PredictSplit(Backbone& backbone, const PreparedData& data,
                                               const std::vector<int64_t>& indices,
                                               const std::vector<WeightedLoss>& losses,

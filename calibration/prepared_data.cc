@@ -1,14 +1,15 @@
 #include "calibration/prepared_data.h"
 
 #include <algorithm>
-#include <cmath>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/device.h"
 #include "calibration/folds.h"
+#include "core/late_conversations.h"
 #include "core/status.h"
-#include "core/streams.h"
 #include "registry/nearest_name.h"
 
 namespace cmerc {
@@ -43,37 +44,6 @@ absl::StatusOr<std::vector<size_t>> ChosenModalities(const DatasetInfo& info,
   return chosen;
 }
 
-// Mean and deviation of every feature of a stream over the utterances of `train` that have it.
-Standardization::Stream Measure(const PreparedData& data, size_t modality, size_t stream) {
-  torch::Tensor sum, sum_of_squares;
-  int64_t rows = 0;
-  for (const int64_t index : data.train) {
-    const Conversation& conversation = data.conversations[index];
-    torch::Tensor x = conversation.features[modality][stream].to(torch::kFloat64);
-    if (conversation.present.defined()) x = x.index_select(0, RowsWith(conversation, modality));
-    const torch::Tensor s = x.sum(0);
-    const torch::Tensor q = x.square().sum(0);
-    sum = sum.defined() ? sum + s : s;
-    sum_of_squares = sum_of_squares.defined() ? sum_of_squares + q : q;
-    rows += x.size(0);
-  }
-  const torch::Tensor mean = sum / rows;
-  const torch::Tensor variance = (sum_of_squares / rows - mean.square()).clamp_min(0);
-  // A feature that never varies says nothing: leave its scale alone.
-  const torch::Tensor tiny = variance <= 1e-12 * mean.square().clamp_min(1);
-  const torch::Tensor deviation = torch::where(tiny, torch::ones_like(variance), variance.sqrt());
-  Standardization::Stream result;
-  for (int64_t d = 0; d < mean.size(0); ++d) {
-    result.add_mean(static_cast<float>(mean[d].item<double>()));
-    result.add_deviation(static_cast<float>(deviation[d].item<double>()));
-  }
-  return result;
-}
-
-torch::Tensor ToTensor(const google::protobuf::RepeatedField<float>& values) {
-  return torch::tensor(std::vector<float>(values.begin(), values.end()));
-}
-
 // The columns of Conversation::present for these modalities; undefined where nothing is missing.
 torch::Tensor PresentOf(const torch::Tensor& present, const std::vector<size_t>& chosen) {
   if (!present.defined()) return present;
@@ -82,18 +52,20 @@ torch::Tensor PresentOf(const torch::Tensor& present, const std::vector<size_t>&
   return of_chosen.all().item<bool>() ? torch::Tensor() : of_chosen;
 }
 
-// Reads every conversation of the dataset, with the modalities that the config names.
+// Reads every conversation of the dataset, with the modalities that the config names; without
+// features where these are read late.
 absl::Status ReadConversations(const Dataset& dataset, const DataConfig& config,
                                PreparedData& data) {
   ASSIGN_OR_RETURN(const std::vector<size_t> chosen, ChosenModalities(dataset.info(), config));
   data.info = dataset.info();
   data.info.modalities.clear();
   for (const size_t m : chosen) data.info.modalities.push_back(dataset.info().modalities[m]);
+  const auto* has_late = dynamic_cast<const HasLateConversations*>(&dataset);
+  if (has_late != nullptr) data.late = std::make_shared<LateFeatures>(has_late->late(), chosen);
   for (int64_t i = 0; i < dataset.size(); ++i) {
-    ASSIGN_OR_RETURN(Conversation conversation, dataset.Get(i));
-    std::vector<std::vector<torch::Tensor>> features;
-    for (const size_t m : chosen) features.push_back(conversation.features[m]);
-    conversation.features = std::move(features);
+    ASSIGN_OR_RETURN(Conversation conversation,
+                     has_late != nullptr ? has_late->Outline(i) : dataset.Get(i));
+    if (has_late == nullptr) conversation.features = ChosenFeatures(conversation.features, chosen);
     conversation.present = PresentOf(conversation.present, chosen);
     data.conversations.push_back(std::move(conversation));
   }
@@ -170,23 +142,15 @@ std::vector<int64_t> CountClasses(const PreparedData& data) {
   return result;
 }
 
-// Mean and deviation of every feature of every stream. A stream that is the tensor before it, in
-// all conversations, has the same ones.
-Standardization MeasureAll(const PreparedData& data) {
-  Standardization result;
-  for (size_t m = 0; m < data.info.modalities.size(); ++m) {
-    Standardization::Modality* modality = result.add_modalities();
-    for (int64_t s = 0; s < data.info.modalities[m].num_streams; ++s) {
-      const auto same_as_previous = [&](const Conversation& conversation) {
-        return IsSameAsPrevious(conversation.features[m], s);
-      };
-      const bool all_same = s > 0 && std::all_of(data.conversations.begin(),
-                                                 data.conversations.end(), same_as_previous);
-      *modality->add_streams() =
-          all_same ? modality->streams(static_cast<int>(s) - 1) : Measure(data, m, s);
-    }
+// Mean and deviation of every feature of every stream over the training split.
+absl::StatusOr<Standardization> MeasureAll(const PreparedData& data) {
+  FeatureMeasurer measurer(data.info);
+  for (size_t i = 0; i < data.train.size(); ++i) {
+    ASSIGN_OR_RETURN(const Conversation conversation, data.Load(data.train[i]));
+    data.ReadAhead(absl::MakeConstSpan(data.train).subspan(i + 1, 1));
+    measurer.Add(conversation);
   }
-  return result;
+  return measurer.Result();
 }
 
 // The means of what MeasureAll() found.
@@ -207,27 +171,24 @@ absl::Status Standardize(const DataConfig& config, const CheckpointMetadata* tra
   if (trained != nullptr && trained->has_standardization()) {
     data.standardization = trained->standardization();
   } else if (config.standardize()) {
-    data.standardization = MeasureAll(data);
+    ASSIGN_OR_RETURN(data.standardization, MeasureAll(data));
+  } else if (trained != nullptr && trained->has_training_means()) {
+    ASSIGN_OR_RETURN(data.means, MeansOf(trained->training_means(), data.info));
+    return absl::OkStatus();
   } else {
-    ASSIGN_OR_RETURN(data.means, trained != nullptr && trained->has_training_means()
-                                     ? MeansOf(trained->training_means(), data.info)
-                                     : MeansOf(MeansIn(MeasureAll(data)), data.info));
+    ASSIGN_OR_RETURN(const Standardization measured, MeasureAll(data));
+    ASSIGN_OR_RETURN(data.means, MeansOf(MeansIn(measured), data.info));
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Standardizer standardizer,
                    Standardizer::Create(*data.standardization, data.info));
-  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
   data.means = ZeroMeans(data.info);
+  if (data.late != nullptr) {
+    data.standardizer = standardizer;
+    return absl::OkStatus();
+  }
+  for (Conversation& conversation : data.conversations) standardizer.Apply(conversation);
   return absl::OkStatus();
-}
-
-// Whether it has one mean and one deviation above 0, both finite, for each of `width` features.
-bool Fits(const Standardization::Stream& stream, int64_t width) {
-  return stream.mean_size() == width && stream.deviation_size() == width &&
-         std::all_of(stream.mean().begin(), stream.mean().end(),
-                     [](float mean) { return std::isfinite(mean); }) &&
-         std::all_of(stream.deviation().begin(), stream.deviation().end(),
-                     [](float deviation) { return std::isfinite(deviation) && deviation > 0; });
 }
 
 }  // namespace
@@ -245,56 +206,33 @@ const std::vector<int64_t>& PreparedData::split(Split split) const {
   return train;
 }
 
-absl::StatusOr<Standardizer> Standardizer::Create(const Standardization& standardization,
-                                                  const DatasetInfo& info) {
-  bool fits = standardization.modalities_size() == static_cast<int>(info.modalities.size());
-  for (int m = 0; fits && m < standardization.modalities_size(); ++m) {
-    const auto& streams = standardization.modalities(m).streams();
-    fits = streams.size() == info.modalities[m].num_streams;
-    for (const auto& stream : streams) fits = fits && Fits(stream, info.modalities[m].width);
-  }
-  if (!fits) {
-    return absl::InvalidArgumentError(
-        "the checkpoint's standardisation does not fit this dataset's modalities and widths; use "
-        "the dataset the model was trained on");
-  }
-  Standardizer result;
-  for (const Standardization::Modality& modality : standardization.modalities()) {
-    std::vector<Stream> streams;
-    for (const auto& stream : modality.streams()) {
-      const torch::Tensor mean = ToTensor(stream.mean());
-      const torch::Tensor deviation = ToTensor(stream.deviation());
-      const bool same = !streams.empty() && mean.equal(streams.back().mean) &&
-                        deviation.equal(streams.back().deviation);
-      streams.push_back({mean, deviation, same});
-    }
-    result.modalities_.push_back(std::move(streams));
-  }
-  return result;
-}
-
-void Standardizer::Apply(Conversation& conversation) const {
-  for (size_t m = 0; m < modalities_.size(); ++m) {
-    const std::vector<torch::Tensor> original = conversation.features[m];
-    for (size_t s = 0; s < original.size(); ++s) {
-      const Stream& stream = modalities_[m][s];
-      const bool same_as_previous = stream.same_as_previous && IsSameAsPrevious(original, s);
-      conversation.features[m][s] = same_as_previous
-                                        ? conversation.features[m][s - 1]
-                                        : (original[s] - stream.mean) / stream.deviation;
-    }
-  }
-}
-
 std::string PreparedData::Ids(absl::Span<const int64_t> indices) const {
   return absl::StrJoin(indices, ", ", [this](std::string* out, int64_t index) {
     out->append(conversations[index].id);
   });
 }
 
-Batch PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
+absl::StatusOr<Conversation> PreparedData::Load(int64_t index) const {
+  Conversation conversation = conversations[index];
+  if (late == nullptr) return conversation;
+  ASSIGN_OR_RETURN(conversation.features, late->Read(index));
+  if (standardizer.has_value()) standardizer->Apply(conversation);
+  if (means.empty()) return conversation;  // they are being measured
+  RETURN_IF_ERROR(Annotate(FillMissing(means, info, conversation),
+                           absl::StrCat("conversation ", conversation.id)));
+  return conversation;
+}
+
+void PreparedData::ReadAhead(absl::Span<const int64_t> indices) const {
+  if (late != nullptr) late->ReadAhead(indices);
+}
+
+absl::StatusOr<Batch> PreparedData::MakeBatch(absl::Span<const int64_t> indices) const {
   std::vector<Conversation> chosen;
-  for (const int64_t index : indices) chosen.push_back(conversations[index]);
+  for (const int64_t index : indices) {
+    ASSIGN_OR_RETURN(Conversation conversation, Load(index));
+    chosen.push_back(std::move(conversation));
+  }
   return MakeBatchOf(chosen);
 }
 
@@ -312,6 +250,7 @@ absl::StatusOr<PreparedData> PrepareData(const Dataset& dataset, const DataConfi
   RETURN_IF_ERROR(CheckModalities(data));
   data.info.class_counts = CountClasses(data);
   RETURN_IF_ERROR(Standardize(config, trained, data));
+  if (data.late != nullptr) return data;  // Load() fills in
   for (Conversation& conversation : data.conversations) {
     RETURN_IF_ERROR(Annotate(FillMissing(data.means, data.info, conversation),
                              absl::StrCat("conversation ", conversation.id)));

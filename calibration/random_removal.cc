@@ -81,8 +81,13 @@ absl::StatusOr<ThinnedData> ThinOut(const PreparedData& data, const std::vector<
     any_has_two = any_has_two || present.sum(1).max().item<int64_t>() > 1;
     had += present.sum().item<int64_t>();
     std::mt19937 random = RandomOf(seed, conversation.id);
-    RETURN_IF_ERROR(Annotate(RemoveAtRandom(rate, data.means, data.info, random, conversation),
-                             absl::StrCat("conversation ", conversation.id)));
+    if (data.late != nullptr) {
+      // What is gone is filled in when the features are loaded.
+      conversation.present = RemoveAtRandom(present, rate, random);
+    } else {
+      RETURN_IF_ERROR(Annotate(RemoveAtRandom(rate, data.means, data.info, random, conversation),
+                               absl::StrCat("conversation ", conversation.id)));
+    }
     left += conversation.present.sum().item<int64_t>();
   }
   if (!any_has_two) {

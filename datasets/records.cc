@@ -41,8 +41,11 @@
 #include "datasets/assembly/in_memory.h"
 #include "datasets/assembly/missing_modalities.h"
 #include "datasets/assembly/names.h"
+#include "datasets/assembly/on_disk.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/conversation_file.h"
+#include "datasets/formats/conversations_at.h"
+#include "datasets/late_records.h"
 #include "datasets/modality_sightings.h"
 #include "datasets/records.pb.h"
 #include "torch/types.h"
@@ -95,6 +98,7 @@ class Loader {
       info_.modalities.push_back({modality.name(), modality.width(), modality.num_streams()});
     }
     RETURN_IF_ERROR(Annotate(FillMissing(info_.modalities, &conversations_), options_.file()));
+    if (!options_.in_memory()) return LeaveOnDisk();
     return std::make_unique<InMemoryDataset>(std::move(info_), std::move(conversations_),
                                              std::move(splits_), Warnings());
   }
@@ -105,6 +109,21 @@ class Loader {
     std::vector<std::string> labels;  // empty where there is none
     std::vector<std::string> speakers;
   };
+
+  // The data set of what was found, whose features are read from the file again. Unavailable: it
+  // cannot be opened.
+  absl::StatusOr<std::unique_ptr<Dataset>> LeaveOnDisk() {
+    ASSIGN_OR_RETURN(std::unique_ptr<ConversationsAt> at,
+                     ConversationsAt::Open(options_.file(), file_));
+    // FillMissing() has given them zeros.
+    for (Conversation& conversation : conversations_) conversation.features.clear();
+    auto late = std::make_shared<LateRecords>(std::move(at), std::move(bytes_), conversations_,
+                                              info_.modalities);
+    return std::make_unique<OnDiskDataset>(
+        InMemoryDataset(std::move(info_), std::move(conversations_), std::move(splits_),
+                        Warnings()),
+        std::move(late));
+  }
 
   // Adds every conversation of the file; one that is wrong is a problem. Unavailable: the file
   // cannot be read on.
@@ -142,6 +161,7 @@ class Loader {
       splits_.train_and_valid.push_back(index);
     }
     conversations_.push_back(*std::move(conversation));
+    if (!options_.in_memory()) bytes_.push_back(file_.Bytes());
     positions_.push_back(record.position());
     has_extras_ = has_extras_ || !record.extras().empty();
     Names& names = names_.emplace_back();
@@ -194,17 +214,13 @@ class Loader {
   }
 
   // Returns the conversation without labels and speakers, with the modalities that are known so
-  // far; what it lacks altogether has no streams. InvalidArgument: it is too large for that.
+  // far; what it lacks altogether has no streams, and nor has anything whose features stay on the
+  // disk. InvalidArgument: it is too large for that.
   absl::StatusOr<Conversation> Convert(const ConversationRecord& record) {
     Conversation conversation;
     conversation.id = record.id();
     conversation.numeric_id = record.numeric_id();
-    bool has_sentences = false;
-    for (const ConversationRecord::Utterance& utterance : record.utterances()) {
-      has_sentences = has_sentences || utterance.has_text();
-      conversation.utterances.push_back(utterance.text());
-    }
-    if (!has_sentences) conversation.utterances.clear();
+    if (options_.in_memory()) conversation.utterances = SentencesOf(record);
     std::vector<std::string> names;
     for (const DatasetSchema::Modality& entry : schema_.modalities()) {
       names.push_back(entry.name());
@@ -215,7 +231,7 @@ class Loader {
       missing_ += row * modality->absent_size();
       held_ += row * (record.utterances_size() - modality->absent_size());
       RETURN_IF_ERROR(CheckRoomForMissing(missing_, held_));
-      streams = StreamTensors(*modality, record.utterances_size());
+      if (options_.in_memory()) streams = StreamTensors(*modality, record.utterances_size());
     }
     conversation.present = PresentOf(record, names);
     return conversation;
@@ -342,8 +358,9 @@ class Loader {
   std::set<std::string> speakers_;
   bool has_extras_ = false;  // what a Conversation has no place for
   std::vector<Conversation> conversations_;
-  std::vector<Names> names_;        // parallel to conversations_
-  std::vector<int32_t> positions_;  // parallel to conversations_
+  std::vector<BytesOfConversation> bytes_;  // parallel to conversations_ that stay on the disk
+  std::vector<Names> names_;                // parallel to conversations_
+  std::vector<int32_t> positions_;          // parallel to conversations_
   InMemoryDataset::Splits splits_;
 };
 
@@ -364,6 +381,15 @@ absl::StatusOr<std::unique_ptr<Dataset>> Load(const RecordsOptions& options) {
   RETURN_IF_ERROR(Validate(options));
   ASSIGN_OR_RETURN(const std::unique_ptr<ConversationFile> file,
                    ConversationFile::Open(options.file()));
+  if (!options.in_memory() && !file->HasBytes()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "in_memory: false reads conversations from their places in a record file or JSON Lines, "
+        "and ",
+        options.file(),
+        " is compressed or an .npz, which have none; unpack it, convert it (cmerc data convert "
+        "--input=",
+        options.file(), " --output=NAME.records), or leave in_memory out"));
+  }
   return CatchTorch([&] { return Loader(options, file.get()).Load(); });
 }
 

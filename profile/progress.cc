@@ -59,11 +59,31 @@ void Progress::Note(const std::string& line) {
   if (terminal_) last_ = start_ - std::chrono::hours(1);
 }
 
-void Progress::Update(int64_t done, const std::string& detail) {
+bool Progress::IsDue() {
   const auto now = std::chrono::steady_clock::now();
-  if (Seconds(now - last_) < (terminal_ ? 0.1 : 30.0)) return;
+  if (Seconds(now - last_) < (terminal_ ? 0.1 : 30.0)) return false;
   last_ = now;
-  const double elapsed = Seconds(now - start_);
+  return true;
+}
+
+void Progress::Draw(double share, const std::string& numbers, const std::string& line) const {
+  if (!terminal_) {
+    std::cerr << line << "\n";
+    return;
+  }
+  // A line that wraps could not be cleared.
+  const int64_t columns = Columns() - 1;
+  const int64_t room = columns - static_cast<int64_t>(label_.size() + 2 + numbers.size());
+  const int64_t width = std::clamp(room, kNarrowestBar, kBarWidth);
+  const auto filled = static_cast<int64_t>(static_cast<double>(width) * share + 1e-9);
+  const std::string bar = absl::StrCat(label_, " [", std::string(filled, '#'),
+                                       std::string(width - filled, '.'), numbers);
+  std::cerr << "\r\033[K" << bar.substr(0, columns) << std::flush;
+}
+
+void Progress::Update(int64_t done, const std::string& detail) {
+  if (!IsDue()) return;
+  const double elapsed = Seconds(last_ - start_);
   if (total_ == kUnknown) {
     const std::string line =
         absl::StrFormat("%s: %d %ss in %s  %s", label_, done, unit_, Clock(elapsed), detail);
@@ -75,21 +95,22 @@ void Progress::Update(int64_t done, const std::string& detail) {
     return;
   }
   const double left = done > 0 ? elapsed / done * (total_ - done) : 0;
-  if (!terminal_) {
-    std::cerr << absl::StrFormat("%s: %d of %d %ss, %s left  %s\n", label_, done, total_, unit_,
-                                 Clock(left), detail);
-    return;
-  }
+  Draw(static_cast<double>(done) / static_cast<double>(total_),
+       absl::StrFormat("] %d/%d  %s left  %s", done, total_, Clock(left), detail),
+       absl::StrFormat("%s: %d of %d %ss, %s left  %s", label_, done, total_, unit_, Clock(left),
+                       detail));
+}
+
+void Progress::UpdateShare(int64_t done, double share) {
+  if (first_share_ < 0) first_share_ = share;
+  if (!IsDue()) return;
+  const double elapsed = Seconds(last_ - start_);
+  const double behind = share - first_share_;
+  const std::string left = behind > 0 ? absl::StrCat(Clock(elapsed / behind * (1 - share)), " left")
+                                      : absl::StrCat("in ", Clock(elapsed));
   const std::string numbers =
-      absl::StrFormat("] %d/%d  %s left  %s", done, total_, Clock(left), detail);
-  // A line that wraps could not be cleared.
-  const int64_t columns = Columns() - 1;
-  const int64_t room = columns - static_cast<int64_t>(label_.size() + 2 + numbers.size());
-  const int64_t width = std::clamp(room, kNarrowestBar, kBarWidth);
-  const int64_t filled = width * done / total_;
-  const std::string line = absl::StrCat(label_, " [", std::string(filled, '#'),
-                                        std::string(width - filled, '.'), numbers);
-  std::cerr << "\r\033[K" << line.substr(0, columns) << std::flush;
+      absl::StrFormat("%d %ss, %.0f %%, %s", done, unit_, 100 * share, left);
+  Draw(share, absl::StrCat("] ", numbers), absl::StrCat(label_, ": ", numbers));
 }
 
 }  // namespace cmerc

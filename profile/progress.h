@@ -25,17 +25,26 @@ class Progress {
 
   // `done` units are done; `detail` is shown behind the numbers.
   void Update(int64_t done, const std::string& detail);
+  // The same where the total is kUnknown, and `share` of all work, from 0 to 1, lies behind: the
+  // time that is left is that of the rest, at the pace since the first call.
+  void UpdateShare(int64_t done, double share);
 
   // Writes a line of its own, in place of the bar, which the next Update() draws again.
   void Note(const std::string& line);
 
  private:
+  // Whether it is time to write something again.
+  bool IsDue();
+  // Draws a bar filled to `share`, or writes a line: `line` there, `numbers` behind the bar.
+  void Draw(double share, const std::string& numbers, const std::string& line) const;
+
   const std::string label_;
   const int64_t total_;
   const std::string unit_;
   const bool terminal_;
   const std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_;
+  double first_share_ = -1;  // of UpdateShare(); below 0: not called yet
 };
 
 }  // namespace cmerc

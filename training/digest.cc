@@ -62,6 +62,12 @@ uint64_t DataDigest(const PreparedData& data) {
       }
     }
   }
+  if (data.late != nullptr) {
+    // What the model sees is made of what the file holds and of these numbers.
+    digest.Add(std::vector<int64_t>{static_cast<int64_t>(data.late->Digest())});
+    if (data.standardization.has_value()) digest.Add(data.standardization->SerializeAsString());
+    digest.Add(Describe(data.means).SerializeAsString());
+  }
   return digest.value();
 }
 

@@ -141,7 +141,8 @@ absl::StatusOr<Batch> Epoch::MakeBatch(int64_t step) const {
   std::mt19937 random = RandomOf(training.seed(), number_, step);
   std::vector<Conversation> thinned;
   for (const int64_t index : ConversationsOf(step)) {
-    thinned.push_back(plan_.data.conversations[index]);
+    ASSIGN_OR_RETURN(Conversation conversation, plan_.data.Load(index));
+    thinned.push_back(std::move(conversation));
     RETURN_IF_ERROR(RemoveAtRandom(training.drop_evidence(), plan_.data.means, plan_.data.info,
                                    random, thinned.back()));
   }
@@ -165,6 +166,9 @@ std::vector<View> Epoch::ViewsOfStep(int64_t step) const {
 
 absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
   ASSIGN_OR_RETURN(const Batch batch, NextBatch(step));
+  if (recorded_ == nullptr && step != last_labelled_) {
+    plan_.data.ReadAhead(ConversationsOf(NextLabelled(step + 1)));
+  }
   const absl::Span<const int64_t> conversations = ConversationsOf(step);
   const std::vector<View> drawn = ViewsOfStep(step);
   StepContext context = context_;

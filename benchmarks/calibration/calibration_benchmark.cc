@@ -47,7 +47,7 @@ void MakeOneBatch(benchmark::State& state, bool meld) {
   const PreparedData data = Data(MakeOfficialBatches(meld, CORRECTED));
   std::vector<int64_t> indices(16);
   std::iota(indices.begin(), indices.end(), 0);
-  for (auto _ : state) benchmark::DoNotOptimize(data.MakeBatch(indices));
+  for (auto _ : state) benchmark::DoNotOptimize(data.MakeBatch(indices).value());
 }
 
 void ApplyOneView(benchmark::State& state, bool meld, size_t number) {

@@ -124,6 +124,17 @@ torch::Tensor PresentOf(const ConversationRecord& record, const std::vector<std:
   return PresentTensor(has, record.utterances_size());
 }
 
+std::vector<std::string> SentencesOf(const ConversationRecord& record) {
+  bool has_any = false;
+  std::vector<std::string> sentences;
+  for (const ConversationRecord::Utterance& utterance : record.utterances()) {
+    has_any = has_any || utterance.has_text();
+    sentences.push_back(utterance.text());
+  }
+  if (!has_any) sentences.clear();
+  return sentences;
+}
+
 absl::StatusOr<Conversation> ToConversation(const ConversationRecord& record,
                                             const DatasetInfo& info) {
   Conversation conversation;

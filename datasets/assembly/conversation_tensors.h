@@ -23,6 +23,9 @@ std::vector<torch::Tensor> StreamTensors(const ConversationRecord::Modality& mod
 // it.
 torch::Tensor PresentOf(const ConversationRecord& record, const std::vector<std::string>& names);
 
+// Returns the sentences of a record, one for each utterance; none where no utterance has one.
+std::vector<std::string> SentencesOf(const ConversationRecord& record);
+
 // Returns the conversation with the features of `info`'s modalities, in its order, whatever else
 // the record has; streams that the record shares are one tensor. What utterances lack is 0, and
 // `present` says so; they may lack a modality altogether, unless the record has one that `info`

@@ -52,9 +52,9 @@ absl::Span<const int64_t> InMemoryDataset::split(Split split) const {
 }
 
 absl::Span<const std::string> WarningsOf(const Dataset& dataset) {
-  const auto* in_memory = dynamic_cast<const InMemoryDataset*>(&dataset);
-  if (in_memory == nullptr) return {};
-  return in_memory->warnings();
+  const auto* has_warnings = dynamic_cast<const HasWarnings*>(&dataset);
+  if (has_warnings == nullptr) return {};
+  return has_warnings->warnings();
 }
 
 }  // namespace cmerc

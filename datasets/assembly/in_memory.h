@@ -12,7 +12,15 @@
 
 namespace cmerc {
 
-class InMemoryDataset final : public Dataset {
+// A Dataset may be one of these, too.
+class HasWarnings {
+ public:
+  virtual ~HasWarnings() = default;
+  // Sentences about what may be wrong with the data.
+  virtual const std::vector<std::string>& warnings() const = 0;
+};
+
+class InMemoryDataset final : public Dataset, public HasWarnings {
  public:
   // Indices into the conversations, as Dataset::split() returns them.
   struct Splits {
@@ -34,7 +42,7 @@ class InMemoryDataset final : public Dataset {
   absl::StatusOr<Conversation> Get(int64_t index) const override;
   absl::Span<const int64_t> split(Split split) const override;
 
-  const std::vector<std::string>& warnings() const { return warnings_; }
+  const std::vector<std::string>& warnings() const override { return warnings_; }
 
  private:
   DatasetInfo info_;
@@ -43,7 +51,7 @@ class InMemoryDataset final : public Dataset {
   std::vector<std::string> warnings_;
 };
 
-// Returns the warnings of a data set that has some: of an InMemoryDataset.
+// Returns the warnings of a data set that HasWarnings.
 absl::Span<const std::string> WarningsOf(const Dataset& dataset);
 
 }  // namespace cmerc

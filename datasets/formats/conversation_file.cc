@@ -8,6 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "bytes/crc32.h"
 #include "bytes/file_kind.h"
 #include "core/status.h"
 
@@ -87,7 +88,7 @@ absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const s
   std::unique_ptr<ConversationFile> file(new ConversationFile(path, unknown_keys));
   RETURN_IF_ERROR(file->OpenStream());
   file->in_.seekg(0, std::ios::end);
-  const auto size = static_cast<uint64_t>(file->in_.tellg());
+  file->size_ = static_cast<uint64_t>(file->in_.tellg());
   file->in_.seekg(0);
   std::string head(kHeadSize, '\0');
   file->in_.read(head.data(), static_cast<std::streamsize>(head.size()));
@@ -98,7 +99,7 @@ absl::StatusOr<std::unique_ptr<ConversationFile>> ConversationFile::Open(const s
     RETURN_IF_ERROR(file->OpenReader(head, file->in_));
     return file;
   }
-  file->inflating_ = std::make_unique<InflatingBuffer>(file->in_, size);
+  file->inflating_ = std::make_unique<InflatingBuffer>(file->in_, file->size_);
   file->inflated_ = std::make_unique<std::istream>(file->inflating_.get());
   const std::string inflated_head(file->inflating_->Peek().substr(0, kHeadSize));
   RETURN_IF_ERROR(Annotate(file->inflating_->status(), path));
@@ -145,6 +146,31 @@ absl::StatusOr<std::optional<ConversationRecord>> ConversationFile::Next() {
   // What is damaged ends in the middle of a line or record, which would be the wrong message.
   ended_ = true;
   return Annotate(inflating_->status(), path_);
+}
+
+absl::StatusOr<bool> ConversationFile::Skip() {
+  if (npz_ != nullptr) {
+    ASSIGN_OR_RETURN(const std::optional<ConversationRecord> record, npz_->Next());
+    return record.has_value();
+  }
+  if (ended_) return false;
+  const absl::StatusOr<bool> found = records_ != nullptr ? records_->Skip() : lines_->Skip();
+  if (inflating_ == nullptr || inflating_->status().ok()) return found;
+  ended_ = true;
+  return Annotate(inflating_->status(), path_);
+}
+
+BytesOfConversation ConversationFile::Bytes() const {
+  const absl::string_view bytes = records_ != nullptr ? records_->message() : lines_->text();
+  return {records_ != nullptr ? records_->begin() : lines_->begin(),
+          static_cast<int64_t>(bytes.size()), Crc32(bytes)};
+}
+
+double ConversationFile::ShareRead() {
+  if (npz_ != nullptr) return npz_->ShareRead();
+  const std::streamoff position = in_.tellg();  // -1 behind the end
+  return position < 0 || size_ == 0 ? 1
+                                    : static_cast<double>(position) / static_cast<double>(size_);
 }
 
 std::string ConversationFile::Place() const {

@@ -2,6 +2,7 @@
 #ifndef CMERC_DATASETS_FORMATS_CONVERSATION_FILE_H_
 #define CMERC_DATASETS_FORMATS_CONVERSATION_FILE_H_
 
+#include <cstdint>
 #include <fstream>
 #include <istream>
 #include <memory>
@@ -23,6 +24,14 @@ namespace cmerc {
 // first bytes. InvalidArgument, without a name: it is something else, and what to do.
 absl::Status CheckStreamsAsJsonLines(absl::string_view head);
 
+// Where a conversation is in a file that is not compressed: a line of JSON without its end, or the
+// message of a record.
+struct BytesOfConversation {
+  int64_t begin = 0;
+  int64_t size = 0;
+  uint32_t crc = 0;  // CRC-32 of them
+};
+
 class ConversationFile {
  public:
   // Opens a file; JSON Lines and a record file may be compressed by gzip or zlib. The message of an
@@ -40,9 +49,22 @@ class ConversationFile {
   // MostInflated() allows; the next call gives the end.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
+  // Goes over the next conversation without looking into it where the format allows that; false at
+  // the end. Errors are those of Next(), but for conversations that are wrong.
+  absl::StatusOr<bool> Skip();
+
   // Says where that was which Next() has just returned: "line 12", "record 12" or "conversation
   // 12".
   std::string Place() const;
+
+  // The bytes of the file that Next() has just made a conversation of, for ConversationsAt.
+  // Meaningless of a compressed file or an .npz, where conversations cannot be read one by one.
+  BytesOfConversation Bytes() const;
+  // Whether they can.
+  bool HasBytes() const { return npz_ == nullptr && inflating_ == nullptr; }
+
+  // What part of the file has been read, from 0 to 1.
+  double ShareRead();
 
  private:
   ConversationFile(std::string path, UnknownKeys unknown_keys)
@@ -57,6 +79,7 @@ class ConversationFile {
   const std::string path_;
   const UnknownKeys unknown_keys_;
   std::ifstream in_;
+  uint64_t size_ = 0;                           // of the file
   std::unique_ptr<InflatingBuffer> inflating_;  // of a compressed file
   std::unique_ptr<std::istream> inflated_;      // what that gives
   bool ended_ = false;                          // by an error of inflating_

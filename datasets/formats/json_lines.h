@@ -35,8 +35,15 @@ class JsonLinesReader {
   // cannot be read on.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
+  // Goes over the next line that is not blank without looking into it; false at the end. Errors are
+  // those of Next(), but for lines that are wrong.
+  absl::StatusOr<bool> Skip() { return lines_.Next(&text_); }
+
   // The number of the line that Next() has just returned, from 1.
   int64_t line() const { return lines_.line(); }
+  // That line without its end, and where it begins in the stream, in bytes.
+  absl::string_view text() const { return text_; }
+  int64_t begin() const { return lines_.begin(); }
 
  private:
   LineReader lines_;

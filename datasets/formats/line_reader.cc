@@ -19,11 +19,13 @@ constexpr char kByteOrderMark[] = "\xEF\xBB\xBF";
 absl::StatusOr<bool> LineReader::ReadLine(std::string* text) {
   text->clear();
   if (ended_) return false;
+  begin_ = position_;
   bool is_there = false;
   for (bool goes_on = true; goes_on;) {
     std::array<char, 1 << 16> piece;
     in_.getline(piece.data(), piece.size());
     auto size = static_cast<size_t>(in_.gcount());
+    position_ += static_cast<int64_t>(size);
     goes_on = in_.fail() && !in_.eof() && size == piece.size() - 1;
     if (in_.bad() || (in_.fail() && !in_.eof() && !goes_on)) {
       return absl::UnavailableError(
@@ -52,6 +54,7 @@ absl::StatusOr<bool> LineReader::Next(std::string* text) {
     if (!found) return false;
     if (line_ == 1 && absl::StartsWith(*text, kByteOrderMark)) {
       text->erase(0, sizeof(kByteOrderMark) - 1);
+      begin_ += static_cast<int64_t>(sizeof(kByteOrderMark)) - 1;
     }
     if (text->find_first_not_of(" \t\r") != std::string::npos) return true;
   }

@@ -24,6 +24,8 @@ class LineReader {
 
   // The number of the line that Next() has just returned, from 1.
   int64_t line() const { return line_; }
+  // Where its text begins, in bytes from where the stream stood at first.
+  int64_t begin() const { return begin_; }
 
  private:
   // The next line, blank or not. Errors are those of Next().
@@ -33,7 +35,9 @@ class LineReader {
   const std::string name_;
   const std::string holds_;
   int64_t line_ = 0;
-  bool ended_ = false;  // by a line that is too long
+  int64_t begin_ = 0;
+  int64_t position_ = 0;  // behind what was read
+  bool ended_ = false;    // by a line that is too long
 };
 
 }  // namespace cmerc

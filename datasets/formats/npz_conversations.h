@@ -49,6 +49,11 @@ class NpzConversations {
   // The number of the conversation that Next() has just returned, from 1.
   int64_t conversation() const { return conversation_; }
 
+  // What part of the conversations has been returned, from 0 to 1.
+  double ShareRead() const {
+    return lengths_.empty() ? 1 : 1.0 * conversation_ / static_cast<double>(lengths_.size());
+  }
+
  private:
   struct Modality {
     int64_t num_streams;

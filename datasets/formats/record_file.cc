@@ -48,23 +48,43 @@ absl::Status RecordFileReader::Read(size_t size) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<RecordFileReader::FrameHead> RecordFileReader::ReadFrameHead() {
+  RETURN_IF_ERROR(Read(8));
+  FrameHead head{ReadLittleEndian(buffer_, 0, 4),
+                 static_cast<uint32_t>(ReadLittleEndian(buffer_, 4, 4)), buffer_.substr(0, 4)};
+  if (head.size <= kMaxMessageBytes) return head;
+  return Error(absl::StrCat("claims ", head.size, " bytes, want at most ", kMaxMessageBytes,
+                            "; the file is damaged"));
+}
+
 absl::StatusOr<bool> RecordFileReader::ReadFrame() {
   const int64_t begin = position_;
-  const auto damaged = [&] {
+  ASSIGN_OR_RETURN(const FrameHead head, ReadFrameHead());
+  return ReadFrameBehind(head, begin);
+}
+
+absl::StatusOr<bool> RecordFileReader::SkipFrame() {
+  const int64_t begin = position_;
+  ASSIGN_OR_RETURN(const FrameHead head, ReadFrameHead());
+  if (head.size == 0) return ReadFrameBehind(head, begin);
+  // All but the last byte: a file that ends before is noticed at that one.
+  const auto most = static_cast<std::streamsize>(head.size - 1);
+  if (!in_.seekg(most, std::ios::cur)) {
+    in_.clear();  // what is being inflated has no places to go to
+    in_.ignore(most);
+  }
+  position_ += most;
+  RETURN_IF_ERROR(Read(1));
+  return true;
+}
+
+absl::StatusOr<bool> RecordFileReader::ReadFrameBehind(const FrameHead& head, int64_t begin) {
+  RETURN_IF_ERROR(Read(head.size == 0 ? 8 : head.size));
+  if (Crc32(buffer_, Crc32(head.size_bytes)) != head.crc) {
     return Error(absl::StrCat("the file is damaged at or after byte ", begin,
                               " (its CRC-32 does not match); copy or convert it again"));
-  };
-  RETURN_IF_ERROR(Read(8));
-  const std::string size_bytes = buffer_.substr(0, 4);
-  const size_t size = ReadLittleEndian(buffer_, 0, 4);
-  const auto crc = static_cast<uint32_t>(ReadLittleEndian(buffer_, 4, 4));
-  if (size > kMaxMessageBytes) {
-    return Error(absl::StrCat("claims ", size, " bytes, want at most ", kMaxMessageBytes,
-                              "; the file is damaged"));
   }
-  RETURN_IF_ERROR(Read(size == 0 ? 8 : size));
-  if (Crc32(buffer_, Crc32(size_bytes)) != crc) return damaged();
-  if (size > 0) return true;
+  if (head.size > 0) return true;
   const uint64_t records = ReadLittleEndian(buffer_, 0, 8);
   if (records + 1 != static_cast<uint64_t>(record_)) {
     return Error(absl::StrCat("the file ends after ", record_ - 1, " records, want ", records));
@@ -117,6 +137,14 @@ absl::StatusOr<std::optional<ConversationRecord>> RecordFileReader::Next() {
   absl::StatusOr<std::optional<ConversationRecord>> record = ReadRecord();
   ended_ = !record.ok() || !record->has_value();
   return record;
+}
+
+absl::StatusOr<bool> RecordFileReader::Skip() {
+  if (ended_) return false;
+  ++record_;
+  absl::StatusOr<bool> found = SkipFrame();
+  ended_ = !found.ok() || !*found;
+  return found;
 }
 
 absl::StatusOr<std::unique_ptr<RecordFileWriter>> RecordFileWriter::Create(

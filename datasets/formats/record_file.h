@@ -43,8 +43,15 @@ class RecordFileReader {
   // and record. Memory is bounded by what the file really holds, and by 512 MiB per record.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
+  // Goes over the next record without looking into it; false at the end and after an error.
+  // InvalidArgument: truncated, or the end is damaged.
+  absl::StatusOr<bool> Skip();
+
   // The number of the record that Next() has just returned, from 1.
   int64_t record() const { return record_; }
+  // The message that it was read from, and where that begins in the stream, in bytes.
+  absl::string_view message() const { return buffer_; }
+  int64_t begin() const { return position_ - static_cast<int64_t>(buffer_.size()); }
 
  private:
   RecordFileReader(std::istream& in, std::string name) : in_(in), name_(std::move(name)) {}
@@ -53,9 +60,19 @@ class RecordFileReader {
   absl::StatusOr<std::optional<ConversationRecord>> ReadRecord();
   // Replaces buffer_ by the next `size` bytes.
   absl::Status Read(size_t size);
+  // The size and the CRC-32 in front of a frame, and the bytes of the size.
+  struct FrameHead {
+    size_t size;
+    uint32_t crc;
+    std::string size_bytes;
+  };
+  absl::StatusOr<FrameHead> ReadFrameHead();
   // Replaces buffer_ by the message of the next frame; false at the end of the file, which is
   // checked.
   absl::StatusOr<bool> ReadFrame();
+  // The same of what follows a head, whose frame begins at byte `begin`.
+  absl::StatusOr<bool> ReadFrameBehind(const FrameHead& head, int64_t begin);
+  absl::StatusOr<bool> SkipFrame();
   absl::Status Error(absl::string_view problem) const;
 
   std::istream& in_;

@@ -50,7 +50,7 @@ int main() {
   torch::optim::Adam optimizer(model.parameters(), 1e-2);
   for (int step = 0; step < 80; ++step) {
     const auto indices = absl::MakeConstSpan(data.train).subspan(step % 4 * 15, 15);
-    TrainStep({model, model, optimizer, losses}, data.MakeBatch(indices)).value();
+    TrainStep({model, model, optimizer, losses}, data.MakeBatch(indices).value()).value();
   }
   const auto scores = Evaluate(model, data, data.test, losses, config, AllViews(data.info)).value();
   std::cout << cmerc::FormatSplitReport(scores);

@@ -4,6 +4,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tests/bin/files.h"
+#include "tests/bytes/packed.h"
 
 namespace cmerc {
 namespace {
@@ -161,6 +162,12 @@ void AddRecordFiles(std::vector<BadInput>* cases) {
       {"ClassNameTwice",
        TrainOn("good.jsonl", "class_names: 'joy' class_names: 'joy'"),
        {"class_names = [joy, joy], must be unique and not empty"}},
+      {"CompressedFileThatShallStayOnTheDisk",
+       TrainOn("good.jsonl.gz", "in_memory: false"),
+       {"in_memory: false reads conversations from their places in a record file or JSON Lines, "
+        "and "
+        "good.jsonl.gz is compressed or an .npz, which have none; unpack it",
+        "leave in_memory out"}},
       {"UnknownSpeakersOption",
        TrainOn("good.jsonl", "speakers: BY_VOICE"),
        {"data.dataset[cmerc.RecordsOptions].speakers = BY_VOICE, must be one of BY_NAME, "
@@ -191,6 +198,7 @@ void WriteBadRecords(const std::string& folder) {
     write(name, lines);
   };
   write("good.jsonl", good);
+  write("good.jsonl.gz", Gzip(good));
   spoil("nan.jsonl", 2, "[3, 4]", "[NaN, 4]");
   spoil("escape.jsonl", 1, "\"split\": \"", "\"split\": \"\\u001b[2J");
   spoil("widths.jsonl", 3, "[3, 4]", "[3, 4, 5]");

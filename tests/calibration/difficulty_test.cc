@@ -85,8 +85,8 @@ TEST(DifficultyOfTest, IsTheRankingOverAllViewsOfSpeakersAndUtterances) {
     const double speakers = conversation.speakers.max().item<double>() + 1;
     const double want =
         (ranking + speakers) / (speakers + static_cast<double>(conversation.length()));
-    const auto difficulty =
-        DifficultyOf(backbone, data.MakeBatch({static_cast<int64_t>(i)}), CalibrationConfig());
+    const auto difficulty = DifficultyOf(
+        backbone, data.MakeBatch({static_cast<int64_t>(i)}).value(), CalibrationConfig());
     ASSERT_TRUE(difficulty.ok()) << difficulty.status();
     // Float32 log-probabilities below 10, off by some 1e-6 each, and averaged.
     EXPECT_NEAR(*difficulty, want, 4e-6) << conversation.id;
@@ -111,8 +111,9 @@ TEST(MeasureDifficultiesTest, TrainingConversationsInTheirOrder) {
   StubBackbone backbone;
   const auto table = MeasureDifficulties(backbone, data, CalibrationConfig());
   ASSERT_TRUE(table.ok()) << table.status();
-  EXPECT_THAT(*table, ElementsAre(Pair("c3", *DifficultyOf(backbone, data.MakeBatch({3}), {})),
-                                  Pair("c0", *DifficultyOf(backbone, data.MakeBatch({0}), {}))));
+  EXPECT_THAT(*table,
+              ElementsAre(Pair("c3", *DifficultyOf(backbone, data.MakeBatch({3}).value(), {})),
+                          Pair("c0", *DifficultyOf(backbone, data.MakeBatch({0}).value(), {}))));
 }
 
 TEST(MeasureDifficultiesTest, NamesTheConversationThatFails) {

@@ -98,7 +98,7 @@ TEST(EvaluateTest, TheLossIsTheMeanOverBatchesWithoutLossesThatNeedViews) {
   const PreparedData data = StubData();
   StubBackbone backbone(0.7F);
   const auto mean = [&](const std::vector<int64_t>& indices) {
-    const Batch batch = data.MakeBatch(indices);
+    const Batch batch = data.MakeBatch(indices).value();
     return -2 * TrueClassLogProbs(LogProbs(batch), batch.labels).mean().item<double>();
   };
   // Float32 means of at most 15 numbers below 10.
@@ -122,7 +122,7 @@ TEST(EvaluateTest, ReportsHowConfidenceChangesInEachView) {
   const std::vector<View> views = AllViews(StubInfo());
   const SplitReport report = MustEvaluate(backbone, data, data.train, 3, views);
   ASSERT_EQ(report.views_size(), 4);
-  const Batch batch = data.MakeBatch(data.train);
+  const Batch batch = data.MakeBatch(data.train).value();
   const torch::Tensor full = TrueClassLogProbs(LogProbs(batch), batch.labels);
   for (int v = 0; v < 4; ++v) {
     EXPECT_EQ(report.views(v).view(), views[v].name());

@@ -135,7 +135,7 @@ TEST(LabelledTest, TheLossIsTheMeanOverBatchesThatHaveLabels) {
   StubBackbone backbone(0.7F);
   double sum = 0;
   for (const int64_t index : {0, 2, 3}) {
-    const Batch batch = data.MakeBatch({index});
+    const Batch batch = data.MakeBatch({index}).value();
     const torch::Tensor log_probs = backbone.Forward(batch)->log_probs;
     double of_conversation = 0;
     int64_t labelled = 0;

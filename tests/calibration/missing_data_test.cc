@@ -88,7 +88,7 @@ TEST(MissingDataTest, WhatIsMissingFollowsTheChosenModalities) {
   const PreparedData data = Prepare(dataset, config);
   EXPECT_EQ(data.conversations[2].present.sizes(), torch::IntArrayRef({3, 1}));
   EXPECT_FALSE(data.conversations[2].present[1][0].item<bool>());
-  const Batch batch = data.MakeBatch({2});
+  const Batch batch = data.MakeBatch({2}).value();
   EXPECT_FALSE(batch.evidence[0][1][0].item<bool>());
   EXPECT_TRUE(batch.evidence[0][2][0].item<bool>());
 }

@@ -109,7 +109,7 @@ TEST(PreparedDataTest, BatchesAllowWhatTheContextSays) {
   config.set_context(DataConfig::PAST);
   const PreparedData data = Prepare(dataset, config);
   EXPECT_EQ(data.info.context, ContextScope::kPast);
-  const Batch batch = data.MakeBatch({data.train[0]});
+  const Batch batch = data.MakeBatch({data.train[0]}).value();
   EXPECT_EQ(batch.scope, ContextScope::kPast);
   const int64_t length = batch.max_length();
   EXPECT_TRUE(batch.context[0].equal(torch::ones({length, length}, torch::kBool).tril()));
@@ -232,7 +232,7 @@ TEST(PreparedDataTest, ChoosesModalitiesInTheDatasetsOrder) {
   EXPECT_EQ(audio.info.modalities[0].name, "audio");
   ASSERT_EQ(audio.conversations[0].features.size(), 1U);
   EXPECT_TRUE(audio.conversations[0].features[0][0].equal(dataset.conversations[0].features[1][0]));
-  EXPECT_TRUE(ValidateBatch(audio.MakeBatch({0, 3}), audio.info).ok());
+  EXPECT_TRUE(ValidateBatch(audio.MakeBatch({0, 3}).value(), audio.info).ok());
 
   config.add_modalities("text");
   const PreparedData both = Prepare(dataset, config);

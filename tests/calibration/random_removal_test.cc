@@ -105,7 +105,7 @@ TEST(ThinOutTest, TakesOfTheseConversationsAlone) {
   const auto alone = ThinOut(data, {data.train[2]}, 0.5, 1);
   EXPECT_TRUE(alone->data.conversations[data.train[2]].present.equal(
       thinned->data.conversations[data.train[2]].present));
-  const Batch batch = thinned->data.MakeBatch(data.train);
+  const Batch batch = thinned->data.MakeBatch(data.train).value();
   EXPECT_FALSE(batch.evidence.narrow(2, 0, 2).all().item<bool>());
 }
 

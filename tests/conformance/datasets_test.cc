@@ -30,6 +30,8 @@ const ExtraCase kExtraCases[] = {
      "file: 'tests/datasets/data/conversations.jsonl' speakers: BY_APPEARANCE "
      "class_names: 'neutral' class_names: 'joy' class_names: 'anger' class_names: 'fear'"},
     {"cmerc.RecordsOptions", "file: 'tests/datasets/data/conversations.records'"},
+    {"cmerc.RecordsOptions", "file: 'tests/datasets/data/conversations.records' in_memory: false"},
+    {"cmerc.RecordsOptions", "file: 'tests/datasets/data/gaps.jsonl' in_memory: false"},
 };
 
 TEST(DatasetLinkageTest, TheBundleLinksThesePlugins) {

@@ -13,8 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/dataset.h"
+#include "core/late_conversations.h"
 #include "datasets/assembly/in_memory.h"
 #include "datasets/records.pb.h"
+#include "tests/bin/files.h"
+#include "tests/bytes/packed.h"
 #include "torch/types.h"
 
 namespace cmerc {
@@ -300,6 +303,100 @@ TEST(RecordsTest, WarnsOfIdsOfUtterancesAndMetadata) {
                 HasSubstr("carried.jsonl has ids of utterances or metadata; only the answers of"));
   }
   EXPECT_THAT(WarningsOf(*Open(kLines)), IsEmpty());
+}
+
+std::vector<torch::Tensor> Streams(const Conversation& conversation) {
+  std::vector<torch::Tensor> all;
+  for (const auto& streams : conversation.features) {
+    all.insert(all.end(), streams.begin(), streams.end());
+  }
+  return all;
+}
+
+// With everything that a conversation has: several streams, gaps, sentences, labels.
+TEST(RecordsTest, WhatStaysOnTheDiskIsWhatWouldBeInMemory) {
+  for (const char* file : {kLines, kRecords, "tests/datasets/data/gaps.jsonl"}) {
+    SCOPED_TRACE(file);
+    const auto in_memory = Open(file);
+    RecordsOptions options;
+    options.set_file(file);
+    options.set_in_memory(false);
+    const auto on_disk = Create(options);
+    ASSERT_TRUE(on_disk.ok()) << on_disk.status();
+    EXPECT_EQ(WarningsOf(**on_disk), WarningsOf(*in_memory));
+    EXPECT_EQ((*on_disk)->info().class_counts, in_memory->info().class_counts);
+    ASSERT_EQ((*on_disk)->size(), in_memory->size());
+    const auto* late = dynamic_cast<const HasLateConversations*>(on_disk->get());
+    ASSERT_NE(late, nullptr);
+    EXPECT_EQ(dynamic_cast<const HasLateConversations*>(in_memory.get()), nullptr);
+    for (int64_t c = in_memory->size() - 1; c >= 0; --c) {  // in any order
+      const Conversation want = in_memory->Get(c).value();
+      const Conversation found = (*on_disk)->Get(c).value();
+      const Conversation outline = late->Outline(c).value();
+      EXPECT_EQ(found.id, want.id);
+      EXPECT_EQ(found.utterances, want.utterances);
+      EXPECT_EQ(ToVector(found.labels), ToVector(want.labels));
+      EXPECT_EQ(ToVector(outline.speakers), ToVector(want.speakers));
+      EXPECT_THAT(outline.features, IsEmpty());
+      ASSERT_EQ(found.present.defined(), want.present.defined());
+      ASSERT_EQ(outline.present.defined(), want.present.defined());
+      if (want.present.defined()) {
+        EXPECT_TRUE(found.present.equal(want.present));
+        EXPECT_TRUE(outline.present.equal(want.present));
+      }
+      const auto streams = Streams(found);
+      const auto want_streams = Streams(want);
+      ASSERT_EQ(streams.size(), want_streams.size());
+      for (size_t s = 0; s < streams.size(); ++s) {
+        EXPECT_TRUE(streams[s].equal(want_streams[s])) << s;
+        // Streams that are one tensor there are one here.
+        const bool shared = s > 0 && want_streams[s].is_same(want_streams[s - 1]);
+        EXPECT_EQ(s > 0 && streams[s].is_same(streams[s - 1]), shared) << s;
+      }
+    }
+    EXPECT_EQ((*on_disk)->Get(in_memory->size()).status().code(), absl::StatusCode::kOutOfRange);
+  }
+}
+
+// A file that is written over while it is in use is not taken for what it was.
+TEST(RecordsTest, AFileThatChangesWhileItIsInUseIsNoticed) {
+  const std::string good = ReadFile(kRecords);
+  for (const bool is_shorter : {false, true}) {
+    const std::string path = NewFolder() + "/changing.records";
+    WriteFile(path, good);
+    RecordsOptions options;
+    options.set_file(path);
+    options.set_in_memory(false);
+    const auto dataset = Create(options);
+    ASSERT_TRUE(dataset.ok()) << dataset.status();
+    ASSERT_TRUE((*dataset)->Get(0).ok());
+    const uint64_t digest = dynamic_cast<const HasLateConversations&>(**dataset).late()->Digest();
+    std::string other = good;
+    other[other.size() - 30] ^= 1;  // in the last record
+    std::ofstream(path, std::ios::binary | std::ios::trunc)
+        << (is_shorter ? good.substr(0, good.size() - 30) : other);
+    ASSERT_TRUE((*dataset)->Get(0).ok());
+    const absl::Status status = (*dataset)->Get((*dataset)->size() - 1).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(
+        std::string(status.message()),
+        testing::AllOf(HasSubstr("changing.records: has changed since it was opened, at byte"),
+                       HasSubstr("start again")));
+    EXPECT_NE(digest, 0u);
+  }
+}
+
+TEST(RecordsTest, WhatHasNoPlacesIsReadIntoMemoryOrNotAtAll) {
+  const std::string path = NewFolder() + "/packed.jsonl.gz";
+  WriteFile(path, Gzip(ReadFile(kLines)));
+  RecordsOptions options;
+  options.set_file(path);
+  EXPECT_TRUE(Create(options).ok());
+  options.set_in_memory(false);
+  EXPECT_THAT(std::string(Create(options).status().message()),
+              testing::AllOf(HasSubstr("in_memory: false reads conversations from their places"),
+                             HasSubstr("packed.jsonl.gz is compressed or an .npz"),
+                             HasSubstr("cmerc data convert --input=")));
 }
 
 }  // namespace

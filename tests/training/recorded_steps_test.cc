@@ -98,7 +98,7 @@ TEST_F(RecordedStepsTest, AreTheSameSteps) {
       torch::manual_seed(epoch);  // dropout
       CopyState(*run->live, *run->snapshot);
       for (const std::vector<int64_t>& chosen : batches) {
-        const Batch batch = run == &plain || epoch == 0 ? data.MakeBatch(chosen) : Batch();
+        const Batch batch = run == &plain || epoch == 0 ? data.MakeBatch(chosen).value() : Batch();
         const absl::StatusOr<ComputedStep> computed =
             run == &plain ? ComputeStep(run->Context(config), batch) : steps.Compute(chosen, batch);
         ASSERT_TRUE(computed.ok()) << computed.status();
@@ -118,11 +118,11 @@ TEST_F(RecordedStepsTest, AreTheSameSteps) {
 TEST_F(RecordedStepsTest, ForgetsWhatDoesNotComeAgain) {
   Run run(*this);
   RecordedSteps steps = Recorded(run);
-  ASSERT_TRUE(steps.Compute({0, 1}, data.MakeBatch({0, 1})).ok());
+  ASSERT_TRUE(steps.Compute({0, 1}, data.MakeBatch({0, 1}).value()).ok());
   steps.EndEpoch();
   EXPECT_TRUE(steps.Knows({0, 1}));
   EXPECT_FALSE(steps.Knows({1, 0}));
-  ASSERT_TRUE(steps.Compute({1, 0}, data.MakeBatch({1, 0})).ok());
+  ASSERT_TRUE(steps.Compute({1, 0}, data.MakeBatch({1, 0}).value()).ok());
   steps.EndEpoch();
   EXPECT_FALSE(steps.Knows({0, 1}));
   EXPECT_TRUE(steps.Knows({1, 0}));
@@ -135,7 +135,7 @@ TEST_F(RecordedStepsTest, SaysWhatToDoWhereNothingCanBeRecorded) {
       [](const torch::Device&, const std::function<void()>&) -> std::unique_ptr<WorkGraph> {
         TORCH_CHECK(false, "something waits");
       });
-  ASSERT_TRUE(steps.Compute({0}, data.MakeBatch({0})).ok());
+  ASSERT_TRUE(steps.Compute({0}, data.MakeBatch({0}).value()).ok());
   const absl::Status status = steps.Compute({0}, {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(status.message()),

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "datasets/formats/conversations_at.h"
 #include "datasets/formats/json_lines.h"
 #include "datasets/formats/npz.h"
 #include "tests/bin/files.h"
@@ -178,6 +179,76 @@ TEST_F(NpzTest, NamesWhatIsWrong) {
 }
 
 // What `cmerc data convert` writes is read by tests/datasets/export_test.cc.
+
+// Going over conversations leads to those behind them, in every format.
+TEST(ConversationFileTest, GoesOverConversations) {
+  const std::string lines =
+      absl::StrCat("\xEF\xBB\xBF", Line("a"), "\n\n", Line("b"), "\n{wrong\n", Line("c"), "\n");
+  const std::string records = ReadFile("tests/datasets/data/conversations.records");
+  const std::vector<std::string> all = Read(records);
+  ASSERT_GE(all.size(), 3u);
+  const auto file = ConversationFile::Open(Path(lines));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ((*file)->ShareRead(), 0);
+  EXPECT_TRUE((*file)->Skip().value());
+  EXPECT_EQ((*file)->Next()->value().id(), "b");
+  EXPECT_TRUE((*file)->Skip().value()) << "it is not looked into";
+  EXPECT_EQ((*file)->Next()->value().id(), "c");
+  EXPECT_EQ((*file)->Place(), "line 5");
+  EXPECT_FALSE((*file)->Skip().value());
+  EXPECT_FALSE((*file)->Next()->has_value());
+  EXPECT_EQ((*file)->ShareRead(), 1);
+  for (const std::string& bytes : {records, Gzip(records)}) {
+    const auto file = ConversationFile::Open(Path(bytes));
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_TRUE((*file)->Skip().value());
+    EXPECT_EQ(ConversationToJson((*file)->Next()->value()), all[1]);
+    EXPECT_EQ((*file)->Place(), "record 2");
+    for (size_t i = 2; i < all.size(); ++i) EXPECT_TRUE((*file)->Skip().value());
+    EXPECT_FALSE((*file)->Skip().value());
+    EXPECT_FALSE((*file)->Skip().value()) << "the end stays the end";
+  }
+}
+
+TEST(ConversationFileTest, GoingOverARecordFileThatIsCutShortIsNoEnd) {
+  const std::string records = ReadFile("tests/datasets/data/conversations.records");
+  for (const size_t size : {records.size() - 20, records.size() - 17, records.size() - 1}) {
+    const auto file = ConversationFile::Open(Path(records.substr(0, size)));
+    ASSERT_TRUE(file.ok()) << file.status();
+    absl::StatusOr<bool> found = true;
+    while (found.ok() && *found) found = (*file)->Skip();
+    EXPECT_EQ(found.status().code(), absl::StatusCode::kInvalidArgument) << size;
+    EXPECT_THAT(std::string(found.status().message()), HasSubstr("the file is truncated"));
+  }
+}
+
+TEST(ConversationFileTest, ConversationsCanBeReadFromTheirPlacesInAnyOrder) {
+  const std::string lines =
+      absl::StrCat("\xEF\xBB\xBF", Line("a"), "\r\n \n", Line("b"), "\n", Line("c"));
+  for (const std::string& contents :
+       {lines, ReadFile("tests/datasets/data/conversations.records")}) {
+    const std::string path = Path(contents);
+    const auto file = ConversationFile::Open(path);
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_TRUE((*file)->HasBytes());
+    std::vector<std::pair<BytesOfConversation, std::string>> places;
+    while (true) {
+      const auto record = (*file)->Next();
+      ASSERT_TRUE(record.ok()) << record.status();
+      if (!record->has_value()) break;
+      places.emplace_back((*file)->Bytes(), ConversationToJson(**record));
+    }
+    ASSERT_GE(places.size(), 3u);
+    const auto at = ConversationsAt::Open(path, **file);
+    ASSERT_TRUE(at.ok()) << at.status();
+    for (auto place = places.rbegin(); place != places.rend(); ++place) {
+      const auto record = (*at)->Read(place->first);
+      ASSERT_TRUE(record.ok()) << record.status();
+      EXPECT_EQ(ConversationToJson(*record), place->second);
+    }
+  }
+  EXPECT_FALSE((*ConversationFile::Open(Path(Gzip(lines))))->HasBytes());
+}
 
 }  // namespace
 }  // namespace cmerc

@@ -234,7 +234,7 @@ TEST_P(MeldEncoderTest, PredictsAsTheOfficialCodeWithTextLinear) {
   ASSERT_TRUE(backbone.ok()) << backbone.status();
   (*backbone)->eval();
   const torch::NoGradGuard no_grad;
-  const auto prediction = (*backbone)->Forward(data.MakeBatch({0, 1, 2}));
+  const auto prediction = (*backbone)->Forward(data.MakeBatch({0, 1, 2}).value());
   ASSERT_TRUE(prediction.ok()) << prediction.status();
   const auto want = Read(GetParam().name).fields().at("log_prob").list_value();
   ASSERT_EQ(prediction->log_probs.size(0), want.values_size());
