@@ -58,11 +58,6 @@ std::vector<FlagSpec> TrainFlags() {
        "also write losses, scores and histograms of gradients for TensorBoard", ""},
       {"resume", FlagSpec::Kind::kSwitch,
        "go on with the run that --output holds, with its own config, where it was interrupted", ""},
-      {"stop_after", FlagSpec::Kind::kValue,
-       "save and stop after so many epochs of those that the config plans, before the other splits "
-       "are "
-       "looked at; --resume goes on",
-       "N"},
       {"overwrite", FlagSpec::Kind::kSwitch, "replace a run that the folder holds", ""},
   };
 }

@@ -10,7 +10,6 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -30,6 +29,7 @@
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
 #include "storage/selection_score.h"
+#include "storage/stop_after.h"
 #include "training/trainer.h"
 
 namespace cmerc {
@@ -169,14 +169,8 @@ absl::Status CheckEarlierRun(const Flags& flags, const RunConfig& config,
       CanResume(output) ? "--resume to go on with it, or --overwrite" : "or --overwrite"));
 }
 
-absl::StatusOr<TrainOptions> OptionsOf(const Flags& flags) {
+TrainOptions OptionsOf(const Flags& flags) {
   TrainOptions options;
-  const std::string stop_after = flags.Get("stop_after");
-  if (flags.has("stop_after") &&
-      (!absl::SimpleAtoi(stop_after, &options.stop_after) || options.stop_after < 1)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--stop_after=", stop_after, ", must be a number of epochs, at least 1"));
-  }
   options.profile = flags.has("profile");
   options.tensorboard = flags.has("tensorboard");
   options.resume = flags.has("resume");
@@ -262,7 +256,8 @@ std::string ClassWeights(const RunConfig& config, const DatasetInfo& info) {
 absl::Status TrainIn(const std::string& output, const Flags& flags, const RunConfig& config,
                      torch::Device device) {
   RETURN_IF_ERROR(CheckEarlierRun(flags, config, output));
-  ASSIGN_OR_RETURN(const TrainOptions options, OptionsOf(flags));
+  TrainOptions options = OptionsOf(flags);
+  ASSIGN_OR_RETURN(options.stop_after, ReadStopAfter(output));
   if (options.resume && Exists(output + "/summary.json")) {
     std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";
     return FinishRun(output);
@@ -280,7 +275,9 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
   CatchStopSignals(kStopsAfterStep);
   const absl::StatusOr<RunSummary> summary = Train(config, data, output, Versions(), options);
   if (options.stop_after > 0 && absl::IsCancelled(summary.status()) && StopSignal() == 0) {
-    std::cout << "\n" << WithWayOn(summary.status(), output).message() << "\n";
+    std::cout << "\nstopped " << summary.status().message() << ", as " << StopAfterFile(output)
+              << " says; for the rest remove that file, and: cmerc train --resume --output="
+              << output << "\n";
     return absl::OkStatus();
   }
   if (!summary.ok()) return WithWayOn(summary.status(), output);

@@ -18,8 +18,6 @@ struct Launch {
   size_t run;          // its number, by which Launcher::WaitForOne() tells of it
   std::string folder;  // holds its config.textproto; what it prints goes to train.log there
   bool resume;         // whether to go on with what the folder holds, instead of beginning anew
-  // Above 0: `cmerc train --stop_after` so many epochs.
-  int stop_after = 0;
 };
 
 // A run that has ended.

@@ -54,7 +54,6 @@ LocalLauncher::LocalLauncher(std::string program, int parallel_runs)
 absl::Status LocalLauncher::Start(const Launch& launch) {
   const std::string config = "--config=" + launch.folder + "/config.textproto";
   const std::string output = "--output=" + launch.folder;
-  const std::string stop_after = absl::StrCat("--stop_after=", launch.stop_after);
   const std::string log = launch.folder + "/train.log";
   const int descriptor = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor < 0) {
@@ -66,7 +65,6 @@ absl::Status LocalLauncher::Start(const Launch& launch) {
                                    config.c_str(),
                                    output.c_str(),
                                    launch.resume ? "--resume" : "--overwrite",
-                                   launch.stop_after > 0 ? stop_after.c_str() : nullptr,
                                    nullptr};
   const pid_t parent = getpid();
   const pid_t child = fork();

@@ -21,6 +21,7 @@
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
 #include "storage/selection_score.h"
+#include "storage/stop_after.h"
 
 namespace cmerc {
 namespace {
@@ -151,12 +152,13 @@ absl::Status Stopped(const Progress& progress, size_t runs) {
                                            "others where they are"));
 }
 
-// Starts a run. Errors: those of PrepareRunFolder() and Launcher::Start().
+// Starts a run. Errors: those of PrepareRunFolder(), WriteStopAfter() and Launcher::Start().
 absl::Status Start(const std::vector<PlannedRun>& runs, size_t run, const std::string& output,
                    Launcher& launcher, Progress* progress) {
   const std::string folder = RunFolder(output, runs[run]);
   ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs[run], folder));
-  RETURN_IF_ERROR(launcher.Start({run, folder, resume, runs[run].stop_after.value_or(0)}));
+  RETURN_IF_ERROR(WriteStopAfter(folder, runs[run].stop_after.value_or(0)));
+  RETURN_IF_ERROR(launcher.Start({run, folder, resume}));
   progress->Begin(run, resume);
   return absl::OkStatus();
 }
