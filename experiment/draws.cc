@@ -152,6 +152,18 @@ void CheckSearch(const ExperimentPlan& plan, std::vector<std::string>* problems)
   if (static_cast<int>(seeds.size()) != search.training_seeds_size()) {
     problems->push_back("search.training_seeds: one occurs twice; it would be the same run again");
   }
+  if (search.set().training().has_seed()) {
+    problems->push_back(absl::StrCat("search.set: training.seed = ", search.set().training().seed(),
+                                     ", but every trial has its seeds; write search { "
+                                     "training_seeds: ",
+                                     search.set().training().seed(), " }"));
+  }
+  if (search.set().data().has_fold()) {
+    problems->push_back(absl::StrCat(
+        "search.set: data.fold = ", search.set().data().fold(),
+        ", but a trial validates on the part seed mod data.folds; write search { training_seeds: ",
+        search.set().data().fold(), " }"));
+  }
   if (!search.has_variant()) return;
   std::vector<std::string> names;
   for (const Variation& variant : plan.variants()) names.push_back(variant.name());

@@ -207,10 +207,14 @@ const VariantSearch* SearchFor(const SearchPlan& plan, const PlannedRun& run) {
 absl::Status CheckRuns(const SearchPlan& plan, const std::vector<PlannedRun>& runs) {
   for (const PlannedRun& run : runs) {
     const VariantSearch* search = SearchFor(plan, run);
-    if (search == nullptr) {
+    const DataConfig* data =
+        search != nullptr ? &search->trials.front().runs.front().config.data() : nullptr;
+    if (data == nullptr ||
+        (run.test_fold.has_value() && data->fold_group() != run.config.data().fold_group())) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "search.set: data.test_folds is not that of run ", run.path(),
-          "; every part that is tested on needs a search that has not seen it: leave it out"));
+          "search.set: data.test_folds and data.fold_group must be those of run ", run.path(),
+          ", since every part that is tested on needs a search that has not seen it; leave them "
+          "out"));
     }
     const std::vector<std::string> assignments = AssignmentsOf(search->trials.front().options);
     RETURN_IF_ERROR(

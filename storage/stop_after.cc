@@ -17,7 +17,7 @@ std::string StopAfterFile(const std::string& folder) { return folder + "/stop_af
 
 absl::StatusOr<int> ReadStopAfter(const std::string& folder) {
   std::ifstream in(StopAfterFile(folder), std::ios::binary);
-  if (!in) return 0;
+  if (!in && access(StopAfterFile(folder).c_str(), F_OK) != 0) return 0;
   std::string text(32, '\0');
   in.read(&text[0], static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(in.gcount()));
