@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "bin/commands.h"
 #include "bin/configs_folder.h"
+#include "bin/option_search.h"
 #include "bin/output.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
@@ -25,6 +27,7 @@
 #include "experiment/local_launcher.h"
 #include "experiment/plan.h"
 #include "experiment/runner.h"
+#include "experiment/search.h"
 #include "experiment/table.h"
 #include "metrics/json.h"
 #include "storage/atomic_file.h"
@@ -131,12 +134,20 @@ absl::Status ExperimentCommand(const Flags& flags) {
   RETURN_IF_ERROR(plan.status());
   RETURN_IF_ERROR(ChangePlan(ChangesOf(flags), &*plan));
   std::vector<std::string> warnings_of_sets;
-  ASSIGN_OR_RETURN(const std::vector<PlannedRun> runs,
+  ASSIGN_OR_RETURN(std::vector<PlannedRun> runs,
                    RunsOf(*plan, kVersion, flags.All("set"), &warnings_of_sets));
   PrintWarnings(warnings_of_sets);
+  std::optional<SearchPlan> search;
+  if (plan->has_search()) {
+    ASSIGN_OR_RETURN(search, PlanSearch(*plan, runs, kVersion, flags.All("set")));
+  }
   const std::string output = flags.Get("output");
   RETURN_IF_ERROR(CheckExperimentOutput(output, kResultFiles, FilesReadBy(flags, runs)));
+  if (search.has_value()) {
+    RETURN_IF_ERROR(CheckExperimentOutput(output, kSearchFiles, FilesReadBy(flags, runs)));
+  }
   if (flags.has("dry_run")) {
+    if (search.has_value()) PrintTrials(*search, output);
     PrintDryRun(runs, *plan, output);
     return absl::OkStatus();
   }
@@ -148,14 +159,20 @@ absl::Status ExperimentCommand(const Flags& flags) {
   RunnerOptions options;
   options.begin = [&] { return WritePlan(*plan, flags); };
   options.should_stop = [] { return StopSignal() != 0; };
-  ASSIGN_OR_RETURN(const std::vector<std::string> failures,
+  std::vector<std::string> failures;
+  const size_t wanted = runs.size();
+  if (search.has_value()) {
+    RETURN_IF_ERROR(SearchOptions(*search, output, launcher, options, &runs, &failures));
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::string> failed_runs,
                    DoRuns(runs, output, launcher, options));
+  failures.insert(failures.end(), failed_runs.begin(), failed_runs.end());
   ASSIGN_OR_RETURN(const std::vector<FinishedRun> finished, ReadFinishedRuns(runs, output));
   ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(*plan, runs, finished));
   for (const std::string& failure : failures) results.add_failed_runs(failure);
   RETURN_IF_ERROR(Publish(results, finished, output));
   if (failures.empty()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(failures.size(), " of ", runs.size(),
+  return absl::UnavailableError(absl::StrCat(failures.size(), " of ", wanted,
                                              " runs failed; the same command repeats only those"));
 }
 

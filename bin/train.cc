@@ -28,7 +28,8 @@
 #include "metrics/text_report.h"
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
-#include "training/selection.h"
+#include "storage/selection_score.h"
+#include "storage/stop_after.h"
 #include "training/trainer.h"
 
 namespace cmerc {
@@ -255,7 +256,8 @@ std::string ClassWeights(const RunConfig& config, const DatasetInfo& info) {
 absl::Status TrainIn(const std::string& output, const Flags& flags, const RunConfig& config,
                      torch::Device device) {
   RETURN_IF_ERROR(CheckEarlierRun(flags, config, output));
-  const TrainOptions options = OptionsOf(flags);
+  TrainOptions options = OptionsOf(flags);
+  ASSIGN_OR_RETURN(options.stop_after, ReadStopAfter(output));
   if (options.resume && Exists(output + "/summary.json")) {
     std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";
     return FinishRun(output);
@@ -272,6 +274,12 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
   }
   CatchStopSignals(kStopsAfterStep);
   const absl::StatusOr<RunSummary> summary = Train(config, data, output, Versions(), options);
+  if (options.stop_after > 0 && absl::IsCancelled(summary.status()) && StopSignal() == 0) {
+    std::cout << "\nstopped " << summary.status().message() << ", as " << StopAfterFile(output)
+              << " says; for the rest remove that file, and: cmerc train --resume --output="
+              << output << "\n";
+    return absl::OkStatus();
+  }
   if (!summary.ok()) return WithWayOn(summary.status(), output);
   Print(*summary, config, options, output);
   return absl::OkStatus();

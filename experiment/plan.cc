@@ -22,6 +22,7 @@
 #include "absl/strings/string_view.h"
 #include "config/loader.h"
 #include "core/status.h"
+#include "experiment/draws.h"
 #include "registry/registry.h"
 
 namespace cmerc {
@@ -233,6 +234,14 @@ absl::StatusOr<std::vector<uint64_t>> SeedsIn(absl::string_view part) {
 
 }  // namespace
 
+absl::Status SetIdentities(const std::string& version, const std::vector<PlannedRun*>& runs) {
+  std::map<std::string, FileIdentity> files;
+  for (PlannedRun* run : runs) {
+    ASSIGN_OR_RETURN(run->identity, IdentityOf(run->config, version, &files));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ChangePlan(const PlanChanges& changes, ExperimentPlan* plan) {
   if (changes.seeds.has_value()) {
     plan->clear_seeds();
@@ -286,14 +295,14 @@ std::string PlanText(const ExperimentPlan& plan, const std::string& version,
 std::vector<PlannedVariant> VariantsOf(const ExperimentPlan& plan) {
   std::vector<PlannedVariant> variants;
   for (const Variation& variant : plan.variants()) {
-    variants.push_back({variant.name(), variant.baseline(), {variant.set()}});
+    variants.push_back({variant.name(), variant.baseline(), {variant.set()}, "", variant.name()});
   }
   if (variants.empty()) variants.emplace_back();
   if (plan.backbones().empty()) return variants;
   std::vector<PlannedVariant> of_backbones;
   for (const Variation& backbone : plan.backbones()) {
     for (const PlannedVariant& variant : variants) {
-      PlannedVariant one{backbone.name(), "", {backbone.set()}};
+      PlannedVariant one{backbone.name(), "", {backbone.set()}, backbone.name(), variant.name};
       if (!variant.name.empty()) absl::StrAppend(&one.name, "_", variant.name);
       if (!variant.baseline.empty()) one.baseline = backbone.name() + "_" + variant.baseline;
       one.layers.insert(one.layers.end(), variant.layers.begin(), variant.layers.end());
@@ -305,7 +314,7 @@ std::vector<PlannedVariant> VariantsOf(const ExperimentPlan& plan) {
 
 std::string PlannedRun::path() const {
   return absl::StrCat(dataset.empty() ? "" : dataset + "/", variant.empty() ? "" : variant + "/",
-                      "seed-", seed,
+                      trial.has_value() ? absl::StrCat("trial-", *trial, "/") : "", "seed-", seed,
                       test_fold.has_value() ? absl::StrCat("-test-", *test_fold) : "");
 }
 
@@ -319,6 +328,7 @@ absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
   CheckNames(plan.backbones(), "backbones", &problems);
   CheckBaselines(plan, &problems);
   if (problems.empty()) CheckVariantNames(plan, &problems);
+  CheckDraws(plan, &problems);
   const std::set<uint64_t> seeds(plan.seeds().begin(), plan.seeds().end());
   if (static_cast<int>(seeds.size()) != plan.seeds_size()) {
     problems.push_back("seeds: one occurs twice; it would be the same run again");
@@ -335,7 +345,8 @@ absl::StatusOr<ExperimentPlan> LoadPlan(const std::string& path,
 absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
                                                const std::string& version,
                                                const std::vector<std::string>& sets,
-                                               std::vector<std::string>* warnings) {
+                                               std::vector<std::string>* warnings,
+                                               const RunConfig& over) {
   const std::vector<Variation> nothing(1);
   const std::vector<Variation> datasets(plan.datasets().begin(), plan.datasets().end());
   const std::vector<PlannedVariant> variants = VariantsOf(plan);
@@ -351,6 +362,7 @@ absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
         PlannedRun run{dataset.name(), variant.name, seed, {}, {}};
         std::vector<RunConfig> layers = {threads, plan.base(), dataset.set()};
         layers.insert(layers.end(), variant.layers.begin(), variant.layers.end());
+        layers.push_back(over);
         const std::string source = "run " + run.path();
         ASSIGN_OR_RETURN(run.config, MergeConfigs(layers, source, sets, warnings));
         if (runs.empty() && !sets.empty()) {

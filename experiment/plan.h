@@ -18,6 +18,8 @@ struct PlannedVariant {
   std::string name;               // "" when the plan names none
   std::string baseline;           // "" where it has none
   std::vector<RunConfig> layers;  // what it sets, each over the one before
+  std::string backbone = "";      // "" when the plan names none
+  std::string own_name = "";      // without that of the backbone
 };
 
 // The variants of a plan in order: where it has backbones, all of the first one first.
@@ -31,9 +33,14 @@ struct PlannedRun {
   std::string identity;  // two runs of the same identity need not be run twice
   // The part that it tests on, where data.test_folds is above 0.
   std::optional<int> test_fold = {};
+  // The trial of a search that it belongs to.
+  std::optional<int> trial = {};
+  // Unset: it is trained to its end. Else it is to stop after so many epochs, before any split but
+  // the validation split is looked at.
+  std::optional<int> stop_after = {};
 
-  // "DATASET/VARIANT/seed-N", or "DATASET/VARIANT/seed-N-test-K": its folder below the
-  // experiment's.
+  // "DATASET/VARIANT/seed-N", or "DATASET/VARIANT/seed-N-test-K", with "trial-T/" before the seed
+  // for a trial: its folder below the experiment's.
   std::string path() const;
 };
 
@@ -60,11 +67,17 @@ absl::Status ChangePlan(const PlanChanges& changes, ExperimentPlan* plan);
 // size and a 64-bit FNV-1a of its bytes; a file is read once. `sets` are merged over the config of
 // every run before its seed. InvalidArgument: a config that is not valid, with the run that it
 // belongs to, one of `sets` gives what the seeds give, or data.test_fold is set. NotFound: a file
-// that cannot be read. `warnings` are those of `sets`.
+// that cannot be read. `warnings` are those of `sets`. `over` is merged over the config of every
+// run before `sets` are.
 absl::StatusOr<std::vector<PlannedRun>> RunsOf(const ExperimentPlan& plan,
                                                const std::string& version,
                                                const std::vector<std::string>& sets = {},
-                                               std::vector<std::string>* warnings = nullptr);
+                                               std::vector<std::string>* warnings = nullptr,
+                                               const RunConfig& over = RunConfig());
+
+// Sets the identities of runs whose configs have changed; a file is read once. NotFound: a file
+// that cannot be read.
+absl::Status SetIdentities(const std::string& version, const std::vector<PlannedRun*>& runs);
 
 // The plan in text format, for the folder of the experiment, with how it was changed in a comment.
 std::string PlanText(const ExperimentPlan& plan, const std::string& version,

@@ -5,13 +5,19 @@
 #include <algorithm>
 #include <fstream>
 #include <ios>
+#include <limits>
+#include <optional>
 #include <sstream>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "storage/selection_score.h"
 
 namespace cmerc {
 namespace {
@@ -24,6 +30,9 @@ std::string Rest(std::ifstream& in) {
 }
 
 std::string LogFile(const std::string& folder) { return folder + "/train.log"; }
+
+// Behind the identity in the finished.txt of a run that was to stop.
+constexpr char kStopped[] = "# stopped after epoch ";
 
 // The end of a log, which may be of any size, behind a newline.
 std::string EndOf(const std::string& log) {
@@ -61,8 +70,18 @@ std::string FinishedFile(const std::string& folder) { return folder + "/finished
 
 std::string BegunFile(const std::string& folder) { return folder + "/begun.txt"; }
 
+std::string FinishedText(const PlannedRun& run) {
+  if (!run.stop_after.has_value()) return run.identity;
+  return absl::StrCat(run.identity, kStopped, *run.stop_after, "\n");
+}
+
 bool IsFinished(const std::string& folder, const PlannedRun& run) {
-  return Contents(FinishedFile(folder)) == run.identity;
+  const std::string finished = Contents(FinishedFile(folder));
+  if (!run.stop_after.has_value()) return finished == run.identity;
+  absl::string_view rest = finished;
+  int epochs = 0;
+  return absl::ConsumePrefix(&rest, run.identity) && absl::ConsumePrefix(&rest, kStopped) &&
+         absl::SimpleAtoi(rest, &epochs) && epochs >= *run.stop_after;
 }
 
 absl::StatusOr<RunSummary> ReadSummary(const std::string& folder) {
@@ -80,6 +99,26 @@ absl::StatusOr<RunSummary> ReadSummary(const std::string& folder) {
         path, ": cannot be read as the summary of a run; remove its folder and run it again"));
   }
   return summary;
+}
+
+absl::StatusOr<double> ValidationScore(const std::string& folder, int epochs,
+                                       TrainingConfig::SelectBy by) {
+  const std::string path = folder + "/metrics.jsonl";
+  std::ifstream in(path, std::ios::binary);
+  std::string line;
+  std::optional<double> best;
+  for (int epoch = 1; epoch <= epochs && std::getline(in, line); ++epoch) {
+    EpochReport report;
+    const auto status = google::protobuf::util::JsonStringToMessage(line, &report);
+    if (!status.ok() || !report.has_valid()) {
+      return absl::DataLossError(absl::StrCat(
+          path, ":", epoch, ": cannot be read as an epoch with scores on the validation split"));
+    }
+    best = std::max(best.value_or(-std::numeric_limits<double>::infinity()),
+                    SelectionScore(report.valid(), by));
+  }
+  if (best.has_value()) return *best;
+  return absl::DataLossError(absl::StrCat(path, ": holds no epoch"));
 }
 
 std::string LastWords(const std::string& folder) {

@@ -30,11 +30,21 @@ std::string FinishedFile(const std::string& folder);
 // The file of a run that holds its identity from its beginning on.
 std::string BegunFile(const std::string& folder);
 
-// Whether the run in `folder` has succeeded, as the run that `run` is now.
+// What FinishedFile() holds of a run that has succeeded: its identity, and for one that was to stop
+// after how many epochs.
+std::string FinishedText(const PlannedRun& run);
+
+// Whether the run in `folder` has succeeded, as the run that `run` is now: one that is to stop has
+// where it got as far or farther.
 bool IsFinished(const std::string& folder, const PlannedRun& run);
 
 // The summary.json of a run. DataLoss: it is missing or cannot be read as a summary.
 absl::StatusOr<RunSummary> ReadSummary(const std::string& folder);
+
+// SelectionScore() on the validation split: that of the best of the first `epochs` in the
+// metrics.jsonl of a run. DataLoss: it has none of these, or they cannot be read.
+absl::StatusOr<double> ValidationScore(const std::string& folder, int epochs,
+                                       TrainingConfig::SelectBy by);
 
 // Why a run failed: what `cmerc train` said last in the run's train.log, or where that log is.
 std::string LastWords(const std::string& folder);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <map>
@@ -19,6 +20,8 @@
 #include "storage/atomic_file.h"
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
+#include "storage/selection_score.h"
+#include "storage/stop_after.h"
 
 namespace cmerc {
 namespace {
@@ -53,14 +56,29 @@ struct Outcome {
   std::string text;  // "weighted F1 0.6512", or "failed with exit status 1: why"
 };
 
+// What became of a run that was to stop, and has; marks it as finished as far as it was to get.
+absl::StatusOr<Outcome> OutcomeOfTrial(const PlannedRun& run, const std::string& folder) {
+  if (Contents(folder + "/summary.json") != "") {
+    return Outcome{true, absl::StrCat("failed: it did not stop after epoch ", *run.stop_after,
+                                      " but went on to the test split")};
+  }
+  const TrainingConfig::SelectBy by = run.config.training().select_by();
+  const absl::StatusOr<double> score = ValidationScore(folder, *run.stop_after, by);
+  if (!score.ok()) return Outcome{true, absl::StrCat("failed: ", score.status().message())};
+  RETURN_IF_ERROR(WriteFileAtomically(FinishedFile(folder), FinishedText(run)));
+  return Outcome{false, absl::StrFormat("%s %.4f on the validation split within %d epochs",
+                                        SelectionName(by), std::abs(*score), *run.stop_after)};
+}
+
 // What became of a run that has ended; marks one that succeeded as finished.
 absl::StatusOr<Outcome> OutcomeOf(const PlannedRun& run, const std::string& folder,
                                   const EndedRun& ended) {
   const std::string failed = absl::StrCat("failed with ", ended.ending, ": ");
   if (!ended.succeeded) return Outcome{true, failed + LastWords(folder)};
+  if (run.stop_after.has_value()) return OutcomeOfTrial(run, folder);
   const absl::StatusOr<RunSummary> summary = ReadSummary(folder);
   if (!summary.ok()) return Outcome{true, absl::StrCat(failed, summary.status().message())};
-  RETURN_IF_ERROR(WriteFileAtomically(FinishedFile(folder), run.identity));
+  RETURN_IF_ERROR(WriteFileAtomically(FinishedFile(folder), FinishedText(run)));
   std::string text = absl::StrFormat("weighted F1 %.4f", summary->test().weighted_f1());
   if (summary->has_uncalibrated()) {
     absl::StrAppendFormat(&text, " (uncalibrated %.4f)",
@@ -134,11 +152,12 @@ absl::Status Stopped(const Progress& progress, size_t runs) {
                                            "others where they are"));
 }
 
-// Starts a run. Errors: those of PrepareRunFolder() and Launcher::Start().
+// Starts a run. Errors: those of PrepareRunFolder(), WriteStopAfter() and Launcher::Start().
 absl::Status Start(const std::vector<PlannedRun>& runs, size_t run, const std::string& output,
                    Launcher& launcher, Progress* progress) {
   const std::string folder = RunFolder(output, runs[run]);
   ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs[run], folder));
+  RETURN_IF_ERROR(WriteStopAfter(folder, runs[run].stop_after.value_or(0)));
   RETURN_IF_ERROR(launcher.Start({run, folder, resume}));
   progress->Begin(run, resume);
   return absl::OkStatus();

@@ -39,6 +39,7 @@ RunState StateOf(const PlannedRun& run, const std::string& output);
 //   begun.txt         the identity of the run, written when it is begun: one that was interrupted
 //                     is resumed (`cmerc train --resume`)
 //   finished.txt      the identity again, written when it has succeeded
+//   stop_after.txt    after how many epochs it is to stop (PlannedRun::stop_after), where it is
 // InvalidArgument: another process runs this experiment. Cancelled: it was to stop; the message
 // says how to go on. Other errors: a file of it cannot be read or written, or a run cannot be
 // started. The runs that were started are then asked to save and stop, and waited for.

@@ -2,23 +2,13 @@
 #ifndef CMERC_TRAINING_SELECTION_H_
 #define CMERC_TRAINING_SELECTION_H_
 
-#include <string>
-
 #include "calibration/curriculum.h"
-#include "config/run.pb.h"
-#include "metrics/report.pb.h"
 
 namespace cmerc {
 
-// What `by` says of a split, the higher, the better: a score in [0, 1], or the NLL times -1.
-double SelectionScore(const SplitReport& split, TrainingConfig::SelectBy by);
-
-// "weighted F1", "macro F1", "NLL" or "accuracy".
-std::string SelectionName(TrainingConfig::SelectBy by);
-
-// Whether a SelectionScore() is higher than that of the best epoch before. With `rounded`, which
-// goes with weighted F1, both are rounded to hundredths of a percent first, as the official code's
-// round(f1 * 100, 2) does, halves to the even one.
+// Whether a SelectionScore() (storage/selection_score.h) is higher than that of the best epoch
+// before. With `rounded`, which goes with weighted F1, both are rounded to hundredths of a percent
+// first, as the official code's round(f1 * 100, 2) does, halves to the even one.
 bool IsBetter(double score, double best, bool rounded);
 
 // The first epoch, from 1, that trains on all `conversations` of the training split; epochs + 1

@@ -21,6 +21,7 @@
 #include "storage/atomic_file.h"
 #include "storage/module_state.h"
 #include "storage/run_folder.h"
+#include "storage/selection_score.h"
 #include "storage/trained_backbone.h"
 #include "training/digest.h"
 #include "training/epoch.h"
@@ -221,8 +222,17 @@ bool Stage::IsOver() const {
              training.patience();
 }
 
+bool Stage::IsToStop() const {
+  const int stop_after = plan_.options.stop_after;
+  return stop_after > 0 && (state_.progress.epochs() >= stop_after || IsOver());
+}
+
 absl::Status Stage::TrainEpochs() {
-  while (!IsOver()) RETURN_IF_ERROR(TrainEpoch());
+  while (!IsOver() && !IsToStop()) RETURN_IF_ERROR(TrainEpoch());
+  if (IsToStop()) {
+    return absl::CancelledError(absl::StrCat("after epoch ", state_.progress.epochs(), " of ",
+                                             plan_.config.training().epochs()));
+  }
   PrintEnd();
   return absl::OkStatus();
 }
@@ -313,7 +323,7 @@ absl::Status Stage::FinishEpoch(const EpochReport& report, const TimingReport& t
                                              report.steps_without_labels().value());
   }
   state_.epoch = EpochProgress();
-  return saver_->IsDue() || IsOver() ? saver_->Save(state_) : absl::OkStatus();
+  return saver_->IsDue() || IsOver() || IsToStop() ? saver_->Save(state_) : absl::OkStatus();
 }
 
 void Stage::PrintEpoch(const EpochReport& report, bool better, double seconds) const {

@@ -33,9 +33,10 @@ class Stage {
   static absl::StatusOr<std::unique_ptr<Stage>> Open(StagePlan plan);
 
   // Trains the epochs that are left, as far as training.patience goes, and after each scores it,
-  // writes its weights and reports, and prints a line. Cancelled: it was asked to stop, and all is
-  // saved that Open() needs to go on. Other codes: a step was refused (see Epoch), the scores are
-  // of no use, or a file cannot be written.
+  // writes its weights and reports, and prints a line. Cancelled: it was asked to stop, or
+  // has trained as many epochs as it was to (TrainOptions::stop_after), and all is saved that
+  // Open() needs to go on. Other codes: a step was refused (see Epoch), the scores are of no use,
+  // or a file cannot be written.
   absl::Status TrainEpochs();
 
   // Takes over the selected weights, measures them on all splits and writes the predictions of the
@@ -58,6 +59,8 @@ class Stage {
   absl::Status Start();
   // Whether `epochs` are all that are trained.
   bool IsOver() const;
+  // Whether they are as many as it was to train for now.
+  bool IsToStop() const;
   // What is scored, selected and saved.
   Backbone& scored() const { return average_ != nullptr ? *average_ : *live_; }
   absl::Status TrainEpoch();

@@ -15,6 +15,11 @@ struct TrainOptions {
   // Goes on with the run that `output` holds, where it was interrupted, and ends with the same bits
   // as one that was not (but for times). Where nothing was saved yet it begins.
   bool resume = false;
+  // Above 0: training ends with Cancelled after so many epochs of the model, or all of them where
+  // there are fewer, once all is saved that `resume` needs. What its config plans for all epochs
+  // (the learning rate, the curriculum) stays as it is, and no split but the one that selects the
+  // epoch is looked at. The model without calibration is trained to its end.
+  int stop_after = 0;
   // Asked between steps: true ends training with Cancelled, once all is saved that `resume` needs.
   std::function<bool()> should_stop;
 

@@ -298,6 +298,7 @@ absl::StatusOr<Trained> TrainUncalibrated(const StagePlan& plan) {
   RETURN_IF_ERROR(MakeFolder(folder));
   TrainOptions options = plan.options;
   options.profile = false;
+  options.stop_after = 0;
   ASSIGN_OR_RETURN(
       Trained trained,
       TrainStage({config, plan.data, folder, "uncalibrated  ", std::move(losses),

@@ -36,7 +36,8 @@ namespace cmerc {
 //
 // InvalidArgument: the config does not fit the data (all that is wrong with its plugins at once, a
 // line each), a batch that is known before is too large (training/known_batches.h), or what
-// `resume` finds does not fit config and data. Cancelled: options.should_stop said so. Unavailable:
+// `resume` finds does not fit config and data. Cancelled: options.should_stop said so, or
+// options.stop_after epochs are trained. Unavailable:
 // `output` was moved or deleted meanwhile; that is seen when it is next saved. OutOfRange: a loss,
 // a gradient or a buffer is not finite (see TrainStep()). FailedPrecondition: what would have been
 // InvalidArgument before anything was written, such as a batch that the backbone refuses. Other

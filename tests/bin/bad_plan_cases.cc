@@ -21,6 +21,87 @@ Args Experiment(const std::string& plan) {
   return {"experiment", "--config=" + plan, "--output=out/of/this"};
 }
 
+// A search of one draw beside `more` of the search, and what is wrong with it.
+void AddSearches(std::vector<BadPlan>* plans) {
+  const auto add = [&](const std::string& name, const std::string& file, const std::string& search,
+                       const std::vector<std::string>& says, const std::string& beside = "") {
+    plans->push_back(
+        {{name, Experiment(file), says}, file, absl::StrCat(beside, "search { ", search, " }")});
+  };
+  const auto rate = [](const std::string& from) {
+    return absl::StrCat("draw { path: 'training.learning_rate' ", from, " }");
+  };
+  add("NoTrials", "trials.plan", "trials: 0", {"search.trials = 0, must be in [1, 10000]"});
+  add("SearchOfNothing", "nothing.plan", "",
+      {"search: nothing is drawn for run seed-1", "add, as an example, draw { path:"});
+  add("DrawOfNoField", "no_path.plan", "draw { choice: '1' }",
+      {"search.draw[0]: nothing is drawn; name a field"});
+  add("DrawOfUnknownField", "path.plan",
+      "draw { path: 'backbone.dropot' uniform { min: 0.1 max: 0.5 } }",
+      {"search.draw[0], for run seed-1, is not a valid config:", "backbone.dropot=0.1: ",
+       "did you mean \"dropout\"?"});
+  add("DrawBeyondARange", "beyond.plan",
+      "draw { path: 'backbone.dropout' uniform { min: 0.1 max: 1.5 } }",
+      {"search.draw[0], for run seed-1, is not a valid config:",
+       "backbone.dropout = 1.5, must be in [0, 1)"});
+  add("ChoiceBeyondARange", "choice.plan",
+      "draw { path: 'training.epochs' choice: '3' choice: '0' }",
+      {"search.draw[0], for run seed-1, is not a valid config:",
+       "training.epochs = 0, must be >= 1"});
+  add("DrawFromAnEmptyInterval", "empty_interval.plan", rate("uniform { min: 0.5 max: 0.1 }"),
+      {"search.draw[0] (training.learning_rate): uniform { min: 0.5 max: 0.1 } has nothing to draw "
+       "from; want min < max"});
+  add("LogarithmOfZero", "log.plan", rate("log_uniform { min: 0 max: 0.1 }"),
+      {"search.draw[0] (training.learning_rate): log_uniform.min = 0, must be > 0"});
+  add("IntervalWithoutEnd", "end.plan", rate("uniform { min: 0.1 }"),
+      {"search.draw[0] (training.learning_rate): uniform needs both min and max"});
+  add("DrawFromNothing", "nowhere_to_draw.plan", rate(""),
+      {"search.draw[0] (training.learning_rate): it says nothing to draw from"});
+  add("PartsOfAWholeNumber", "whole.plan",
+      "draw { path: 'training.batch_size' uniform { min: 0.5 max: 8 } }",
+      {"search.draw[0], for run seed-1, is not a valid config:",
+       "training.batch_size = 0.5, must be "
+       "an integer"});
+  add("IntervalOfNames", "names.plan",
+      "draw { path: 'backbone.encoded_modality' uniform { min: 0 max: 1 } }",
+      {"search.draw[0], for run seed-1: backbone.encoded_modality is no number",
+       "draw it from a list: choice:"});
+  add("DrawOfTheSeed", "seed.plan", "draw { path: 'training.seed' choice: '1' choice: '2' }",
+      {"search.draw[0].path = \"training.seed\": trials that differ in it cannot be compared"});
+  add("DrawTwice", "draw_twice.plan", rate("uniform { min: 0.1 max: 0.2 }") + rate("choice: '0.1'"),
+      {"search.draw[1].path = \"training.learning_rate\" is drawn twice"});
+  add("SearchByTheTestSplit", "official.plan",
+      rate("choice: '0.1'") + " set { data { protocol: OFFICIAL } }",
+      {"search: run seed-1 has data.protocol = OFFICIAL, by which the test set selects the epoch",
+       "add search { set { data { protocol: HELD_OUT } } }"});
+  add("SearchOfTwoModels", "two_models.plan",
+      rate("choice: '0.1'") + " set { training { compare_uncalibrated: true } }",
+      {"search: run seed-1 has training.compare_uncalibrated = true",
+       "add search { set { training { compare_uncalibrated: false } } }"});
+  add("MoreHalvingsThanEpochs", "halvings.plan", rate("choice: '0.1'") + " halvings: 2",
+      {"search.halvings = 2 needs at least 4 epochs, and run trial-1/seed-1 has training.epochs = "
+       "1"});
+  add("SeedOfTrialsTwice", "training_seeds.plan", "training_seeds: 3 training_seeds: 3",
+      {"search.training_seeds: one occurs twice"});
+  add("SeedOfTrialsBySet", "set_seed.plan", rate("choice: '0.1'") + " set { training { seed: 3 } }",
+      {"search.set: training.seed = 3", "write search { training_seeds: 3 }"});
+  add("SearchOfAnotherVariant", "other_variant.plan", "variant: 'b'",
+      {"search.variant = \"b\", must be a variant of the plan: a"}, "variants { name: 'a' } ");
+  plans->push_back(
+      {{"DrawWithoutSearch",
+        Experiment("draw.plan"),
+        {"variants[0].draw[0]: the plan has no search that draws it", "add search { trials: 50 }"}},
+       "draw.plan",
+       "variants { name: 'a' draw { path: 'training.learning_rate' choice: '1' } }"});
+  plans->push_back(
+      {{"DrawOfWhatIsSet",
+        {"experiment", "--config=drawn.plan", "--output=out/of/this",
+         "--set=training.batch_size=3"},
+        {"--set gives what search.draw[0] draws (training.batch_size); leave one of them out"}},
+       "drawn.plan",
+       "search { halvings: 0 draw { path: 'training.batch_size' uniform { min: 1 max: 8 } } }"});
+}
+
 std::vector<BadPlan> BadPlans() {
   std::vector<BadPlan> plans;
   const auto add = [&](const std::string& name, const std::string& file, const std::string& plan,
@@ -59,6 +140,7 @@ std::vector<BadPlan> BadPlans() {
       {"run a/seed-7: data.test_fold = 2, but an experiment tests on each of the 5 parts and "
        "scores "
        "them together; leave it out"});
+  AddSearches(&plans);
   add("VariantThatIsNoConfig", "variant.plan",
       "variants { name: 'a' set { training { epochs: 0 } } } seeds: 7",
       {"run a/seed-7 is not a valid config", "training.epochs = 0, must be >= 1"});

@@ -14,6 +14,7 @@
 #include "calibration/prepared_data.h"
 #include "core/scheduler.h"
 #include "storage/checkpoint.h"
+#include "storage/selection_score.h"
 #include "tests/training/trained_run.h"
 #include "training/trainer.h"
 
