@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <ios>
 #include <sstream>
@@ -11,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 
 namespace cmerc {
@@ -60,6 +62,12 @@ std::string RunFolder(const std::string& output, const PlannedRun& run) {
 std::string FinishedFile(const std::string& folder) { return folder + "/finished.txt"; }
 
 std::string BegunFile(const std::string& folder) { return folder + "/begun.txt"; }
+
+std::string DigestOf(const std::string& identity) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : identity) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return absl::StrFormat("%016x", hash);
+}
 
 bool IsFinished(const std::string& folder, const PlannedRun& run) {
   return Contents(FinishedFile(folder)) == run.identity;

@@ -30,6 +30,10 @@ std::string FinishedFile(const std::string& folder);
 // The file of a run that holds its identity from its beginning on.
 std::string BegunFile(const std::string& folder);
 
+// What stands for the identity of a run where that is too long: its FNV-1a in 16 hexadecimal
+// digits.
+std::string DigestOf(const std::string& identity);
+
 // Whether the run in `folder` has succeeded, as the run that `run` is now.
 bool IsFinished(const std::string& folder, const PlannedRun& run);
 
