@@ -228,6 +228,7 @@ absl::Status ExperimentCommand(const Flags& flags) {
     PrintDryRun(runs, *plan, output);
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(launcher->CheckMachine());
   RETURN_IF_ERROR(MakeOutput(output));
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
   Claims::Options claiming;

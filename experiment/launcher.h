@@ -42,6 +42,9 @@ class Launcher {
   // Whether a run that was started has not been reported as ended.
   virtual bool IsBusy() const = 0;
 
+  // Whether runs can be started from this machine; asked before anything is written.
+  virtual absl::Status CheckMachine() const { return absl::OkStatus(); }
+
   // Called once, when no other process does the runs of the experiment, before anything below.
   virtual absl::Status Begin() { return absl::OkStatus(); }
 

@@ -7,7 +7,6 @@
 #include "experiment/launchers/local.pb.h"
 #include "experiment/launchers/slurm_batch.h"
 #include "experiment/local_launcher.h"
-#include "registry/registry.h"
 
 namespace cmerc {
 namespace {

@@ -1,7 +1,6 @@
 #include "experiment/launcher.h"
 #include "experiment/launchers/slurm.pb.h"
 #include "experiment/launchers/slurm_launcher.h"
-#include "registry/registry.h"
 
 namespace cmerc {
 namespace {

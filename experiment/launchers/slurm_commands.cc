@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
@@ -116,19 +117,33 @@ std::string Said(const Ended& ended) {
   return absl::StrCat("\"", absl::StrJoin(absl::StrSplit(text, '\n'), "; "), "\"");
 }
 
+absl::Status NotThere(const std::string& command) {
+  return absl::InvalidArgumentError(absl::StrCat(
+      "launcher Slurm: there is no ", command,
+      " on the PATH; start the experiment where Slurm's commands are (a login node of the "
+      "cluster), or leave `launcher` out of the plan to do the runs on this machine"));
+}
+
 // Runs one of Slurm's commands. InvalidArgument: it is not there.
 absl::StatusOr<Ended> RunSlurm(const std::vector<std::string>& words) {
   ASSIGN_OR_RETURN(Ended ended, RunCommand(words));
-  if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 127) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "launcher Slurm: there is no ", words[0],
-        " on the PATH; start the experiment where Slurm's commands are (a login node of the "
-        "cluster), or leave `launcher` out of the plan to do the runs on this machine"));
-  }
+  if (WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 127) return NotThere(words[0]);
   return ended;
 }
 
 }  // namespace
+
+absl::Status CheckCommands() {
+  const char* const path = std::getenv("PATH");
+  const std::vector<std::string> folders = absl::StrSplit(path != nullptr ? path : "", ':');
+  for (const char* command : {"sbatch", "squeue", "scancel"}) {
+    const bool there = std::any_of(folders.begin(), folders.end(), [&](const std::string& folder) {
+      return access(absl::StrCat(folder, "/", command).c_str(), X_OK) == 0;
+    });
+    if (!there) return NotThere(command);
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::string> SubmitJob(const std::vector<std::string>& arguments) {
   std::vector<std::string> words = {"sbatch", "--parsable"};

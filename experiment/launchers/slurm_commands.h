@@ -23,6 +23,9 @@ struct QueuedTask {
 // By the name of the job and the number of the task.
 using SlurmQueue = std::map<std::pair<std::string, int>, QueuedTask>;
 
+// InvalidArgument: one of the commands is not on the PATH.
+absl::Status CheckCommands();
+
 // Submits a job: `arguments` of sbatch. Returns its number. InvalidArgument: there is no sbatch, or
 // it has refused the job, with what it said.
 absl::StatusOr<std::string> SubmitJob(const std::vector<std::string>& arguments);

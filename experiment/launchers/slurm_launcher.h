@@ -36,6 +36,8 @@ class SlurmLauncher final : public Launcher {
 
   bool HasRoom() const override;
   bool IsBusy() const override { return !unsent_.empty() || !tasks_.empty() || !ended_.empty(); }
+  // InvalidArgument: there is no sbatch here.
+  absl::Status CheckMachine() const override { return CheckCommands(); }
   absl::Status Begin() override;
   absl::StatusOr<bool> Find(const Launch& launch) override;
   absl::Status Start(const Launch& launch) override;
