@@ -3,7 +3,8 @@
 # Does nothing, without network, when everything is there.
 # Usage: tools/setup.sh [--test] [--fuzz] [--package]
 #   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, and pandas
-#     for //tests/end_to_end:pandas_test, which skips itself where that cannot be installed
+#     for //tests/end_to_end:pandas_test and Slurm for slurm_test there, which skip themselves where those
+#     cannot be installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
 set -euo pipefail
@@ -57,7 +58,8 @@ optional=()
 for argument in "$@"; do
   case "$argument" in
     --test)
-      optional+=("python3-pandas 1.5.3 2.2.3")
+      optional+=("python3-pandas 1.5.3 2.2.3"
+        "munge 0.5.15 0.5.16" "slurm-client 22.05.8 24.11.5" "slurmctld 22.05.8 24.11.5" "slurmd 22.05.8 24.11.5")
       # The sources keep the form that clang-format 14 gives them; of another version, the lint test
       # skips what needs it.
       packages+=("python3 3.11.2 3.13.5" "$for_package")

@@ -54,6 +54,10 @@ installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
 installed python3-pandas 1.5.3+dfsg-2
+installed munge 0.5.15-2+deb12u1
+installed slurm-client 22.05.8-4+deb12u3
+installed slurmctld 22.05.8-4+deb12u3
+installed slurmd 22.05.8-4+deb12u3
 END
 
 # What setup.sh says on a system with the packages of standard input, but for a remark on which
@@ -123,6 +127,10 @@ installed libbenchmark-dev 1.9.1-1
 installed dpkg-dev 1.22.22
 installed python3 3.13.5-1
 installed python3-pandas 2.2.3+dfsg-9
+installed munge 0.5.16-1
+installed slurm-client 24.11.5-4
+installed slurmctld 24.11.5-4
+installed slurmd 24.11.5-4
 END
 said < "$TEST_TMPDIR/debian13"
 ((status == 0)) || fail "failed on Debian 13: $(< "$TEST_TMPDIR/said")"
