@@ -167,6 +167,18 @@ std::vector<FlagSpec> ExperimentFlags() {
        "LIST"},
       {"jobs", FlagSpec::Kind::kValue,
        "how many runs at the same time, in place of the plan's; 0: one per processor", "N"},
+      {"worker", FlagSpec::Kind::kSwitch,
+       "do what no other worker does: any number on any hosts that share --output "
+       "(docs/many_machines.md)",
+       ""},
+      {"shard", FlagSpec::Kind::kValue,
+       "be a worker for the I-th of N parts of the runs alone: --shard=1/4, ... --shard=4/4",
+       "I/N"},
+      {"patience_s", FlagSpec::Kind::kValue,
+       "of a worker: after how many seconds without a sign of life another's run is taken over, 60 "
+       "by "
+       "default; the same for all",
+       "N"},
       {"dry_run", FlagSpec::Kind::kSwitch,
        "only say which runs there are and which of them are to do", ""},
   };
@@ -235,8 +247,10 @@ const std::vector<CommandSpec>& CommandSpecs() {
        "  cmerc report runs/experiment --output=report.html",
        ReportFlags(), Words::kFiles},
       {"plugins",
-       "list backbones, losses, schedulers, learning rates and datasets with their options",
-       "cmerc plugins [backbones | losses | schedulers | learning_rates | datasets | NAME]",
+       "list backbones, losses, schedulers, learning rates, datasets and launchers with their "
+       "options",
+       "cmerc plugins [backbones | losses | schedulers | learning_rates | datasets | launchers | "
+       "NAME]",
        {},
        Words::kTopic},
       {"help",

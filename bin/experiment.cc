@@ -1,7 +1,11 @@
+#include <google/protobuf/any.pb.h>
+#include <unistd.h>
+
 #include <array>
 #include <cstddef>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -18,18 +22,23 @@
 #include "bin/stop_signal.h"
 #include "bin/this_program.h"
 #include "bin/version.h"
+#include "bin/worker_flags.h"
 #include "config/paths.h"
 #include "core/status.h"
+#include "experiment/claims.h"
 #include "experiment/csv.h"
 #include "experiment/finished_runs.h"
 #include "experiment/gather.h"
 #include "experiment/latex.h"
-#include "experiment/local_launcher.h"
+#include "experiment/launcher.h"
 #include "experiment/plan.h"
+#include "experiment/run_files.h"
 #include "experiment/runner.h"
 #include "experiment/search.h"
 #include "experiment/table.h"
+#include "experiment/worker_runs.h"
 #include "metrics/json.h"
+#include "registry/registry.h"
 #include "storage/atomic_file.h"
 #include "storage/run_folder.h"
 
@@ -39,6 +48,8 @@ namespace {
 // What an experiment writes when its runs have ended, in this order.
 constexpr std::array<const char*, 5> kResultFiles = {
     "results.md", "results.csv", "results_runs.csv", "results.tex", "results.json"};
+
+constexpr char kDefaultLauncher[] = "cmerc.LocalOptions";
 
 absl::Status CheckFlags(const Flags& flags) {
   for (const char* flag : {"config", "output"}) {
@@ -75,12 +86,14 @@ absl::Status MakeOutput(const std::string& output) {
                                                  "; choose a folder that can be written"));
 }
 
-// Writes the plan into the folder of the experiment, unless it is read from there.
+// Writes the plan into the folder of the experiment, unless it is read from there or is there
+// already.
 absl::Status WritePlan(const ExperimentPlan& plan, const Flags& flags) {
   const std::string file = PlanFile(flags.Get("output"));
   std::error_code none;
   if (std::filesystem::equivalent(file, flags.Get("config"), none)) return absl::OkStatus();
-  return WriteFileAtomically(file, PlanText(plan, kVersion, flags.All("set")));
+  const std::string text = PlanText(plan, kVersion, flags.All("set"));
+  return Contents(file) == text ? absl::OkStatus() : WriteFileAtomically(file, text);
 }
 
 // What would be done, without doing it.
@@ -101,7 +114,9 @@ void PrintDryRun(const std::vector<PlannedRun>& runs, const ExperimentPlan& plan
             << interrupted << " to go on with, " << runs.size() - finished - interrupted
             << " to do, "
             << (plan.parallel_runs() > 0 ? absl::StrCat(plan.parallel_runs(), " at the same time")
-                                         : "one at the same time for each processor")
+                : plan.has_launcher() && PluginType(plan.launcher()) != kDefaultLauncher
+                    ? "by " + ShortPluginName(PluginType(plan.launcher()))
+                    : "one at the same time for each processor")
             << "; nothing was started or written (--dry_run)\n";
 }
 
@@ -118,6 +133,97 @@ absl::Status Publish(const ExperimentResults& results, const std::vector<Finishe
             << table << "\nwritten to " << output << ": " << absl::StrJoin(kResultFiles, ", ")
             << "\nas pictures: cmerc report " << output << " --output=report.html\n";
   return absl::OkStatus();
+}
+
+// The launcher of the plan. InvalidArgument: its options are not valid, or no worker can have it.
+absl::StatusOr<std::unique_ptr<Launcher>> MakeLauncher(const ExperimentPlan& plan,
+                                                       const std::string& output, bool worker) {
+  ASSIGN_OR_RETURN(const std::string program, ThisProgram());
+  google::protobuf::Any options = plan.launcher();
+  if (!plan.has_launcher()) {
+    options.set_type_url(absl::StrCat("type.googleapis.com/", kDefaultLauncher));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<Launcher> launcher,
+                   Launchers().Create(options, {program, output, plan.parallel_runs()}));
+  if (!worker || !launcher->LeavesRuns()) return launcher;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--worker does runs on this machine, but the launcher of the plan is ",
+                   ShortPluginName(PluginType(options)),
+                   ", which spreads them itself; leave out --worker and --shard, or the launcher"));
+}
+
+// Does this process's part of the runs; returns those that failed.
+absl::StatusOr<std::vector<std::string>> DoPart(const std::vector<PlannedRun>& runs,
+                                                const ExperimentPlan& plan, const Flags& flags,
+                                                const WorkerFlags& worker, Launcher& launcher,
+                                                Claims& claims) {
+  const std::string output = flags.Get("output");
+  RunnerOptions options;
+  options.alone = !worker.worker;
+  options.begin = [&] {
+    RETURN_IF_ERROR(AgreeOnRuns(runs, output, worker.worker));
+    return WritePlan(plan, flags);
+  };
+  options.should_stop = [] { return StopSignal() != 0; };
+  if (!launcher.LeavesRuns()) {
+    options.claims = &claims;
+    std::vector<std::string> folders;
+    for (const PlannedRun& run : runs) folders.push_back(RunFolder(output, run));
+    claims.Begin(folders);
+    claims.StartBeating();
+  }
+  CatchStopSignals(launcher.LeavesRuns() ? kLeavesJobs : kStopsAfterStep);
+  return DoRuns(worker.PartOf(runs), output, launcher, options);
+}
+
+// InvalidArgument: the trials of a search would be spread, and what comes next depends on all of
+// them.
+absl::Status CheckSearchedHere(const Launcher& launcher, bool worker) {
+  if (!worker && !launcher.LeavesRuns()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "search: trials are trained by one process on one machine; leave out --worker, --shard and "
+      "the launcher of the plan, and then do the runs with the options of search.md wherever you "
+      "like");
+}
+
+// Draws and compares options, and gives the best ones to the runs.
+absl::Status SearchHere(const SearchPlan& search, const ExperimentPlan& plan, const Flags& flags,
+                        Launcher& launcher, std::vector<PlannedRun>* runs,
+                        std::vector<std::string>* failures) {
+  RunnerOptions options;
+  options.begin = [&] { return WritePlan(plan, flags); };
+  options.should_stop = [] { return StopSignal() != 0; };
+  CatchStopSignals(kStopsAfterStep);
+  return SearchOptions(search, flags.Get("output"), launcher, options, runs, failures);
+}
+
+// Whether this process is to write the tables: all runs have ended, and no other worker does it.
+absl::StatusOr<bool> WritesTables(const std::vector<PlannedRun>& runs, const std::string& output,
+                                  size_t failed, Claims& claims) {
+  size_t finished = 0;
+  for (const PlannedRun& run : runs) finished += IsFinished(RunFolder(output, run), run) ? 1 : 0;
+  if (finished + failed < runs.size()) {
+    std::cout << finished << " of the " << runs.size()
+              << " runs of the experiment are finished; the worker that finishes last writes the "
+                 "tables, or the same command without --worker and --shard\n";
+    return false;
+  }
+  ASSIGN_OR_RETURN(const Claims::Answer answer, claims.Take(output));
+  if (answer.state == Claims::State::kMine) return true;
+  std::cout << "all runs have ended; " << answer.text << " writes the tables\n";
+  return false;
+}
+
+// Removes what processes that share the folder have told each other, where that is past.
+void RemoveTraces(const std::vector<PlannedRun>& runs, const std::string& output) {
+  bool all = true;
+  for (const PlannedRun& run : runs) {
+    const std::string folder = RunFolder(output, run);
+    const bool finished = IsFinished(folder, run);
+    if (finished) RemoveClaims(folder);
+    all = all && finished;
+  }
+  if (all) unlink(WorkerRunsFile(output).c_str());
 }
 
 }  // namespace
@@ -146,31 +252,41 @@ absl::Status ExperimentCommand(const Flags& flags) {
   if (search.has_value()) {
     RETURN_IF_ERROR(CheckExperimentOutput(output, kSearchFiles, FilesReadBy(flags, runs)));
   }
+  ASSIGN_OR_RETURN(const WorkerFlags worker, WorkerFlags::Parse(flags));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Launcher> launcher,
+                   MakeLauncher(*plan, output, worker.worker));
+  if (search.has_value()) RETURN_IF_ERROR(CheckSearchedHere(*launcher, worker.worker));
   if (flags.has("dry_run")) {
     if (search.has_value()) PrintTrials(*search, output);
     PrintDryRun(runs, *plan, output);
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const std::string program, ThisProgram());
+  RETURN_IF_ERROR(launcher->CheckMachine());
   RETURN_IF_ERROR(MakeOutput(output));
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
-  CatchStopSignals(kStopsAfterStep);
-  LocalLauncher launcher(program, plan->parallel_runs());
-  RunnerOptions options;
-  options.begin = [&] { return WritePlan(*plan, flags); };
-  options.should_stop = [] { return StopSignal() != 0; };
   std::vector<std::string> failures;
   const size_t wanted = runs.size();
   if (search.has_value()) {
-    RETURN_IF_ERROR(SearchOptions(*search, output, launcher, options, &runs, &failures));
+    RETURN_IF_ERROR(SearchHere(*search, *plan, flags, *launcher, &runs, &failures));
   }
+  Claims::Options claiming;
+  claiming.alone = !worker.worker;
+  claiming.patience = worker.patience;
+  Claims claims(claiming);
   ASSIGN_OR_RETURN(const std::vector<std::string> failed_runs,
-                   DoRuns(runs, output, launcher, options));
+                   DoPart(runs, *plan, flags, worker, *launcher, claims));
   failures.insert(failures.end(), failed_runs.begin(), failed_runs.end());
-  ASSIGN_OR_RETURN(const std::vector<FinishedRun> finished, ReadFinishedRuns(runs, output));
-  ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(*plan, runs, finished));
-  for (const std::string& failure : failures) results.add_failed_runs(failure);
-  RETURN_IF_ERROR(Publish(results, finished, output));
+  bool writes = true;
+  if (worker.worker) {
+    ASSIGN_OR_RETURN(writes, WritesTables(runs, output, failures.size(), claims));
+  }
+  if (writes) {
+    ASSIGN_OR_RETURN(const std::vector<FinishedRun> finished, ReadFinishedRuns(runs, output));
+    ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(*plan, runs, finished));
+    for (const std::string& failure : failures) results.add_failed_runs(failure);
+    RETURN_IF_ERROR(Publish(results, finished, output));
+    RemoveTraces(runs, output);
+  }
   if (failures.empty()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrCat(failures.size(), " of ", wanted,
                                              " runs failed; the same command repeats only those"));

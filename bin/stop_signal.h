@@ -8,6 +8,10 @@ namespace cmerc {
 inline constexpr char kStopsAfterStep[] =
     "\nstopping after this step, to go on later; once more stops at once\n";
 
+// What is said where a cluster does the work.
+inline constexpr char kLeavesJobs[] =
+    "\nstopping; the jobs that were submitted go on; once more stops at once\n";
+
 // From now on the first SIGINT or SIGTERM is only noted, and `message`, which must live as long as
 // the process, is written to standard error; the next one ends the process at once. A signal that
 // whoever started this process has it ignore (nohup, a job of a script) stays ignored.

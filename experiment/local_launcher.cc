@@ -116,6 +116,16 @@ absl::StatusOr<std::optional<EndedRun>> LocalLauncher::WaitForOne(
   }
 }
 
+void LocalLauncher::Kill(size_t run) {
+  for (auto child = children_.begin(); child != children_.end(); ++child) {
+    if (child->second.run != run) continue;
+    kill(child->first, SIGKILL);
+    waitpid(child->first, nullptr, 0);
+    children_.erase(child);
+    return;
+  }
+}
+
 void LocalLauncher::StopAll() {
   for (const auto& [process, child] : children_) kill(process, SIGTERM);
   for (const auto& [process, child] : children_) WaitOrKill(process);

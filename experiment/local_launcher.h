@@ -38,6 +38,8 @@ class LocalLauncher final : public Launcher {
   // Internal: the system says that there is no child to wait for.
   absl::StatusOr<std::optional<EndedRun>> WaitForOne(std::chrono::milliseconds patience) override;
 
+  void Kill(size_t run) override;
+
   // Kills a child that does not stop within a minute.
   void StopAll() override;
 

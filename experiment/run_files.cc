@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
 #include <ios>
 #include <limits>
@@ -14,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -73,6 +75,12 @@ std::string BegunFile(const std::string& folder) { return folder + "/begun.txt";
 std::string FinishedText(const PlannedRun& run) {
   if (!run.stop_after.has_value()) return run.identity;
   return absl::StrCat(run.identity, kStopped, *run.stop_after, "\n");
+}
+
+std::string DigestOf(const std::string& identity) {
+  uint64_t hash = 14695981039346656037u;
+  for (const char c : identity) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return absl::StrFormat("%016x", hash);
 }
 
 bool IsFinished(const std::string& folder, const PlannedRun& run) {

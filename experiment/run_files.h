@@ -30,6 +30,10 @@ std::string FinishedFile(const std::string& folder);
 // The file of a run that holds its identity from its beginning on.
 std::string BegunFile(const std::string& folder);
 
+// What stands for the identity of a run where that is too long: its FNV-1a in 16 hexadecimal
+// digits.
+std::string DigestOf(const std::string& identity);
+
 // What FinishedFile() holds of a run that has succeeded: its identity, and for one that was to stop
 // after how many epochs.
 std::string FinishedText(const PlannedRun& run);

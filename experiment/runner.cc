@@ -2,21 +2,26 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
 #include <filesystem>
-#include <iostream>
 #include <map>
 #include <optional>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "config/loader.h"
 #include "core/status.h"
 #include "experiment/run_files.h"
+#include "experiment/run_progress.h"
 #include "storage/atomic_file.h"
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
@@ -26,142 +31,257 @@
 namespace cmerc {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Makes the folder of a run that is about to start and returns whether the run is to be resumed: it
-// was interrupted, and is still the run that the folder was begun for.
-absl::StatusOr<bool> PrepareRunFolder(const PlannedRun& run, const std::string& folder) {
+// Unavailable: it cannot be made.
+absl::Status MakeRunFolder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot create ", folder, ": ", error.message(), "; choose another --output"));
-  }
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("cannot create ", folder, ": ", error.message(), "; choose another --output"));
+}
+
+// Prepares the folder of a run that is about to start and returns whether the run is to be resumed:
+// it was interrupted, and is still the run that the folder was begun for.
+absl::StatusOr<bool> PrepareRunFolder(const PlannedRun& run, const std::string& folder) {
   unlink(FinishedFile(folder).c_str());
   const std::string begun = BegunFile(folder);
-  if (Contents(begun) == run.identity) return true;
-  unlink(begun.c_str());
-  RETURN_IF_ERROR(FinishRun(folder));
-  RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config)));
+  const std::string before = Contents(begun);
+  if (before == run.identity) return true;
+  // What another run has left must not be taken for what this one did when it is resumed. Nothing
+  // is removed where no run of an experiment was.
+  if (!before.empty()) {
+    RETURN_IF_ERROR(BeginRun(run.config, folder));
+  } else {
+    RETURN_IF_ERROR(FinishRun(folder));
+    RETURN_IF_ERROR(WriteFileAtomically(folder + "/config.textproto", ResolvedConfig(run.config)));
+  }
   RETURN_IF_ERROR(WriteFileAtomically(begun, run.identity));
   return false;
 }
 
-struct Outcome {
-  bool failed;
-  std::string text;  // "weighted F1 0.6512", or "failed with exit status 1: why"
-};
-
 // What became of a run that was to stop, and has; marks it as finished as far as it was to get.
-absl::StatusOr<Outcome> OutcomeOfTrial(const PlannedRun& run, const std::string& folder) {
+absl::StatusOr<RunOutcome> OutcomeOfTrial(const PlannedRun& run, const std::string& folder) {
   if (Contents(folder + "/summary.json") != "") {
-    return Outcome{true, absl::StrCat("failed: it did not stop after epoch ", *run.stop_after,
-                                      " but went on to the test split")};
+    return RunOutcome{true, absl::StrCat("failed: it did not stop after epoch ", *run.stop_after,
+                                         " but went on to the test split")};
   }
   const TrainingConfig::SelectBy by = run.config.training().select_by();
   const absl::StatusOr<double> score = ValidationScore(folder, *run.stop_after, by);
-  if (!score.ok()) return Outcome{true, absl::StrCat("failed: ", score.status().message())};
+  if (!score.ok()) return RunOutcome{true, absl::StrCat("failed: ", score.status().message())};
   RETURN_IF_ERROR(WriteFileAtomically(FinishedFile(folder), FinishedText(run)));
-  return Outcome{false, absl::StrFormat("%s %.4f on the validation split within %d epochs",
-                                        SelectionName(by), std::abs(*score), *run.stop_after)};
+  return RunOutcome{false, absl::StrFormat("%s %.4f on the validation split within %d epochs",
+                                           SelectionName(by), std::abs(*score), *run.stop_after)};
 }
 
 // What became of a run that has ended; marks one that succeeded as finished.
-absl::StatusOr<Outcome> OutcomeOf(const PlannedRun& run, const std::string& folder,
-                                  const EndedRun& ended) {
+absl::StatusOr<RunOutcome> OutcomeOf(const PlannedRun& run, const std::string& folder,
+                                     const EndedRun& ended) {
   const std::string failed = absl::StrCat("failed with ", ended.ending, ": ");
-  if (!ended.succeeded) return Outcome{true, failed + LastWords(folder)};
+  if (!ended.succeeded) return RunOutcome{true, failed + LastWords(folder)};
   if (run.stop_after.has_value()) return OutcomeOfTrial(run, folder);
   const absl::StatusOr<RunSummary> summary = ReadSummary(folder);
-  if (!summary.ok()) return Outcome{true, absl::StrCat(failed, summary.status().message())};
+  if (!summary.ok()) return RunOutcome{true, absl::StrCat(failed, summary.status().message())};
   RETURN_IF_ERROR(WriteFileAtomically(FinishedFile(folder), FinishedText(run)));
   std::string text = absl::StrFormat("weighted F1 %.4f", summary->test().weighted_f1());
   if (summary->has_uncalibrated()) {
     absl::StrAppendFormat(&text, " (uncalibrated %.4f)",
                           summary->uncalibrated().test().weighted_f1());
   }
-  return Outcome{false, text};
+  return RunOutcome{false, text};
 }
 
-// How the runs stand, and what is told of it.
-class Progress {
+// How soon a wish to stop is seen.
+constexpr std::chrono::milliseconds kPatience(200);
+
+class Runner {
  public:
-  Progress(const std::vector<PlannedRun>& runs, const std::string& output,
-           std::chrono::milliseconds between_lines)
-      : runs_(runs), output_(output), between_lines_(between_lines) {}
-
-  size_t kept() const { return kept_; }
-  size_t done() const { return done_; }
-
-  void Keep() { ++kept_; }
-
-  void Begin(size_t run, bool resume) {
-    std::cout << runs_[run].path() << (resume ? ": goes on" : ": begins") << "; its log is "
-              << RunFolder(output_, runs_[run]) << "/train.log\n"
-              << std::flush;
-    running_[run] = {"", Clock::now()};
+  Runner(const std::vector<PlannedRun>& runs, const std::string& output, Launcher& launcher,
+         const RunnerOptions& options)
+      : runs_(runs),
+        output_(output),
+        launcher_(launcher),
+        options_(options),
+        progress_(runs, output, options.between_lines) {
+    for (size_t run = 0; run < runs.size(); ++run) untried_.push_back(run);
   }
 
-  void End(size_t run, const Outcome& outcome, double seconds) {
-    running_.erase(run);
-    ++done_;
-    const size_t left = runs_.size() - kept_ - done_;
-    const double seconds_left =
-        SecondsSince(start_) / static_cast<double>(done_) * static_cast<double>(left);
-    std::cout << absl::StrFormat("[%d/%d] %s: %s, %.0f s", kept_ + done_, runs_.size(),
-                                 runs_[run].path(), outcome.text, seconds);
-    if (left > 0) std::cout << absl::StrFormat("; about %.0f min left", seconds_left / 60);
-    std::cout << "\n" << std::flush;
-  }
-
-  // Tells how far the runs have got that have got any farther.
-  void Look() {
-    for (auto& [run, told] : running_) {
-      if (Clock::now() - told.when < between_lines_) continue;
-      const std::string line = LastEpoch(RunFolder(output_, runs_[run]));
-      if (line.empty() || line == told.line) continue;
-      told = {line, Clock::now()};
-      std::cout << runs_[run].path() << ": " << line << "\n" << std::flush;
+  // Does the runs; returns those that failed.
+  absl::StatusOr<std::vector<std::string>> Do() {
+    while (!untried_.empty() || !taken_.empty() || launcher_.IsBusy()) {
+      if (options_.should_stop()) return Stopped();
+      for (const std::string& note : launcher_.TakeNotes()) progress_.Say(note);
+      LeaveLost();
+      ASSIGN_OR_RETURN(const bool moved, Advance());
+      if (!moved) RETURN_IF_ERROR(Wait());
     }
+    for (const std::string& note : launcher_.TakeNotes()) progress_.Say(note);
+    if (progress_.kept() > 0) {
+      progress_.Say(absl::StrCat(progress_.kept(), " runs were finished already"));
+    }
+    return failures_;
   }
 
  private:
-  struct Told {
-    std::string line;
-    Clock::time_point when;
-  };
+  using Clock = std::chrono::steady_clock;
+
+  std::string Folder(size_t run) const { return RunFolder(output_, runs_[run]); }
+
+  // Asks the runs to stop, and says why the experiment has and how to go on.
+  absl::Status Stopped() {
+    launcher_.StopAll();
+    return absl::CancelledError(absl::StrCat("stopped with ", progress_.kept() + progress_.done(),
+                                             " of ", runs_.size(), " runs done\n",
+                                             launcher_.AfterStopping()));
+  }
+
+  // Keeps, starts or fails one more run. Returns whether there was one.
+  absl::StatusOr<bool> Advance() {
+    if (!launcher_.HasRoom()) return false;
+    if (!untried_.empty()) {
+      const size_t run = untried_.front();
+      untried_.pop_front();
+      ASSIGN_OR_RETURN(const bool moved, Try(run));
+      if (!moved) taken_.push_back(run);
+      return true;
+    }
+    if (taken_.empty() || Clock::now() < next_look_) return false;
+    for (auto run = taken_.begin(); run != taken_.end(); ++run) {
+      const size_t one = *run;
+      ASSIGN_OR_RETURN(const bool moved, Try(one));
+      if (!moved) continue;
+      taken_.erase(run);
+      return true;
+    }
+    // All of them on a file system that may be far away.
+    next_look_ = Clock::now() + std::chrono::milliseconds(1000 + 10 * taken_.size());
+    return false;
+  }
+
+  // Returns false where another process does the run.
+  absl::StatusOr<bool> Try(size_t run) {
+    if (StateOf(runs_[run], output_) == RunState::kFinished) {
+      others_.erase(run);
+      progress_.Keep();
+      return true;
+    }
+    const std::string folder = Folder(run);
+    RETURN_IF_ERROR(MakeRunFolder(folder));
+    if (options_.claims != nullptr) {
+      ASSIGN_OR_RETURN(const Claims::State state, Claim(run, folder));
+      if (state == Claims::State::kTaken) return false;
+      if (state == Claims::State::kFailed) return true;
+      // Done by another process between the two looks.
+      if (StateOf(runs_[run], output_) == RunState::kFinished) {
+        options_.claims->Release(folder);
+        progress_.Keep();
+        return true;
+      }
+    }
+    ASSIGN_OR_RETURN(const bool found, launcher_.Find({run, folder, false, runs_[run].identity}));
+    if (found) {
+      progress_.Begin(run, "is under way");
+      return true;
+    }
+    ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs_[run], folder));
+    RETURN_IF_ERROR(WriteStopAfter(folder, runs_[run].stop_after.value_or(0)));
+    RETURN_IF_ERROR(launcher_.Start({run, folder, resume, runs_[run].identity}));
+    progress_.Begin(run, resume ? "goes on" : "begins");
+    return true;
+  }
+
+  // Claims a run. kFailed has been told of.
+  absl::StatusOr<Claims::State> Claim(size_t run, const std::string& folder) {
+    // What a process that died had started may still be saving.
+    if (IsLocked(folder)) {
+      others_[run] = "a process that writes there";
+      return Claims::State::kTaken;
+    }
+    ASSIGN_OR_RETURN(const Claims::Answer answer, options_.claims->Take(folder));
+    if (answer.state == Claims::State::kTaken) {
+      others_[run] = answer.text;
+      return answer.state;
+    }
+    others_.erase(run);
+    if (answer.state == Claims::State::kFailed) {
+      failures_.push_back(absl::StrCat(runs_[run].path(), ": ", answer.text));
+      progress_.End(run, {true, absl::StrCat(answer.text, " (by another worker)")}, 0);
+    }
+    return answer.state;
+  }
+
+  // Ends what this process does of runs that others do by now.
+  void LeaveLost() {
+    if (options_.claims == nullptr) return;
+    for (const std::string& folder : options_.claims->TakeLost()) {
+      for (size_t run = 0; run < runs_.size(); ++run) {
+        if (Folder(run) == folder) Leave(run);
+      }
+    }
+  }
+
+  void Leave(size_t run) {
+    if (std::find(taken_.begin(), taken_.end(), run) != taken_.end()) return;
+    launcher_.Kill(run);
+    progress_.Drop(run);
+    taken_.push_back(run);
+    progress_.Say(absl::StrCat(runs_[run].path(),
+                               ": another worker has taken it over, since this one gave no sign of "
+                               "life for too long"));
+  }
+
+  // Waits a little for whatever comes first.
+  absl::Status Wait() {
+    progress_.Show(launcher_.States());
+    if (!launcher_.IsBusy()) {
+      SayWhoHasTheRest();
+      std::this_thread::sleep_for(kPatience);
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const std::optional<EndedRun> ended, launcher_.WaitForOne(kPatience));
+    progress_.Look();
+    return ended.has_value() ? End(*ended) : absl::OkStatus();
+  }
+
+  void SayWhoHasTheRest() {
+    std::vector<std::string> whose;
+    for (const auto& [run, holder] : others_) {
+      whose.push_back(absl::StrCat(runs_[run].path(), " (", holder, ")"));
+    }
+    const std::string line = absl::StrCat(
+        "waits for runs that other processes do, or takes them over: ", absl::StrJoin(whose, ", "));
+    if (line == said_) return;
+    said_ = line;
+    progress_.Say(line);
+  }
+
+  absl::Status End(const EndedRun& ended) {
+    const PlannedRun& run = runs_[ended.run];
+    const std::string folder = Folder(ended.run);
+    Claims* const claims = options_.claims;
+    if (claims != nullptr && !claims->Holds(folder)) {
+      Leave(ended.run);
+      return absl::OkStatus();
+    }
+    ASSIGN_OR_RETURN(const RunOutcome outcome, OutcomeOf(run, folder, ended));
+    if (claims != nullptr && outcome.failed) claims->Fail(folder, outcome.text);
+    if (claims != nullptr) claims->Release(folder);
+    if (outcome.failed) failures_.push_back(absl::StrCat(run.path(), ": ", outcome.text));
+    progress_.End(ended.run, outcome, ended.seconds);
+    return absl::OkStatus();
+  }
 
   const std::vector<PlannedRun>& runs_;
   const std::string& output_;
-  const std::chrono::milliseconds between_lines_;
-  const Clock::time_point start_ = Clock::now();
-  std::map<size_t, Told> running_;
-  size_t kept_ = 0, done_ = 0;
+  Launcher& launcher_;
+  const RunnerOptions& options_;
+  RunProgress progress_;
+  std::vector<std::string> failures_;
+  std::deque<size_t> untried_;
+  std::vector<size_t> taken_;             // by other processes
+  std::map<size_t, std::string> others_;  // who they are
+  std::string said_;                      // of them
+  Clock::time_point next_look_;           // at what they do
 };
-
-// Why an experiment that was to stop has stopped, and how to go on.
-absl::Status Stopped(const Progress& progress, size_t runs) {
-  return absl::CancelledError(absl::StrCat("stopped with ", progress.kept() + progress.done(),
-                                           " of ", runs,
-                                           " runs done\nto go on: the same command again; it keeps "
-                                           "what is finished and goes on with the "
-                                           "others where they are"));
-}
-
-// Starts a run. Errors: those of PrepareRunFolder(), WriteStopAfter() and Launcher::Start().
-absl::Status Start(const std::vector<PlannedRun>& runs, size_t run, const std::string& output,
-                   Launcher& launcher, Progress* progress) {
-  const std::string folder = RunFolder(output, runs[run]);
-  ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs[run], folder));
-  RETURN_IF_ERROR(WriteStopAfter(folder, runs[run].stop_after.value_or(0)));
-  RETURN_IF_ERROR(launcher.Start({run, folder, resume}));
-  progress->Begin(run, resume);
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -174,39 +294,19 @@ RunState StateOf(const PlannedRun& run, const std::string& output) {
 absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
                                                 const std::string& output, Launcher& launcher,
                                                 const RunnerOptions& options) {
-  // How soon a wish to stop is seen.
-  constexpr std::chrono::milliseconds kPatience(200);
-  ASSIGN_OR_RETURN(const FolderLock lock, LockOutput(output));
-  RETURN_IF_ERROR(options.begin());
-  // Before the lock goes: nothing may write into a folder that another process holds.
-  const absl::Cleanup stop_all = [&launcher] { launcher.StopAll(); };
-  std::vector<std::string> failures;
-  Progress progress(runs, output, options.between_lines);
-  size_t next = 0;
-  while (next < runs.size() || launcher.IsBusy()) {
-    if (options.should_stop()) {
-      launcher.StopAll();
-      return Stopped(progress, runs.size());
-    }
-    if (next < runs.size() && launcher.HasRoom()) {
-      if (StateOf(runs[next], output) == RunState::kFinished) {
-        progress.Keep();
-      } else {
-        RETURN_IF_ERROR(Start(runs, next, output, launcher, &progress));
-      }
-      ++next;
-      continue;
-    }
-    ASSIGN_OR_RETURN(const std::optional<EndedRun> ended, launcher.WaitForOne(kPatience));
-    progress.Look();
-    if (!ended.has_value()) continue;
-    const PlannedRun& run = runs[ended->run];
-    ASSIGN_OR_RETURN(const Outcome outcome, OutcomeOf(run, RunFolder(output, run), *ended));
-    if (outcome.failed) failures.push_back(absl::StrCat(run.path(), ": ", outcome.text));
-    progress.End(ended->run, outcome, ended->seconds);
+  std::optional<FolderLock> lock;
+  if (options.alone) {
+    ASSIGN_OR_RETURN(FolderLock taken, LockOutput(output));
+    lock.emplace(std::move(taken));
   }
-  if (progress.kept() > 0) std::cout << progress.kept() << " runs were finished already\n";
-  return failures;
+  RETURN_IF_ERROR(options.begin());
+  // Before the lock and the claims go: nothing may write into a folder that another process holds.
+  const absl::Cleanup stop_all = [&launcher, &options] {
+    launcher.StopAll();
+    if (options.claims != nullptr) options.claims->ReleaseAll();
+  };
+  RETURN_IF_ERROR(launcher.Begin());
+  return Runner(runs, output, launcher, options).Do();
 }
 
 }  // namespace cmerc

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "experiment/claims.h"
 #include "experiment/launcher.h"
 #include "experiment/plan.h"
 
@@ -23,6 +24,12 @@ struct RunnerOptions {
   // A run's last epoch is told of when it has changed and so much time has passed since the line
   // before about this run.
   std::chrono::milliseconds between_lines = std::chrono::seconds(10);
+  // Where given, runs are claimed before they are started, and those that others hold are waited
+  // for: a process does what nobody else does.
+  Claims* claims = nullptr;
+  // Whether no other process may do runs of this experiment: its folder is locked. Not so for
+  // workers, which have claims.
+  bool alone = true;
 };
 
 // Whether a run needs to be done, and how.
@@ -31,8 +38,9 @@ RunState StateOf(const PlannedRun& run, const std::string& output);
 
 // Does the runs that are not finished, as many at the same time as the launcher has room for, and
 // tells of each on standard output: that it begins and where its log is, how far it has got, and
-// how it ended. A run that fails does not stop the others. Returns "RUN: why" for those that
-// failed. `output`, the folder of the experiment, exists; a run is in
+// how it ended. Where the launcher says how runs stand, a terminal shows that in a progress bar,
+// and standard error a line now and then. A run that fails does not stop the others. Returns "RUN:
+// why" for those that failed. `output`, the folder of the experiment, exists; a run is in
 // OUTPUT/DATASET/VARIANT/seed-N, or seed-N-test-K (PlannedRun::path()), with
 //   config.textproto  its config
 //   train.log         what `cmerc train` printed

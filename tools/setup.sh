@@ -2,9 +2,9 @@
 # Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
 # Usage: tools/setup.sh [--test] [--fuzz] [--package]
-#   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, and the
-#     packages of Python for //tests/end_to_end:pandas_test and //tests/python, which skip themselves
-#     where these cannot be installed
+#   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, the packages of
+#     Python for //tests/end_to_end:pandas_test and //tests/python, and Slurm for slurm_test: tests skip
+#     themselves where these cannot be installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
 set -euo pipefail
@@ -64,6 +64,10 @@ for argument in "$@"; do
         "python3-pytest     7.2.1  8.3.5"
         "python3-torch      1.13.1 2.6.0"
         "python3-venv       3.11.2 3.13.5"
+        "munge              0.5.15 0.5.16"
+        "slurm-client       22.05.8 24.11.5"
+        "slurmctld          22.05.8 24.11.5"
+        "slurmd             22.05.8 24.11.5"
       )
       # The sources keep the form that clang-format 14 gives them; of another version, the lint test
       # skips what needs it.

@@ -141,6 +141,26 @@ std::vector<BadPlan> BadPlans() {
        "scores "
        "them together; leave it out"});
   AddSearches(&plans);
+  add("LauncherThatIsALoss", "loss.plan", "launcher { [type.googleapis.com/cmerc.NllOptions] {} }",
+      {"cmerc.NllOptions is a loss, not a launcher"});
+  const auto slurm = [](const std::string& options) {
+    return absl::StrCat("launcher { [type.googleapis.com/cmerc.SlurmOptions] { ", options, " } }");
+  };
+  add("NoRoomInTheQueue", "room.plan", slurm("array_limit: 0"),
+      {"cmerc.SlurmOptions: array_limit = 0, must be in [1, 100000]"});
+  add("ExtraOfSbatchWithoutDashes", "extra.plan", slurm("extra: 'account=lab'"),
+      {"launcher Slurm: extra = \"account=lab\", must be an argument of sbatch that begins with -",
+       "\"--account=lab\""});
+  add("ExtraOfSbatchThatIsOurs", "array.plan", slurm("extra: '--array=0-9'"),
+      {"launcher Slurm: extra = \"--array=0-9\": cmerc sets --array itself; leave it out"});
+  add("SlurmForAWorker", "slurm.plan", slurm(""),
+      {"--worker does runs on this machine, but the launcher of the plan is Slurm",
+       "leave out --worker and --shard, or the launcher"});
+  plans.back().input.args.push_back("--worker");
+  add("SlurmWithoutItsCommands", "no_slurm.plan", slurm(""),
+      {"launcher Slurm: there is no sbatch on the PATH; start the experiment where Slurm's "
+       "commands are"});
+  plans.back().input.environment = {{"PATH", "/nonexistent"}};
   add("VariantThatIsNoConfig", "variant.plan",
       "variants { name: 'a' set { training { epochs: 0 } } } seeds: 7",
       {"run a/seed-7 is not a valid config", "training.epochs = 0, must be >= 1"});
@@ -169,6 +189,14 @@ void AddFlagsOfExperiments(std::vector<BadInput>* cases) {
        Good("--jobs=all"),
        {"--jobs=all, must be a number of runs in [0, 1024]", "0 means one per processor"}},
       {"NegativeJobs", Good("--jobs=-1"), {"--jobs=-1, must be a number of runs in [0, 1024]"}},
+      {"ShardFromZero",
+       Good("--shard=0/4"),
+       {"--shard=0/4, must be I/N, the I-th of N parts with I from 1 to N", "--shard=1/4"}},
+      {"ShardBeyondTheLast", Good("--shard=5/4"), {"--shard=5/4, must be I/N"}},
+      {"ShardWithoutNumber", Good("--shard=2"), {"--shard=2, must be I/N"}},
+      {"NoPatience",
+       Good("--patience_s=0"),
+       {"--patience_s=0, must be a number of seconds in [1, 86400]"}},
       {"SeedOfAnExperimentBySet",
        Good("--set=training { seed: 7 }"),
        {"--set: training.seed = 7, but the plan gives every run its seed; write --seeds=7"}},

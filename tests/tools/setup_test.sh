@@ -58,6 +58,10 @@ installed python3-pandas 1.5.3+dfsg-2
 installed python3-pytest 7.2.1-2
 installed python3-torch 1.13.1+dfsg-4
 installed python3-venv 3.11.2-1+b1
+installed munge 0.5.15-2+deb12u1
+installed slurm-client 22.05.8-4+deb12u3
+installed slurmctld 22.05.8-4+deb12u3
+installed slurmd 22.05.8-4+deb12u3
 END
 
 # What setup.sh says on a system with the packages of standard input, but for a remark on which
@@ -131,6 +135,10 @@ installed python3-pandas 2.2.3+dfsg-9
 installed python3-pytest 8.3.5-2
 installed python3-torch 2.6.0+dfsg-7
 installed python3-venv 3.13.5-1
+installed munge 0.5.16-1
+installed slurm-client 24.11.5-4
+installed slurmctld 24.11.5-4
+installed slurmd 24.11.5-4
 END
 said < "$TEST_TMPDIR/debian13"
 ((status == 0)) || fail "failed on Debian 13: $(< "$TEST_TMPDIR/said")"

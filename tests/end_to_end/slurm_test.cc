@@ -1,0 +1,280 @@
+// Experiments on real Slurm: two nodes of this machine. Skips itself where there can be none
+// (tools/setup.sh --test installs Slurm; it takes root to start nodes).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "tests/bin/cmerc_process.h"
+#include "tests/end_to_end/experiments.h"
+#include "tests/end_to_end/slurm_cluster.h"
+
+namespace cmerc {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+// Two data sets, two variants and three seeds; the long runs take a second or two.
+std::string TwelveRuns() {
+  return Plan(R"pb(
+    datasets {
+      name: "one"
+      set {
+        data {
+          dataset {
+            [type.googleapis.com/cmerc.SyntheticOptions] { seed: 1 }
+          }
+        }
+      }
+    }
+    datasets {
+      name: "two"
+      set {
+        data {
+          dataset {
+            [type.googleapis.com/cmerc.SyntheticOptions] { seed: 2 }
+          }
+        }
+      }
+    }
+    variants { name: "plain" }
+    variants {
+      name: "long"
+      baseline: "plain"
+      set { training { epochs: 100 } }
+    }
+    seeds: 1
+    seeds: 2
+    seeds: 3
+  )pb");
+}
+
+std::string WithSlurm(const std::string& plan, const std::string& options) {
+  return absl::StrCat(plan,
+                      "launcher { [type.googleapis.com/cmerc.SlurmOptions] { poll_seconds: 0.3 "
+                      "lost_after_seconds: 5 ",
+                      options, " } }\n");
+}
+
+// What an experiment left, but for times and the wording of logs.
+std::map<std::string, std::string> Results(const std::string& folder) {
+  std::map<std::string, std::string> files = Files(folder + "/out/tiny");
+  for (auto it = files.begin(); it != files.end();) {
+    const bool left_out = absl::EndsWith(it->first, "timing.jsonl") ||
+                          absl::EndsWith(it->first, "train.log") ||
+                          absl::EndsWith(it->first, "lock") ||  // of a process that was killed
+                          it->first == "cmerc_experiment.textproto";
+    it = left_out ? files.erase(it) : std::next(it);
+  }
+  return files;
+}
+
+// The process of `cmerc train` whose arguments have this; 0: there is none.
+pid_t TrainProcess(const std::string& part) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", none)) {
+    pid_t process = 0;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &process)) continue;
+    std::string line;
+    std::ifstream in(entry.path() / "cmdline", std::ios::binary);
+    line.assign(std::istreambuf_iterator<char>(in), {});
+    if (absl::StrContains(line, std::string("\0train\0", 7)) && absl::StrContains(line, part)) {
+      return process;
+    }
+  }
+  return 0;
+}
+
+// The node that a process runs on, as Slurm tells its jobs.
+bool IsOnNode(pid_t process, const std::string& node) {
+  std::ifstream in(absl::StrCat("/proc/", process, "/environ"), std::ios::binary);
+  const std::string environment(std::istreambuf_iterator<char>(in), {});
+  return absl::StrContains(environment, "SLURMD_NODENAME=" + node);
+}
+
+// Looks until it is so; false: it has not been in two minutes.
+bool Becomes(const std::function<bool()>& so) {
+  for (int look = 0; look < 12000; ++look) {
+    if (so()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return false;
+}
+
+size_t Lines(const std::string& path) {
+  if (!std::filesystem::exists(path)) return 0;
+  const std::string text = ReadFile(path);
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+class SlurmTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    why_not_ = SlurmCluster::WhyNot();
+    if (why_not_.empty()) cluster_ = std::make_unique<SlurmCluster>();
+  }
+  static void TearDownTestSuite() { cluster_.reset(); }
+
+  void SetUp() override {
+    if (!why_not_.empty()) GTEST_SKIP() << why_not_;
+    ASSERT_TRUE(cluster_->ok()) << cluster_->Logs();
+    folder_ = NewFolder();
+  }
+
+  // `cmerc experiment` of plan.textproto, whose output is then in the file out-NUMBER.
+  std::unique_ptr<RunningProgram> Start(const std::string& plan) {
+    WriteFile(folder_ + "/plan.textproto", plan);
+    out_ = absl::StrCat(folder_, "/out-", started_++);
+    WriteFile(out_, "");
+    Surroundings surroundings{cluster_->Environment()};
+    surroundings.standard_output = out_;
+    return std::make_unique<RunningProgram>(
+        "bin/cmerc",
+        std::vector<std::string>{"experiment", "--config=plan.textproto", "--output=out/tiny"},
+        folder_, surroundings);
+  }
+
+  bool Says(const std::string& words) const { return absl::StrContains(ReadFile(out_), words); }
+
+  Outcome Run(const std::string& plan) { return Start(plan)->Wait(); }
+
+  static std::string why_not_;
+  static std::unique_ptr<SlurmCluster> cluster_;
+  std::string folder_;
+  std::string out_;  // of the experiment that was started last
+  int started_ = 0;
+};
+
+std::string SlurmTest::why_not_;
+std::unique_ptr<SlurmCluster> SlurmTest::cluster_;
+
+TEST_F(SlurmTest, WhatSlurmRefusesIsSaid) {
+  const std::string plan = Plan("seeds: 1");
+  Outcome outcome = Run(WithSlurm(plan, "partition: 'gpu'"));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("launcher Slurm: sbatch has refused the job: \""),
+                                 HasSubstr("Invalid partition name specified"),
+                                 HasSubstr("see partition, time, memory")));
+  outcome = Run(WithSlurm(plan, "extra: '--no-such-option'"));
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("no-such-option"));
+  // Nothing is left of a job that never was; the same folder can be gone on with.
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/out/tiny/slurm"));
+  outcome = Run(plan);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
+TEST_F(SlurmTest, FailuresAndWhatIsCancelledAreTold) {
+  const std::unique_ptr<RunningProgram> experiment =
+      Start(WithSlurm(Plan(R"pb(
+                        variants {
+                          name: "diverges"
+                          set { training { epochs: 3 learning_rate: 1e30 } }
+                        }
+                        variants { name: "works" }
+                        variants {
+                          name: "cancelled"
+                          set { training { epochs: 100000 } }
+                        }
+                        seeds: 1
+                      )pb"),
+                      ""));
+  ASSERT_TRUE(Becomes([] { return TrainProcess("out/tiny/cancelled") != 0; })) << ReadFile(out_);
+  ASSERT_TRUE(
+      Becomes([&] { return Lines(folder_ + "/out/tiny/cancelled/seed-1/metrics.jsonl") > 2; }));
+  EXPECT_EQ(RunPlan(folder_, Plan("seeds: 1")).outcome.exit_code, 2);  // not both at once
+  cluster_->Run("scancel", {"--state=running"});
+  const Outcome outcome = experiment->Wait();
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("2 of 3 runs failed"));
+  EXPECT_THAT(ReadFile(out_),
+              AllOf(HasSubstr("submitted job "), HasSubstr(": 3 runs\n"),
+                    HasSubstr("] diverges/seed-1: failed with exit status 1: epoch "),
+                    HasSubstr("] works/seed-1: weighted F1 "),
+                    HasSubstr("] cancelled/seed-1: failed with job "),
+                    HasSubstr("_2 CANCELLED in Slurm: stopped ")));
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/out/tiny/cancelled/seed-1/resume.pth"));
+}
+
+// One task is told that its time is up, one node dies, the experiment is killed once and stopped
+// once.
+TEST_F(SlurmTest, TheSameBytesAsOnThisMachineWhateverHappens) {
+  const Ran local = RunPlan(NewFolder(), TwelveRuns());
+  ASSERT_EQ(local.outcome.exit_code, 0) << local.outcome.err;
+  // Slurm tells a task with a limit of a minute that this will be up in a minute when it looks
+  // next, which it does twice a minute.
+  const std::string plan = WithSlurm(TwelveRuns(), "partition: 'cpu' time: '1' array_limit: 8");
+  std::unique_ptr<RunningProgram> experiment = Start(plan);
+
+  // One run is held up until its time limit comes.
+  const std::string slow = folder_ + "/out/tiny/one/long/seed-1";
+  ASSERT_TRUE(Becomes([&] { return Lines(slow + "/metrics.jsonl") > 2; })) << ReadFile(out_);
+  const pid_t held = TrainProcess("out/tiny/one/long/seed-1");
+  ASSERT_NE(held, 0);
+  kill(held, SIGSTOP);
+  const std::string on = IsOnNode(held, "n1") ? "n2" : "n1";  // the others are done there
+
+  kill(experiment->pid(), SIGKILL);
+  experiment->Wait();
+  experiment = Start(plan);
+  EXPECT_TRUE(Becomes([&] { return Says("found in the queue: job "); })) << ReadFile(out_);
+  EXPECT_TRUE(Becomes([&] { return Says(": is under way; its log is "); })) << ReadFile(out_);
+
+  pid_t there = 0;
+  ASSERT_TRUE(Becomes([&] {
+    there = TrainProcess("/long/seed-");
+    if (there == held) there = TrainProcess("/plain/seed-");
+    return there != 0 && IsOnNode(there, on);
+  })) << ReadFile(out_);
+  cluster_->KillNode(on);
+  EXPECT_TRUE(Becomes([&] { return Says("NODE_FAIL"); })) << ReadFile(out_);
+  cluster_->StartNode(on);
+
+  kill(experiment->pid(), SIGINT);
+  const Outcome stopped = experiment->Wait();
+  EXPECT_EQ(stopped.exit_code, 128 + SIGINT);
+  EXPECT_THAT(stopped.err, AllOf(HasSubstr("stopped with "), HasSubstr(" of 12 runs done"),
+                                 HasSubstr("goes on without this process"),
+                                 HasSubstr("the same command again, which finds it"),
+                                 HasSubstr("to end it: scancel ")));
+  experiment = Start(plan);
+
+  // What was held goes on once it has been asked to save.
+  EXPECT_TRUE(Becomes([&] {
+    std::string asked;
+    for (const auto& [path, text] : Files(folder_ + "/out/tiny/slurm")) {
+      if (absl::EndsWith(path, ".out")) absl::StrAppend(&asked, text);
+    }
+    return absl::StrContains(asked, "asked to save and stop");
+  }));
+  kill(held, SIGCONT);
+  const Outcome outcome = experiment->Wait();
+  EXPECT_EQ(outcome.exit_code, 0) << ReadFile(out_) << outcome.err;
+  EXPECT_THAT(ReadFile(out_),
+              AllOf(HasSubstr("one/long/seed-1: job "), HasSubstr("its time limit came"),
+                    HasSubstr("\n[12/12] "), Not(HasSubstr("failed with"))));
+  EXPECT_EQ(Results(folder_), Results(local.folder));
+  for (const char* of_all : {"out-0", "out-1", "out-2"}) {
+    std::cout << "--- " << of_all << "\n" << ReadFile(folder_ + "/" + of_all);
+  }
+}
+
+}  // namespace
+}  // namespace cmerc
