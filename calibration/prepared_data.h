@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "calibration/extractors.h"
 #include "calibration/missing.h"
 #include "config/run.pb.h"
 #include "core/batch.h"
@@ -29,6 +30,7 @@ struct PreparedData {
   std::optional<Standardization> standardization;
   torch::Device device = torch::kCPU;  // where batches are made; `conversations` are on the CPU
   FeatureMeans means = {};             // stand for what conversations lack; they are filled in
+  Extractors extractors = {};  // of the modalities whose files say; PrepareData() knows none
 
   const std::vector<int64_t>& split(Split split) const;
   // The conversations at `indices`, as one batch.

@@ -9,11 +9,13 @@
 namespace cmerc {
 
 InMemoryDataset::InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations,
-                                 Splits splits, std::vector<std::string> warnings)
+                                 Splits splits, std::vector<std::string> warnings,
+                                 std::map<std::string, std::string> extractors)
     : info_(std::move(info)),
       conversations_(std::move(conversations)),
       splits_(std::move(splits)),
-      warnings_(std::move(warnings)) {
+      warnings_(std::move(warnings)),
+      extractors_(std::move(extractors)) {
   const auto count = [](const Conversation& conversation, std::vector<int64_t>* counts) {
     const int64_t* label = conversation.labels.data_ptr<int64_t>();
     for (int64_t i = 0; i < conversation.length(); ++i) {
@@ -55,6 +57,11 @@ absl::Span<const std::string> WarningsOf(const Dataset& dataset) {
   const auto* in_memory = dynamic_cast<const InMemoryDataset*>(&dataset);
   if (in_memory == nullptr) return {};
   return in_memory->warnings();
+}
+
+std::map<std::string, std::string> ExtractorsOf(const Dataset& dataset) {
+  const auto* in_memory = dynamic_cast<const InMemoryDataset*>(&dataset);
+  return in_memory == nullptr ? std::map<std::string, std::string>() : in_memory->extractors();
 }
 
 }  // namespace cmerc

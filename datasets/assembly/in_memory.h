@@ -3,6 +3,7 @@
 #define CMERC_DATASETS_ASSEMBLY_IN_MEMORY_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,10 @@ class InMemoryDataset final : public Dataset {
 
   // info.class_counts are counted here, over splits.train. Labels are in [0, C), or kUnlabelled.
   // `warnings` are sentences about what may be wrong with the data; those about the names of
-  // classes are added.
+  // classes are added. `extractors`: modality -> what has made its features, where the files say.
   InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations, Splits splits,
-                  std::vector<std::string> warnings = {});
+                  std::vector<std::string> warnings = {},
+                  std::map<std::string, std::string> extractors = {});
 
   const DatasetInfo& info() const override { return info_; }
   int64_t size() const override { return static_cast<int64_t>(conversations_.size()); }
@@ -35,16 +37,22 @@ class InMemoryDataset final : public Dataset {
   absl::Span<const int64_t> split(Split split) const override;
 
   const std::vector<std::string>& warnings() const { return warnings_; }
+  const std::map<std::string, std::string>& extractors() const { return extractors_; }
 
  private:
   DatasetInfo info_;
   std::vector<Conversation> conversations_;
   Splits splits_;
   std::vector<std::string> warnings_;
+  std::map<std::string, std::string> extractors_;
 };
 
 // Returns the warnings of a data set that has some: of an InMemoryDataset.
 absl::Span<const std::string> WarningsOf(const Dataset& dataset);
+
+// Returns, by modality, what has made the features of a data set whose files say that; empty of any
+// that is no InMemoryDataset.
+std::map<std::string, std::string> ExtractorsOf(const Dataset& dataset);
 
 }  // namespace cmerc
 
