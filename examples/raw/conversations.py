@@ -49,7 +49,7 @@ def shown(text):
 
 
 def nearest(name, names):
-    found = difflib.get_close_matches(str(name), list(names), 1, 0.7)
+    found = difflib.get_close_matches(str(name), list(names), 1, 0.6)
     return f"; did you mean {shown(found[0])}?" if found else ""
 
 
@@ -111,7 +111,7 @@ class Encoding:
         self.first.setdefault(what, f"{place}: {why}")
 
     def notes(self):
-        return [f"{self.first[what]}; the text was {what}, as in {count - 1} more fields"
+        return [f"{self.first[what]}; the text was {what}" + (f", as in {count - 1} more fields" if count > 1 else "")
                 for what, count in self.counts.items()]
 
 
@@ -203,7 +203,7 @@ class Table:
             raise Problem(f"{place('utterance')}: utterance {number} of conversation {row['conversation']} is in line "
                           f"{utterances[number]['line']} too; where a file joins several splits, keep them apart")
         utterances[number] = {
-            "id": number, "line": line, "speaker": row["speaker"], "label": row.get("label") or None,
+            "id": number, "line": line, "place": f"{self.path}, line {line}", "speaker": row["speaker"], "label": row.get("label") or None,
             "text": row["text"], "places": {what: place(what) for what in names},
             **{what: row[what] for what in ("sound", "video") if row.get(what)},
             "fields": {name: row[what] for what, name in names.items()}, "conversation_column": names["conversation"]}
@@ -266,7 +266,7 @@ def json_utterance(value, place):
     check_keys(value, ("id", "speaker", "label", "text", "sound", "video", "metadata"), place + ".")
     if "speaker" not in value:
         raise Problem(f"{place} has no \"speaker\", want a name")
-    utterance = {"speaker": name_of(value["speaker"], place + ".speaker"), "label": None, "text": "",
+    utterance = {"speaker": name_of(value["speaker"], place + ".speaker"), "label": None, "text": "", "place": place,
                  "places": {what: f"{place}.{what}" for what in ("text", "label", "sound", "video")}, "fields": {}}
     if value.get("label") is not None:
         utterance["label"] = name_of(value["label"], place + ".label")
@@ -360,10 +360,10 @@ def check_labels(conversations, classes, problems):
         slips = [other for other in difflib.get_close_matches(label, others, 1, 0.8) if count * 20 < counts[other]]
         if twins or slips:
             problems.add(f"{first[label]}: is {shown(label)} ({count} utterances){nearest(label, twins + slips)} "
-                         "Where both are classes, name all of them: --classes=A,B,C")
+                         "(where both are classes, name all of them: --classes=A,B,C)")
         elif has_training and label not in in_training:
             problems.add(f"{first[label]}: is {shown(label)}, which no training utterance has"
-                         f"{nearest(label, in_training)} Where it is a class, name all of them: --classes=A,B,C")
+                         f"{nearest(label, in_training)} (where it is a class, name all of them: --classes=A,B,C)")
     return counts
 
 

@@ -78,7 +78,7 @@ class Extractor:
             utterance["inputs"] = {}
             for modality in self.encoders:
                 source = SOURCES[modality]
-                place = utterance["places"].get(source) or f"{conversation['place']}, utterance {utterance['id']}"
+                place = utterance["places"].get(source) or utterance["place"]
                 try:
                     value = utterance["text"].strip() if source == "text" else \
                         self.path(utterance, conversation, modality, folder, place, inside)
@@ -140,7 +140,7 @@ class Extractor:
             if len(vectors) != len(having):
                 raise Problem(f"{encoder.name} made {len(vectors)} vectors of {len(having)} inputs")
             for (i, utterance), vector in zip(having, vectors):
-                place = utterance["places"].get(SOURCES[modality]) or conversation["place"]
+                place = utterance["places"].get(SOURCES[modality]) or utterance["place"]
                 why = (whys.pop(0) if whys else "gives no features") if vector is None else self.wrong(modality, vector)
                 if why is None:
                     made[i][modality] = [float(format(value, ".9g")) for value in vector]
