@@ -7,8 +7,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "bin/predict_options.h"
+#include "calibration/extractors.h"
 #include "core/status.h"
 #include "datasets/assembly/conversation_tensors.h"
+#include "datasets/formats/conversation.h"
 
 namespace cmerc {
 
@@ -62,9 +65,14 @@ absl::StatusOr<std::optional<InputConversation>> ConversationInput::Next(
   ASSIGN_OR_RETURN(std::optional<ConversationRecord> record, NextRecord());
   if (!record.has_value()) return std::nullopt;
   absl::StatusOr<Conversation> conversation = ToConversation(*record, predictor.info());
+  const std::string place = Place(*record);
+  RETURN_IF_ERROR(Annotate(CheckExtractors(predictor.extractors(), ExtractorsOf(*record)), place));
   const absl::Status fits =
       conversation.ok() ? predictor.Check(*conversation) : conversation.status();
-  RETURN_IF_ERROR(Annotate(fits, Place(*record)));
+  RETURN_IF_ERROR(Annotate(fits, place));
+  const std::string unsaid = WithoutExtractor(*record, predictor.extractors());
+  if (!unsaid.empty() && !has_warned_) warning_ = absl::StrCat(place, " ", unsaid);
+  has_warned_ = has_warned_ || !unsaid.empty();
   record->clear_modalities();
   return InputConversation{*std::move(conversation), *std::move(record)};
 }

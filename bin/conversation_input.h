@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,6 +42,10 @@ class ConversationInput {
   // What part of the input has been read, from 0 to 1; nullopt where that is not known.
   std::optional<double> ShareRead();
 
+  // What to warn of that Next() has found in what it has just returned, said once: a conversation
+  // does not say what made its features; "" for nothing.
+  std::string TakeWarning() { return std::exchange(warning_, ""); }
+
   // Where that was which Next() has just returned: "new.jsonl, line 12: conversation d1".
   std::string Place(const ConversationRecord& record) const;
 
@@ -59,6 +64,8 @@ class ConversationInput {
   absl::Status CheckBeginning();
 
   std::string name_;
+  std::string warning_;
+  bool has_warned_ = false;
   bool can_go_on_ = true;
   bool is_stream_ = false;
   bool has_begun_ = false;

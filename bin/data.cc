@@ -96,6 +96,9 @@ absl::Status DescribeDataset(const Dataset& dataset) {
                      }));
   }
   std::cout << "data  " << OneLine(summary.info.name) << "\n\n" << FormatSummary(summary);
+  for (const auto& [modality, extractor] : ExtractorsOf(dataset)) {
+    std::cout << "features of " << OneLine(modality) << " made by " << OneLine(extractor) << "\n";
+  }
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "bin/conversation_input.h"
+#include "bin/session.h"
 #include "calibration/labelled.h"
 #include "core/problems.h"
 #include "core/status.h"
@@ -91,6 +92,8 @@ absl::StatusOr<PreparedData> ReadLabelledInput(const std::string& path,
     }
     RETURN_IF_ERROR(next.status());
     if (!next->has_value()) break;
+    const std::string warning = input.TakeWarning();
+    if (!warning.empty()) PrintWarnings({warning});
     const std::string place = input.Place((*next)->record);
     const auto [first, is_new] = places.emplace((*next)->conversation.id, place);
     if (!is_new) {

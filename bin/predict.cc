@@ -100,8 +100,9 @@ absl::Status PredictAll(ConversationInput& input, const InputOptions& options,
       return work.Stop(predicted.ok() ? problem : predicted);
     }
     if (!next->has_value()) return absl::OkStatus();
-    const std::string warning = key_warnings.Of((*next)->record, input.Place((*next)->record));
-    if (!warning.empty()) {
+    for (const std::string& warning :
+         {input.TakeWarning(), key_warnings.Of((*next)->record, input.Place((*next)->record))}) {
+      if (warning.empty()) continue;
       progress.reset();
       PrintWarnings({warning});
     }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "bin/session.h"
 #include "core/status.h"
+#include "datasets/formats/conversation.h"
 
 namespace cmerc {
 
@@ -65,6 +66,17 @@ absl::StatusOr<InputPredictor> LoadInputPredictor(const Flags& flags) {
   }
   RETURN_IF_ERROR(SetUpThreads(predictor.config()));
   return InputPredictor{std::move(predictor), std::move(uncalibrated)};
+}
+
+std::string WithoutExtractor(const ConversationRecord& record, const Extractors& trained) {
+  for (const auto& [name, extractor] : trained) {
+    const ConversationRecord::Modality* modality = FindModality(record, name);
+    if (modality == nullptr || modality->has_extractor()) continue;
+    return absl::StrCat("does not say what made its features of ", name,
+                        " (\"extractors\"); this model wants those of ", extractor,
+                        ", and nothing tells whether they are");
+  }
+  return "";
 }
 
 std::string KeyWarnings::Of(const ConversationRecord& record, const std::string& place) {

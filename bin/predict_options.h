@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "bin/flags.h"
 #include "bin/skip_limit.h"
+#include "calibration/extractors.h"
 #include "calibration/prediction.pb.h"
 #include "calibration/prediction_text.h"
 #include "calibration/predictor.h"
@@ -47,6 +48,10 @@ struct InputPredictor {
 // Errors are those of Predictor::Load() and SetUpThreads(); InvalidArgument: --checkpoint is not
 // given, or --require_calibrated is and there is no temperature.
 absl::StatusOr<InputPredictor> LoadInputPredictor(const Flags& flags);
+
+// What to warn of where a conversation does not say what made its features, and the model knows
+// that of its training data; "" for nothing. The place is not in it.
+std::string WithoutExtractor(const ConversationRecord& record, const Extractors& trained);
 
 // Says of each unknown key, the first time that it comes, that answers repeat it.
 class KeyWarnings {

@@ -24,10 +24,12 @@
 #include "bin/predict_output.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
+#include "calibration/extractors.h"
 #include "calibration/stream.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "datasets/assembly/conversation_tensors.h"
+#include "datasets/formats/conversation.h"
 #include "datasets/formats/conversation_file.h"
 #include "datasets/formats/line_reader.h"
 #include "datasets/formats/stream_line.h"
@@ -161,13 +163,19 @@ class StreamWork {
 
   absl::Status Answer(const ConversationRecord& record, const std::string& place) {
     RETURN_IF_ERROR(CheckKeys(record));
+    const Extractors& trained = stream_.predictor().extractors();
+    RETURN_IF_ERROR(CheckExtractors(trained, ExtractorsOf(record)));
     ASSIGN_OR_RETURN(Conversation utterance, ToConversation(record, stream_.predictor().info()));
     ASSIGN_OR_RETURN(
         ConversationStream::Answer answer,
         stream_.Push(record.id(), std::move(utterance), record.utterances(0).speaker()));
     SayWhatToKnow();
-    const std::string warning = key_warnings_.Of(record, place);
-    if (!warning.empty()) PrintWarnings({warning});
+    std::string unsaid = WithoutExtractor(record, trained);
+    if (!unsaid.empty()) unsaid = absl::StrCat(place, " ", unsaid);
+    if (std::exchange(has_warned_, has_warned_ || !unsaid.empty())) unsaid.clear();
+    for (const std::string& warning : {unsaid, key_warnings_.Of(record, place)}) {
+      if (!warning.empty()) PrintWarnings({warning});
+    }
     PredictedConversation prediction;
     prediction.set_id(record.id());
     *prediction.add_utterances() = std::move(answer.utterance);
@@ -235,6 +243,7 @@ class StreamWork {
   const InputOptions options_;
   const std::string uncalibrated_;
   KeyWarnings key_warnings_;
+  bool has_warned_ = false;  // of what does not say its extractors
   int64_t answered_ = 0;
   int64_t skipped_ = 0;
   int64_t ended_ = 0;

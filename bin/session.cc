@@ -16,6 +16,7 @@
 #include "bin/environment.h"
 #include "bin/output.h"
 #include "calibration/as_trained.h"
+#include "calibration/extractors.h"
 #include "calibration/folds.h"
 #include "calibration/labelled.h"
 #include "calibration/predictor.h"
@@ -43,6 +44,18 @@ std::string Unlabelled(const PreparedData& data, const std::vector<int64_t>& ind
   return count == 0 ? "" : absl::StrCat(", ", count, " unlabelled");
 }
 
+// "          text made by MiniLM 1.0\n", a line for each modality that is used and says so.
+std::string DescribeExtractors(const PreparedData& data) {
+  std::string lines;
+  for (const ModalityInfo& modality : data.info.modalities) {
+    const auto found = data.extractors.find(modality.name);
+    if (found == data.extractors.end()) continue;
+    absl::StrAppend(&lines, "          ", OneLine(modality.name), " made by ",
+                    OneLine(found->second), "\n");
+  }
+  return lines;
+}
+
 // "data      IEMOCAP, 6 classes: hap sad ..." and then its splits, features and speakers.
 std::string DescribeData(const PreparedData& data) {
   const auto short_size = [&](const char* split, const std::vector<int64_t>& indices) {
@@ -60,7 +73,7 @@ std::string DescribeData(const PreparedData& data) {
                       absl::StrAppend(out, OneLine(m.name), " ", m.width);
                       if (m.num_streams > 1) absl::StrAppend(out, " x ", m.num_streams);
                     }),
-      "; ", data.info.num_speakers, " speakers\n");
+      "; ", data.info.num_speakers, " speakers\n", DescribeExtractors(data));
 }
 
 // What to do about a file of the dataset that is not there.
@@ -147,7 +160,13 @@ absl::StatusOr<PreparedData> LoadData(const RunConfig& config, const CheckpointM
   RETURN_IF_ERROR(SetUpThreads(config));
   ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> dataset, OpenDataset(config));
   PrintWarnings(WarningsOf(*dataset));
+  const Extractors extractors = ExtractorsOf(*dataset);
+  if (trained != nullptr) {
+    RETURN_IF_ERROR(
+        Annotate(CheckExtractors(ExtractorsOf(trained->dataset()), extractors), "data.dataset"));
+  }
   ASSIGN_OR_RETURN(PreparedData data, PrepareData(*dataset, config.data(), trained));
+  data.extractors = extractors;
   log << DescribeData(data) << "protocol  " << ProtocolDescription(config.data()) << "\n";
   const std::string fold = DescribeFold(config.data(), data.conversations, data.valid);
   const std::string test_fold =

@@ -37,7 +37,8 @@ absl::Status SetUpThreads(const RunConfig& config);
 
 // Sets the threads up, reads the dataset, prints its warnings and prepares it as `config` says,
 // with the standardization and means of the model that `trained` describes where that is given;
-// tells `log` what it found. Errors are those of SetUpThreads(), OpenDataset() and PrepareData().
+// tells `log` what it found. Errors are those of SetUpThreads(), OpenDataset(), CheckExtractors()
+// and PrepareData().
 absl::StatusOr<PreparedData> LoadData(const RunConfig& config,
                                       const CheckpointMetadata* trained = nullptr,
                                       std::ostream& log = std::cout);

@@ -158,6 +158,7 @@ absl::StatusOr<Predictor> Predictor::Load(const std::string& path,
   }
   ASSIGN_OR_RETURN(setup.temperature, Annotate(TemperatureOf(metadata), path));
   ASSIGN_OR_RETURN(setup.sets, Annotate(SetCalibrationOf(metadata, info.num_classes()), path));
+  setup.extractors = ExtractorsOf(metadata.dataset());
   ASSIGN_OR_RETURN(std::shared_ptr<Backbone> backbone,
                    MakeForManySpeakers(setup.config, info, checkpoint, path));
   return Predictor(std::move(backbone), std::move(setup));

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "calibration/describe_prediction.h"
+#include "calibration/extractors.h"
 #include "calibration/missing.h"
 #include "calibration/prediction.pb.h"
 #include "calibration/prepared_data.h"
@@ -39,6 +40,7 @@ class Predictor {
     std::optional<double> temperature;         // above 0
     FeatureMeans means = {};                   // stand for what conversations lack
     std::optional<SetCalibration> sets = {};   // absent: it carries none
+    Extractors extractors = {};                // of its training data, where that said
   };
 
   // A model that `cmerc train` saved, with all that it needs; `overrides` are merged over its
@@ -59,6 +61,9 @@ class Predictor {
   const std::optional<double>& temperature() const { return setup_.temperature; }
   // What prediction sets can be made from; absent where the checkpoint has none.
   const std::optional<SetCalibration>& sets() const { return setup_.sets; }
+  // What made the features that the model was trained with; those that it is given must be of the
+  // same (CheckExtractors()).
+  const Extractors& extractors() const { return setup_.extractors; }
   // From now on answers say what these ask for.
   void AnswerBy(AnswerRules rules) { rules_ = std::move(rules); }
   const AnswerRules& rules() const { return rules_; }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "calibration/extractors.h"
 #include "calibration/late_features.h"
 #include "calibration/missing.h"
 #include "calibration/standardizer.h"
@@ -36,6 +37,7 @@ struct PreparedData {
   // them.
   std::shared_ptr<LateFeatures> late = nullptr;
   std::optional<Standardizer> standardizer = std::nullopt;  // of what `late` has, where it has any
+  Extractors extractors = {};  // of the modalities whose files say; PrepareData() knows none
 
   const std::vector<int64_t>& split(Split split) const;
   // The conversation at `index` with its features, as the model sees them. Errors, where they are

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
 #include "core/streams.h"
+#include "datasets/assembly/in_memory.h"
 #include "datasets/formats/conversation.h"
 #include "datasets/formats/json_lines.h"
 #include "datasets/formats/npz.h"
@@ -93,15 +94,26 @@ void AddModality(const Conversation& conversation, size_t m, const ModalityInfo&
   }
 }
 
+// Sets the extractors of the modalities of a record or a schema.
+template <typename Message>
+void SetExtractors(const std::map<std::string, std::string>& extractors, Message* message) {
+  for (auto& modality : *message->mutable_modalities()) {
+    const auto found = extractors.find(modality.name());
+    if (found != extractors.end()) modality.set_extractor(found->second);
+  }
+}
+
 // Calls `write` with every conversation as a record. Its errors, and those of Dataset::Get(), end
 // this.
 absl::Status ForEachRecord(
     const Dataset& dataset, OnConversation progress,
     absl::FunctionRef<absl::Status(const ConversationRecord& record)> write) {
   int64_t done = 0;
+  const std::map<std::string, std::string> extractors = ExtractorsOf(dataset);
   for (const Item& item : ItemsOf(dataset)) {
     ASSIGN_OR_RETURN(const Conversation conversation, dataset.Get(item.index));
     ConversationRecord record = RecordOf(conversation, dataset.info());
+    SetExtractors(extractors, &record);
     record.set_split(item.split);
     if (item.position.has_value()) record.set_position(*item.position);
     RETURN_IF_ERROR(write(record));
@@ -208,8 +220,10 @@ ConversationRecord RecordOf(const Conversation& conversation, const DatasetInfo&
 }
 
 absl::Status WriteRecords(const Dataset& dataset, const ByteSink& sink, OnConversation progress) {
+  DatasetSchema schema = SchemaOf(dataset.info());
+  SetExtractors(ExtractorsOf(dataset), &schema);
   ASSIGN_OR_RETURN(const std::unique_ptr<RecordFileWriter> writer,
-                   RecordFileWriter::Create(SchemaOf(dataset.info()), sink));
+                   RecordFileWriter::Create(schema, sink));
   RETURN_IF_ERROR(ForEachRecord(
       dataset, progress, [&](const ConversationRecord& record) { return writer->Write(record); }));
   return writer->Finish();
@@ -258,6 +272,9 @@ absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversati
     if (present.empty()) continue;
     RETURN_IF_ERROR(
         writer.AddIntegers(absl::StrCat(kPresentPrefix, info.modalities[m].name), present));
+  }
+  for (const auto& [modality, extractor] : ExtractorsOf(dataset)) {
+    RETURN_IF_ERROR(writer.AddStrings(absl::StrCat(kExtractorPrefix, modality), {extractor}));
   }
   return writer.Finish();
 }

@@ -40,7 +40,8 @@ absl::Status WriteJsonLines(const Dataset& dataset, const ByteSink& sink, OnConv
 // float32, or [N, streams, D_m] where there are several; labels, speakers [N] int64; lengths [B]
 // int64; ids, split [B], class_names [C], speaker_names [S] text; and where there are any,
 // positions and numeric_ids [B] int64 (conversation.proto says what these are), and per modality
-// that some utterances lack present.NAME [N] int64. Without the sentences.
+// that some utterances lack present.NAME [N] int64, and per modality whose extractor is known
+// extractor.NAME [1] text. Without the sentences.
 // datasets/formats/npz_conversations.h reads it.
 absl::Status WriteNpz(const Dataset& dataset, const ByteSink& sink, OnConversation progress);
 

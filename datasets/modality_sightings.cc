@@ -22,6 +22,10 @@ void ModalitySightings::Add(const ConversationRecord& record, const std::string&
       modalities_.push_back({modality.name(), place});
     }
     if (m >= kMaxModalities) continue;  // the schema is refused
+    DatasetSchema::Modality* entry = schema->mutable_modalities(static_cast<int>(m));
+    if (modality.has_extractor() && !entry->has_extractor()) {
+      entry->set_extractor(modality.extractor());
+    }
     std::vector<int> rows = RowsOf(modality, record.utterances_size());
     for (size_t i = 0; i < rows.size(); ++i) {
       if (rows[i] < 0) continue;

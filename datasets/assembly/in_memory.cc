@@ -9,11 +9,13 @@
 namespace cmerc {
 
 InMemoryDataset::InMemoryDataset(DatasetInfo info, std::vector<Conversation> conversations,
-                                 Splits splits, std::vector<std::string> warnings)
+                                 Splits splits, std::vector<std::string> warnings,
+                                 std::map<std::string, std::string> extractors)
     : info_(std::move(info)),
       conversations_(std::move(conversations)),
       splits_(std::move(splits)),
-      warnings_(std::move(warnings)) {
+      warnings_(std::move(warnings)),
+      extractors_(std::move(extractors)) {
   const auto count = [](const Conversation& conversation, std::vector<int64_t>* counts) {
     const int64_t* label = conversation.labels.data_ptr<int64_t>();
     for (int64_t i = 0; i < conversation.length(); ++i) {
@@ -52,9 +54,14 @@ absl::Span<const int64_t> InMemoryDataset::split(Split split) const {
 }
 
 absl::Span<const std::string> WarningsOf(const Dataset& dataset) {
-  const auto* has_warnings = dynamic_cast<const HasWarnings*>(&dataset);
-  if (has_warnings == nullptr) return {};
-  return has_warnings->warnings();
+  const auto* of_files = dynamic_cast<const TellsOfItsFiles*>(&dataset);
+  if (of_files == nullptr) return {};
+  return of_files->warnings();
+}
+
+std::map<std::string, std::string> ExtractorsOf(const Dataset& dataset) {
+  const auto* of_files = dynamic_cast<const TellsOfItsFiles*>(&dataset);
+  return of_files == nullptr ? std::map<std::string, std::string>() : of_files->extractors();
 }
 
 }  // namespace cmerc

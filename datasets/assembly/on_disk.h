@@ -3,6 +3,7 @@
 #define CMERC_DATASETS_ASSEMBLY_ON_DISK_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,7 +17,7 @@
 
 namespace cmerc {
 
-class OnDiskDataset final : public Dataset, public HasLateConversations, public HasWarnings {
+class OnDiskDataset final : public Dataset, public HasLateConversations, public TellsOfItsFiles {
  public:
   // `outlines` are the conversations without features and sentences, and `late` has all of them in
   // the same order.
@@ -35,6 +36,9 @@ class OnDiskDataset final : public Dataset, public HasLateConversations, public 
   std::shared_ptr<const LateConversations> late() const override { return late_; }
 
   const std::vector<std::string>& warnings() const override { return outlines_.warnings(); }
+  const std::map<std::string, std::string>& extractors() const override {
+    return outlines_.extractors();
+  }
 
  private:
   InMemoryDataset outlines_;

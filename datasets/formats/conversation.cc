@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -129,6 +130,25 @@ absl::Status CheckAbsent(const ConversationRecord::Modality& modality, int64_t l
   return Bad("features.", modality.name(), " is absent of all utterances, want it left out");
 }
 
+// Checks the extractor of a modality, where it has one.
+template <typename Modality>
+absl::Status CheckExtractor(const Modality& modality) {
+  if (!modality.has_extractor()) return absl::OkStatus();
+  const std::string place = absl::StrCat("extractors.", modality.name());
+  if (modality.extractor().empty()) return Bad(place, " is empty, want a name and a version");
+  if (!datasets::IsUtf8(modality.extractor())) return Bad(place, " is not UTF-8");
+  return absl::OkStatus();
+}
+
+template <typename Modalities>
+std::map<std::string, std::string> ExtractorsOfAll(const Modalities& modalities) {
+  std::map<std::string, std::string> extractors;
+  for (const auto& modality : modalities) {
+    if (modality.has_extractor()) extractors[modality.name()] = modality.extractor();
+  }
+  return extractors;
+}
+
 absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t length) {
   if (modality.name().empty()) return Bad("a modality has no name");
   if (!datasets::IsUtf8(modality.name())) return Bad("the name of a modality is not UTF-8");
@@ -142,6 +162,7 @@ absl::Status CheckModality(const ConversationRecord::Modality& modality, int64_t
     return Bad("features.", modality.name(), " has ", modality.streams_size(),
                " streams, want at most ", kMaxStreams);
   }
+  RETURN_IF_ERROR(CheckExtractor(modality));
   RETURN_IF_ERROR(CheckAbsent(modality, length));
   const int64_t rows = length - modality.absent_size();
   for (int s = 0; s < modality.streams_size(); ++s) {
@@ -208,12 +229,20 @@ const ConversationRecord::Modality* FindModality(const ConversationRecord& recor
   return nullptr;
 }
 
+std::map<std::string, std::string> ExtractorsOf(const ConversationRecord& record) {
+  return ExtractorsOfAll(record.modalities());
+}
+
+std::map<std::string, std::string> ExtractorsOf(const DatasetSchema& schema) {
+  return ExtractorsOfAll(schema.modalities());
+}
+
 absl::Status CheckRecord(const ConversationRecord& record) {
   if (record.id().empty()) return Bad("id is missing, want a name or a number");
   if (!datasets::IsUtf8(record.id())) return Bad("id is not UTF-8");
   if (record.numeric_id()) RETURN_IF_ERROR(CheckNumericId(record.id(), ""));
-  RETURN_IF_ERROR(
-      CheckExtras(record.extras(), {"id", "split", "position", "utterances"}, /*place=*/""));
+  RETURN_IF_ERROR(CheckExtras(
+      record.extras(), {"id", "split", "position", "extractors", "utterances"}, /*place=*/""));
   if (record.utterances().empty()) return Bad("utterances is missing or empty, want >= 1");
   for (int i = 0; i < record.utterances_size(); ++i) {
     RETURN_IF_ERROR(CheckUtterance(record.utterances(i), absl::StrCat("utterances[", i, "].")));
@@ -250,6 +279,7 @@ absl::Status CheckSchema(const DatasetSchema& schema) {
       return Bad("modality ", modality.name(), " has ", modality.num_streams(),
                  " streams, want at most ", kMaxStreams);
     }
+    RETURN_IF_ERROR(CheckExtractor(modality));
   }
   for (const auto& [what, names] :
        {std::pair("class_names", &schema.class_names()), {"speakers", &schema.speakers()}}) {
@@ -287,6 +317,13 @@ absl::Status SchemaChecker::Check(const ConversationRecord& record) const {
     if (modality->streams_size() != want.num_streams()) {
       return Bad("utterances[", first, "].features.", want.name(), " has ",
                  modality->streams_size(), " streams, want ", want.num_streams());
+    }
+    if (modality->has_extractor() && want.has_extractor() &&
+        modality->extractor() != want.extractor()) {
+      return Bad("extractors.", want.name(), " is \"", modality->extractor(), "\", want \"",
+                 want.extractor(),
+                 "\" as of the others: features of two extractors are no one modality; extract all "
+                 "with the same");
     }
   }
   for (const ConversationRecord::Modality& modality : record.modalities()) {

@@ -3,6 +3,7 @@
 #define CMERC_DATASETS_FORMATS_CONVERSATION_H_
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,10 @@ void ShareEqualStreams(ConversationRecord* record);
 const ConversationRecord::Modality* FindModality(const ConversationRecord& record,
                                                  absl::string_view name);
 
+// Modality -> what has made its features, of those that say.
+std::map<std::string, std::string> ExtractorsOf(const ConversationRecord& record);
+std::map<std::string, std::string> ExtractorsOf(const DatasetSchema& schema);
+
 // Checks what conversation.proto says of any record: id, at least one utterance with a speaker
 // each, at least one modality; names unique, streams of n * width finite values for the n
 // utterances that have the modality; a numeric id is an integer; extras are JSON under keys of
@@ -50,9 +55,9 @@ absl::Status CheckRecord(const ConversationRecord& record);
 absl::Status CheckSchema(const DatasetSchema& schema);
 
 // Checks that a record for which CheckRecord() is ok fits a data set: its modalities are among
-// those of the schema, with their widths and numbers of streams; speakers, where the schema lists
-// any; labels that are there and not kNoLabel, where the schema lists classes. InvalidArgument as
-// above.
+// those of the schema, with their widths, numbers of streams and, where both say one, extractors;
+// speakers, where the schema lists any; labels that are there and not kNoLabel, where the schema
+// lists classes. InvalidArgument as above.
 absl::Status CheckFitsSchema(const ConversationRecord& record, const DatasetSchema& schema);
 
 // Does CheckFitsSchema() for many records and one schema, whose names are sorted but once.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,10 @@ class Parser {
           absl::StrCat("utterances[", without_features_, "] has no \"features\""));
     }
     for (int m = 0; m < record_.modalities_size(); ++m) AddAbsent(m, record_.utterances_size());
+    for (ConversationRecord::Modality& modality : *record_.mutable_modalities()) {
+      const auto found = extractors_.find(modality.name());
+      if (found != extractors_.end()) modality.set_extractor(found->second);
+    }
     ShareEqualStreams(&record_);
     RETURN_IF_ERROR(CheckRecord(record_));
     return std::move(record_);
@@ -81,6 +86,7 @@ class Parser {
     if (key == "utterances") {
       return json_.ReadArray([&](int64_t index) { return ReadUtterance(index); });
     }
+    if (key == "extractors") return ReadExtractors();
     if (key == kMetadata) return ReadExtra(key, record_.mutable_extras());
     if (unknown_keys_ == UnknownKeys::kRefuse) return json_.Fail(UnknownField(key));
     if (first_unknown_.empty()) first_unknown_ = absl::StrCat(key, " ", UnknownField(key));
@@ -89,7 +95,8 @@ class Parser {
 
   // Says what a line is that is no conversation, but a file of another form.
   static std::string UnknownField(const std::string& key) {
-    const std::vector<std::string> fields = {"id", "split", "position", "utterances", kMetadata};
+    const std::vector<std::string> fields = {"id",         "split",      "position",
+                                             "extractors", "utterances", kMetadata};
     const char* what_to_do = nullptr;
     for (const char* split : {"train", "valid", "test", "dev", "val"}) {
       if (key == split) {
@@ -132,6 +139,15 @@ class Parser {
     }
     record_.set_position(position);
     return true;
+  }
+
+  // Those of modalities that no utterance has say nothing of the features that there are.
+  bool ReadExtractors() {
+    return json_.ReadObject([&](const std::string& modality) {
+      std::string* extractor = &extractors_[modality];
+      if (!json_.ReadString(extractor)) return false;
+      return !extractor->empty() || json_.Fail("is empty, want a name and a version");
+    });
   }
 
   bool ReadUtterance(int64_t index) {
@@ -247,6 +263,7 @@ class Parser {
   std::string first_unknown_;      // what is wrong with the first unknown key of the conversation
   int without_features_ = -1;      // the first utterance without them; -1: none
   std::vector<Reading> readings_;  // of the modalities of record_
+  std::map<std::string, std::string> extractors_;
   ConversationRecord record_;
 };
 
@@ -362,6 +379,17 @@ std::string ConversationToJson(const ConversationRecord& record) {
   AppendName(record.id(), record.numeric_id(), &json);
   if (record.has_split()) absl::StrAppend(&json, ",\"split\":\"", SplitName(record.split()), "\"");
   if (record.has_position()) absl::StrAppend(&json, ",\"position\":", record.position());
+  const std::map<std::string, std::string> extractors = ExtractorsOf(record);
+  if (!extractors.empty()) {
+    json += ",\"extractors\":{";
+    for (const auto& [modality, extractor] : extractors) {
+      if (json.back() != '{') json += ',';
+      AppendString(modality, &json);
+      json += ':';
+      AppendString(extractor, &json);
+    }
+    json += '}';
+  }
   json += ",\"utterances\":[";
   Rows rows;
   for (const ConversationRecord::Modality& modality : record.modalities()) {

@@ -65,10 +65,12 @@ absl::Status NpzConversations::Read(const NpzFile& file) {
   RETURN_IF_ERROR(ReadNames(file));
   for (const std::string& name : file.names()) {
     if (std::find(kColumns.begin(), kColumns.end(), name) != kColumns.end()) continue;
-    if (absl::StartsWith(name, kPresentPrefix)) continue;
+    if (absl::StartsWith(name, kPresentPrefix) || absl::StartsWith(name, kExtractorPrefix))
+      continue;
     RETURN_IF_ERROR(ReadModality(file, name));
   }
   RETURN_IF_ERROR(ReadPresent(file));
+  RETURN_IF_ERROR(ReadExtractors(file));
   RETURN_IF_ERROR(Annotate(CheckSchema(schema_), path_));
   checker_.emplace(schema_);
   return absl::OkStatus();
@@ -163,17 +165,37 @@ absl::Status NpzConversations::ReadModality(const NpzFile& file, const std::stri
   return absl::OkStatus();
 }
 
+absl::StatusOr<int> NpzConversations::ModalityNamed(const std::string& array,
+                                                    absl::string_view prefix) const {
+  const absl::string_view name = absl::StripPrefix(array, prefix);
+  for (int m = 0; m < schema_.modalities_size(); ++m) {
+    if (schema_.modalities(m).name() == name) return m;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      path_, ": array \"", ShownZipName(array),
+      prefix == kPresentPrefix ? "\" says which utterances have \"" : "\" says what made \"",
+      ShownZipName(std::string(name)), "\", which is no modality of the file", kForm));
+}
+
+absl::Status NpzConversations::ReadExtractors(const NpzFile& file) {
+  for (const std::string& name : file.names()) {
+    if (!absl::StartsWith(name, kExtractorPrefix)) continue;
+    ASSIGN_OR_RETURN(const int m, ModalityNamed(name, kExtractorPrefix));
+    ASSIGN_OR_RETURN(const std::vector<std::string> texts, file.Texts(name));
+    if (texts.size() != 1) {
+      return absl::InvalidArgumentError(absl::StrCat(path_, ": array \"", ShownZipName(name),
+                                                     "\" has ", texts.size(),
+                                                     " texts, want 1: a name and a version"));
+    }
+    schema_.mutable_modalities(m)->set_extractor(texts[0]);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status NpzConversations::ReadPresent(const NpzFile& file) {
   for (const std::string& name : file.names()) {
     if (!absl::StartsWith(name, kPresentPrefix)) continue;
-    const absl::string_view of = absl::StripPrefix(name, kPresentPrefix);
-    size_t m = 0;
-    while (m < modalities_.size() && schema_.modalities(static_cast<int>(m)).name() != of) ++m;
-    if (m == modalities_.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path_, ": array \"", ShownZipName(name), "\" says which utterances have \"",
-          ShownZipName(std::string(of)), "\", which is no modality of the file", kForm));
-    }
+    ASSIGN_OR_RETURN(const int m, ModalityNamed(name, kPresentPrefix));
     ASSIGN_OR_RETURN(modalities_[m].present, file.Integers(name));
     RETURN_IF_ERROR(Annotate(
         CheckLength(ShownZipName(name), modalities_[m].present,
@@ -189,6 +211,8 @@ void NpzConversations::AddModality(size_t m, int64_t length, ConversationRecord*
   ConversationRecord::Modality modality;
   modality.set_name(schema_.modalities(static_cast<int>(m)).name());
   modality.set_width(static_cast<int32_t>(from.width));
+  const DatasetSchema::Modality& entry = schema_.modalities(static_cast<int>(m));
+  if (entry.has_extractor()) modality.set_extractor(entry.extractor());
   for (int64_t i = 0; i < length; ++i) {
     if (!has(utterance_ + i)) modality.add_absent(static_cast<int32_t>(i));
   }

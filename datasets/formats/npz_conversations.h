@@ -19,6 +19,8 @@ namespace cmerc {
 
 // An array whose name begins so says which utterances have the modality of the rest of the name.
 inline constexpr absl::string_view kPresentPrefix = "present.";
+// And one whose name begins so, what has made the features of that modality.
+inline constexpr absl::string_view kExtractorPrefix = "extractor.";
 
 // N utterances of B conversations, one conversation after the other:
 //
@@ -32,7 +34,8 @@ inline constexpr absl::string_view kPresentPrefix = "present.";
 //   speaker_names            [S] text; may be left out: the names are the numbers
 //   present.NAME             [N] integers, 0 where an utterance lacks the modality NAME, whose row
 //                            is then not looked at; may be left out: none lacks it
-//   any other name           a modality, [N, D] or [N, streams, D] numbers
+//   extractor.NAME           [1] text, ConversationRecord.Modality.extractor of NAME; may be left
+//   out any other name           a modality, [N, D] or [N, streams, D] numbers
 class NpzConversations {
  public:
   // Reads a file. The message of an error begins with `path`. Errors are those of NpzFile::Open();
@@ -70,6 +73,10 @@ class NpzConversations {
   absl::Status ReadModality(const NpzFile& file, const std::string& name);
   // Reads which utterances have each modality.
   absl::Status ReadPresent(const NpzFile& file);
+  absl::Status ReadExtractors(const NpzFile& file);
+  // The modality that the rest of the name of an array behind `prefix` names. InvalidArgument:
+  // there is none.
+  absl::StatusOr<int> ModalityNamed(const std::string& array, absl::string_view prefix) const;
   // Adds to a record what its utterances, which begin at utterance_, have of a modality.
   void AddModality(size_t modality, int64_t length, ConversationRecord* record) const;
   absl::StatusOr<ConversationRecord> ReadRecord();

@@ -129,6 +129,12 @@ absl::StatusOr<std::optional<ConversationRecord>> RecordFileReader::ReadRecord()
   absl::Status status = CheckRecord(record);
   if (status.ok()) status = checker_->Check(record);
   if (!status.ok()) return Error(status.message());
+  for (const DatasetSchema::Modality& entry : schema_.modalities()) {
+    if (!entry.has_extractor()) continue;
+    for (ConversationRecord::Modality& modality : *record.mutable_modalities()) {
+      if (modality.name() == entry.name()) modality.set_extractor(entry.extractor());
+    }
+  }
   return record;
 }
 

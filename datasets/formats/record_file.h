@@ -38,9 +38,10 @@ class RecordFileReader {
 
   const DatasetSchema& schema() const { return schema_; }
 
-  // Returns the next record; CheckRecord() and CheckFitsSchema() hold for it. nullopt at the end
-  // and after an error. InvalidArgument: truncated, damaged, a wrong record; the message names file
-  // and record. Memory is bounded by what the file really holds, and by 512 MiB per record.
+  // Returns the next record; CheckRecord() and CheckFitsSchema() hold for it, and its modalities
+  // say the extractors of the schema. nullopt at the end and after an error. InvalidArgument:
+  // truncated, damaged, a wrong record; the message names file and record. Memory is bounded by
+  // what the file really holds, and by 512 MiB per record.
   absl::StatusOr<std::optional<ConversationRecord>> Next();
 
   // Goes over the next record without looking into it; false at the end and after an error.

@@ -19,6 +19,7 @@ constexpr char kForm[] =
 // The members of a line.
 struct Members {
   std::string conversation;              // its value as JSON, "" for none
+  std::string extractors = "{}";         // likewise
   ConversationRecord::Utterance others;  // all but "end", as extras
   bool ends = false;
   bool has_utterance = false;
@@ -45,6 +46,8 @@ absl::StatusOr<Members> ReadMembers(absl::string_view json) {
     if (!cursor.ReadValue(&value)) return false;
     if (key == "conversation") {
       members.conversation = value;
+    } else if (key == "extractors") {
+      members.extractors = value;
     } else if (key == "end") {
       members.ends = value == "true";
       if (!members.ends && value != "false") {
@@ -84,7 +87,8 @@ absl::StatusOr<StreamLine> StreamLineFromJson(absl::string_view json, UnknownKey
   const std::string utterance =
       only_ends ? R"("speaker":"-","features":{"-":[0]})" : ExtrasToJson(members->others.extras());
   absl::StatusOr<ConversationRecord> record = ConversationFromJson(
-      absl::StrCat("{\"id\":", members->conversation, ",\"utterances\":[{", utterance, "}]}"),
+      absl::StrCat("{\"id\":", members->conversation, ",\"extractors\":", members->extractors,
+                   ",\"utterances\":[{", utterance, "}]}"),
       unknown_keys);
   if (!record.ok()) {
     return absl::Status(record.status().code(), InTermsOfTheLine(record.status().message()));

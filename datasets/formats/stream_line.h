@@ -18,10 +18,10 @@ struct StreamLine {
 // Reads
 //   {"conversation": "d1", "id": "u1", "speaker": "A", "features": {"text": [0.1, 0.2]}}
 //   {"conversation": "d1", "end": true}
-// where all but "conversation" and "end" is as in an utterance of a conversation
-// (conversation.proto); a line may also have an utterance and "end". InvalidArgument, without the
-// name of file or line: the line is no JSON, or not of this form: "features.text[17] is NaN, want a
-// finite number".
+// where "extractors" is as in a conversation, and all else but "conversation" and "end" as in an
+// utterance (conversation.proto); a line may also have an utterance and "end". InvalidArgument,
+// without the name of file or line: the line is no JSON, or not of this form: "features.text[17] is
+// NaN, want a finite number".
 absl::StatusOr<StreamLine> StreamLineFromJson(absl::string_view json,
                                               UnknownKeys unknown_keys = UnknownKeys::kRefuse);
 

@@ -107,6 +107,10 @@ void AddRecordFiles(std::vector<BadInput>* cases) {
        TrainOn("widths.jsonl"),
        {"widths.jsonl, line 3: utterances[1].features.text has 3 values, want 2 as in "
         "utterances[0]"}},
+      {"TwoExtractorsInJson",
+       TrainOn("extractors.jsonl"),
+       {"extractors.jsonl, line 3: extractors.text is \"bert 2\", want \"bert 1\" as of the others",
+        "extract all with the same"}},
       {"ControlCharactersInJson",
        TrainOn("escape.jsonl"),
        {"escape.jsonl, line 1: split is \"\\x1b[2Jtrain\", want train, valid or test"}},
@@ -220,6 +224,12 @@ void WriteBadRecords(const std::string& folder) {
         absl::StrReplaceAll(line_of(1), {{"\"joy\"", "-1"}, {"\"anger\"", "0"}}) +
             absl::StrReplaceAll(line_of(2), {{"\"joy\"", "0"}, {"\"anger\"", "1"}}));
   spoil("late_audio.jsonl", 3, "\"features\": {", "\"features\": {\"audio\": [0.5], ");
+  const auto made_by = [&](int line, const std::string& extractor) {
+    return absl::StrReplaceAll(
+        line_of(line),
+        {{"\"id\"", absl::StrCat("\"extractors\": {\"text\": \"", extractor, "\"}, \"id\"")}});
+  };
+  write("extractors.jsonl", made_by(1, "bert 1") + line_of(2) + made_by(3, "bert 2"));
   write("texd.jsonl",
         line_of(1) + line_of(2) + absl::StrReplaceAll(line_of(3), {{"\"text\"", "\"texd\""}}));
   write("twice.jsonl", good + good.substr(0, good.find('\n') + 1));

@@ -176,8 +176,8 @@ TEST(ConversationFromJsonTest, NamesWhatIsWrongWithTheFields) {
        "speaker, "
        "label, text, features, metadata)"},
       {R"({"id":"d","turns":[]})",
-       "turns is no field of this format; leave it out (fields: id, split, position, utterances, "
-       "metadata)"},
+       "turns is no field of this format; leave it out (fields: id, split, position, extractors, "
+       "utterances, metadata)"},
       {"[1]", "is a list, want an object {...}"},
       {"NaN", "is NaN, want an object {...}; replace the value"},
   };
