@@ -101,10 +101,10 @@ absl::Status BecomeServer(char** argv) {
   for (const char* place : {"/cmerc_serve", "/../serving/cmerc_serve"}) {
     execv(absl::StrCat(folder, place).c_str(), argv);
   }
-  return absl::NotFoundError(absl::StrCat(
-      "cannot start ", folder, "/cmerc_serve: ", std::strerror(errno),
-      "; the server is a program of its own: tools/setup.sh --serve, then bazel build "
-      "//serving:cmerc_serve (docs/serve.md)"));
+  return absl::NotFoundError(
+      absl::StrCat("cannot start ", folder, "/cmerc_serve: ", std::strerror(errno),
+                   "; the server is a program of its own: tools/setup.sh --serve, then bazel build "
+                   "//serving:cmerc_serve (docs/serve.md)"));
 }
 
 absl::Status Run(char** argv, const std::vector<std::string>& args) {

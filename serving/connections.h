@@ -20,8 +20,8 @@ class Connections final : public httplib::TaskQueue {
   // What httplib wants to hear of a connection: nothing, or in later versions true.
   using Accepted = decltype(std::declval<httplib::TaskQueue&>().enqueue({}));
 
-  // A connection beyond the first `most` is served by one of a few more threads, for which IsTooMany()
-  // is true, so that it can be told so.
+  // A connection beyond the first `most` is served by one of a few more threads, for which
+  // IsTooMany() is true, so that it can be told so.
   explicit Connections(size_t most);
 
   Accepted enqueue(std::function<void()> serve) override;

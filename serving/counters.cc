@@ -14,9 +14,8 @@ namespace {
 
 // The value of a label in quotes.
 std::string Quoted(const std::string& text) {
-  return absl::StrCat("\"",
-                      absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}, {"\n", "\\n"}}),
-                      "\"");
+  return absl::StrCat(
+      "\"", absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}, {"\n", "\\n"}}), "\"");
 }
 
 void Begin(const char* name, const char* type, const char* help, std::string* text) {

@@ -15,8 +15,8 @@ namespace cmerc::serving {
 // Safe to use from several threads.
 class Counters {
  public:
-  // A request has been answered: `what` is "infer", "predict", "converse" or "other", `code` the name
-  // of a status code.
+  // A request has been answered: `what` is "infer", "predict", "converse" or "other", `code` the
+  // name of a status code.
   void AddRequest(const std::string& protocol, const std::string& what, const std::string& code,
                   double seconds);
   // A worker has predicted so much in one pass.

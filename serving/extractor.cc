@@ -69,8 +69,8 @@ absl::StatusOr<Child> Start(const std::string& command) {
   sigemptyset(&ignored_here);
   sigaddset(&ignored_here, SIGPIPE);
   posix_spawnattr_setsigdefault(&attributes, &ignored_here);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                            POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setflags(&attributes,
+                           POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   Child child;
   std::string shell = "/bin/sh", option = "-c", text = command;
   std::array<char*, 4> arguments = {shell.data(), option.data(), text.data(), nullptr};
@@ -117,7 +117,8 @@ absl::Status Exchange(const std::string& lines, Deadline deadline, Child& child,
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
-      return absl::DeadlineExceededError("the extractor took too long, and was ended (--timeout_s)");
+      return absl::DeadlineExceededError(
+          "the extractor took too long, and was ended (--timeout_s)");
     }
     std::array<pollfd, 3> ends = {
         {{child.in, POLLOUT, 0}, {child.out, POLLIN, 0}, {child.err, POLLIN, 0}}};
@@ -163,11 +164,11 @@ absl::StatusOr<std::string> Extractor::Run(const std::string& lines, Deadline de
   const int status = WaitFor(child.pid, deadline);
   RETURN_IF_ERROR(exchanged);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return out;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "the extractor ended with ",
-      WIFEXITED(status) ? absl::StrCat("status ", WEXITSTATUS(status))
-                        : absl::StrCat("signal ", WTERMSIG(status)),
-      err.empty() ? "" : absl::StrCat(": ", Printable(err))));
+  return absl::InvalidArgumentError(
+      absl::StrCat("the extractor ended with ",
+                   WIFEXITED(status) ? absl::StrCat("status ", WEXITSTATUS(status))
+                                     : absl::StrCat("signal ", WTERMSIG(status)),
+                   err.empty() ? "" : absl::StrCat(": ", Printable(err))));
 }
 
 }  // namespace cmerc::serving

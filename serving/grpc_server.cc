@@ -109,12 +109,10 @@ class Inference final : public inference::GRPCInferenceService::Service {
     });
   }
 
-  grpc::Status ModelMetadata(ServerContext* context,
-                             const inference::ModelMetadataRequest* request,
+  grpc::Status ModelMetadata(ServerContext* context, const inference::ModelMetadataRequest* request,
                              inference::ModelMetadataResponse* response) override {
     return calls_.Make(*context, "other", [&]() -> absl::Status {
-      ASSIGN_OR_RETURN(*response,
-                       calls_.service.Metadata(request->name(), request->version()));
+      ASSIGN_OR_RETURN(*response, calls_.service.Metadata(request->name(), request->version()));
       return absl::OkStatus();
     });
   }
@@ -123,8 +121,7 @@ class Inference final : public inference::GRPCInferenceService::Service {
                           inference::ModelInferResponse* response) override {
     return calls_.Make(*context, "infer", [&]() -> absl::Status {
       ASSIGN_OR_RETURN(
-          *response,
-          calls_.service.Infer(*request, DeadlineOf(*context, calls_.options.timeout)));
+          *response, calls_.service.Infer(*request, DeadlineOf(*context, calls_.options.timeout)));
       return absl::OkStatus();
     });
   }
@@ -183,8 +180,8 @@ class Streams {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (is_stopping_) return absl::UnavailableError("the server is about to stop");
     if (static_cast<int>(streams_.size()) >= most_) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          most_, " conversations are open already (--max_streams); try again later"));
+      return absl::ResourceExhaustedError(
+          absl::StrCat(most_, " conversations are open already (--max_streams); try again later"));
     }
     streams_[context] = steady_clock::now();
     counters_.AddOpenStreams(1);
@@ -268,9 +265,8 @@ class Conversations final : public ConversationService::Service {
         return absl::InvalidArgumentError(
             "model and explain are said by the first request, and stay for the conversation");
       }
-      ASSIGN_OR_RETURN(
-          const ConverseResponse response,
-          conversation->Push(request, DeadlineOf(context, calls_.options.timeout)));
+      ASSIGN_OR_RETURN(const ConverseResponse response,
+                       conversation->Push(request, DeadlineOf(context, calls_.options.timeout)));
       if (!stream.Write(response)) break;
       streams_.Rest(&context);
     }

@@ -33,7 +33,8 @@ constexpr char kJsonSize[] = "Inference-Header-Content-Length";
 constexpr size_t kMaxPath = 1024;
 // What is read of whoever has not shown the token, so that the answer arrives.
 constexpr size_t kMaxUnknownBody = size_t{1} << 20;
-// A connection without a request for as long is closed, and one that sends nothing within a request.
+// A connection without a request for as long is closed, and one that sends nothing within a
+// request.
 constexpr int kSilenceSeconds = 5;
 
 int HttpStatusOf(absl::StatusCode code) {
@@ -138,8 +139,8 @@ class HttpServer::Impl {
     if (options_.tls_cert.empty()) {
       server_ = std::make_unique<httplib::Server>();
     } else {
-      server_ = std::make_unique<httplib::SSLServer>(options_.tls_cert.c_str(),
-                                                     options_.tls_key.c_str());
+      server_ =
+          std::make_unique<httplib::SSLServer>(options_.tls_cert.c_str(), options_.tls_key.c_str());
       if (!server_->is_valid()) {
         return absl::InvalidArgumentError(
             absl::StrCat("--tls_cert=", options_.tls_cert, ", --tls_key=", options_.tls_key,
@@ -173,16 +174,15 @@ class HttpServer::Impl {
       std::string body;
       if (ReadBody(request, reader, &body, response)) Handle(request, response, body);
     });
-    server_->set_exception_handler(
-        [](const Request&, Response& response, const std::exception_ptr&) {
-          Answer(absl::ResourceExhaustedError("the request takes more memory than there is"),
-                 response);
-        });
+    server_->set_exception_handler([](const Request&, Response& response,
+                                      const std::exception_ptr&) {
+      Answer(absl::ResourceExhaustedError("the request takes more memory than there is"), response);
+    });
     server_->set_error_handler([](const Request&, Response& response) {
       if (response.body.empty() && !response.content_provider_) {
-        response.set_content(ErrorToJson(absl::StrCat("the request cannot be read as HTTP (",
-                                                      response.status, ")")),
-                             kJson);
+        response.set_content(
+            ErrorToJson(absl::StrCat("the request cannot be read as HTTP (", response.status, ")")),
+            kJson);
       }
     });
     return Listen();
@@ -202,9 +202,8 @@ class HttpServer::Impl {
 
   absl::Status Listen() {
     port_ = options_.port;
-    const bool bound = options_.port == 0
-                           ? (port_ = server_->bind_to_any_port(options_.host)) > 0
-                           : server_->bind_to_port(options_.host, options_.port);
+    const bool bound = options_.port == 0 ? (port_ = server_->bind_to_any_port(options_.host)) > 0
+                                          : server_->bind_to_port(options_.host, options_.port);
     if (!bound) {
       return absl::UnavailableError(
           absl::StrCat("cannot listen at ", options_.host, ", port ", options_.port,
@@ -345,9 +344,9 @@ class HttpServer::Impl {
     if (path.size() == 4 && path[0] == "cmerc" && path[1] == "models" && path[3] == "predict" &&
         posts) {
       *what = "predict";
-      ASSIGN_OR_RETURN(std::string lines, service_.Predict(path[2], body,
-                                                           IsTrueParam(request, "explain"),
-                                                           IsTrueParam(request, "extract"), Until()));
+      ASSIGN_OR_RETURN(std::string lines,
+                       service_.Predict(path[2], body, IsTrueParam(request, "explain"),
+                                        IsTrueParam(request, "extract"), Until()));
       response.set_content(lines, "application/jsonl");
       return absl::OkStatus();
     }
@@ -401,9 +400,9 @@ class HttpServer::Impl {
   }
 
   static absl::Status NoSuchPath(const Request& request) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no ", request.method, " ", request.path.substr(0, 100),
-                     "; docs/serve.md lists what there is"));
+    return absl::NotFoundError(absl::StrCat("there is no ", request.method, " ",
+                                            request.path.substr(0, 100),
+                                            "; docs/serve.md lists what there is"));
   }
 
   Deadline Until() const { return std::chrono::steady_clock::now() + options_.timeout; }

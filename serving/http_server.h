@@ -1,4 +1,5 @@
-// The server's HTTP: the Open Inference Protocol, `cmerc predict` as a request, metrics and the page.
+// The server's HTTP: the Open Inference Protocol, `cmerc predict` as a request, metrics and the
+// page.
 #ifndef CMERC_SERVING_HTTP_SERVER_H_
 #define CMERC_SERVING_HTTP_SERVER_H_
 
@@ -22,16 +23,16 @@ struct ListenOptions {
   std::string tls_cert, tls_key;
   size_t max_body = size_t{64} << 20;  // bytes of a request
   std::chrono::milliseconds timeout{30000};
-  int max_connections = 128;                 // of HTTP
-  int max_streams = 64;                      // of gRPC: conversations that go on
+  int max_connections = 128;       // of HTTP
+  int max_streams = 64;            // of gRPC: conversations that go on
   std::chrono::seconds idle{600};  // a conversation that rests as long is ended
 };
 
 // Whether `host` is this machine alone: a name or an address of the loopback.
 bool IsLoopback(const std::string& host);
 
-// Whether a header or metadata "Authorization: Bearer ..." has the token; compared in a time that does
-// not depend on where they differ.
+// Whether a header or metadata "Authorization: Bearer ..." has the token; compared in a time that
+// does not depend on where they differ.
 bool HasToken(const std::string& authorization, const std::string& token);
 
 class HttpServer {

@@ -30,6 +30,8 @@ constexpr char kBinaryOutput[] = "binary_data";
 constexpr char kBinaryOutputs[] = "binary_data_output";
 // Deeper lists are no tensors.
 constexpr int kMaxDimensions = 8;
+// Of inputs, outputs and parameters each: a message takes much more memory than "{}".
+constexpr int kMaxMembers = 100;
 
 // What a request says of an input; its values come later.
 struct PendingInput {
@@ -41,8 +43,7 @@ bool ReadInteger(JsonCursor& cursor, int64_t* value) {
   std::string digits;
   bool is_number = false;
   if (!cursor.ReadName(&digits, &is_number)) return false;
-  return (is_number && absl::SimpleAtoi(digits, value)) ||
-         cursor.Fail("is no integer of 64 bits");
+  return (is_number && absl::SimpleAtoi(digits, value)) || cursor.Fail("is no integer of 64 bits");
 }
 
 bool ReadFlag(JsonCursor& cursor, bool* value) {
@@ -71,8 +72,10 @@ bool ReadParameter(JsonCursor& cursor, InferParameter* parameter) {
 }
 
 bool ReadParameters(JsonCursor& cursor, Parameters* parameters) {
-  return cursor.ReadObject(
-      [&](const std::string& key) { return ReadParameter(cursor, &(*parameters)[key]); });
+  return cursor.ReadObject([&](const std::string& key) {
+    if (parameters->size() == kMaxMembers) return cursor.Fail("is one parameter too many");
+    return ReadParameter(cursor, &(*parameters)[key]);
+  });
 }
 
 bool ReadShape(JsonCursor& cursor, Input* input) {
@@ -110,12 +113,16 @@ bool ReadRequest(JsonCursor& cursor, ModelInferRequest* request,
     if (key == "id") return cursor.ReadString(request->mutable_id());
     if (key == "parameters") return ReadParameters(cursor, request->mutable_parameters());
     if (key == "inputs") {
-      return cursor.ReadArray([&](int64_t) {
+      return cursor.ReadArray([&](int64_t index) {
+        if (index == kMaxMembers) return cursor.Fail("is one input too many");
         return ReadInput(cursor, request->add_inputs(), &pending->emplace_back());
       });
     }
     if (key == "outputs") {
-      return cursor.ReadArray([&](int64_t) { return ReadOutput(cursor, request->add_outputs()); });
+      return cursor.ReadArray([&](int64_t index) {
+        if (index == kMaxMembers) return cursor.Fail("is one output too many");
+        return ReadOutput(cursor, request->add_outputs());
+      });
     }
     return cursor.Fail("is no member of a request; it has id, parameters, inputs, outputs");
   }) && cursor.ReadEnd();
@@ -300,9 +307,9 @@ std::string StringsToJson(const google::protobuf::RepeatedPtrField<std::string>&
 absl::StatusOr<ModelInferRequest> InferRequestFromJson(absl::string_view body,
                                                        std::optional<size_t> json_size) {
   if (json_size.value_or(0) > body.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("Inference-Header-Content-Length is ", *json_size, ", but the body has ",
-                     body.size(), " bytes"));
+    return absl::InvalidArgumentError(absl::StrCat("Inference-Header-Content-Length is ",
+                                                   *json_size, ", but the body has ", body.size(),
+                                                   " bytes"));
   }
   const size_t end = json_size.value_or(body.size());
   ModelInferRequest request;
@@ -365,10 +372,9 @@ std::string ToJson(const inference::ModelMetadataResponse& metadata) {
 std::string ToJson(const inference::RepositoryIndexResponse& index) {
   std::vector<std::string> models;
   for (const auto& model : index.models()) {
-    models.push_back(absl::StrCat("{\"name\":", JsonString(model.name()),
-                                  ",\"version\":", JsonString(model.version()),
-                                  ",\"state\":", JsonString(model.state()),
-                                  ",\"reason\":", JsonString(model.reason()), "}"));
+    models.push_back(absl::StrCat(
+        "{\"name\":", JsonString(model.name()), ",\"version\":", JsonString(model.version()),
+        ",\"state\":", JsonString(model.state()), ",\"reason\":", JsonString(model.reason()), "}"));
   }
   return absl::StrCat("[", absl::StrJoin(models, ","), "]");
 }

@@ -1,5 +1,5 @@
-// The Open Inference Protocol over HTTP: requests and answers as JSON, with its extension for binary
-// tensor data, to and from the messages of serving/open_inference.proto.
+// The Open Inference Protocol over HTTP: requests and answers as JSON, with its extension for
+// binary tensor data, to and from the messages of serving/open_inference.proto.
 #ifndef CMERC_SERVING_INFER_JSON_H_
 #define CMERC_SERVING_INFER_JSON_H_
 
@@ -26,8 +26,8 @@ struct InferAnswer {
   std::optional<size_t> json_size;
 };
 
-// The answer to `request` in the form that it asks for: values as JSON, or as bytes for outputs with
-// the parameter binary_data, or for all with binary_data_output.
+// The answer to `request` in the form that it asks for: values as JSON, or as bytes for outputs
+// with the parameter binary_data, or for all with binary_data_output.
 InferAnswer InferResponseToJson(const inference::ModelInferRequest& request,
                                 const inference::ModelInferResponse& response);
 

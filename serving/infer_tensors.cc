@@ -89,8 +89,8 @@ class Inputs {
     const int place = places_.at(name);
     const ModelInferRequest::InferInputTensor& input = request_->inputs(place);
     if (input.datatype() != datatype) {
-      return Problem(
-          name, absl::StrCat("has the datatype ", input.datatype(), ", want ", datatype));
+      return Problem(name,
+                     absl::StrCat("has the datatype ", input.datatype(), ", want ", datatype));
     }
     if (!std::equal(shape.begin(), shape.end(), input.shape().begin(), input.shape().end())) {
       return Problem(name, absl::StrCat("has the shape ", ShapeText(input.shape()), ", want [",
@@ -134,10 +134,10 @@ absl::StatusOr<std::vector<int64_t>> ReadLengths(const Inputs& inputs, int64_t n
   for (const int64_t length : lengths) {
     // Checked one by one, so that the sum cannot overflow.
     if (length < 1 || length > num_utterances - sum) {
-      return Problem(kLengths, absl::StrCat("has ", length, " after ", sum, " of the ",
-                                            num_utterances,
-                                            " utterances; each must be at least 1, and their sum "
-                                            "the number of speakers"));
+      return Problem(kLengths,
+                     absl::StrCat("has ", length, " after ", sum, " of the ", num_utterances,
+                                  " utterances; each must be at least 1, and their sum "
+                                  "the number of speakers"));
     }
     sum += length;
   }
@@ -343,8 +343,7 @@ std::vector<TensorMetadata> InputTensors(const ModelDescription& model) {
   }
   tensors.push_back(Tensor(kSpeakers, "BYTES", {-1}));
   tensors.push_back(Tensor(kLengths, "INT64", {-1}));
-  tensors.push_back(
-      Tensor(kEvidence, "BOOL", {-1, static_cast<int64_t>(model.modalities.size())}));
+  tensors.push_back(Tensor(kEvidence, "BOOL", {-1, static_cast<int64_t>(model.modalities.size())}));
   tensors.push_back(Tensor(kConversationIds, "BYTES", {-1}));
   tensors.push_back(Tensor(kUtteranceIds, "BYTES", {-1}));
   return tensors;
@@ -364,8 +363,7 @@ std::vector<TensorMetadata> OutputTensors(const ModelDescription& model) {
   }
   if (model.sets) tensors.push_back(Tensor("set", "BOOL", {-1, classes}));
   if (model.abstains) tensors.push_back(Tensor("abstained", "BOOL", {-1}));
-  tensors.push_back(
-      Tensor("missing", "BOOL", {-1, static_cast<int64_t>(model.modalities.size())}));
+  tensors.push_back(Tensor("missing", "BOOL", {-1, static_cast<int64_t>(model.modalities.size())}));
   tensors.push_back(Tensor("prediction", "BYTES", {-1}));
   tensors.push_back(Tensor("without_label", "BYTES", {-1, views}));
   tensors.push_back(Tensor("without_log_prob_change", "FP64", {-1, views}));
@@ -393,9 +391,8 @@ absl::StatusOr<InferInput> ReadInferRequest(const ModelInferRequest& request,
   for (const TensorMetadata& tensor : OutputTensors(model)) known.push_back(tensor.name());
   for (const auto& output : request.outputs()) {
     if (std::find(known.begin(), known.end(), output.name()) == known.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("output \"", output.name(),
-                                                     "\" is none of this model's: ",
-                                                     absl::StrJoin(known, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "output \"", output.name(), "\" is none of this model's: ", absl::StrJoin(known, ", ")));
     }
     if (std::count(input.outputs.begin(), input.outputs.end(), output.name()) > 0) {
       return absl::InvalidArgumentError(

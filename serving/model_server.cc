@@ -14,264 +14,18 @@
 #include "bin/environment.h"
 #include "bin/predict_options.h"
 #include "bin/version.h"
-#include "calibration/ongoing_conversation.h"
-#include "calibration/prediction_text.h"
 #include "core/printable.h"
 #include "core/status.h"
 #include "core/torch_status.h"
-#include "datasets/assembly/conversation_tensors.h"
-#include "datasets/formats/conversation.h"
 #include "datasets/formats/json_lines.h"
 #include "serving/infer_tensors.h"
+#include "serving/jobs.h"
+#include "serving/served_conversation.h"
 
 namespace cmerc::serving {
-namespace {
 
 using inference::ModelInferRequest;
 using inference::ModelInferResponse;
-
-// Conversations of one request, to be predicted as wholes.
-class PredictJob final : public Job {
- public:
-  PredictJob(std::shared_ptr<LoadedModel> model, std::vector<ConversationRecord> records,
-             bool explain, Deadline deadline)
-      : model_(std::move(model)),
-        records_(std::move(records)),
-        explain_(explain),
-        deadline_(deadline) {}
-
-  const void* group() const override { return model_.get(); }
-  size_t weight() const override { return records_.size(); }
-
-  const std::shared_ptr<LoadedModel>& model() const { return model_; }
-  const std::vector<ConversationRecord>& records() const { return records_; }
-  bool explain() const { return explain_; }
-  Deadline deadline() const { return deadline_; }
-  std::vector<Conversation>& conversations() { return conversations_; }
-  std::vector<PredictedConversation>& predictions() { return predictions_; }
-
-  // The answers as lines of JSON, and their names in the predictions.
-  std::vector<std::string> Lines() {
-    std::vector<std::string> lines;
-    for (size_t i = 0; i < records_.size(); ++i) {
-      const CarriedAlong carried = Name(records_[i], &predictions_[i]);
-      lines.push_back(PredictionToJson(predictions_[i], carried));
-    }
-    return lines;
-  }
-
- private:
-  const std::shared_ptr<LoadedModel> model_;
-  const std::vector<ConversationRecord> records_;
-  const bool explain_;
-  const Deadline deadline_;
-  std::vector<Conversation> conversations_;
-  std::vector<PredictedConversation> predictions_;
-};
-
-// Anything else that a worker does for a request.
-class CallJob final : public Job {
- public:
-  explicit CallJob(std::function<absl::Status()> call) : call_(std::move(call)) {}
-  void Call() { Finish(call_()); }
-
- private:
-  const std::function<absl::Status()> call_;
-};
-
-// Makes tensors of the records of a job.
-absl::Status Prepare(PredictJob& job, const Predictor& predictor) {
-  for (const ConversationRecord& record : job.records()) {
-    const std::string place = absl::StrCat("conversation ", record.id());
-    ASSIGN_OR_RETURN(Conversation conversation,
-                     Annotate(ToConversation(record, predictor.info()), place));
-    RETURN_IF_ERROR(Annotate(predictor.Check(conversation), place));
-    job.conversations().push_back(std::move(conversation));
-  }
-  return absl::OkStatus();
-}
-
-// Predicts the conversations of a job one by one, as `cmerc predict` does those of a stream: the
-// answers do not depend, not by a bit, on what else the server has to do.
-absl::Status PredictOneByOne(PredictJob& job, Predictor& predictor, Counters& counters) {
-  const LoadedModel& model = *job.model();
-  const std::vector<View> views = job.explain() ? model.views : std::vector<View>();
-  job.predictions().clear();
-  for (const Conversation& conversation : job.conversations()) {
-    if (std::chrono::steady_clock::now() > job.deadline()) {
-      return absl::DeadlineExceededError("the time of the request was over before its end");
-    }
-    ASSIGN_OR_RETURN(std::vector<PredictedConversation> predictions,
-                     predictor.Predict({conversation}, views));
-    counters.AddPredicted(model.description.name, 1, predictions[0].utterances_size());
-    job.predictions().push_back(std::move(predictions[0]));
-  }
-  return absl::OkStatus();
-}
-
-// Predicts the conversations of all jobs in one pass.
-absl::Status PredictTogether(const std::vector<PredictJob*>& jobs, Predictor& predictor,
-                             Counters& counters) {
-  const LoadedModel& model = *jobs[0]->model();
-  std::vector<Conversation> all;
-  for (PredictJob* job : jobs) {
-    all.insert(all.end(), job->conversations().begin(), job->conversations().end());
-  }
-  ASSIGN_OR_RETURN(
-      std::vector<PredictedConversation> predictions,
-      predictor.Predict(all, jobs[0]->explain() ? model.views : std::vector<View>()));
-  int64_t utterances = 0;
-  size_t next = 0;
-  for (PredictJob* job : jobs) {
-    for (size_t i = 0; i < job->conversations().size(); ++i, ++next) {
-      utterances += predictions[next].utterances_size();
-      job->predictions().push_back(std::move(predictions[next]));
-    }
-  }
-  counters.AddPredicted(model.description.name, static_cast<int64_t>(all.size()), utterances);
-  return absl::OkStatus();
-}
-
-// Predicts jobs of one model, those that ask for the same in one pass where `together` allows it.
-void RunPredictJobs(const std::vector<PredictJob*>& jobs, bool together, Predictor& predictor,
-                    Counters& counters) {
-  std::vector<PredictJob*> plain, explained;
-  for (PredictJob* job : jobs) {
-    const absl::Status prepared = Prepare(*job, predictor);
-    if (!prepared.ok()) {
-      job->Finish(prepared);
-    } else if (!together) {
-      job->Finish(PredictOneByOne(*job, predictor, counters));
-    } else {
-      (job->explain() ? explained : plain).push_back(job);
-    }
-  }
-  for (const std::vector<PredictJob*>& group : {plain, explained}) {
-    if (group.empty()) continue;
-    const absl::Status status = PredictTogether(group, predictor, counters);
-    for (PredictJob* job : group) {
-      // What one of them is refused for is not for the others to suffer.
-      job->Finish(status.ok() ? status : PredictOneByOne(*job, predictor, counters));
-    }
-  }
-}
-
-// What a worker does with jobs that are all of one kind.
-void RunJobs(int worker, size_t max_batch, absl::Span<const std::shared_ptr<Job>> jobs,
-             Counters& counters) {
-  std::vector<PredictJob*> predict_jobs;
-  for (const std::shared_ptr<Job>& job : jobs) {
-    if (auto* predict = dynamic_cast<PredictJob*>(job.get())) {
-      predict_jobs.push_back(predict);
-    } else {
-      static_cast<CallJob&>(*job).Call();
-    }
-  }
-  if (predict_jobs.empty()) return;
-  const LoadedModel& model = *predict_jobs[0]->model();
-  Copy& copy = *model.copies[static_cast<size_t>(worker)];
-  const std::lock_guard<std::mutex> lock(copy.mutex);
-  RunPredictJobs(predict_jobs, max_batch > 1 && !model.batch_mates_matter, copy.predictor,
-                 counters);
-}
-
-// An utterance of a request as a conversation of it alone.
-absl::StatusOr<ConversationRecord> RecordOf(const ConverseRequest& request,
-                                            const ModelDescription& model) {
-  if (!request.has_speaker()) return absl::InvalidArgumentError("speaker is missing");
-  ConversationRecord record;
-  record.set_id("stream");
-  ConversationRecord::Utterance* utterance = record.add_utterances();
-  utterance->set_speaker(request.speaker());
-  if (request.has_id()) utterance->set_id(request.id());
-  for (const ConverseRequest::Features& features : request.features()) {
-    const auto is_it = [&](const auto& one) { return one.name == features.modality(); };
-    const auto modality =
-        std::find_if(model.modalities.begin(), model.modalities.end(), is_it);
-    if (modality == model.modalities.end()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "features of \"", features.modality(), "\": the model has ",
-          absl::StrJoin(model.modalities, ", ",
-                        [](std::string* out, const auto& one) { absl::StrAppend(out, one.name); })));
-    }
-    if (features.values_size() != modality->width * modality->streams) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("features of \"", features.modality(), "\" are ", features.values_size(),
-                       " numbers, want ", modality->width * modality->streams));
-    }
-    ConversationRecord::Modality* added = record.add_modalities();
-    added->set_name(modality->name);
-    added->set_width(static_cast<int32_t>(modality->width));
-    const float* next = features.values().data();
-    for (int64_t s = 0; s < modality->streams; ++s, next += modality->width) {
-      added->add_streams()->mutable_values()->Add(next, next + modality->width);
-    }
-  }
-  RETURN_IF_ERROR(CheckRecord(record));
-  return record;
-}
-
-}  // namespace
-
-// A conversation that goes on keeps to one copy of the model, the one that it began with.
-class ServedConversation final : public OpenConversation {
- public:
-  using SubmitJob = std::function<absl::Status(const std::shared_ptr<Job>&, Deadline)>;
-
-  ServedConversation(std::shared_ptr<LoadedModel> model, size_t copy, bool explain,
-                     int64_t max_utterances, Counters* counters, SubmitJob submit)
-      : state_(std::make_shared<State>(std::move(model), copy, explain)),
-        max_utterances_(max_utterances),
-        counters_(counters),
-        submit_(std::move(submit)) {}
-
-  absl::StatusOr<ConverseResponse> Push(const ConverseRequest& request,
-                                        Deadline deadline) override {
-    const ModelDescription& description = state_->model->description;
-    ASSIGN_OR_RETURN(const ConversationRecord record, RecordOf(request, description));
-    if (state_->conversation.length() >= max_utterances_) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the conversation has ", max_utterances_,
-                       " utterances, and one may have no more (--max_utterances)"));
-    }
-    // Shared: a job that was given up may still run when this returns.
-    auto answer = std::make_shared<ConverseResponse>();
-    auto job = std::make_shared<CallJob>([state = state_, record, answer, counters = counters_] {
-      Copy& copy = *state->model->copies[state->copy];
-      const std::lock_guard<std::mutex> lock(copy.mutex);
-      ASSIGN_OR_RETURN(Conversation utterance, ToConversation(record, copy.predictor.info()));
-      const int64_t number = state->conversation.length();
-      ASSIGN_OR_RETURN(PredictedUtterance predicted,
-                       state->conversation.Push(copy.predictor, std::move(utterance),
-                                                record.utterances(0).speaker()));
-      counters->AddPredicted(state->model->description.name, 0, 1);
-      PredictedConversation named;
-      *named.add_utterances() = std::move(predicted);
-      Name(record, &named);
-      answer->set_number(number);
-      *answer->mutable_utterance() = std::move(*named.mutable_utterances(0));
-      return absl::OkStatus();
-    });
-    RETURN_IF_ERROR(submit_(job, deadline));
-    return *answer;
-  }
-
- private:
-  struct State {
-    State(std::shared_ptr<LoadedModel> loaded, size_t which, bool explain)
-        : model(std::move(loaded)),
-          copy(which),
-          conversation(explain ? model->views : std::vector<View>()) {}
-    const std::shared_ptr<LoadedModel> model;
-    const size_t copy;
-    OngoingConversation conversation;
-  };
-
-  const std::shared_ptr<State> state_;
-  const int64_t max_utterances_;
-  Counters* const counters_;
-  const SubmitJob submit_;
-};
 
 absl::StatusOr<std::unique_ptr<ModelServer>> ModelServer::Create(
     const ModelServerOptions& options) {
@@ -480,8 +234,8 @@ absl::StatusOr<std::shared_ptr<LoadedModel>> ModelServer::Find(const std::string
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     return absl::NotFoundError(absl::StrCat(
-        "no model is called \"", name, "\"; there are: ",
-        absl::StrJoin(entries_, ", ", [](std::string* out, const auto& entry) {
+        "no model is called \"", name,
+        "\"; there are: ", absl::StrJoin(entries_, ", ", [](std::string* out, const auto& entry) {
           absl::StrAppend(out, entry.first);
         })));
   }

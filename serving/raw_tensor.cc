@@ -38,9 +38,8 @@ absl::Status CheckTexts(absl::string_view bytes, size_t count) {
     const uint32_t length = LengthAt(bytes);
     bytes.remove_prefix(kLengthBytes);
     if (length > bytes.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("has a text ", i, " of ", length,
-                                                     " bytes, but only ", bytes.size(),
-                                                     " bytes are left"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "has a text ", i, " of ", length, " bytes, but only ", bytes.size(), " bytes are left"));
     }
     bytes.remove_prefix(length);
   }
@@ -127,10 +126,9 @@ absl::StatusOr<RawTensor> RawTensor::FromRaw(const Input& input, absl::string_vi
   if (width == 0) {
     RETURN_IF_ERROR(CheckTexts(raw, tensor.size_));
   } else if (tensor.size_ * static_cast<size_t>(width) != raw.size()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("has ", raw.size(), " bytes of values, but its shape [",
-                     absl::StrJoin(input.shape(), ", "), "] of ", input.datatype(), " takes ",
-                     tensor.size_ * static_cast<size_t>(width)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "has ", raw.size(), " bytes of values, but its shape [", absl::StrJoin(input.shape(), ", "),
+        "] of ", input.datatype(), " takes ", tensor.size_ * static_cast<size_t>(width)));
   }
   return tensor;
 }

@@ -1,5 +1,5 @@
-// The values of a tensor of the Open Inference Protocol as bytes: little-endian, row by row; of BYTES
-// the length of each text before it, in four bytes.
+// The values of a tensor of the Open Inference Protocol as bytes: little-endian, row by row; of
+// BYTES the length of each text before it, in four bytes.
 #ifndef CMERC_SERVING_RAW_TENSOR_H_
 #define CMERC_SERVING_RAW_TENSOR_H_
 

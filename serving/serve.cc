@@ -1,4 +1,5 @@
-// cmerc_serve, the server: reads its command line, loads the models, listens, and ends in good order.
+// cmerc_serve, the server: reads its command line, loads the models, listens, and ends in good
+// order.
 #include <signal.h>
 #include <unistd.h>
 
@@ -44,15 +45,14 @@ absl::StatusOr<int64_t> NumberFlag(const Flags& flags, const std::string& name, 
   if (!flags.has(name)) return by_default;
   int64_t value = 0;
   if (absl::SimpleAtoi(flags.Get(name), &value) && value >= least && value <= most) return value;
-  return BadFlag(name, absl::StrCat("=", flags.Get(name), ", must be an integer from ", least,
-                                    " to ", most));
+  return BadFlag(
+      name, absl::StrCat("=", flags.Get(name), ", must be an integer from ", least, " to ", most));
 }
 
 bool IsModelName(const std::string& name) {
-  return !name.empty() && name.size() <= 100 &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
-         });
+  return !name.empty() && name.size() <= 100 && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+  });
 }
 
 absl::StatusOr<std::map<std::string, std::string>> ModelsOf(const Flags& flags) {
@@ -85,8 +85,7 @@ absl::StatusOr<ModelServerOptions> ModelOptionsOf(const Flags& flags) {
   ASSIGN_OR_RETURN(const int64_t waiting, NumberFlag(flags, "max_queue", 256, 1, 1000000));
   options.queue = {static_cast<int>(workers), static_cast<size_t>(waiting),
                    static_cast<size_t>(batch), std::chrono::milliseconds(delay)};
-  ASSIGN_OR_RETURN(options.max_utterances,
-                   NumberFlag(flags, "max_utterances", 10000, 1, 1000000));
+  ASSIGN_OR_RETURN(options.max_utterances, NumberFlag(flags, "max_utterances", 10000, 1, 1000000));
   options.extractor = flags.Get("extractor");
   return options;
 }
@@ -98,10 +97,11 @@ absl::StatusOr<std::string> ReadToken(const std::string& path) {
   const std::string token(absl::StripAsciiWhitespace(text.str()));
   if (!file || token.size() < 16 ||
       !std::all_of(token.begin(), token.end(), [](char c) { return absl::ascii_isgraph(c); })) {
-    return BadFlag("token_file", absl::StrCat("=", path,
-                                              ": want a file with one word of at least 16 printable "
-                                              "characters: openssl rand -hex 32 > ",
-                                              path));
+    return BadFlag("token_file",
+                   absl::StrCat("=", path,
+                                ": want a file with one word of at least 16 printable "
+                                "characters: openssl rand -hex 32 > ",
+                                path));
   }
   return token;
 }
@@ -111,8 +111,7 @@ absl::StatusOr<ListenOptions> ListenOptionsOf(const Flags& flags) {
   if (flags.has("host")) options.host = flags.Get("host");
   ASSIGN_OR_RETURN(const int64_t body, NumberFlag(flags, "max_body_mb", 64, 1, 1024));
   ASSIGN_OR_RETURN(const int64_t seconds, NumberFlag(flags, "timeout_s", 30, 1, 3600));
-  ASSIGN_OR_RETURN(const int64_t connections,
-                   NumberFlag(flags, "max_connections", 128, 1, 10000));
+  ASSIGN_OR_RETURN(const int64_t connections, NumberFlag(flags, "max_connections", 128, 1, 10000));
   ASSIGN_OR_RETURN(const int64_t streams, NumberFlag(flags, "max_streams", 64, 1, 10000));
   ASSIGN_OR_RETURN(const int64_t idle, NumberFlag(flags, "idle_s", 600, 1, 1000000));
   options.max_body = static_cast<size_t>(body) << 20;
@@ -130,10 +129,10 @@ absl::StatusOr<ListenOptions> ListenOptionsOf(const Flags& flags) {
                    " needs the other one of --tls_cert and --tls_key");
   }
   if (!IsLoopback(options.host) && (options.token.empty() || options.tls_cert.empty())) {
-    return BadFlag("host",
-                   absl::StrCat("=", options.host,
-                                " can be reached from elsewhere: that needs --token_file, --tls_cert "
-                                "and --tls_key (docs/serve.md#beyond-this-machine)"));
+    return BadFlag(
+        "host", absl::StrCat("=", options.host,
+                             " can be reached from elsewhere: that needs --token_file, --tls_cert "
+                             "and --tls_key (docs/serve.md#beyond-this-machine)"));
   }
   return options;
 }
@@ -192,8 +191,8 @@ absl::Status Run(std::vector<std::string> args) {
   // `bazel run` starts programs elsewhere; the user's paths are relative to the user's folder.
   const char* folder = std::getenv("BUILD_WORKING_DIRECTORY");
   if (folder != nullptr && chdir(folder) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot change to BUILD_WORKING_DIRECTORY=",
-                                                   folder, ": ", std::strerror(errno)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot change to BUILD_WORKING_DIRECTORY=", folder, ": ", std::strerror(errno)));
   }
   // `cmerc serve` becomes this program with its own arguments.
   if (args.empty() || args[0] != "serve") args.insert(args.begin(), "serve");
@@ -210,6 +209,5 @@ absl::Status Run(std::vector<std::string> args) {
 
 int main(int argc, char** argv) {
   google::protobuf::SetLogHandler(nullptr);
-  return cmerc::Finish(
-      cmerc::serving::Run(std::vector<std::string>(argv + 1, argv + argc)));
+  return cmerc::Finish(cmerc::serving::Run(std::vector<std::string>(argv + 1, argv + argc)));
 }

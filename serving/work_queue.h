@@ -29,11 +29,11 @@ class Job {
   // How many of the places of a batch it takes, at least 1.
   virtual size_t weight() const { return 1; }
 
-  // Does this job, or gives it up: `why` says that it waited for too long. Calls come from a worker,
-  // or from Submit()'s caller that gave it up.
+  // Does this job, or gives it up: `why` says that it waited for too long. Calls come from a
+  // worker, or from Submit()'s caller that gave it up.
   void Finish(absl::Status status);
-  // Waits until it is done or `deadline` has passed. DeadlineExceeded: it has, and nobody will begin
-  // the job any more, though it may be about to end.
+  // Waits until it is done or `deadline` has passed. DeadlineExceeded: it has, and nobody will
+  // begin the job any more, though it may be about to end.
   absl::Status Wait(Deadline deadline);
   // For the worker: whether it is still wanted.
   bool IsWanted() const;
@@ -48,8 +48,8 @@ class Job {
 
 struct WorkQueueOptions {
   int workers = 1;
-  size_t max_waiting = 256;                 // jobs that no worker has taken
-  size_t max_batch = 1;                     // how much weight is run together
+  size_t max_waiting = 256;                // jobs that no worker has taken
+  size_t max_batch = 1;                    // how much weight is run together
   std::chrono::microseconds max_delay{0};  // how long a batch that is not full is waited for
 };
 
