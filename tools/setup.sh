@@ -1,8 +1,9 @@
 #!/bin/bash
 # Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
-# Usage: tools/setup.sh [--test] [--fuzz] [--package]
-#   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, and pandas
+# Usage: tools/setup.sh [--test] [--serve] [--fuzz] [--package]
+#   --serve: also what //serving:cmerc_serve needs
+#   --test: also that, and what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, and pandas
 #     for //tests/end_to_end:pandas_test, which skips itself where that cannot be installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
@@ -26,6 +27,13 @@ packages=(
   "libgtest-dev         1.12.1      1.16.0"
   "libgmock-dev         1.12.1      1.16.0"
   "libbenchmark-dev     1.7.1       1.9.1"
+)
+
+# Of --serve and --test.
+readonly for_serving=(
+  "libgrpc++-dev           1.51.1  1.51.1"
+  "protobuf-compiler-grpc  1.51.1  1.51.1"
+  "libcpp-httplib-dev      0.11.4  0.18.7"
 )
 
 # Of --package and --test: dpkg-shlibdeps.
@@ -60,7 +68,7 @@ for argument in "$@"; do
       optional+=("python3-pandas 1.5.3 2.2.3")
       # The sources keep the form that clang-format 14 gives them; of another version, the lint test
       # skips what needs it.
-      packages+=("python3 3.11.2 3.13.5" "$for_package")
+      packages+=("python3 3.11.2 3.13.5" "$for_package" "${for_serving[@]}")
       [[ $codename == trixie ]] || packages+=("clang-format 14.0 -" "clang-tidy 14.0 -")
       ;;
     --fuzz)
@@ -71,8 +79,9 @@ for argument in "$@"; do
         packages+=("libclang-rt-14-dev 14.0.6 -")
       fi
       ;;
+    --serve) packages+=("${for_serving[@]}") ;;
     --package) packages+=("$for_package") ;;
-    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz] [--package]" ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--serve] [--fuzz] [--package]" ;;
   esac
 done
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -14,12 +15,15 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "tests/bin/cmerc_process.h"
+#include "tests/bin/files.h"
 #include "tests/end_to_end/predicting.h"
 #include "tests/serving/raw_client.h"
 
@@ -308,6 +312,38 @@ TEST_F(ServeTest, CurlAndTritonclientUnderstandIt) {
   EXPECT_EQ(server.Stop().exit_code, 0);
   if (outcome.exit_code == 77) GTEST_SKIP() << outcome.out;
   EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+}
+
+// The blocks of docs/serve.md of this language that begin so, for a server on these ports.
+std::string ShownOf(const std::string& language, const std::string& begin, const Server& server) {
+  std::string shown;
+  for (const absl::string_view block : absl::StrSplit(ReadFile("docs/serve.md"), "\n```")) {
+    const std::string prefix = absl::StrCat(language, "\n", begin);
+    if (!absl::StartsWith(block, prefix)) continue;
+    absl::StrAppend(&shown, block.substr(language.size() + 1), "\n");
+  }
+  return absl::StrReplaceAll(shown, {{":8000", absl::StrCat(":", server.http())},
+                                     {":8001", absl::StrCat(":", server.grpc())}});
+}
+
+TEST_F(ServeTest, TheCommandsOfTheGuideWork) {
+  if (!std::filesystem::exists("/usr/bin/curl")) GTEST_SKIP() << "there is no curl (Debian: curl)";
+  Server server(*folder_, {"--model=meld=run/selected.pth"});
+  Write("new.jsonl", *lines_);
+  const std::string commands = ShownOf("sh", "curl", server);
+  EXPECT_GE(std::count(commands.begin(), commands.end(), '\n'), 8);
+  const Outcome shell = RunProgram("/bin/sh", {"-ec", commands}, *folder_);
+  EXPECT_EQ(shell.exit_code, 0) << commands << shell.err;
+  EXPECT_THAT(shell.out, HasSubstr("cmerc_utterances_total{model=\"meld\"}"));
+  const char* python = std::getenv("CMERC_PYTHON");
+  if (python == nullptr) {
+    EXPECT_EQ(server.Stop().exit_code, 0);
+    GTEST_SKIP() << "CMERC_PYTHON names no Python with tritonclient; curl's commands work";
+  }
+  const Outcome script = RunProgram(python, {"-c", ShownOf("python", "", server)}, *folder_);
+  EXPECT_EQ(script.exit_code, 0) << script.err;
+  EXPECT_THAT(script.out, HasSubstr("class_"));
+  EXPECT_EQ(server.Stop().exit_code, 0);
 }
 
 }  // namespace
