@@ -6,7 +6,7 @@ def cmerc_grpc_library(name, protos, imports, deps):
     """The headers NAME.grpc.pb.h of `protos`, compiled as one: what gRPC's headers cost is paid once.
 
     Args:
-      imports: proto_library targets that the protos import.
+      imports: .proto files that the protos import, but for Protobuf's own.
       deps: the cc_proto_library targets of the protos.
     """
     stems = [proto[:-len(".proto")] for proto in protos]
