@@ -143,6 +143,54 @@ std::vector<FlagSpec> PredictFlags() {
   };
 }
 
+std::vector<FlagSpec> ServeFlags() {
+  return {
+      {"model", FlagSpec::Kind::kRepeatedValue,
+       "a model and the name that requests call it by: --model=meld=runs/meld/selected.pth; may be "
+       "repeated",
+       "NAME=FILE"},
+      {"host", FlagSpec::Kind::kValue,
+       "address to listen at, 127.0.0.1 by default; another one needs --token_file, --tls_cert and "
+       "--tls_key",
+       "ADDRESS"},
+      {"http_port", FlagSpec::Kind::kValue, "of HTTP and the page, 8000 by default; 0: any", "N"},
+      {"grpc_port", FlagSpec::Kind::kValue, "of gRPC, 8001 by default; 0: any", "N"},
+      {"workers", FlagSpec::Kind::kValue,
+       "how many requests are worked on at a time, each by a copy of the model and a thread; one "
+       "per processor by default",
+       "N"},
+      {"max_batch", FlagSpec::Kind::kValue,
+       "how many conversations go through the model at once; 1, the default, gives each the bits "
+       "that it has alone",
+       "N"},
+      {"max_delay_ms", FlagSpec::Kind::kValue,
+       "with --max_batch: how long a batch that is not full is waited for, 2 by default", "N"},
+      {"max_queue", FlagSpec::Kind::kValue, "requests that may wait for a worker, 256 by default",
+       "N"},
+      {"max_body_mb", FlagSpec::Kind::kValue, "of a request, 64 by default", "N"},
+      {"max_utterances", FlagSpec::Kind::kValue,
+       "of a request, and of a conversation that goes on, 10000 by default", "N"},
+      {"max_connections", FlagSpec::Kind::kValue, "of HTTP at the same time, 128 by default", "N"},
+      {"max_streams", FlagSpec::Kind::kValue, "conversations that go on over gRPC, 64 by default",
+       "N"},
+      {"idle_s", FlagSpec::Kind::kValue,
+       "after how many seconds without an utterance such a conversation is ended, 600 by default",
+       "N"},
+      {"timeout_s", FlagSpec::Kind::kValue, "how long a request may take, 30 by default", "N"},
+      {"token_file", FlagSpec::Kind::kValue,
+       "holds the token that requests must show (Authorization: Bearer TOKEN)", "FILE"},
+      {"tls_cert", FlagSpec::Kind::kValue, "certificates of this server, PEM", "FILE"},
+      {"tls_key", FlagSpec::Kind::kValue, "the key of the first of them, PEM", "FILE"},
+      {"extractor", FlagSpec::Kind::kValue,
+       "a command that makes features: conversations as JSON Lines on its standard input, the same "
+       "with features on its standard output",
+       "COMMAND"},
+      SetsFlag("also"),
+      SetsMethodFlag(),
+      AbstainFlag("also mark answers that are less probable than this"),
+  };
+}
+
 std::vector<FlagSpec> DifficultyFlags() {
   return {
       {"checkpoint", FlagSpec::Kind::kValue, "the model, usually trained without calibration",
@@ -228,6 +276,8 @@ const std::vector<CommandSpec>& CommandSpecs() {
        "predicted.jsonl\n"
        "  cmerc predict --checkpoint=runs/online/selected.pth --stream < utterances.jsonl",
        PredictFlags()},
+      {"serve", "answer requests over HTTP and gRPC, with a page to try a model (docs/serve.md)",
+       "cmerc serve --model=quickstart=runs/quickstart/selected.pth", ServeFlags()},
       {"difficulty", "measure how hard each training conversation is, for a curriculum",
        "cmerc difficulty --checkpoint=runs/iemocap_m3net/selected.pth --output=difficulty.json",
        DifficultyFlags()},

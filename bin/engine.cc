@@ -78,6 +78,10 @@ absl::Status HelpCommand(const Flags& flags) {
   return absl::OkStatus();
 }
 
+absl::Status ServeCommand(const Flags&) {
+  return absl::InvalidArgumentError("this is the engine; `cmerc`, beside it, starts the server");
+}
+
 absl::Status VersionCommand(const Flags&) {
   for (const auto& [name, version] : Versions()) {
     std::cout << absl::StrFormat("%-9s %s\n", name, version);
@@ -103,6 +107,7 @@ absl::Status Run(const std::vector<std::string>& args) {
       {"report", ReportCommand},
       {"plugins", PluginsCommand},
       {"help", HelpCommand},
+      {"serve", ServeCommand},
       {"--version", VersionCommand},
   };
   ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(args));

@@ -91,8 +91,25 @@ absl::Status BecomeEngine(const std::string& command, char** argv) {
       ": build both (`bazel build //bin:cmerc`), and copy both or make a link to them"));
 }
 
+// Replaces this program by the server; returns only where that fails: NotFound.
+absl::Status BecomeServer(char** argv) {
+  RETURN_IF_ERROR(CheckMemoryLimits());
+  ASSIGN_OR_RETURN(const std::string program, ThisProgram());
+  OccupyStandardStreams();
+  const std::string folder = program.substr(0, program.rfind('/'));
+  // Installed beside this program; built in a folder of its own.
+  for (const char* place : {"/cmerc_serve", "/../serving/cmerc_serve"}) {
+    execv(absl::StrCat(folder, place).c_str(), argv);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("cannot start ", folder, "/cmerc_serve: ", std::strerror(errno),
+                   "; the server is a program of its own: tools/setup.sh --serve, then bazel build "
+                   "//serving:cmerc_serve (docs/serve.md)"));
+}
+
 absl::Status Run(char** argv, const std::vector<std::string>& args) {
   ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(args));
+  if (line.command == "serve") return BecomeServer(argv);
   if (line.command != "help") return BecomeEngine(line.command, argv);
   if (line.flags.words().empty()) {
     std::cout << Help();

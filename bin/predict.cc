@@ -32,19 +32,6 @@ bool ShowsProgress(const std::string& output) {
   return output != "-" || isatty(STDOUT_FILENO) == 0;
 }
 
-// InvalidArgument, without the place: an utterance has a key that its answer needs.
-absl::Status CheckKeys(const ConversationRecord& record, const OptionalKeys& keys) {
-  for (int i = 0; i < record.utterances_size(); ++i) {
-    for (const ConversationRecord::Extra& extra : record.utterances(i).extras()) {
-      if (!IsAnswerKey(extra.key(), keys)) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "utterances[", i, "].", extra.key(),
-          " is a key that answers have for themselves; rename it, or put it into \"metadata\""));
-    }
-  }
-  return absl::OkStatus();
-}
-
 // The next conversation that can be predicted; nullopt at the end.
 absl::StatusOr<std::optional<InputConversation>> NextOf(ConversationInput& input,
                                                         const Predictor& predictor,

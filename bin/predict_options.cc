@@ -96,6 +96,18 @@ std::string KeyWarnings::Of(const ConversationRecord& record, const std::string&
                       "; answers repeat such keys as they are (--unknown_keys=FAIL refuses them)");
 }
 
+absl::Status CheckKeys(const ConversationRecord& record, const OptionalKeys& keys) {
+  for (int i = 0; i < record.utterances_size(); ++i) {
+    for (const ConversationRecord::Extra& extra : record.utterances(i).extras()) {
+      if (!IsAnswerKey(extra.key(), keys)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "utterances[", i, "].", extra.key(),
+          " is a key that answers have for themselves; rename it, or put it into \"metadata\""));
+    }
+  }
+  return absl::OkStatus();
+}
+
 CarriedAlong Name(const ConversationRecord& record, PredictedConversation* prediction) {
   CarriedAlong carried{record.numeric_id(), ExtrasToJson(record.extras()), {}};
   for (int i = 0; i < record.utterances_size(); ++i) {

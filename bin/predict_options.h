@@ -64,6 +64,9 @@ class KeyWarnings {
   std::set<std::string> seen_;
 };
 
+// InvalidArgument, without the place: an utterance has a key that its answer needs.
+absl::Status CheckKeys(const ConversationRecord& record, const OptionalKeys& keys);
+
 // Sets what the input says of a conversation beside its features, and returns what else its answer
 // repeats.
 CarriedAlong Name(const ConversationRecord& record, PredictedConversation* prediction);

@@ -43,6 +43,12 @@ def third_party_repositories():
         path = "/usr/include/benchmark",
         build_file = str(Label("//third_party:benchmark.BUILD")),
     )
+    # Only //serving and its tests need it.
+    native.new_local_repository(
+        name = "com_github_grpc_grpc",
+        path = "/usr",
+        build_file = str(Label("//third_party:grpc.BUILD")),
+    )
     libtorch_configure(name = "libtorch")
     cuda_configure(name = "cuda_toolkit")
     clang_tools_configure(name = "clang_tools")

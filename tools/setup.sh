@@ -1,10 +1,11 @@
 #!/bin/bash
 # Installs what the build needs from the packages of Debian 12 or 13, as root or through sudo.
 # Does nothing, without network, when everything is there.
-# Usage: tools/setup.sh [--test] [--fuzz] [--package] [--raw]
-#   --test: also what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, the packages of
-#     Python for //tests/end_to_end:pandas_test and //tests/python, and Slurm for slurm_test: tests skip
-#     themselves where these cannot be installed
+# Usage: tools/setup.sh [--test] [--serve] [--fuzz] [--package] [--raw]
+#   --serve: also what //serving:cmerc_serve needs
+#   --test: also that, and what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, the packages
+#     of Python for //tests/end_to_end:pandas_test and //tests/python, and Slurm for slurm_test: tests skip
+#     themselves where those cannot be installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
 #   --raw: also, where that can be had, espeak-ng and from PyPI the packages of examples/raw (700 MB, in
@@ -29,6 +30,13 @@ packages=(
   "libgtest-dev         1.12.1      1.16.0"
   "libgmock-dev         1.12.1      1.16.0"
   "libbenchmark-dev     1.7.1       1.9.1"
+)
+
+# Of --serve and --test.
+readonly for_serving=(
+  "libgrpc++-dev           1.51.1  1.51.1"
+  "protobuf-compiler-grpc  1.51.1  1.51.1"
+  "libcpp-httplib-dev      0.11.4  0.18.7"
 )
 
 # Of --package and --test: dpkg-shlibdeps.
@@ -74,7 +82,7 @@ for argument in "$@"; do
       )
       # The sources keep the form that clang-format 14 gives them; of another version, the lint test
       # skips what needs it.
-      packages+=("python3 3.11.2 3.13.5" "$for_package")
+      packages+=("python3 3.11.2 3.13.5" "$for_package" "${for_serving[@]}")
       [[ $codename == trixie ]] || packages+=("clang-format 14.0 -" "clang-tidy 14.0 -")
       ;;
     --fuzz)
@@ -85,12 +93,13 @@ for argument in "$@"; do
         packages+=("libclang-rt-14-dev 14.0.6 -")
       fi
       ;;
+    --serve) packages+=("${for_serving[@]}") ;;
     --package) packages+=("$for_package") ;;
     --raw)
       optional+=("espeak-ng 1.51 1.52.0" "python3-venv 3.11.2 3.13.5")
       raw=yes
       ;;
-    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--fuzz] [--package] [--raw]" ;;
+    *) fail "unknown argument '$argument'. Usage: tools/setup.sh [--test] [--serve] [--fuzz] [--package] [--raw]" ;;
   esac
 done
 

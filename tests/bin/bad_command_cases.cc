@@ -9,7 +9,8 @@ namespace cmerc {
 
 void AddCommandLine(std::vector<BadInput>* cases) {
   const std::string commands =
-      "commands: train, evaluate, predict, difficulty, experiment, data, report, plugins, help";
+      "commands: train, evaluate, predict, serve, difficulty, experiment, data, report, plugins, "
+      "help";
   const std::vector<BadInput> more = {
       {"UnknownCommand", {"trian"}, {"unknown command \"trian\"", "did you mean train?", commands}},
       {"UnknownCommandFarFromAll", {"xyzzy"}, {"unknown command \"xyzzy\"", commands}},

@@ -50,6 +50,9 @@ installed libgtest-dev 1.12.1-0.2
 installed libgmock-dev 1.12.1-0.2
 installed libbenchmark-dev 1.7.1-1
 installed dpkg-dev 1.21.22
+installed libgrpc++-dev 1.51.1-3+b1
+installed protobuf-compiler-grpc 1.51.1-3+b1
+installed libcpp-httplib-dev 0.11.4+ds-1+deb12u1
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
@@ -129,6 +132,9 @@ installed libgtest-dev 1.16.0-1
 installed libgmock-dev 1.16.0-1
 installed libbenchmark-dev 1.9.1-1
 installed dpkg-dev 1.22.22
+installed libgrpc++-dev 1.51.1-4.1+b7
+installed protobuf-compiler-grpc 1.51.1-4.1+b7
+installed libcpp-httplib-dev 0.18.7-1
 installed python3 3.13.5-1
 installed python3-matplotlib 3.10.1+dfsg1-4
 installed python3-pandas 2.2.3+dfsg-9
