@@ -33,9 +33,6 @@ constexpr char kJsonSize[] = "Inference-Header-Content-Length";
 constexpr size_t kMaxPath = 1024;
 // What is read of whoever has not shown the token, so that the answer arrives.
 constexpr size_t kMaxUnknownBody = size_t{1} << 20;
-// A connection without a request for as long is closed, and one that sends nothing within a
-// request.
-constexpr int kSilenceSeconds = 5;
 
 int HttpStatusOf(absl::StatusCode code) {
   switch (code) {
@@ -158,9 +155,9 @@ class HttpServer::Impl {
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     });
     server_->set_keep_alive_max_count(1000000);
-    server_->set_keep_alive_timeout(kSilenceSeconds);
-    server_->set_read_timeout(kSilenceSeconds);
-    server_->set_write_timeout(kSilenceSeconds);
+    server_->set_keep_alive_timeout(options_.silence.count());
+    server_->set_read_timeout(options_.silence);
+    server_->set_write_timeout(options_.silence);
     server_->set_payload_max_length(options_.max_body);
     server_->set_pre_routing_handler([this](const Request& request, Response& response) {
       return IsRefused(request, response) ? httplib::Server::HandlerResponse::Handled

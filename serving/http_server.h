@@ -23,6 +23,9 @@ struct ListenOptions {
   std::string tls_cert, tls_key;
   size_t max_body = size_t{64} << 20;  // bytes of a request
   std::chrono::milliseconds timeout{30000};
+  // A connection of HTTP without a request for as long is closed, and one that is silent within
+  // one.
+  std::chrono::seconds silence{5};
   int max_connections = 128;       // of HTTP
   int max_streams = 64;            // of gRPC: conversations that go on
   std::chrono::seconds idle{600};  // a conversation that rests as long is ended

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,7 +42,6 @@ class HttpTest : public testing::Test {
   HttpAnswer Raw(const std::string& bytes) {
     const RawClient client(server_->port());
     client.Send(bytes);
-    client.EndSending();
     return ParseAnswer(client.ReadAll());
   }
 
@@ -113,6 +113,7 @@ TEST_F(HttpTest, ErrorsHaveTheirStatusAndAMessage) {
 TEST_F(HttpTest, WhatIsWrongIsRefusedAndNeverWaitedFor) {
   ListenOptions options;
   options.max_body = 1000;
+  options.silence = std::chrono::seconds(1);
   Start(options);
   const std::string post = "POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\n";
   const std::vector<std::pair<std::string, int>> cases = {
@@ -141,6 +142,11 @@ TEST_F(HttpTest, WhatIsWrongIsRefusedAndNeverWaitedFor) {
     EXPECT_EQ(answer.status, status) << bytes.substr(0, 300) << "\n->\n" << answer.head;
     EXPECT_THAT(answer.body, StartsWith("{\"error\":\"")) << bytes.substr(0, 300);
   }
+  // One that breaks off need not be answered.
+  const RawClient gone(server_->port());
+  gone.Send(post + "Content-Length: 500\r\n\r\n{\"inputs\"");
+  gone.EndSending();
+  gone.ReadAll();
   EXPECT_EQ(Get("/v2/health/live").status, 200);
 }
 

@@ -139,7 +139,7 @@ std::vector<Bad> BadRequests() {
       {"NoValues", R"({"inputs":[{"name":"text","datatype":"FP32","shape":[1,2]}]})",
        "inputs[0] has no values"},
       {"NotANumber", Request({kSpeakers, InputJson("text", "FP32", "[2,2]", "[1,2,NaN,4]")}),
-       "inputs[1]: data"},
+       "inputs[1].data is NaN"},
       {"TooLargeForFloat", Request({kSpeakers, InputJson("text", "FP32", "[2,2]", "[1,2,1e39,4]")}),
        "inputs[1]: data[2] is 1e39"},
       {"WrongWidth", Request({kSpeakers, InputJson("text", "FP32", "[2,3]", "[1,2,3,4,5,6]")}),
