@@ -190,7 +190,7 @@ void AddPredictInputs(std::vector<BadInput>* cases) {
       {"ResumeToStandardOutput",
        Predict({"--input=plain.jsonl", "--resume"}),
        {"--resume goes on with a file of answers; name it: --output=NAME.jsonl"}},
-      {"ResumeAndOverwrite",
+      {"ResumedPredictionAndOverwrite",
        Predict({"--input=plain.jsonl", "--resume", "--overwrite", "--output=answers.jsonl"}),
        {"--resume goes on with what is there, and --overwrite replaces it; keep one"}},
       {"ResumeOfAStream",

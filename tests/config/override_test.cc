@@ -164,6 +164,7 @@ calibration {
   view_weights: EPOCH_SNAPSHOT
   masked_mean: REAL_UTTERANCES
   evidence_flags: false
+  views_per_step: 0
 }
 training {
   epochs: 3

@@ -70,7 +70,7 @@ TEST_F(RawTest, FeaturesOfAnotherExtractorAreRefused) {
   Good({"data", "convert", "--input=corpus.jsonl", "--output=talk.records"});
   EXPECT_THAT(Good({"data", "describe", "--input=talk.records"}),
               HasSubstr("features of audio made by smile 2\nfeatures of text made by bert 1\n"));
-  EXPECT_THAT(Good({"train", "--config=own.textproto", "--output=run", "--set=training.epochs: 1"}),
+  EXPECT_THAT(Good({"train", "--config=own.textproto", "--output=run", "--set=training.epochs=1"}),
               HasSubstr("          text made by bert 1\n          audio made by smile 2\n"));
 
   const std::string checkpoint = "--checkpoint=run/selected.pth";
