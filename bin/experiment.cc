@@ -23,6 +23,7 @@
 #include "experiment/csv.h"
 #include "experiment/finished_runs.h"
 #include "experiment/gather.h"
+#include "experiment/halving.h"
 #include "experiment/latex.h"
 #include "experiment/local_launcher.h"
 #include "experiment/plan.h"
@@ -159,13 +160,15 @@ absl::Status ExperimentCommand(const Flags& flags) {
   RunnerOptions options;
   options.begin = [&] { return WritePlan(*plan, flags); };
   options.should_stop = [] { return StopSignal() != 0; };
+  const RunsDoer do_runs = [&](const std::vector<PlannedRun>& some) {
+    return DoRuns(some, output, launcher, options);
+  };
   std::vector<std::string> failures;
   const size_t wanted = runs.size();
   if (search.has_value()) {
-    RETURN_IF_ERROR(SearchOptions(*search, output, launcher, options, &runs, &failures));
+    RETURN_IF_ERROR(SearchOptions(*search, output, do_runs, &runs, &failures));
   }
-  ASSIGN_OR_RETURN(const std::vector<std::string> failed_runs,
-                   DoRuns(runs, output, launcher, options));
+  ASSIGN_OR_RETURN(const std::vector<std::string> failed_runs, do_runs(runs));
   failures.insert(failures.end(), failed_runs.begin(), failed_runs.end());
   ASSIGN_OR_RETURN(const std::vector<FinishedRun> finished, ReadFinishedRuns(runs, output));
   ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(*plan, runs, finished));
