@@ -29,6 +29,7 @@
 #include "experiment/csv.h"
 #include "experiment/finished_runs.h"
 #include "experiment/gather.h"
+#include "experiment/halving.h"
 #include "experiment/latex.h"
 #include "experiment/launcher.h"
 #include "experiment/plan.h"
@@ -194,7 +195,11 @@ absl::Status SearchHere(const SearchPlan& search, const ExperimentPlan& plan, co
   options.begin = [&] { return WritePlan(plan, flags); };
   options.should_stop = [] { return StopSignal() != 0; };
   CatchStopSignals(kStopsAfterStep);
-  return SearchOptions(search, flags.Get("output"), launcher, options, runs, failures);
+  const std::string output = flags.Get("output");
+  const RunsDoer do_runs = [&](const std::vector<PlannedRun>& some) {
+    return DoRuns(some, output, launcher, options);
+  };
+  return SearchOptions(search, output, do_runs, runs, failures);
 }
 
 // Whether this process is to write the tables: all runs have ended, and no other worker does it.

@@ -7,8 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "bin/version.h"
 #include "core/status.h"
-#include "experiment/halving.h"
-#include "experiment/run_files.h"
+#include "experiment/runner.h"
 #include "experiment/search_table.h"
 #include "metrics/json.h"
 #include "storage/atomic_file.h"
@@ -58,10 +57,10 @@ void PrintTrials(const SearchPlan& search, const std::string& output) {
   std::cout << runs << " runs of trials; with the options of the best of them:\n";
 }
 
-absl::Status SearchOptions(const SearchPlan& search, const std::string& output, Launcher& launcher,
-                           const RunnerOptions& options, std::vector<PlannedRun>* runs,
+absl::Status SearchOptions(const SearchPlan& search, const std::string& output,
+                           const RunsDoer& do_runs, std::vector<PlannedRun>* runs,
                            std::vector<std::string>* failures) {
-  ASSIGN_OR_RETURN(const SearchResults results, DoSearch(search, output, launcher, options));
+  ASSIGN_OR_RETURN(const SearchResults results, DoSearch(search, output, do_runs));
   const std::vector<std::string> texts = {FormatSearch(results), ToJson(results, /*pretty=*/true)};
   for (size_t i = 0; i < texts.size(); ++i) {
     RETURN_IF_ERROR(WriteFileAtomically(absl::StrCat(output, "/", kSearchFiles[i]), texts[i]));

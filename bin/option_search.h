@@ -7,9 +7,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "experiment/launcher.h"
+#include "experiment/halving.h"
 #include "experiment/plan.h"
-#include "experiment/runner.h"
 #include "experiment/search.h"
 
 namespace cmerc {
@@ -20,11 +19,11 @@ inline constexpr std::array<const char*, 2> kSearchFiles = {"search.md", "search
 // Says which trials there are, with their options and how far they have got.
 void PrintTrials(const SearchPlan& search, const std::string& output);
 
-// Does the search in the folder `output`, writes kSearchFiles there, prints what was chosen, and
-// puts it into `runs` as ApplyChosen() does, with its `failures`. Errors: those of DoSearch() and
-// ApplyChosen(), and of files that cannot be written.
-absl::Status SearchOptions(const SearchPlan& search, const std::string& output, Launcher& launcher,
-                           const RunnerOptions& options, std::vector<PlannedRun>* runs,
+// Does the search in the folder `output` by `do_runs`, writes kSearchFiles there, prints what was
+// chosen, and puts it into `runs` as ApplyChosen() does, with its `failures`. Errors: those of
+// DoSearch() and ApplyChosen(), and of files that cannot be written.
+absl::Status SearchOptions(const SearchPlan& search, const std::string& output,
+                           const RunsDoer& do_runs, std::vector<PlannedRun>* runs,
                            std::vector<std::string>* failures);
 
 }  // namespace cmerc

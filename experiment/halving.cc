@@ -201,6 +201,20 @@ std::map<std::string, std::string> ByPath(const std::vector<std::string>& failur
   return by_path;
 }
 
+// Unavailable: runs have neither failed nor got as far as they were to.
+absl::Status CheckDone(const std::vector<PlannedRun>& runs,
+                       const std::map<std::string, std::string>& failures,
+                       const std::string& output) {
+  for (const PlannedRun& run : runs) {
+    if (failures.count(run.path()) > 0 || IsFinished(RunFolder(output, run), run)) continue;
+    return absl::UnavailableError(
+        absl::StrCat("search: ", run.path(),
+                     " was left to another process, and trials can only be compared when "
+                     "all of them are done; repeat the command when they are"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 int RoundEpochs(int epochs, int halvings, int round) {
@@ -231,7 +245,7 @@ std::optional<std::string> WhyFailed(const PlannedRun& run, const std::string& o
 }
 
 absl::StatusOr<SearchResults> DoSearch(const SearchPlan& plan, const std::string& output,
-                                       Launcher& launcher, const RunnerOptions& options) {
+                                       const RunsDoer& do_runs) {
   std::vector<Tournament> tournaments;
   for (const VariantSearch& search : plan.searches) {
     tournaments.emplace_back(search, plan.halvings, output);
@@ -244,9 +258,9 @@ absl::StatusOr<SearchResults> DoSearch(const SearchPlan& plan, const std::string
               << " runs up to " << (parts == 1 ? "the end" : absl::StrCat("1/", parts))
               << " of their epochs\n"
               << std::flush;
-    ASSIGN_OR_RETURN(const std::vector<std::string> failures,
-                     DoRuns(runs, output, launcher, options));
+    ASSIGN_OR_RETURN(const std::vector<std::string> failures, do_runs(runs));
     const std::map<std::string, std::string> by_path = ByPath(failures, runs);
+    RETURN_IF_ERROR(CheckDone(runs, by_path, output));
     for (Tournament& tournament : tournaments) RETURN_IF_ERROR(tournament.Compare(round, by_path));
   }
   SearchResults results;

@@ -4,14 +4,14 @@
 #define CMERC_EXPERIMENT_HALVING_H_
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "experiment/launcher.h"
+#include "experiment/plan.h"
 #include "experiment/results.pb.h"
-#include "experiment/runner.h"
 #include "experiment/search.h"
 
 namespace cmerc {
@@ -33,16 +33,21 @@ std::vector<Standing> Ranked(std::vector<Standing> scores);
 // failed.
 size_t GoOn(const std::vector<Standing>& ranked);
 
-// Trains the trials of all searches, round by round, by DoRuns(), whose errors are its own, and
-// tells of it on standard output. A run of a trial is in OUTPUT/DATASET/VARIANT/trial-T/seed-N with
-// the files of DoRuns(), but for
+// Does runs as DoRuns() does, and returns "RUN: why" for those that failed.
+using RunsDoer =
+    std::function<absl::StatusOr<std::vector<std::string>>(const std::vector<PlannedRun>& runs)>;
+
+// Trains the trials of all searches, round by round, by `do_runs`, whose errors are its own, and
+// tells of it on standard output. Unavailable: runs of a round were left to another process,
+// without which the trials cannot be compared. A run of a trial is in
+// OUTPUT/DATASET/VARIANT/trial-T/seed-N with the files of DoRuns(), but for
 //   finished.txt  says after how many epochs it has stopped
 //   failed.txt    the identity and why: a trial of which a run fails, while others of its search do
 //                 not, is ranked last and not tried again
 // The weights of trials that are no longer needed are removed. What an earlier call has done for
 // the same trials is not done again.
 absl::StatusOr<SearchResults> DoSearch(const SearchPlan& plan, const std::string& output,
-                                       Launcher& launcher, const RunnerOptions& options);
+                                       const RunsDoer& do_runs);
 
 // Whether a run of a trial has failed and is not tried again; why, or nothing.
 std::optional<std::string> WhyFailed(const PlannedRun& run, const std::string& output);

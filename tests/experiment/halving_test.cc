@@ -16,7 +16,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "experiment/launcher.h"
 #include "experiment/run_files.h"
+#include "experiment/runner.h"
 #include "experiment/search_table.h"
 #include "storage/stop_after.h"
 #include "tests/bin/files.h"
@@ -141,12 +143,18 @@ class SearchTest : public testing::Test {
  protected:
   SearchedVariant Do(const SearchPlan& plan, ScriptedLauncher& launcher) {
     testing::internal::CaptureStdout();
-    const absl::StatusOr<SearchResults> results = DoSearch(plan, output_, launcher, options_);
+    const absl::StatusOr<SearchResults> results = DoSearch(plan, output_, DoerBy(launcher));
     out_ = testing::internal::GetCapturedStdout();
     EXPECT_TRUE(results.ok()) << results.status();
     if (!results.ok()) return {};
     table_ = FormatSearch(*results);
     return results->searches(0);
+  }
+
+  RunsDoer DoerBy(Launcher& launcher) {
+    return [&](const std::vector<PlannedRun>& runs) {
+      return DoRuns(runs, output_, launcher, options_);
+    };
   }
 
   bool HasWeights(int trial) const {
@@ -229,7 +237,7 @@ TEST_F(SearchTest, GoesOnWhereItWasStopped) {
   int asked = 0;
   options_.should_stop = [&] { return ++asked > 12; };
   testing::internal::CaptureStdout();
-  const absl::StatusOr<SearchResults> stopped = DoSearch(PlanOf(4, 2), output_, first, options_);
+  const absl::StatusOr<SearchResults> stopped = DoSearch(PlanOf(4, 2), output_, DoerBy(first));
   testing::internal::GetCapturedStdout();
   EXPECT_EQ(stopped.status().code(), absl::StatusCode::kCancelled);
   EXPECT_THAT(first.started_, Not(IsEmpty()));
@@ -254,6 +262,19 @@ TEST_F(SearchTest, MoreTrialsKeepThoseThatThereAre) {
   EXPECT_THAT(std::set<int>(second.started_.begin() + 5, second.started_.end()),
               testing::Contains(1));
   EXPECT_EQ(found.chosen().value(), 3) << "which was dropped among three";
+}
+
+// Such as one that does a part of the runs alone.
+TEST_F(SearchTest, RunsThatAreLeftToOthersHaveNotFailed) {
+  testing::internal::CaptureStdout();
+  const absl::StatusOr<SearchResults> results =
+      DoSearch(PlanOf(2, 0), output_, [](const std::vector<PlannedRun>&) {
+        return absl::StatusOr<std::vector<std::string>>(std::vector<std::string>());
+      });
+  testing::internal::GetCapturedStdout();
+  EXPECT_EQ(results.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(results.status().message()),
+              HasSubstr("search: meld/gru/trial-1/seed-0 was left to another process"));
 }
 
 TEST_F(SearchTest, WhereAllFailNothingIsChosenAndAllAreTriedAgain) {
