@@ -72,7 +72,7 @@ TEST(OnDiskTest, AllCommandsWriteTheSameBytes) {
       "--set=curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] { epoch_ratio: "
       "0.5 "
       "} } }",
-      "--set=training { epochs: 3 }"};
+      "--set=training { epochs: 3 compare_uncalibrated: true }"};
   for (const char* more : {"--set=training { drop_evidence: 0.2 }",
                            "--set=data { standardize: false protocol: OFFICIAL }"}) {
     const std::string trained = absl::StrCat(folder, "/of_memory");

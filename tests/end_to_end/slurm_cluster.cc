@@ -89,6 +89,9 @@ std::string SlurmCluster::WhyNot() {
           .exit_code != 0) {
     return "no process can have a namespace of its own here";
   }
+  if (RunProgram("/usr/bin/setpriv", {"--clear-groups", "/bin/true"}, "/").exit_code != 0) {
+    return "no process may set its groups here, as Slurm's daemons do";
+  }
   return "";
 }
 
