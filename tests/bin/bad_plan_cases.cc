@@ -43,7 +43,7 @@ void AddSearches(std::vector<BadPlan>* plans) {
   add("DrawBeyondARange", "beyond.plan",
       "draw { path: 'backbone.dropout' uniform { min: 0.1 max: 1.5 } }",
       {"search.draw[0], for run seed-1, is not a valid config:",
-       "backbone.dropout = 1.5, must be in [0, 1)"});
+       "dropout = 1.5, must be in [0, 1)"});
   add("ChoiceBeyondARange", "choice.plan",
       "draw { path: 'training.epochs' choice: '3' choice: '0' }",
       {"search.draw[0], for run seed-1, is not a valid config:",
