@@ -41,10 +41,10 @@ std::mt19937 RandomOf(uint64_t seed, int epoch, int64_t step) {
   return RandomOf(words);
 }
 
-std::mt19937 RandomOf(uint64_t seed, absl::string_view conversation) {
+std::mt19937 RandomOf(uint64_t seed, absl::string_view name) {
   Words words;
   Add(seed, &words);
-  for (const char c : conversation) words.push_back(static_cast<unsigned char>(c));
+  for (const char c : name) words.push_back(static_cast<unsigned char>(c));
   return RandomOf(words);
 }
 

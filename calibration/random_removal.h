@@ -20,7 +20,7 @@ namespace cmerc {
 // Draws the same numbers for the same arguments, on every machine; it has nothing to do with
 // LibTorch's generators.
 std::mt19937 RandomOf(uint64_t seed, int epoch, int64_t step);
-std::mt19937 RandomOf(uint64_t seed, absl::string_view conversation);
+std::mt19937 RandomOf(uint64_t seed, absl::string_view name);
 
 // [n, M] bool: what is left of `present` [n, M] after each utterance has lost each modality that it
 // has with probability `rate`, from 0 to below 1. An utterance of k modalities keeps one of them,

@@ -1,6 +1,7 @@
 #include "calibration/weighted_losses.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -28,6 +29,25 @@ absl::Status CheckViewGradient(const std::vector<WeightedLoss>& losses,
         "calibration { view_weights: LIVE_PAIRED }"));
   }
   return absl::OkStatus();
+}
+
+// InvalidArgument: only some views are predicted in a step, and a loss needs all of its own.
+absl::Status CheckViewsPerStep(const std::vector<WeightedLoss>& losses,
+                               const CalibrationConfig& config) {
+  if (config.views_per_step() == 0) return absl::OkStatus();
+  for (const WeightedLoss& entry : losses) {
+    for (const View& view : entry.loss->views()) {
+      if (entry.loss->OfView(view) != nullptr && entry.loss->State().empty()) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("calibration.views_per_step = ", config.views_per_step(), ": ", entry.name,
+                       " cannot be computed from some of its views; leave one of the two out"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool Contains(const std::vector<View>& views, const View& view) {
+  return std::find(views.begin(), views.end(), view) != views.end();
 }
 
 }  // namespace
@@ -58,6 +78,7 @@ absl::StatusOr<std::vector<WeightedLoss>> MakeLosses(const RunConfig& config,
         "[type.googleapis.com/cmerc.NllOptions] {} } }");
   }
   RETURN_IF_ERROR(CheckViewGradient(losses, config.calibration()));
+  RETURN_IF_ERROR(CheckViewsPerStep(losses, config.calibration()));
   return losses;
 }
 
@@ -74,10 +95,43 @@ std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses, int epoch) {
   for (const WeightedLoss& entry : losses) {
     if (entry.WeightIn(epoch) == 0) continue;
     for (const View& view : entry.loss->views()) {
-      if (std::find(views.begin(), views.end(), view) == views.end()) views.push_back(view);
+      if (!Contains(views, view)) views.push_back(view);
     }
   }
   return views;
+}
+
+std::vector<View> DrawViews(std::vector<View> views, int count, std::mt19937& random) {
+  if (count == 0 || static_cast<size_t>(count) >= views.size()) return views;
+  // Each is passed over with the probability that leaves all choices of `count` as likely.
+  auto to_draw = static_cast<double>(count);
+  auto left = static_cast<double>(views.size());
+  const auto passed_over = [&](const View& /*view*/) {
+    if (to_draw >= left) return false;
+    // The standard says what the generator gives, and not what its distributions do.
+    const bool drawn = static_cast<double>(random()) * 0x1p-32 * left-- < to_draw;
+    if (drawn) --to_draw;
+    return !drawn;
+  };
+  std::vector<View> drawn;
+  std::remove_copy_if(views.begin(), views.end(), std::back_inserter(drawn), passed_over);
+  return drawn;
+}
+
+absl::StatusOr<torch::Tensor> LossOfDrawn(const Loss& loss, const std::vector<View>& drawn,
+                                          const LossInput& input) {
+  const std::vector<View> views = loss.views();
+  const auto is_drawn = [&](const View& view) { return Contains(drawn, view); };
+  if (std::all_of(views.begin(), views.end(), is_drawn)) return loss.Compute(input);
+  torch::Tensor sum;
+  int64_t count = 0;
+  for (const View& view : views) {
+    if (!is_drawn(view)) continue;
+    ASSIGN_OR_RETURN(const torch::Tensor of_view, loss.OfView(view)->Compute(input));
+    sum = sum.defined() ? sum + of_view : of_view;
+    ++count;
+  }
+  return count == 0 ? sum : sum / count;
 }
 
 }  // namespace cmerc

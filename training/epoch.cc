@@ -156,13 +156,23 @@ absl::StatusOr<Batch> Epoch::NextBatch(int64_t step) {
   return MakeBatch(step);
 }
 
+std::vector<View> Epoch::ViewsOfStep(int64_t step) const {
+  std::mt19937 random = RandomOf(plan_.config.training().seed(),
+                                 absl::StrCat("views of step ", step, " of epoch ", number_));
+  return DrawViews(ViewsOf(plan_.losses, number_), plan_.config.calibration().views_per_step(),
+                   random);
+}
+
 absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
   ASSIGN_OR_RETURN(const Batch batch, NextBatch(step));
   const absl::Span<const int64_t> conversations = ConversationsOf(step);
+  const std::vector<View> drawn = ViewsOfStep(step);
+  StepContext context = context_;
+  context.drawn = &drawn;
   ASSIGN_OR_RETURN(const ComputedStep computed,
                    recorded_ != nullptr
                        ? recorded_->Compute({conversations.begin(), conversations.end()}, batch)
-                       : ComputeStep(context_, batch));
+                       : ComputeStep(context, batch));
   if (!plan_.data.device.is_cpu() && recorded_ == nullptr && step != last_labelled_) {
     ASSIGN_OR_RETURN(next_, MakeBatch(NextLabelled(step + 1)));
   }
@@ -170,7 +180,7 @@ absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
     ASSIGN_OR_RETURN(const double rate, LearningRateOf(step));
     state_.optimizer.SetLearningRate(rate);
   }
-  ASSIGN_OR_RETURN(StepReport report, FinishStep(context_, computed));
+  ASSIGN_OR_RETURN(StepReport report, FinishStep(context, computed));
   if (average_.has_value()) {
     const int64_t averaged = state_.progress.averaged_steps() + 1;
     state_.progress.set_averaged_steps(averaged);

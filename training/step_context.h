@@ -10,6 +10,7 @@
 #include "calibration/weighted_losses.h"
 #include "config/run.pb.h"
 #include "core/backbone.h"
+#include "core/view.h"
 
 namespace cmerc {
 
@@ -24,6 +25,8 @@ struct StepContext {
   const TrainingConfig& training = TrainingConfig::default_instance();
   // Counted from 1; by default one in which every loss has its whole weight.
   int epoch = std::numeric_limits<int>::max();
+  // The views that the step predicts; null: all that the losses ask for.
+  const std::vector<View>* drawn = nullptr;
 };
 
 }  // namespace cmerc

@@ -23,12 +23,15 @@ absl::StatusOr<Prediction> PredictInFull(const StepContext& context, const Batch
   return context.live.Forward(batch);
 }
 
+std::vector<View> ViewsOfStep(const StepContext& context) {
+  return context.drawn != nullptr ? *context.drawn : ViewsOf(context.losses, context.epoch);
+}
+
 absl::StatusOr<std::vector<ViewPrediction>> PredictViewsOfLosses(const StepContext& context,
                                                                  const Batch& batch) {
   const ProfileScope scope("predictions of views");
   const Autocast autocast(context.training.precision(), batch.labels.device());
-  return PredictViews(context.for_views, batch, ViewsOf(context.losses, context.epoch),
-                      context.calibration,
+  return PredictViews(context.for_views, batch, ViewsOfStep(context), context.calibration,
                       context.calibration.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
 }
 
@@ -36,8 +39,7 @@ absl::StatusOr<LossInput> PredictInPairs(const StepContext& context, const Batch
   const ProfileScope scope("full prediction and views");
   const Autocast autocast(context.training.precision(), batch.labels.device());
   ASSIGN_OR_RETURN(LossInput input,
-                   PredictPaired(context.live, batch, ViewsOf(context.losses, context.epoch),
-                                 context.calibration));
+                   PredictPaired(context.live, batch, ViewsOfStep(context), context.calibration));
   input.full = ToFloat32(input.full);
   for (ViewPrediction& view : input.views) view.prediction = ToFloat32(view.prediction);
   return input;
@@ -64,18 +66,28 @@ absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch
       [&]() -> absl::StatusOr<LossInput> { return OnlyLabelled(std::move(all), batch.labelled); });
 }
 
+// Undefined where it has none of the views that were drawn.
+absl::StatusOr<torch::Tensor> ComputeLoss(const StepContext& context, const Loss& loss,
+                                          const LossInput& input) {
+  if (context.drawn == nullptr) return loss.Compute(input);
+  return LossOfDrawn(loss, *context.drawn, input);
+}
+
 // Adds the losses and their weighted sum to `numbers`; the sum has a gradient.
 absl::Status ComputeLosses(const StepContext& context, const LossInput& input,
                            StepTensors* numbers) {
   for (const WeightedLoss& entry : context.losses) {
     const double weight = entry.WeightIn(context.epoch);
-    if (weight == 0) {
+    torch::Tensor value;
+    if (weight != 0) {
+      const ProfileScope scope("losses");
+      const ProfileScope of_loss(entry.name.c_str());
+      ASSIGN_OR_RETURN(value, ComputeLoss(context, *entry.loss, input));
+    }
+    if (!value.defined()) {
       numbers->losses.push_back(torch::zeros({}, input.full.log_probs.options()));
       continue;
     }
-    const ProfileScope scope("losses");
-    const ProfileScope of_loss(entry.name.c_str());
-    ASSIGN_OR_RETURN(const torch::Tensor value, entry.loss->Compute(input));
     numbers->losses.push_back(value.detach());
     const torch::Tensor weighted = weight * value;
     numbers->total = numbers->total.defined() ? numbers->total + weighted : weighted;
@@ -167,6 +179,8 @@ absl::StatusOr<StepReport> FinishStep(const StepContext& context, const Computed
     context.optimizer.step();
     for (const WeightedLoss& entry : context.losses) {
       if (entry.WeightIn(context.epoch) == 0) continue;
+      // It remembers nothing (MakeLosses()), and some of its views are not there.
+      if (context.calibration.views_per_step() > 0 && !entry.loss->views().empty()) continue;
       RETURN_IF_ERROR(Annotate(entry.loss->AfterStep(step.input), entry.name));
     }
     return StepReport{numbers.total, std::move(numbers.losses), std::move(numbers.predicted),

@@ -104,6 +104,11 @@ std::vector<std::string> ProblemsOf(const RunConfig& config, const PreparedData&
         "training.cuda_graphs: cannot replay views with the dropout masks of the full prediction "
         "(calibration.view_weights: LIVE_PAIRED); leave it out");
   }
+  if (training.cuda_graphs() && config.calibration().views_per_step() > 0) {
+    problems.emplace_back(
+        "training.cuda_graphs: what is replayed has the views of the step that it was recorded in, "
+        "and calibration.views_per_step draws new ones; leave one of them out");
+  }
   if (training.cuda_graphs() &&
       std::any_of(config.losses().begin(), config.losses().end(),
                   [](const LossConfig& loss) { return loss.warm_up_epochs() > 0; })) {

@@ -105,6 +105,14 @@ void AddTrainingOptions(std::vector<BadInput>* cases) {
        TrainSet("training { cuda_graphs: true shuffle: false } "
                 "calibration { view_weights: LIVE_PAIRED }"),
        {"training.cuda_graphs: cannot replay views", "LIVE_PAIRED", "leave it out"}},
+      {"CudaGraphsOfDrawnViews",
+       TrainSet("training { cuda_graphs: true shuffle: false } "
+                "calibration { views_per_step: 2 }"),
+       {"training.cuda_graphs: what is replayed has the views of the step",
+        "calibration.views_per_step draws new ones", "leave one of them out"}},
+      {"NegativeNumberOfDrawnViews",
+       TrainSet("calibration { views_per_step: -1 }"),
+       {"calibration.views_per_step = -1, must be >= 0"}},
       {"EvidenceFlagsThatLearnNothing",
        TrainSet("calibration { evidence_flags: true }"),
        {"calibration.evidence_flags: nothing is ever missing in training",
@@ -251,6 +259,12 @@ void AddModelsAndLosses(std::vector<BadInput>* cases) {
        {"calibration.view_weights = EPOCH_SNAPSHOT: cmerc.ShrunkDistillationOptions teaches the "
         "predictions without a source of evidence",
         "set calibration { view_weights: LIVE_PAIRED }"}},
+      {"DrawnViewsOfALossThatNeedsAll",
+       TrainLoss("loss { [type.googleapis.com/cmerc.TargetShareOptions] {} } } "
+                 "calibration { views_per_step: 2"),
+       {"calibration.views_per_step = 2: cmerc.TargetShareOptions cannot be computed from some of "
+        "its views",
+        "leave one of the two out"}},
       {"WeightsOfViewsOfALossThatHasNone",
        TrainLoss("loss { [type.googleapis.com/cmerc.TargetShareOptions] "
                  "{ loss { [type.googleapis.com/cmerc.NllOptions] {} } } }"),

@@ -18,6 +18,7 @@ const ExtraCase kExtraCases[] = {
     {"cmerc.CalibrationRankingOptions", "reduction: MEAN gate: FULL_IS_RIGHT stop_gradient: FULL"},
     {"cmerc.ShrunkDistillationOptions", "views: 'text' views: 'other_speakers' shrinkage: 1"},
     {"cmerc.ShrunkDistillationOptions", "view_shrinkage { view: 'same_speaker' shrinkage: 0 }"},
+    {"cmerc.ShrunkDistillationOptions", "center: UNIFORM"},
     {"cmerc.ViewNllOptions", "class_weights: INVERSE_FREQUENCY"},
     {"cmerc.TargetShareOptions", "initial_weight: 1.5 utterances: ALL target: 0"},
     {"cmerc.TargetShareOptions",

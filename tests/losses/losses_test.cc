@@ -295,6 +295,21 @@ TEST(ShrunkDistillationTest, IsTheDivergenceFromTheShrunkPrediction) {
               expected, kFloatTolerance);
 }
 
+TEST(ShrunkDistillationTest, AUniformCenterIsLessSureOfTheFirstClass) {
+  const double full[2][3] = {{0.7, 0.2, 0.1}, {0.1, 0.3, 0.6}};
+  LossInput input = DistilledInput();
+  std::vector<double> goals;
+  for (const auto& row : full) {
+    for (const double p : row) goals.push_back(0.75 * p + 0.25 / 3);
+  }
+  const torch::Tensor goal = torch::tensor(goals).view({2, 3});
+  for (ViewPrediction& view : input.views) view.prediction.log_probs = goal.log();
+  const std::string uniform = "shrinkage: 0.25 center: UNIFORM";
+  EXPECT_NEAR(Value("cmerc.ShrunkDistillationOptions", uniform, input), 0, kFloatTolerance);
+  // The other center is another goal.
+  EXPECT_GT(Value("cmerc.ShrunkDistillationOptions", "shrinkage: 0.25", input), 1e-3);
+}
+
 TEST(ShrunkDistillationTest, TeachesTheViewsAlone) {
   LossInput input = DistilledInput();
   input.full.log_probs.set_requires_grad(true);

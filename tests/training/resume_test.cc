@@ -68,6 +68,12 @@ TEST(ResumeTest, EvidenceThatIsDroppedAndShown) {
                      "training { drop_evidence: 0.4 epochs: 3 }"));
 }
 
+TEST(ResumeTest, ViewsThatAreDrawn) {
+  ExpectTheSameBits(
+      CalibratedWith("calibration { view_weights: LIVE_PAIRED views_per_step: 2 } "
+                     "training { epochs: 3 }"));
+}
+
 // A config with most options of the trainer, which starts with `checkpoint`.
 RunConfig WithTrainersOptions(const std::string& checkpoint) {
   RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum));

@@ -86,7 +86,7 @@ TEST(RecipeTest, IsTheSameWhereverItStands) {
   EXPECT_EQ(RecipeOf(Load("fine_tune")), recommended);
   const std::vector<std::pair<std::string, std::string>> variants = {
       {"calibration", "iemocap/gru_calibrated/seed-1"},
-      {"calibration_tuning", "meld/m3net_e20w3/seed-0"},
+      {"calibration_center", "meld/m3net_u20w3v2/seed-0"},
       {"robustness", "meld/mmgcn_flags/seed-5"},
       {"your_corpus", "transformer_calibrated/seed-2"}};
   for (const auto& [name, path] : variants) {
