@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 import torch
 
@@ -12,6 +12,8 @@ try:
 except ImportError as error:
     raise ImportError("this is the source folder of cmerc, not the package: bazel build //python:wheel, then "
                       "pip install bazel-bin/python/cmerc-*.whl") from error
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _load() -> None:
@@ -32,14 +34,12 @@ def _load() -> None:
         raise ImportError(f"{path} cannot be loaded: {error}; it needs the libraries that docs/python.md names") from error
 
 
-def _eager(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, which torch.compile (PyTorch 2) leaves alone: it reads numbers, which a trace has not."""
-    compiler = getattr(torch, "compiler", None)
-    return compiler.disable(function) if hasattr(compiler, "disable") else function
+def eager(function: Function) -> Function:
+    """`function`, around which torch.compile (PyTorch 2) breaks its graphs: operators here read numbers, which a trace has
+    not. By what PyTorch has for its optimizers, which imports the compiler no sooner than `function` is called."""
+    disable = getattr(torch, "_disable_dynamo", None) or getattr(getattr(torch, "compiler", None), "disable", None)
+    return disable(function) if disable else function
 
 
 _load()
 ops = torch.ops.cmerc
-compute_losses = _eager(lambda *arguments: ops.losses(*arguments))
-remember_step = _eager(lambda *arguments: ops.remember_step(*arguments))
-show_evidence = _eager(lambda *arguments: ops.show_evidence(*arguments))

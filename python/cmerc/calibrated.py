@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 
 import torch
 
-from ._library import compute_losses, remember_step, show_evidence
+from ._library import eager, ops
 from .losses import Loss, context_mask, context_without, masked_mean
 
 CONTEXT_VIEWS = ("same_speaker", "other_speakers")
@@ -115,6 +115,7 @@ class Calibrated(torch.nn.Module):
         """What the model returns for the batch."""
         return self.model(self._shown(self._whole(batch)))
 
+    @eager
     def loss(self, batch: Any, labels: Optional[torch.Tensor] = None) -> torch.Tensor:
         """The weighted sum of the losses, a scalar; `terms` then has each of them."""
         batch = self._whole(batch)
@@ -125,9 +126,9 @@ class Calibrated(torch.nn.Module):
         views = [one.log_probs for one in self._views(batch, plan.views, begin)]
         arguments = ([loss.text for loss in plan.losses.values()], full.log_probs, full.features, labels, plan.views,
                      views, self.modalities, self.class_counts, list(self.memory.values()))
-        values = compute_losses(*arguments)
+        values = ops.losses(*arguments)
         if self.memory and self.training and torch.is_grad_enabled():
-            self.memory = dict(zip(self.memory, remember_step(*arguments)))
+            self.memory = dict(zip(self.memory, ops.remember_step(*arguments)))
         self.terms = {name: value.detach() for name, value in zip(plan.losses, values)}
         return torch.stack([weight * value for weight, value in zip(plan.weights, values)]).sum()
 
@@ -138,6 +139,7 @@ class Calibrated(torch.nn.Module):
     def set_extra_state(self, state: Dict[str, torch.Tensor]) -> None:
         self.memory = dict(state)
 
+    @eager
     @torch.no_grad()
     def predict(self, batch: Any) -> Tuple[Prediction, Dict[str, torch.Tensor]]:
         """In evaluation mode: the prediction, and of each of `views` log_probs [N, C] without it."""
@@ -188,6 +190,7 @@ class Calibrated(torch.nn.Module):
             raise ValueError("there are no labels: neither given nor in the batch")
         return labels[self._valid(batch)] if labels.dim() == 2 else labels
 
+    @eager
     def _shown(self, batch: Any, removed: Optional[str] = None) -> Any:
         """The batch with features shifted where evidence is missing; itself without evidence flags."""
         if self.flags is None:
@@ -201,7 +204,7 @@ class Calibrated(torch.nn.Module):
             evidence[:, :, index] = False
         given = [_get(batch, name) for name in self.modalities]
         streams = [[one] if isinstance(one, torch.Tensor) else list(one) for one in given]
-        shown = iter(show_evidence(sum(streams, []), [len(one) for one in streams], evidence,
+        shown = iter(ops.show_evidence(sum(streams, []), [len(one) for one in streams], evidence,
                                        _get(batch, "lengths"), list(self.flags)))
         of_modality = [[next(shown) for _ in one] for one in streams]
         return _with(batch, **{name: many[0] if isinstance(one, torch.Tensor) else many

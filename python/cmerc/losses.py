@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 import torch
 
-from ._library import compute_losses, ops
+from ._library import eager, ops
 
 
 def _value(value: Any, in_list: bool = False) -> str:
@@ -62,12 +62,14 @@ class Loss:
         """The same loss over these views alone."""
         return Loss(self.plugin, self._more, **{**self.options, "views": list(views)})
 
+    @eager
     def needs(self, modalities: Sequence[str], num_classes: int,
               class_counts: Sequence[int] = ()) -> tuple[list[str], bool, dict[str, torch.Tensor]]:
         """The names of the views that it needs; whether it teaches them, and so needs their gradient; and what it
         remembers before the first step, by name, which only Calibrated keeps."""
         return ops.needs_of_loss(self.text, list(modalities), list(class_counts), num_classes)
 
+    @eager
     def __call__(self, log_probs: torch.Tensor, labels: torch.Tensor, *, features: Optional[torch.Tensor] = None,
                  views: Optional[Mapping[str, torch.Tensor]] = None, modalities: Sequence[str] = (),
                  class_counts: Sequence[int] = ()) -> torch.Tensor:
@@ -79,7 +81,7 @@ class Loss:
         training split, for losses that want to know.
         """
         views = views or {}
-        return compute_losses([self.text], log_probs, features, labels, list(views), list(views.values()),
+        return ops.losses([self.text], log_probs, features, labels, list(views), list(views.values()),
                               list(modalities), list(class_counts), [])[0]
 
 
@@ -96,6 +98,7 @@ def plugins(name: str = "") -> str:
     return ops.plugins(name)
 
 
+@eager
 def masked_mean(features: torch.Tensor, lengths: torch.Tensor, *, past: bool = False,
                 padded_rows: bool = False) -> torch.Tensor:
     """What a view puts in the place of a modality's features [B, T, D]: their mean over each conversation.
@@ -106,16 +109,19 @@ def masked_mean(features: torch.Tensor, lengths: torch.Tensor, *, past: bool = F
     return ops.masked_mean(features, lengths, past, padded_rows)
 
 
+@eager
 def context_mask(lengths: torch.Tensor, *, past: bool = False) -> torch.Tensor:
     """[B, T, T] bool on the CPU: utterance i may draw on utterance j. lengths [B] int64, T the longest."""
     return ops.context_mask(lengths, past)
 
 
+@eager
 def context_without(view: str, context: torch.Tensor, speakers: torch.Tensor) -> torch.Tensor:
     """The context [B, T, T] without the view "same_speaker" or "other_speakers". speakers [B, T] int64."""
     return ops.context_without(view, context, speakers)
 
 
+@eager
 def confidence_labels(log_probs: torch.Tensor, view_log_probs: torch.Tensor,
                       labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """[N] int64, 1 where the model is right and surer with all evidence than without; and the two's weights [2]."""

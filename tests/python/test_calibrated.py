@@ -271,15 +271,24 @@ def test_evidence_flags():
 @pytest.mark.skipif(not hasattr(torch, "compile"), reason=f"torch {torch.__version__} has no torch.compile")
 @pytest.mark.parametrize("compiled", ["model", "loss"])
 def test_torch_compile(compiled):
-    """Of the model, and of a whole step, which then has breaks where losses and views are computed."""
+    """Of the model, which is compiled then, and of a whole step, which is left alone."""
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
     losses = [cmerc.Loss("Nll"), cmerc.Loss("ShrunkDistillation")]
     options = {"class_counts": [4, 3, 5], "evidence_flags": WIDTHS}
     module, want = calibrated(losses, model=Model(dropout=0), **options), calibrated(losses, model=Model(dropout=0), **options)
     want.load_state_dict(module.state_dict())
+    step = module.loss
     if compiled == "model":
-        module.model = torch.compile(module.model, backend="aot_eager")
-    step = torch.compile(module.loss, backend="aot_eager") if compiled == "loss" else module.loss
+        module.model = torch.compile(module.model, backend=backend)
+    else:
+        step = torch.compile(lambda one: module.loss(one) * 1, backend=backend)
     assert parameters_after(module, loss=step).allclose(parameters_after(want), atol=1e-6)
+    assert graphs
+    assert torch.compile(module, backend=backend)(batch())[0].allclose(module(batch())[0])
 
 
 def test_learns_to_be_surer_with_all_evidence():

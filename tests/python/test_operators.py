@@ -260,7 +260,7 @@ def test_torch_compile_leaves_losses_alone():
     def step(scale):
         return loss(full, labels, features=features * scale, views=dict(zip(VIEWS, views)), modalities=MODALITIES) * scale
     got, want = torch.tensor(2.0, requires_grad=True), torch.tensor(2.0, requires_grad=True)
-    value = torch.compile(step, backend="aot_eager")(got)
+    value = torch.compile(step, backend="eager")(got)
     assert torch.allclose(value, step(want))
     value.backward()
     step(want).backward()
