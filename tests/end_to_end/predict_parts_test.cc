@@ -218,7 +218,12 @@ TEST_F(PartsTest, RefusesToGoOnWithWhatIsOfSomethingElse) {
                     HasSubstr("there is"), HasSubstr("test_2"), HasSubstr("test_6")));
   EXPECT_THAT(resume(three, {"--input=test.jsonl", "--explain"}),
               HasSubstr("line 3 is not what this model says"));
-  EXPECT_THAT(resume(three, {"--checkpoint=run/last.pth", "--input=test.jsonl"}),
+  // The model after the last epoch, which has no temperature.
+  WriteFile(*folder_ + "/other.jsonl", three);
+  EXPECT_THAT(RunCmerc({"predict", "--checkpoint=run/last.pth", "--input=test.jsonl",
+                        "--output=other.jsonl", "--resume"},
+                       *folder_)
+                  .err,
               HasSubstr("line 3 is not what this model says"));
   EXPECT_THAT(resume(three, {"--input=shorter.jsonl"}),
               HasSubstr("other.jsonl holds 3 answers, and there are only 2 conversations"));
