@@ -115,7 +115,7 @@ class Loader {
   absl::StatusOr<std::unique_ptr<Dataset>> LeaveOnDisk() {
     ASSIGN_OR_RETURN(std::unique_ptr<ConversationsAt> at,
                      ConversationsAt::Open(options_.file(), file_));
-    // FillMissing() has given them zeros.
+    // There was only how many streams they have.
     for (Conversation& conversation : conversations_) conversation.features.clear();
     auto late = std::make_shared<LateRecords>(std::move(at), std::move(bytes_), conversations_,
                                               info_.modalities);
@@ -226,8 +226,8 @@ class Loader {
   }
 
   // Returns the conversation without labels and speakers, with the modalities that are known so
-  // far; what it lacks altogether has no streams, and nor has anything whose features stay on the
-  // disk. InvalidArgument: it is too large for that.
+  // far; what it lacks altogether has no streams, and streams that stay on the disk are undefined.
+  // InvalidArgument: it is too large for that.
   absl::StatusOr<Conversation> Convert(const ConversationRecord& record) {
     Conversation conversation;
     conversation.id = record.id();
@@ -243,7 +243,8 @@ class Loader {
       missing_ += row * modality->absent_size();
       held_ += row * (record.utterances_size() - modality->absent_size());
       RETURN_IF_ERROR(CheckRoomForMissing(missing_, held_));
-      if (options_.in_memory()) streams = StreamTensors(*modality, record.utterances_size());
+      streams = options_.in_memory() ? StreamTensors(*modality, record.utterances_size())
+                                     : std::vector<torch::Tensor>(modality->streams_size());
     }
     conversation.present = PresentOf(record, names);
     return conversation;

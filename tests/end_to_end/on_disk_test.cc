@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -73,8 +74,9 @@ TEST(OnDiskTest, AllCommandsWriteTheSameBytes) {
       "0.5 "
       "} } }",
       "--set=training { epochs: 3 compare_uncalibrated: true }"};
-  for (const char* more : {"--set=training { drop_evidence: 0.2 }",
-                           "--set=data { standardize: false protocol: OFFICIAL }"}) {
+  for (const auto& [file, more] :
+       {std::pair("corpus.records", "--set=training { drop_evidence: 0.2 }"),
+        {"corpus.jsonl", "--set=data { standardize: false protocol: OFFICIAL }"}}) {
     const std::string trained = absl::StrCat(folder, "/of_memory");
     std::filesystem::remove_all(trained);
     std::vector<std::string> args = {"train", "--config=tiny.textproto", "--output=of_memory"};
@@ -100,33 +102,29 @@ TEST(OnDiskTest, AllCommandsWriteTheSameBytes) {
       return all;
     };
     const std::vector<std::string> want = outputs("of_memory");
-    for (const char* file : {"corpus.records", "corpus.jsonl"}) {
-      std::filesystem::remove_all(folder + "/of_disk");
-      args[2] = "--output=of_disk";
-      args.back() = OnFile(file, false);
-      Must(args, folder);
-      const std::vector<std::string> found = outputs("of_disk");
-      for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(found[i], want[i]) << file << " " << i;
-    }
+    std::filesystem::remove_all(folder + "/of_disk");
+    args[2] = "--output=of_disk";
+    args.back() = OnFile(file, false);
+    Must(args, folder);
+    const std::vector<std::string> found = outputs("of_disk");
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ(found[i], want[i]) << file << " " << i;
   }
 }
 
 TEST(OnDiskTest, DataCommandsTellTheSame) {
   const std::string folder = FolderWithCorpus();
-  for (const char* file : {"corpus.records", "corpus.jsonl"}) {
-    const std::string in_memory = OnFile(file, true);
-    const std::string on_disk = OnFile(file, false);
-    EXPECT_EQ(Must({"data", "describe", "--config=tiny.textproto", on_disk}, folder).out,
-              Must({"data", "describe", "--config=tiny.textproto", in_memory}, folder).out);
-    for (const char* ending : {".records", ".jsonl", ".npz"}) {
-      const auto convert = [&](const std::string& set) {
-        Must({"data", "convert", "--config=tiny.textproto", set,
-              absl::StrCat("--output=out", ending), "--overwrite"},
-             folder);
-        return ReadFile(absl::StrCat(folder, "/out", ending));
-      };
-      EXPECT_EQ(convert(on_disk), convert(in_memory)) << file << " " << ending;
-    }
+  const std::string in_memory = OnFile("corpus.jsonl", true);
+  const std::string on_disk = OnFile("corpus.jsonl", false);
+  EXPECT_EQ(Must({"data", "describe", "--config=tiny.textproto", on_disk}, folder).out,
+            Must({"data", "describe", "--config=tiny.textproto", in_memory}, folder).out);
+  for (const char* ending : {".records", ".npz"}) {
+    const auto convert = [&](const std::string& set) {
+      Must({"data", "convert", "--config=tiny.textproto", set, absl::StrCat("--output=out", ending),
+            "--overwrite"},
+           folder);
+      return ReadFile(absl::StrCat(folder, "/out", ending));
+    };
+    EXPECT_EQ(convert(on_disk), convert(in_memory)) << ending;
   }
 }
 
