@@ -185,7 +185,9 @@ class Runner {
     ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs_[run], folder));
     RETURN_IF_ERROR(WriteStopAfter(folder, runs_[run].stop_after.value_or(0)));
     RETURN_IF_ERROR(launcher_.Start({run, folder, resume, runs_[run].identity}));
-    progress_.Begin(run, resume ? "goes on" : "begins");
+    progress_.Begin(run, launcher_.LeavesRuns() ? "goes into the queue"
+                         : resume               ? "goes on"
+                                                : "begins");
     return true;
   }
 

@@ -87,8 +87,8 @@ std::string NewName(const std::string& output) {
 }
 
 // The tasks of a file; none where it is not whole.
-std::vector<BatchTask> TasksIn(const std::string& text) {
-  std::vector<BatchTask> tasks;
+std::vector<SlurmBatchTask> TasksIn(const std::string& text) {
+  std::vector<SlurmBatchTask> tasks;
   for (const auto line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::pair<std::string, std::string> words = absl::StrSplit(line, absl::MaxSplits(' ', 1));
     if (words.first.empty() || words.second.empty()) return {};
@@ -101,8 +101,8 @@ std::vector<BatchTask> TasksIn(const std::string& text) {
 
 std::string BatchesFolder(const std::string& output) { return output + "/slurm"; }
 
-absl::StatusOr<Batch> MakeBatch(const std::string& output, std::vector<BatchTask> tasks) {
-  Batch batch;
+absl::StatusOr<SlurmBatch> MakeBatch(const std::string& output, std::vector<SlurmBatchTask> tasks) {
+  SlurmBatch batch;
   batch.name = NewName(output);
   batch.folder = absl::StrCat(BatchesFolder(output), "/", batch.name);
   batch.tasks = std::move(tasks);
@@ -113,24 +113,24 @@ absl::StatusOr<Batch> MakeBatch(const std::string& output, std::vector<BatchTask
         absl::StrCat("cannot create ", batch.folder, ": ", error.message()));
   }
   std::string lines;
-  for (const BatchTask& task : batch.tasks)
+  for (const SlurmBatchTask& task : batch.tasks)
     absl::StrAppend(&lines, task.digest, " ", task.path, "\n");
   RETURN_IF_ERROR(WriteFileAtomically(TasksFile(batch.folder), lines));
   RETURN_IF_ERROR(WriteFileAtomically(batch.folder + "/task.sh", kTask));
   return batch;
 }
 
-absl::Status NoteJob(const std::string& job, Batch* batch) {
+absl::Status NoteJob(const std::string& job, SlurmBatch* batch) {
   batch->job = job;
   return WriteFileAtomically(JobFile(batch->folder), job + "\n");
 }
 
-std::vector<Batch> ReadBatches(const std::string& output) {
-  std::vector<Batch> batches;
+std::vector<SlurmBatch> ReadBatches(const std::string& output) {
+  std::vector<SlurmBatch> batches;
   std::error_code none;
   for (std::filesystem::directory_iterator entry(BatchesFolder(output), none), end;
        !none && entry != end; entry.increment(none)) {
-    Batch batch;
+    SlurmBatch batch;
     batch.folder = entry->path().string();
     batch.name = entry->path().filename().string();
     if (!absl::StartsWith(batch.name, kName) || !entry->is_directory(none)) continue;
@@ -140,11 +140,11 @@ std::vector<Batch> ReadBatches(const std::string& output) {
     batches.push_back(std::move(batch));
   }
   std::sort(batches.begin(), batches.end(),
-            [](const Batch& a, const Batch& b) { return a.name < b.name; });
+            [](const SlurmBatch& a, const SlurmBatch& b) { return a.name < b.name; });
   return batches;
 }
 
-std::set<int> EndedIn(const Batch& batch) {
+std::set<int> EndedIn(const SlurmBatch& batch) {
   std::set<int> tasks;
   std::error_code none;
   for (std::filesystem::directory_iterator entry(batch.folder, none), end; !none && entry != end;
@@ -160,10 +160,10 @@ std::set<int> EndedIn(const Batch& batch) {
   return tasks;
 }
 
-std::optional<TaskExit> ExitOf(const Batch& batch, int task) {
+std::optional<SlurmTaskExit> ExitOf(const SlurmBatch& batch, int task) {
   const std::string text = Contents(absl::StrCat(batch.folder, "/exit-", task, ".txt"));
   const std::pair<std::string, std::string> words = absl::StrSplit(text, absl::MaxSplits(' ', 1));
-  TaskExit ended{};
+  SlurmTaskExit ended{};
   if (!absl::SimpleAtoi(words.first, &ended.status) ||
       !absl::SimpleAtod(words.second, &ended.seconds)) {
     return std::nullopt;
@@ -171,13 +171,13 @@ std::optional<TaskExit> ExitOf(const Batch& batch, int task) {
   return ended;
 }
 
-std::string LastLineOf(const Batch& batch, int task) {
+std::string LastLineOf(const SlurmBatch& batch, int task) {
   const std::string text = Contents(absl::StrCat(batch.folder, "/slurm-", task, ".out"));
   const std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipWhitespace());
   return lines.empty() ? "" : lines.back();
 }
 
-void RemoveBatch(const std::string& output, const Batch& batch) {
+void RemoveBatch(const std::string& output, const SlurmBatch& batch) {
   unlink(TasksFile(batch.folder).c_str());  // first: it makes the rest void
   std::error_code none;
   std::filesystem::remove_all(batch.folder, none);

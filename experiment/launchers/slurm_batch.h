@@ -20,19 +20,19 @@
 
 namespace cmerc {
 
-struct BatchTask {
+struct SlurmBatchTask {
   std::string digest;  // DigestOf() the run's identity
   std::string path;    // of its folder, below OUTPUT
 };
 
-struct Batch {
+struct SlurmBatch {
   std::string name;  // of the job
   std::string folder;
   std::string job;  // "" where sbatch has not told it
-  std::vector<BatchTask> tasks;
+  std::vector<SlurmBatchTask> tasks;
 };
 
-struct TaskExit {
+struct SlurmTaskExit {
   int status;
   double seconds;
 };
@@ -41,25 +41,25 @@ struct TaskExit {
 std::string BatchesFolder(const std::string& output);
 
 // Makes the folder of a batch, with a name of its own. Unavailable: it cannot be written.
-absl::StatusOr<Batch> MakeBatch(const std::string& output, std::vector<BatchTask> tasks);
+absl::StatusOr<SlurmBatch> MakeBatch(const std::string& output, std::vector<SlurmBatchTask> tasks);
 
 // Notes the number of the job.
-absl::Status NoteJob(const std::string& job, Batch* batch);
+absl::Status NoteJob(const std::string& job, SlurmBatch* batch);
 
 // Every batch of the experiment, in the order of their names.
-std::vector<Batch> ReadBatches(const std::string& output);
+std::vector<SlurmBatch> ReadBatches(const std::string& output);
 
 // The tasks that have written what became of them.
-std::set<int> EndedIn(const Batch& batch);
+std::set<int> EndedIn(const SlurmBatch& batch);
 
 // What became of a task; unset where that is not written yet.
-std::optional<TaskExit> ExitOf(const Batch& batch, int task);
+std::optional<SlurmTaskExit> ExitOf(const SlurmBatch& batch, int task);
 
 // The last line that Slurm wrote of a task; "" where there is none.
-std::string LastLineOf(const Batch& batch, int task);
+std::string LastLineOf(const SlurmBatch& batch, int task);
 
 // Removes all of a batch. A task of it that starts afterwards does nothing.
-void RemoveBatch(const std::string& output, const Batch& batch);
+void RemoveBatch(const std::string& output, const SlurmBatch& batch);
 
 }  // namespace cmerc
 

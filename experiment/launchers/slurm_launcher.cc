@@ -102,13 +102,13 @@ std::vector<std::string> SlurmLauncher::Names() const {
 
 absl::Status SlurmLauncher::Begin() {
   batches_.clear();
-  std::vector<Batch> batches = ReadBatches(context_.output);
-  for (const Batch& batch : batches) batches_[batch.name] = batch;
+  std::vector<SlurmBatch> batches = ReadBatches(context_.output);
+  for (const SlurmBatch& batch : batches) batches_[batch.name] = batch;
   ASSIGN_OR_RETURN(queue_, LookAtQueue(Names()));
   std::map<std::string, std::string> jobs;
   for (const auto& [task, queued] : queue_) jobs[task.first] = queued.job;
   batches_.clear();
-  for (Batch& batch : batches) {
+  for (SlurmBatch& batch : batches) {
     const auto job = jobs.find(batch.name);
     RETURN_IF_ERROR(
         Recover(std::move(batch), job != jobs.end(), job != jobs.end() ? job->second : ""));
@@ -124,7 +124,7 @@ absl::Status SlurmLauncher::Begin() {
 }
 
 // Takes up a batch of an earlier process: `queued`, whether Slurm still knows it, as `job`.
-absl::Status SlurmLauncher::Recover(Batch batch, bool queued, const std::string& job) {
+absl::Status SlurmLauncher::Recover(SlurmBatch batch, bool queued, const std::string& job) {
   if (batch.job.empty() && queued) RETURN_IF_ERROR(NoteJob(job, &batch));
   if (!batch.job.empty() && !batch.tasks.empty()) {
     batches_[batch.name] = std::move(batch);
@@ -153,7 +153,7 @@ absl::StatusOr<bool> SlurmLauncher::Find(const Launch& launch) {
     for (size_t i = 0; i < batch.tasks.size(); ++i) {
       if (batch.tasks[i].path != task.path) continue;
       const int number = static_cast<int>(i);
-      const std::optional<TaskExit> exit = ExitOf(batch, number);
+      const std::optional<SlurmTaskExit> exit = ExitOf(batch, number);
       const auto queued = queue_.find({name, number});
       const bool under_way =
           !exit.has_value() && queued != queue_.end() && IsUnderWay(queued->second.state);
@@ -196,7 +196,7 @@ absl::Status SlurmLauncher::Start(const Launch& launch) {
   return absl::OkStatus();
 }
 
-std::vector<std::string> SlurmLauncher::Arguments(const Batch& batch) const {
+std::vector<std::string> SlurmLauncher::Arguments(const SlurmBatch& batch) const {
   const std::string output = absl::StrReplaceAll(batch.folder, {{"%", "%%"}});
   std::vector<std::string> words = {absl::StrCat("--job-name=", batch.name),
                                     absl::StrCat("--array=0-", batch.tasks.size() - 1),
@@ -218,9 +218,9 @@ std::vector<std::string> SlurmLauncher::Arguments(const Batch& batch) const {
 }
 
 absl::Status SlurmLauncher::Submit() {
-  std::vector<BatchTask> tasks;
+  std::vector<SlurmBatchTask> tasks;
   for (const Task& task : unsent_) tasks.push_back({task.digest, task.path});
-  ASSIGN_OR_RETURN(Batch batch, MakeBatch(context_.output, std::move(tasks)));
+  ASSIGN_OR_RETURN(SlurmBatch batch, MakeBatch(context_.output, std::move(tasks)));
   absl::StatusOr<std::string> job = SubmitJob(Arguments(batch));
   if (!job.ok()) {
     // Its answer may have been lost.
@@ -298,7 +298,7 @@ absl::Status SlurmLauncher::Poll() {
 }
 
 bool SlurmLauncher::Settle(Task* task, const SlurmQueue* queue, const std::set<int>& ended) {
-  const Batch& batch = batches_[task->batch];
+  const SlurmBatch& batch = batches_[task->batch];
   const QueuedTask* queued = nullptr;
   if (queue != nullptr) {
     const auto found = queue->find({task->batch, task->number});
@@ -309,7 +309,7 @@ bool SlurmLauncher::Settle(Task* task, const SlurmQueue* queue, const std::set<i
     task->reason = queued->reason;
   }
   if (ended.count(task->number) > 0) {
-    const std::optional<TaskExit> exit = ExitOf(batch, task->number);
+    const std::optional<SlurmTaskExit> exit = ExitOf(batch, task->number);
     if (exit.has_value()) return SettleExit(task, *exit, queued);
   }
   if (queue == nullptr) return false;
@@ -335,7 +335,7 @@ bool SlurmLauncher::Settle(Task* task, const SlurmQueue* queue, const std::set<i
                          last.empty() ? "" : absl::StrCat(": ", last)));
 }
 
-bool SlurmLauncher::SettleExit(Task* task, const TaskExit& exit, const QueuedTask* queued) {
+bool SlurmLauncher::SettleExit(Task* task, const SlurmTaskExit& exit, const QueuedTask* queued) {
   if (exit.status == kStopped) {
     // Whether somebody has cancelled it is known when the job has ended.
     if (queued != nullptr && IsUnderWay(queued->state)) return false;
@@ -414,7 +414,7 @@ void SlurmLauncher::RemoveWhatIsDone() {
                               [&name = name](const Task& task) { return task.batch == name; });
     for (size_t i = 0; i < batch.tasks.size() && !needed; ++i) {
       const int number = static_cast<int>(i);
-      const std::optional<TaskExit> exit = ExitOf(batch, number);
+      const std::optional<SlurmTaskExit> exit = ExitOf(batch, number);
       const auto queued = queue_.find({name, number});
       if (exit.has_value()) {
         const std::string folder = absl::StrCat(context_.output, "/", batch.tasks[i].path);

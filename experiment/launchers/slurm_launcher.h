@@ -72,13 +72,13 @@ class SlurmLauncher final : public Launcher {
   std::vector<std::string> Names() const;
   Task TaskOf(const Launch& launch) const;
   absl::Status Submit();
-  std::vector<std::string> Arguments(const Batch& batch) const;
-  absl::Status Recover(Batch batch, bool queued, const std::string& job);
+  std::vector<std::string> Arguments(const SlurmBatch& batch) const;
+  absl::Status Recover(SlurmBatch batch, bool queued, const std::string& job);
   absl::Status CancelAndWait(const std::string& name, int number);
   absl::Status Poll();
   // What is known of a task by now; true where it is no longer waited for.
   bool Settle(Task* task, const SlurmQueue* queue, const std::set<int>& ended);
-  bool SettleExit(Task* task, const TaskExit& exit, const QueuedTask* queued);
+  bool SettleExit(Task* task, const SlurmTaskExit& exit, const QueuedTask* queued);
   // Both return true.
   bool Again(Task* task, const std::string& why);
   bool EndAs(const Task& task, bool succeeded, const std::string& ending, double seconds);
@@ -86,8 +86,8 @@ class SlurmLauncher final : public Launcher {
 
   const SlurmOptions options_;
   const LauncherContext context_;
-  std::map<std::string, Batch> batches_;  // by name
-  SlurmQueue queue_;                      // when it was looked at last
+  std::map<std::string, SlurmBatch> batches_;  // by name
+  SlurmQueue queue_;                           // when it was looked at last
   std::vector<Task> unsent_;
   std::vector<Task> tasks_;  // in the queue
   std::deque<EndedRun> ended_;

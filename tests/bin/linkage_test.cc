@@ -26,7 +26,8 @@ std::vector<std::string> Linked(const std::string& kind) {
 TEST(LinkageTest, Kinds) {
   std::vector<std::string> kinds;
   for (const RegistryBase* registry : AllRegistries()) kinds.push_back(registry->kind());
-  EXPECT_THAT(kinds, ElementsAre("backbone", "dataset", "learning_rate", "loss", "scheduler"));
+  EXPECT_THAT(kinds,
+              ElementsAre("backbone", "dataset", "launcher", "learning_rate", "loss", "scheduler"));
 }
 
 TEST(LinkageTest, Backbones) {
@@ -39,6 +40,10 @@ TEST(LinkageTest, Backbones) {
 TEST(LinkageTest, Datasets) {
   EXPECT_THAT(Linked("dataset"), ElementsAre("cmerc.OfficialPicklesOptions", "cmerc.RecordsOptions",
                                              "cmerc.SyntheticOptions"));
+}
+
+TEST(LinkageTest, Launchers) {
+  EXPECT_THAT(Linked("launcher"), ElementsAre("cmerc.LocalOptions", "cmerc.SlurmOptions"));
 }
 
 TEST(LinkageTest, LearningRates) {

@@ -67,7 +67,7 @@ std::string TwelveRuns() {
 }
 
 std::string WithSlurm(const std::string& plan, const std::string& options) {
-  return absl::StrCat(plan,
+  return absl::StrCat(plan, "\n",
                       "launcher { [type.googleapis.com/cmerc.SlurmOptions] { poll_seconds: 0.3 "
                       "lost_after_seconds: 5 ",
                       options, " } }\n");

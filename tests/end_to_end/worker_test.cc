@@ -66,7 +66,8 @@ std::map<std::string, std::string> Results(const std::string& folder) {
   for (auto it = files.begin(); it != files.end();) {
     const bool left_out = absl::EndsWith(it->first, "timing.jsonl") ||
                           absl::EndsWith(it->first, "train.log") ||
-                          absl::EndsWith(it->first, "/lock");  // of a process that was killed
+                          absl::EndsWith(it->first, "/lock") ||  // of a process that was killed
+                          it->first == "cmerc_experiment.textproto";  // which has --jobs
     it = left_out ? files.erase(it) : std::next(it);
   }
   return files;
