@@ -65,8 +65,8 @@ absl::Status NpzConversations::Read(const NpzFile& file) {
   RETURN_IF_ERROR(ReadNames(file));
   for (const std::string& name : file.names()) {
     if (std::find(kColumns.begin(), kColumns.end(), name) != kColumns.end()) continue;
-    if (absl::StartsWith(name, kPresentPrefix) || absl::StartsWith(name, kExtractorPrefix))
-      continue;
+    if (absl::StartsWith(name, kPresentPrefix)) continue;
+    if (absl::StartsWith(name, kExtractorPrefix)) continue;
     RETURN_IF_ERROR(ReadModality(file, name));
   }
   RETURN_IF_ERROR(ReadPresent(file));

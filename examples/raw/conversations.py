@@ -234,9 +234,12 @@ def parse_json(line, place):
     try:
         text = line.decode("utf-8") if isinstance(line, bytes) else line
         value = json.loads(text, object_pairs_hook=unique_object, parse_constant=refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         raise Problem(f"{place}: byte {error.start + 1}, 0x{error.object[error.start]:02x}, is not UTF-8, which JSON "
                       "is; write it with encoding=\"utf-8\"") from None
+    except UnicodeEncodeError as error:
+        raise Problem(f"{place}: has half a character, \\u{ord(error.object[error.start]):04x}") from None
     except (ValueError, RecursionError) as error:
         raise Problem(f"{place}: is no JSON: {error}") from None
     if not isinstance(value, dict):
@@ -248,8 +251,6 @@ def name_of(value, place):
     """A name is a string or an integer."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
         raise Problem(f"{place} is {shown(json.dumps(value))}, want a string that is not empty, or an integer")
-    if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
-        raise Problem(f"{place} has half a character (a lone surrogate)")
     return value
 
 
@@ -291,6 +292,9 @@ def json_conversation(value, place):
         if value["split"] not in SPLITS:
             raise Problem(f"{place}: split is {shown(value['split'])}, want train, valid or test")
         conversation["split"] = value["split"]
+    position = value.get("position", 0)
+    if isinstance(position, bool) or not isinstance(position, int) or abs(position) >= 2**31:
+        raise Problem(f"{place}: position is {shown(json.dumps(position))}, want an integer of 32 bits")
     for key in ("position", "metadata"):
         if key in value:
             conversation[key] = value[key]

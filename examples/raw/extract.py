@@ -135,7 +135,10 @@ class Extractor:
             having = [(i, u) for i, u in enumerate(conversation["utterances"]) if modality in u["inputs"]]
             if not having:
                 continue
-            vectors = encoder.encode([utterance["inputs"][modality] for _, utterance in having])
+            try:
+                vectors = encoder.encode([utterance["inputs"][modality] for _, utterance in having])
+            except (Exception, SystemExit) as error:  # An encoder may be anybody's; a stream goes on.
+                raise Problem(f"{conversation['place']}: {encoder.name} failed: {type(error).__name__}: {error}") from None
             whys = list(getattr(encoder, "problems", []))
             if len(vectors) != len(having):
                 raise Problem(f"{encoder.name} made {len(vectors)} vectors of {len(having)} inputs")

@@ -40,6 +40,10 @@ class Wide(Words):
     def encode(self, texts):
         return [[0.5] * len(text) for text in texts]
 
+class Failing(Words):
+    def encode(self, texts):
+        raise KeyError("weights")
+
 class Nameless:
     def encode(self, texts):
         return []
@@ -171,6 +175,8 @@ class ExtractTest(unittest.TestCase):
                 ('{"id": true, ' + utterances + "}", 'id is "true", want a string'),
                 ('{"id": 1, "id": 2, ' + utterances + "}", 'the key "id" occurs twice'),
                 ('{"id": 1, "split": "dev", ' + utterances + "}", 'split is "dev", want train, valid or test'),
+                ('{"id": 1, "position": 1.5, ' + utterances + "}", 'position is "1.5", want an integer of 32 bits'),
+                ('{"id": 1, "metadata": "\\ud800", ' + utterances + "}", "has half a character, \\ud800"),
                 ('{"id": 1, "metadata": NaN, ' + utterances + "}", "NaN is no number of JSON"),
                 ('{"id": 3, ' + utterances + "}", 'the id "3" is that of'), ("{" * 100000, "is no JSON")):
             self.write("bad.jsonl", self.read("a.jsonl") + line + "\n")
@@ -262,7 +268,7 @@ class ExtractTest(unittest.TestCase):
                            ("own:Nameless", "has no name (a text)"), ("no-such-package", "no package of that name"),
                            (".", "has no config.json")):
             self.bad("a.csv", text=text, wants=(want,))
-        for text, want in (("own:Infinite", "feature 0 is 1e+39, want a finite number"),
+        for text, want in (("own:Failing", "words 1.0 failed: KeyError: 'weights'"), ("own:Infinite", "feature 0 is 1e+39, want a finite number"),
                            ("own:Wide", "gives 2 features, want 6 as before")):
             done = self.run_it("a.csv", "--output=out.jsonl", "--restart", text=text)
             self.assertEqual(done.returncode, 2)
