@@ -150,9 +150,10 @@ class HttpServer::Impl {
     };
     server_->set_tcp_nodelay(true);
     // Not SO_REUSEPORT, httplib's own choice: two servers would take turns without a word.
-    server_->set_socket_options([](int socket) {
+    server_->set_socket_options([this](int socket) {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+      listening_ = socket;
     });
     server_->set_keep_alive_max_count(1000000);
     server_->set_keep_alive_timeout(options_.silence.count());
@@ -207,6 +208,8 @@ class HttpServer::Impl {
                        ": another program does, or the address is not this machine's; choose "
                        "another with --http_port or --host"));
     }
+    // httplib lets five wait to be accepted; clients that come at once would be reset.
+    listen(listening_, SOMAXCONN);
     thread_ = std::thread([this] { server_->listen_after_bind(); });
     while (!server_->is_running()) std::this_thread::yield();
     return absl::OkStatus();
@@ -407,6 +410,7 @@ class HttpServer::Impl {
   const ListenOptions options_;
   Service& service_;
   std::unique_ptr<httplib::Server> server_;
+  int listening_ = -1;  // the socket
   std::mutex stopping_;
   std::thread thread_;
   int port_ = 0;

@@ -6,6 +6,7 @@ Speaks the DevTools protocol through a pair of pipes, with Python alone.
 """
 
 import base64
+import fcntl
 import json
 import os
 import subprocess
@@ -23,16 +24,16 @@ class Browser:
     def __init__(self, profile):
         to_browser, self.out = os.pipe()
         self.inp, from_browser = os.pipe()
-        # Chromium reads descriptor 3 and writes descriptor 4.
-        command = (f'exec 3<&{to_browser} 4>&{from_browser} {to_browser}<&- {from_browser}>&-; exec "$0" "$@"'
-                   if {to_browser, from_browser}.isdisjoint({3, 4}) else 'exec "$0" "$@"')
+        # Chromium reads descriptor 3 and writes descriptor 4: the shell moves them there, from above.
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser, from_browser)]
+        command = f'exec 3<&{ends[0]} 4>&{ends[1]}; exec "$0" "$@"'
         self.process = subprocess.Popen(
             ["/bin/bash", "-c", command, chromium, "--headless=new", "--no-sandbox", "--disable-gpu",
              "--disable-dev-shm-usage", "--remote-debugging-pipe", f"--user-data-dir={profile}",
              "about:blank"],
-            pass_fds=(to_browser, from_browser), stderr=subprocess.DEVNULL)
-        os.close(to_browser)
-        os.close(from_browser)
+            pass_fds=ends, stderr=subprocess.DEVNULL)
+        for end in (to_browser, from_browser, *ends):
+            os.close(end)
         self.buffer, self.count, self.session, self.events = b"", 0, None, []
 
     def receive(self):

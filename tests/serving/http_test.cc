@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -215,6 +217,17 @@ TEST_F(HttpTest, AConnectionTooManyIsToldSo) {
   // Those that are open go on.
   first.Send(request);
   EXPECT_THAT(first.ReadAnswer(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(HttpTest, ManyMayComeAtOnce) {
+  Start();
+  std::vector<std::thread> clients;
+  std::atomic<int> answered{0};
+  for (int i = 0; i < 100; ++i) {
+    clients.emplace_back([&] { answered += Get("/v2").status == 200 ? 1 : 0; });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(answered, 100);
 }
 
 TEST_F(HttpTest, OnePortHasOneServer) {
