@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "bin/predict_options.h"
+#include "calibration/extractors.h"
 #include "calibration/prediction_text.h"
 #include "calibration/predictor.h"
 #include "core/status.h"
 #include "datasets/assembly/conversation_tensors.h"
+#include "datasets/formats/conversation.h"
 
 namespace cmerc::serving {
 namespace {
@@ -19,6 +21,7 @@ absl::Status Prepare(PredictJob& job, const Predictor& predictor) {
     const std::string place = absl::StrCat("conversation ", record.id());
     ASSIGN_OR_RETURN(Conversation conversation,
                      Annotate(ToConversation(record, predictor.info()), place));
+    RETURN_IF_ERROR(Annotate(CheckExtractors(predictor.extractors(), ExtractorsOf(record)), place));
     RETURN_IF_ERROR(Annotate(predictor.Check(conversation), place));
     job.conversations().push_back(std::move(conversation));
   }
