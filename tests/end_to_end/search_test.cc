@@ -168,15 +168,15 @@ TEST(SearchTest, DryRunSaysWhichTrialsThereAre) {
                               }
                             }
                           )pb"),
-                          {{" data {", " data { test_folds: 2 "}, {"epochs: 1", "epochs: 5"}});
+                          {{" data {", " data { test_folds: 3 "}, {"epochs: 1", "epochs: 5"}});
   const Ran ran = RunPlan(NewFolder(), plan, {"--dry_run"});
   EXPECT_EQ(ran.outcome.exit_code, 0) << ran.outcome.err;
   EXPECT_THAT(ran.outcome.out, StartsWith("trial-1/seed-4-test-0: training.batch_size="));
   EXPECT_THAT(ran.outcome.out,
               AllOf(HasSubstr("\ntrial-2/seed-4-test-1: training.batch_size="),
                     HasSubstr(": compared after epochs 3, 5, to do\n"),
-                    HasSubstr("\n4 runs of trials; with the options of the best of them:\n"),
-                    HasSubstr("\nseed-1-test-1: to do\n2 runs in out/tiny: ")));
+                    HasSubstr("\n6 runs of trials; with the options of the best of them:\n"),
+                    HasSubstr("\nseed-1-test-2: to do\n3 runs in out/tiny: ")));
   EXPECT_FALSE(std::filesystem::exists(ran.folder + "/out"));
 }
 
