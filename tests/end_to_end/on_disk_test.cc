@@ -153,7 +153,7 @@ TEST(OnDiskTest, ARunThatIsKilledGoesOnToTheSameBytes) {
 }
 
 // Kilobytes of data that a process may have, and how much larger the corpus is.
-constexpr int64_t kLimit = 400000;
+constexpr int64_t kLimit = 500000;
 constexpr int64_t kCorpus = kLimit * 9 / 8;
 constexpr int kWidth = 8192;
 constexpr int kUtterances = 32;
