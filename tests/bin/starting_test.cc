@@ -82,14 +82,16 @@ TEST(StartingTest, WorksThroughALink) {
   EXPECT_EQ(outcome.out, RunCmerc({"--version"}, folder).out);
 }
 
-TEST(StartingTest, TheEngineKnowsEveryCommandButHelp) {
+TEST(StartingTest, TheEngineKnowsEveryCommandButHelpAndServe) {
   const std::string folder = NewFolder();
   for (const CommandSpec& command : CommandSpecs()) {
     if (command.name == "plugins") continue;  // needs nothing and succeeds
     const Outcome outcome = RunProgram("bin/cmerc_engine", {command.name}, folder);
     EXPECT_EQ(outcome.exit_code, 2) << command.name;
-    EXPECT_THAT(outcome.err, HasSubstr(command.name == "help" ? "`cmerc`, beside it, has the help"
-                                                              : " is missing"));
+    EXPECT_THAT(outcome.err,
+                HasSubstr(command.name == "help"    ? "`cmerc`, beside it, has the help"
+                          : command.name == "serve" ? "`cmerc`, beside it, starts the server"
+                                                    : " is missing"));
   }
 }
 
