@@ -137,7 +137,10 @@ with tempfile.TemporaryDirectory() as profile:
     browser.evaluate("document.getElementById('text').value = '{\"id\": 1, \"utterances\": []}'")
     browser.evaluate("document.getElementById('go').click()")
     browser.evaluate(WAIT % "document.getElementById('problem').textContent.includes('utterances')")
-    conversation["utterances"][0]["speaker"] = "<img src=x onerror=document.title='broken'>"
+    renamed = conversation["utterances"][0]["speaker"]
+    for utterance in conversation["utterances"]:  # a third name would be a speaker too many
+        if utterance["speaker"] == renamed:
+            utterance["speaker"] = "<img src=x onerror=document.title='broken'>"
     browser.evaluate(f"document.getElementById('text').value = {json.dumps(json.dumps(conversation))}")
     browser.evaluate("document.getElementById('go').click()")
     browser.evaluate(WAIT % "document.getElementById('said').textContent.includes('predicted')")
