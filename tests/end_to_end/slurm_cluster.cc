@@ -122,8 +122,14 @@ SlurmCluster::SlurmCluster() {
 
 SlurmCluster::~SlurmCluster() {
   for (const char* name : {"n1", "n2", "slurmctld", "munged"}) KillDaemon(name);
-  std::error_code none;
-  std::filesystem::remove_all(folder_, none);
+  // What a daemon had started dies a moment after it, and may write until then.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    std::error_code error;
+    std::filesystem::remove_all(folder_, error);
+    if (!error && !std::filesystem::exists(folder_)) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  ADD_FAILURE() << "cannot remove " << folder_;
 }
 
 void SlurmCluster::WriteConfig() {
