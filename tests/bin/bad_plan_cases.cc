@@ -100,6 +100,10 @@ void AddSearches(std::vector<BadPlan>* plans) {
         {"--set gives what search.draw[0] draws (training.batch_size); leave one of them out"}},
        "drawn.plan",
        "search { halvings: 0 draw { path: 'training.batch_size' uniform { min: 1 max: 8 } } }"});
+  add("SearchOfAWorker", "search_worker.plan",
+      "halvings: 0 " + rate("uniform { min: 0.1 max: 0.5 }"),
+      {"search: trials are trained by one process on one machine", "leave out --worker"});
+  plans->back().input.args.push_back("--worker");
 }
 
 std::vector<BadPlan> BadPlans() {
