@@ -13,6 +13,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -86,15 +87,21 @@ std::map<std::string, std::string> Results(const std::string& folder) {
   return files;
 }
 
+// A file of /proc; "" where the process has gone, also while it is read.
+std::string ProcessFile(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
 // The process of `cmerc train` whose arguments have this; 0: there is none.
 pid_t TrainProcess(const std::string& part) {
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", none)) {
     pid_t process = 0;
     if (!absl::SimpleAtoi(entry.path().filename().string(), &process)) continue;
-    std::string line;
-    std::ifstream in(entry.path() / "cmdline", std::ios::binary);
-    line.assign(std::istreambuf_iterator<char>(in), {});
+    const std::string line = ProcessFile(entry.path() / "cmdline");
     if (absl::StrContains(line, std::string("\0train\0", 7)) && absl::StrContains(line, part)) {
       return process;
     }
@@ -104,8 +111,7 @@ pid_t TrainProcess(const std::string& part) {
 
 // The node that a process runs on, as Slurm tells its jobs.
 bool IsOnNode(pid_t process, const std::string& node) {
-  std::ifstream in(absl::StrCat("/proc/", process, "/environ"), std::ios::binary);
-  const std::string environment(std::istreambuf_iterator<char>(in), {});
+  const std::string environment = ProcessFile(absl::StrCat("/proc/", process, "/environ"));
   return absl::StrContains(environment, "SLURMD_NODENAME=" + node);
 }
 
