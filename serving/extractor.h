@@ -10,6 +10,7 @@
 
 namespace cmerc::serving {
 
+// The program ignores SIGPIPE: a command may end without reading what it is given.
 class Extractor {
  public:
   // `command` is for the shell. It reads conversations as JSON Lines, without features, from

@@ -137,10 +137,12 @@ TEST_F(RawTest, TheWalkThrough) {
                     "walked through";
   }
   const auto script = [&](const std::string& name, const std::vector<std::string>& args) {
-    std::vector<std::string> all = {Absolute("examples/raw/" + name)};
+    // By its own name, from which Python finds the packages beside it.
+    std::vector<std::string> all = {"-c", "exec \"$0\" \"$@\"", python,
+                                    Absolute("examples/raw/" + name)};
     all.insert(all.end(), args.begin(), args.end());
     // In `folder_`, which BUILD_WORKING_DIRECTORY would only name.
-    return RunProgram(python, all, folder_,
+    return RunProgram("/bin/sh", all, folder_,
                       {{{"OMP_NUM_THREADS", "1"}}, {"BUILD_WORKING_DIRECTORY"}});
   };
   const auto extract = [&](const std::vector<std::string>& args) {
@@ -199,7 +201,7 @@ a, b, c = numpy.array(encoder.encode(["The weather is lovely today.", "It's so s
 print(f"{a @ b:.4f} {a @ c:.4f} {b @ c:.4f}")
 )"));
   const Outcome outcome =
-      RunProgram(python.empty() ? "/bin/false" : python, {folder_ + "/similar.py"}, folder_,
+      RunProgram("/bin/sh", {"-c", "exec \"$0\" \"$@\"", python, folder_ + "/similar.py"}, folder_,
                  {{{"OMP_NUM_THREADS", "1"}}, {"BUILD_WORKING_DIRECTORY"}});
   if (outcome.exit_code != 0 || absl::StartsWith(outcome.out, "absent")) {
     GTEST_SKIP() << "there is no Python with the packages of examples/raw/requirements.txt "

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <csignal>
 #include <future>
 #include <memory>
 #include <string>
@@ -160,7 +161,13 @@ TEST(CountersTest, AreWrittenForPrometheus) {
   }
 }
 
-TEST(ExtractorTest, GivesWhatTheCommandMakes) {
+class ExtractorTest : public testing::Test {
+ protected:
+  // As serve.cc does.
+  ExtractorTest() { std::signal(SIGPIPE, SIG_IGN); }
+};
+
+TEST_F(ExtractorTest, GivesWhatTheCommandMakes) {
   Extractor extractor("tr a-z A-Z");
   const std::string lines(200000, 'x');
   const auto made = extractor.Run(lines, Far());
@@ -168,14 +175,14 @@ TEST(ExtractorTest, GivesWhatTheCommandMakes) {
   EXPECT_EQ(*made, std::string(200000, 'X'));
 }
 
-TEST(ExtractorTest, SaysWhyTheCommandFails) {
+TEST_F(ExtractorTest, SaysWhyTheCommandFails) {
   Extractor fails("echo no encoder >&2; exit 3");
   const absl::Status status = fails.Run("x", Far()).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(status.message().find("status 3: no encoder"), std::string::npos) << status;
 }
 
-TEST(ExtractorTest, EndsACommandThatTakesTooLong) {
+TEST_F(ExtractorTest, EndsACommandThatTakesTooLong) {
   Extractor slow("sleep 1000 & wait");
   const auto until = std::chrono::steady_clock::now() + milliseconds(50);
   EXPECT_EQ(slow.Run("x", until).status().code(), absl::StatusCode::kDeadlineExceeded);
