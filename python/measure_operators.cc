@@ -16,7 +16,7 @@
 #include "calibration/acting.h"
 #include "calibration/difficulty.h"
 #include "calibration/evaluation.h"
-#include "calibration/post_hoc.h"
+#include "calibration/held_out.h"
 #include "calibration/scaled_views.h"
 #include "config/catalogue.h"
 #include "config/loader.h"
@@ -87,37 +87,16 @@ absl::StatusOr<std::optional<double>> AddHeldOut(const SplitPredictions& valid,
                                                  const SplitPredictions& test,
                                                  const DatasetInfo& info, double coverage,
                                                  RunSummary* summary) {
-  const int64_t num_classes = info.num_classes();
   ASSIGN_OR_RETURN(*summary->mutable_valid(), ScorePredictions(valid, info));
-  const SplitPredictions labelled = OnlyLabelled(valid, num_classes);
-  ASSIGN_OR_RETURN(const std::vector<Remedy> remedies,
-                   FitRemedies(labelled.log_probs, labelled.labels, num_classes));
-  ASSIGN_OR_RETURN(
-      const SetCalibration calibration,
-      CalibrateSets({labelled.log_probs, labelled.labels, labelled.lengths}, num_classes));
-  std::optional<double> temperature;
-  SplitReport* report = summary->mutable_test();
-  for (const Remedy& remedy : remedies) {
-    if (!remedy.withheld.empty()) {
-      summary->add_warnings(absl::StrCat("the remedy ", remedy.method, " is withheld: on the ",
-                                         summary->valid().utterances(),
-                                         " utterances of the validation split ", remedy.withheld));
-      continue;
-    }
-    if (remedy.method == "temperature") temperature = remedy.parameters[0];
-    ASSIGN_OR_RETURN(*report->add_post_hoc(), ScoreRemedy(remedy, test, info));
-  }
-  for (const SetMethod method :
-       {SetMethod::kSplit, SetMethod::kClassConditional, SetMethod::kAdaptive}) {
-    *report->mutable_sets()->add_methods() =
-        ScoreSets(SetMaker(calibration, method, coverage), test, info);
-  }
+  ASSIGN_OR_RETURN(const HeldOut held_out, FitHeldOut(valid, info, summary));
+  RETURN_IF_ERROR(ScoreHeldOut(held_out, test, info, coverage, summary->mutable_test()));
   if (!test.views.empty() && valid.views == test.views) {
-    ASSIGN_OR_RETURN(const std::vector<ScaledViewsReport> scaled,
-                     MeasureScaledViews(labelled, test, num_classes));
+    ASSIGN_OR_RETURN(
+        const std::vector<ScaledViewsReport> scaled,
+        MeasureScaledViews(OnlyLabelled(valid, info.num_classes()), test, info.num_classes()));
     for (const ScaledViewsReport& one : scaled) *summary->add_scaled_views() = one;
   }
-  return temperature;
+  return held_out.temperature;
 }
 
 void CheckCoverage(double coverage) {

@@ -12,7 +12,7 @@
 #include "calibration/acting.h"
 #include "calibration/describe_prediction.h"
 #include "calibration/evaluation.h"
-#include "calibration/post_hoc.h"
+#include "calibration/held_out.h"
 #include "calibration/prediction_text.h"
 #include "calibration/scaled_views.h"
 #include "calibration/weighted_losses.h"
@@ -133,31 +133,6 @@ absl::Status AddScaledViews(Backbone& selected, const PreparedData& data,
   return absl::OkStatus();
 }
 
-// The remedies that are not withheld; warns of the others.
-std::vector<Remedy> NotWithheld(const std::vector<Remedy>& remedies, RunSummary* summary) {
-  std::vector<Remedy> used;
-  for (const Remedy& remedy : remedies) {
-    if (remedy.withheld.empty()) {
-      used.push_back(remedy);
-      continue;
-    }
-    summary->add_warnings(absl::StrCat("the remedy ", remedy.method, " is withheld: on the ",
-                                       summary->valid().utterances(),
-                                       " utterances of the validation split ", remedy.withheld));
-  }
-  return used;
-}
-
-// Adds the prediction sets of every method.
-void AddSets(const SetCalibration& sets, const SplitPredictions& predictions,
-             const DatasetInfo& info, SplitReport* report) {
-  for (const SetMethod method :
-       {SetMethod::kSplit, SetMethod::kClassConditional, SetMethod::kAdaptive}) {
-    *report->mutable_sets()->add_methods() =
-        ScoreSets(SetMaker(sets, method, kReportedCoverage), predictions, info);
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& data,
@@ -166,19 +141,14 @@ absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& d
                                        RunSummary* summary) {
   RETURN_IF_ERROR(
       Measure(selected, data, data.train, losses, config, {}, summary->mutable_train()).status());
-  std::vector<Remedy> remedies;
+  std::optional<HeldOut> held_out;
   Outcome outcome;
   if (config.data().protocol() != DataConfig::OFFICIAL) {
-    ASSIGN_OR_RETURN(SplitPredictions all, Measure(selected, data, data.valid, losses, config, {},
-                                                   summary->mutable_valid()));
-    const SplitPredictions valid = OnlyLabelled(std::move(all), data.info.num_classes());
-    ASSIGN_OR_RETURN(remedies, FitRemedies(valid.log_probs, valid.labels, data.info.num_classes()));
-    ASSIGN_OR_RETURN(outcome.sets, CalibrateSets({valid.log_probs, valid.labels, valid.lengths},
-                                                 data.info.num_classes()));
-  }
-  remedies = NotWithheld(remedies, summary);
-  for (const Remedy& remedy : remedies) {
-    if (remedy.method == "temperature") outcome.temperature = remedy.parameters[0];
+    ASSIGN_OR_RETURN(const SplitPredictions valid, Measure(selected, data, data.valid, losses,
+                                                           config, {}, summary->mutable_valid()));
+    ASSIGN_OR_RETURN(held_out, FitHeldOut(valid, data.info, summary));
+    outcome.temperature = held_out->temperature;
+    outcome.sets = held_out->sets;
   }
   if (data.test.empty()) {
     summary->add_warnings(
@@ -189,11 +159,10 @@ absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& d
   ASSIGN_OR_RETURN(const SplitPredictions test,
                    Measure(selected, data, data.test, losses, config, AllViews(data.info),
                            summary->mutable_test()));
-  for (const Remedy& remedy : remedies) {
-    ASSIGN_OR_RETURN(*summary->mutable_test()->add_post_hoc(),
-                     ScoreRemedy(remedy, test, data.info));
+  if (held_out.has_value()) {
+    RETURN_IF_ERROR(
+        ScoreHeldOut(*held_out, test, data.info, kReportedCoverage, summary->mutable_test()));
   }
-  if (outcome.sets.has_value()) AddSets(*outcome.sets, test, data.info, summary->mutable_test());
   *summary->mutable_test()->mutable_risk_coverage() =
       ScoreRiskCoverage(test, data.info, outcome.temperature, summary->test());
   if (summary->has_valid()) {

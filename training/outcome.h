@@ -34,7 +34,7 @@ struct Outcome {
 // split: what `cmerc predict` says of it; and test_views.jsonl, a ConversationViews a line. An
 // utterance without a label is in both, without a truth, and in no score. Without a test split
 // there is neither file nor `test`, and a warning says so. Errors: those of Evaluate(),
-// FitRemedies(), CalibrateSets() and ScoreRemedy(); Unavailable: a file cannot be written.
+// FitHeldOut() and ScoreHeldOut(); Unavailable: a file cannot be written.
 absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& data,
                                        const std::vector<WeightedLoss>& losses,
                                        const RunConfig& config, const std::string& folder,
