@@ -21,9 +21,6 @@ std::mt19937 RandomOf(const Words& words) {
   return std::mt19937(seed);
 }
 
-// In [0, 1). The standard says what the generator gives, and not what its distributions do.
-double Draw(std::mt19937& random) { return static_cast<double>(random()) * 0x1p-32; }
-
 // Conversation::present, written out.
 Tensor WrittenOut(const Conversation& conversation, const DatasetInfo& info) {
   if (conversation.present.defined()) return conversation.present;
@@ -48,15 +45,17 @@ std::mt19937 RandomOf(uint64_t seed, absl::string_view name) {
   return RandomOf(words);
 }
 
+double DrawFraction(std::mt19937& random) { return static_cast<double>(random()) * 0x1p-32; }
+
 Tensor RemoveAtRandom(const Tensor& present, double rate, std::mt19937& random) {
   Tensor left = present.clone(at::MemoryFormat::Contiguous);
   const int64_t num_modalities = left.size(1);
   for (int64_t i = 0; i < left.size(0); ++i) {
     bool* const row = left.data_ptr<bool>() + i * num_modalities;
     const auto has = std::count(row, row + num_modalities, true);
-    auto kept = static_cast<int64_t>(Draw(random) * static_cast<double>(has));
+    auto kept = static_cast<int64_t>(DrawFraction(random) * static_cast<double>(has));
     for (int64_t m = 0; m < num_modalities; ++m) {
-      const double draw = Draw(random);
+      const double draw = DrawFraction(random);
       if (!row[m] || kept-- == 0) continue;
       row[m] = draw * static_cast<double>(has - 1) >= rate * static_cast<double>(has);
     }

@@ -22,6 +22,10 @@ namespace cmerc {
 std::mt19937 RandomOf(uint64_t seed, int epoch, int64_t step);
 std::mt19937 RandomOf(uint64_t seed, absl::string_view name);
 
+// The next number in [0, 1): from the generator alone, of which the standard says what it gives, as
+// it does not of its distributions.
+double DrawFraction(std::mt19937& random);
+
 // [n, M] bool: what is left of `present` [n, M] after each utterance has lost each modality that it
 // has with probability `rate`, from 0 to below 1. An utterance of k modalities keeps one of them,
 // any with the same probability, and loses each of the others with rate * k / (k - 1), so that all

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "calibration/random_removal.h"
 #include "core/status.h"
 #include "registry/registry.h"
 
@@ -108,8 +109,7 @@ std::vector<View> DrawViews(std::vector<View> views, int count, std::mt19937& ra
   auto left = static_cast<double>(views.size());
   const auto passed_over = [&](const View& /*view*/) {
     if (to_draw >= left) return false;
-    // The standard says what the generator gives, and not what its distributions do.
-    const bool drawn = static_cast<double>(random()) * 0x1p-32 * left-- < to_draw;
+    const bool drawn = DrawFraction(random) * left-- < to_draw;
     if (drawn) --to_draw;
     return !drawn;
   };

@@ -157,11 +157,12 @@ absl::StatusOr<Batch> Epoch::NextBatch(int64_t step) {
   return MakeBatch(step);
 }
 
-std::vector<View> Epoch::ViewsOfStep(int64_t step) const {
+std::optional<std::vector<View>> Epoch::DrawnViews(int64_t step) const {
+  const int count = plan_.config.calibration().views_per_step();
+  if (count == 0) return std::nullopt;
   std::mt19937 random = RandomOf(plan_.config.training().seed(),
                                  absl::StrCat("views of step ", step, " of epoch ", number_));
-  return DrawViews(ViewsOf(plan_.losses, number_), plan_.config.calibration().views_per_step(),
-                   random);
+  return DrawViews(ViewsOf(plan_.losses, number_), count, random);
 }
 
 absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
@@ -170,9 +171,9 @@ absl::StatusOr<StepReport> Epoch::TakeStep(int64_t step) {
     plan_.data.ReadAhead(ConversationsOf(NextLabelled(step + 1)));
   }
   const absl::Span<const int64_t> conversations = ConversationsOf(step);
-  const std::vector<View> drawn = ViewsOfStep(step);
+  const std::optional<std::vector<View>> drawn = DrawnViews(step);
   StepContext context = context_;
-  context.drawn = &drawn;
+  if (drawn.has_value()) context.drawn = &*drawn;
   ASSIGN_OR_RETURN(const ComputedStep computed,
                    recorded_ != nullptr
                        ? recorded_->Compute({conversations.begin(), conversations.end()}, batch)

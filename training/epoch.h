@@ -60,8 +60,8 @@ class Epoch {
   absl::StatusOr<Batch> MakeBatch(int64_t step) const;
   // The batch of `step`, or an empty one where what was recorded of it makes it unnecessary.
   absl::StatusOr<Batch> NextBatch(int64_t step);
-  // The views that `step` predicts: those of the losses, or calibration.views_per_step of them.
-  std::vector<View> ViewsOfStep(int64_t step) const;
+  // The views that `step` predicts where calibration.views_per_step draws them; nullopt: all.
+  std::optional<std::vector<View>> DrawnViews(int64_t step) const;
   // What the learning rate is in `step`. Internal: its plugin says what no rate can be.
   absl::StatusOr<double> LearningRateOf(int64_t step) const;
   absl::StatusOr<StepReport> TakeStep(int64_t step);

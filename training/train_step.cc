@@ -180,7 +180,7 @@ absl::StatusOr<StepReport> FinishStep(const StepContext& context, const Computed
     for (const WeightedLoss& entry : context.losses) {
       if (entry.WeightIn(context.epoch) == 0) continue;
       // It remembers nothing (MakeLosses()), and some of its views are not there.
-      if (context.calibration.views_per_step() > 0 && !entry.loss->views().empty()) continue;
+      if (context.drawn != nullptr && !entry.loss->views().empty()) continue;
       RETURN_IF_ERROR(Annotate(entry.loss->AfterStep(step.input), entry.name));
     }
     return StepReport{numbers.total, std::move(numbers.losses), std::move(numbers.predicted),
