@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "experiment/fnv1a.h"
 #include "registry/range_check.h"
 
 namespace cmerc {
@@ -184,9 +185,7 @@ uint64_t Mix(uint64_t x) {
 
 // In [0, 1), from nothing but these.
 double Unit(uint64_t seed, int trial, const std::string& path) {
-  uint64_t hash = 14695981039346656037u;  // FNV-1a
-  for (const char c : path) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  const uint64_t bits = Mix(Mix(Mix(seed) ^ static_cast<uint64_t>(trial)) ^ hash);
+  const uint64_t bits = Mix(Mix(Mix(seed) ^ static_cast<uint64_t>(trial)) ^ Fnv1a(path));
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 

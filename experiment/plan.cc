@@ -23,6 +23,7 @@
 #include "config/loader.h"
 #include "core/status.h"
 #include "experiment/draws.h"
+#include "experiment/fnv1a.h"
 #include "registry/registry.h"
 
 namespace cmerc {
@@ -90,8 +91,8 @@ void CheckVariantNames(const ExperimentPlan& plan, std::vector<std::string>* pro
 
 // A file as the identity of a run knows it.
 struct FileIdentity {
-  uint64_t size = 0;                      // in bytes
-  uint64_t hash = 14695981039346656037u;  // FNV-1a of its bytes
+  uint64_t size = 0;                // in bytes
+  uint64_t hash = kFnv1aOfNothing;  // of its bytes
 };
 
 // NotFound: the file cannot be read.
@@ -100,9 +101,7 @@ absl::StatusOr<FileIdentity> Identify(const std::string& path) {
   FileIdentity identity;
   std::array<char, 1 << 16> buffer;
   while (in.read(buffer.data(), buffer.size()) || in.gcount() > 0) {
-    for (std::streamsize i = 0; i < in.gcount(); ++i) {
-      identity.hash = (identity.hash ^ static_cast<unsigned char>(buffer[i])) * 1099511628211u;
-    }
+    identity.hash = Fnv1a({buffer.data(), static_cast<size_t>(in.gcount())}, identity.hash);
     identity.size += in.gcount();
   }
   if (!in.eof()) {

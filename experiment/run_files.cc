@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "experiment/fnv1a.h"
 #include "storage/selection_score.h"
 
 namespace cmerc {
@@ -78,9 +79,7 @@ std::string FinishedText(const PlannedRun& run) {
 }
 
 std::string DigestOf(const std::string& identity) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : identity) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return absl::StrFormat("%016x", hash);
+  return absl::StrFormat("%016x", Fnv1a(identity));
 }
 
 bool IsFinished(const std::string& folder, const PlannedRun& run) {
