@@ -32,59 +32,14 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// Two data sets, two variants and three seeds; the long runs take a second or two.
-std::string TwelveRuns() {
-  return Plan(R"pb(
-    datasets {
-      name: "one"
-      set {
-        data {
-          dataset {
-            [type.googleapis.com/cmerc.SyntheticOptions] { seed: 1 }
-          }
-        }
-      }
-    }
-    datasets {
-      name: "two"
-      set {
-        data {
-          dataset {
-            [type.googleapis.com/cmerc.SyntheticOptions] { seed: 2 }
-          }
-        }
-      }
-    }
-    variants { name: "plain" }
-    variants {
-      name: "long"
-      baseline: "plain"
-      set { training { epochs: 100 } }
-    }
-    seeds: 1
-    seeds: 2
-    seeds: 3
-  )pb");
-}
+// The long runs take a second or two.
+std::string TwelveRuns() { return TwoByTwo(/*seeds=*/3, /*epochs=*/100); }
 
 std::string WithSlurm(const std::string& plan, const std::string& options) {
   return absl::StrCat(plan, "\n",
                       "launcher { [type.googleapis.com/cmerc.SlurmOptions] { poll_seconds: 0.3 "
                       "lost_after_seconds: 5 ",
                       options, " } }\n");
-}
-
-// What an experiment left, but for times and the wording of logs.
-std::map<std::string, std::string> Results(const std::string& folder) {
-  std::map<std::string, std::string> files = Files(folder + "/out/tiny");
-  for (auto it = files.begin(); it != files.end();) {
-    const bool left_out = absl::EndsWith(it->first, "timing.jsonl") ||
-                          absl::EndsWith(it->first, "train.log") ||
-                          absl::EndsWith(it->first, "lock") ||  // of a process that was killed
-                          it->first == "cmerc_experiment.textproto";
-    it = left_out ? files.erase(it) : std::next(it);
-  }
-  return files;
 }
 
 // A file of /proc; "" where the process has gone, also while it is read.
@@ -275,7 +230,7 @@ TEST_F(SlurmTest, TheSameBytesAsOnThisMachineWhateverHappens) {
   EXPECT_EQ(outcome.exit_code, 0) << ReadFile(out_) << outcome.err;
   // That the time limit came may have been said before the experiment was stopped.
   EXPECT_THAT(ReadFile(out_), AllOf(HasSubstr("\n[12/12] "), Not(HasSubstr("failed with"))));
-  EXPECT_EQ(Results(folder_), Results(local.folder));
+  EXPECT_EQ(ResultFiles(folder_), ResultFiles(local.folder));
   for (const char* of_all : {"out-0", "out-1", "out-2"}) {
     std::cout << "--- " << of_all << "\n" << ReadFile(folder_ + "/" + of_all);
   }

@@ -60,58 +60,12 @@ std::unique_ptr<RunningProgram> StartWorker(const std::string& folder,
   return std::make_unique<RunningProgram>("/usr/bin/unshare", apart, folder);
 }
 
-// What an experiment left, but for times and the wording of logs.
-std::map<std::string, std::string> Results(const std::string& folder) {
-  std::map<std::string, std::string> files = Files(folder + "/out/tiny");
-  for (auto it = files.begin(); it != files.end();) {
-    const bool left_out = absl::EndsWith(it->first, "timing.jsonl") ||
-                          absl::EndsWith(it->first, "train.log") ||
-                          absl::EndsWith(it->first, "/lock") ||  // of a process that was killed
-                          it->first == "cmerc_experiment.textproto";  // which has --jobs
-    it = left_out ? files.erase(it) : std::next(it);
-  }
-  return files;
-}
-
-std::string TwoByTwo(int seeds) {
-  std::string plan = Plan(R"pb(
-    datasets {
-      name: "one"
-      set {
-        data {
-          dataset {
-            [type.googleapis.com/cmerc.SyntheticOptions] { seed: 1 }
-          }
-        }
-      }
-    }
-    datasets {
-      name: "two"
-      set {
-        data {
-          dataset {
-            [type.googleapis.com/cmerc.SyntheticOptions] { seed: 2 }
-          }
-        }
-      }
-    }
-    variants { name: "plain" }
-    variants {
-      name: "longer"
-      baseline: "plain"
-      set { training { epochs: 20 } }
-    }
-  )pb");
-  for (int seed = 1; seed <= seeds; ++seed) absl::StrAppend(&plan, "seeds: ", seed, "\n");
-  return plan;
-}
-
 TEST(WorkerTest, TheSameBytesHoweverManyAreKilled) {
   int rounds = 6;
   if (const char* asked = std::getenv("CMERC_WORKER_ROUNDS")) {
     ASSERT_TRUE(absl::SimpleAtoi(asked, &rounds) && rounds > 0) << asked;
   }
-  const std::string plan = TwoByTwo(std::max(2, rounds / 3));
+  const std::string plan = TwoByTwo(std::max(2, rounds / 3), /*epochs=*/20);
   const Ran alone = RunPlan(NewFolder(), plan);
   ASSERT_EQ(alone.outcome.exit_code, 0) << alone.outcome.err;
 
@@ -142,7 +96,7 @@ TEST(WorkerTest, TheSameBytesHoweverManyAreKilled) {
     if (absl::StrContains(outcome.out, "written to out/tiny")) ++tables;
   }
   EXPECT_GE(tables, 1);
-  EXPECT_EQ(Results(folder), Results(alone.folder));
+  EXPECT_EQ(ResultFiles(folder), ResultFiles(alone.folder));
 }
 
 TEST(WorkerTest, ShardsAreDoneApartAndTheLastOneWritesTheTables) {
@@ -158,7 +112,7 @@ TEST(WorkerTest, ShardsAreDoneApartAndTheLastOneWritesTheTables) {
   const Ran first = RunPlan(folder, FourRuns(), {"--shard=1/2"});
   EXPECT_EQ(first.outcome.exit_code, 0) << first.outcome.err;
   EXPECT_THAT(first.outcome.out, HasSubstr("written to out/tiny"));
-  EXPECT_EQ(Results(folder), Results(alone.folder));
+  EXPECT_EQ(ResultFiles(folder), ResultFiles(alone.folder));
   EXPECT_THAT(RunPlan(folder, FourRuns()).outcome.out, HasSubstr("4 runs were finished already"));
 }
 
