@@ -37,12 +37,10 @@ absl::Status CheckViewsPerStep(const std::vector<WeightedLoss>& losses,
                                const CalibrationConfig& config) {
   if (config.views_per_step() == 0) return absl::OkStatus();
   for (const WeightedLoss& entry : losses) {
-    for (const View& view : entry.loss->views()) {
-      if (entry.loss->OfView(view) != nullptr && entry.loss->State().empty()) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat("calibration.views_per_step = ", config.views_per_step(), ": ", entry.name,
-                       " cannot be computed from some of its views; leave one of the two out"));
-    }
+    if (CanDrawViews(*entry.loss)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("calibration.views_per_step = ", config.views_per_step(), ": ", entry.name,
+                     " cannot be computed from some of its views; leave one of the two out"));
   }
   return absl::OkStatus();
 }
@@ -100,6 +98,13 @@ std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses, int epoch) {
     }
   }
   return views;
+}
+
+bool CanDrawViews(const Loss& loss) {
+  const std::vector<View> views = loss.views();
+  return std::all_of(views.begin(), views.end(), [&](const View& view) {
+    return loss.OfView(view) != nullptr && loss.State().empty();
+  });
 }
 
 std::vector<View> DrawViews(std::vector<View> views, int count, std::mt19937& random) {

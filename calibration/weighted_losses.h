@@ -38,6 +38,10 @@ std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses);
 // The same of the losses that have a weight in this epoch.
 std::vector<View> ViewsOf(const std::vector<WeightedLoss>& losses, int epoch);
 
+// Whether LossOfDrawn() can compute it from some of its views: each has a loss of its own, and
+// nothing is remembered from step to step.
+bool CanDrawViews(const Loss& loss);
+
 // `count` of these views (CalibrationConfig.views_per_step), each as likely as any other, in the
 // order they had; all of them where count is 0 or not below their number, and then nothing is
 // drawn.

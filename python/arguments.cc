@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "calibration/labelled.h"
+#include "config/loader.h"
+#include "config/run.pb.h"
 #include "core/shape.h"
 
 namespace cmerc::python {
@@ -42,6 +44,12 @@ DatasetInfo InfoOf(const std::vector<std::string>& modalities,
   info.class_names = class_names;
   info.class_counts = class_counts;
   return info;
+}
+
+google::protobuf::Any OptionsOf(const std::string& text) {
+  LossConfig config;
+  ThrowUnlessOk(ReadText(absl::StrCat("loss { ", text, " }"), "loss", &config));
+  return config.loss();
 }
 
 std::vector<std::string> Numbered(int64_t num_classes) {

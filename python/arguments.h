@@ -3,6 +3,8 @@
 #ifndef CMERC_PYTHON_ARGUMENTS_H_
 #define CMERC_PYTHON_ARGUMENTS_H_
 
+#include <google/protobuf/any.pb.h>
+
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -33,6 +35,10 @@ T ValueOf(absl::StatusOr<T> result) {
 DatasetInfo InfoOf(const std::vector<std::string>& modalities,
                    const std::vector<std::string>& class_names,
                    const std::vector<int64_t>& class_counts);
+
+// The options of a loss, of the text that a config has within `loss { }`. Throws
+// std::invalid_argument with what ReadText() says of it.
+google::protobuf::Any OptionsOf(const std::string& text);
 
 // "0", "1", ...: names of classes that have none.
 std::vector<std::string> Numbered(int64_t num_classes);

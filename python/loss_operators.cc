@@ -11,25 +11,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "config/loader.h"
-#include "config/run.pb.h"
+#include "calibration/weighted_losses.h"
 #include "core/confidence.h"
-#include "core/status.h"
+#include "core/loss.h"
 #include "python/arguments.h"
 
 namespace cmerc::python {
 namespace {
 
 using torch::Tensor;
-
-// Makes the loss of a config's `loss { options }`. InvalidArgument: what ReadText() and the plugin
-// say of it.
-absl::StatusOr<std::unique_ptr<Loss>> MakeLoss(const std::string& options,
-                                               const DatasetInfo& info) {
-  LossConfig config;
-  RETURN_IF_ERROR(ReadText(absl::StrCat("loss { ", options, " }"), "loss", &config));
-  return Losses().Create(config.loss(), info);
-}
 
 // The losses, with what they remember of earlier steps in its place: `memory` has the tensors of
 // Loss::State() of each in turn. Throws std::invalid_argument for others, above all for none where
@@ -41,7 +31,7 @@ std::vector<std::unique_ptr<Loss>> LossesOf(const std::vector<std::string>& opti
   std::vector<std::unique_ptr<Loss>> losses;
   std::vector<std::string> names;
   for (const std::string& text : options) {
-    losses.push_back(ValueOf(MakeLoss(text, info)));
+    losses.push_back(ValueOf(Losses().Create(OptionsOf(text), info)));
     for (auto& [name, tensor] : losses.back()->State()) {
       names.push_back(name);
       if (names.size() <= memory.size()) Tensor(tensor).copy_(memory[names.size() - 1]);
@@ -70,18 +60,29 @@ DatasetInfo InfoOfLosses(const Tensor& log_probs, const std::vector<std::string>
 }
 
 // The value of each loss, a scalar each, all of one input: what they share is computed once.
+// `drawn`: `views` are some of those that losses ask for, at least one of each that asks for any
+// (calibration/weighted_losses.h, LossOfDrawn()).
 std::vector<Tensor> ComputeLosses(const std::vector<std::string>& options, const Tensor& log_probs,
                                   const c10::optional<Tensor>& features, const Tensor& labels,
                                   const std::vector<std::string>& views,
                                   const std::vector<Tensor>& view_log_probs,
                                   const std::vector<std::string>& modalities,
                                   const std::vector<int64_t>& class_counts,
-                                  const std::vector<Tensor>& memory) {
+                                  const std::vector<Tensor>& memory, bool drawn) {
   const DatasetInfo info = InfoOfLosses(log_probs, modalities, class_counts);
   const LossInput input = CheckedInput(log_probs, features, labels, views, view_log_probs, info);
   std::vector<Tensor> values;
   for (const std::unique_ptr<Loss>& loss : LossesOf(options, info, memory)) {
-    values.push_back(ValueOf(loss->Compute(input)));
+    if (!drawn) {
+      values.push_back(ValueOf(loss->Compute(input)));
+      continue;
+    }
+    values.push_back(ValueOf(LossOfDrawn(*loss, ViewsCalled(views, info), input)));
+    if (!values.back().defined()) {
+      throw std::invalid_argument(
+          absl::StrCat("losses[", values.size() - 1, "]: none of its views (",
+                       absl::StrJoin(NamesOf(loss->views()), ", "), ") was drawn; leave it out"));
+    }
   }
   return values;
 }
@@ -92,7 +93,7 @@ Tensor ComputeLoss(const std::string& options, const Tensor& log_probs,
                    const std::vector<std::string>& modalities,
                    const std::vector<int64_t>& class_counts) {
   return ComputeLosses({options}, log_probs, features, labels, views, view_log_probs, modalities,
-                       class_counts, {})[0];
+                       class_counts, {}, /*drawn=*/false)[0];
 }
 
 // The memory after a step that was taken with the values of ComputeLosses() of the same arguments.
@@ -114,18 +115,6 @@ std::vector<Tensor> RememberStep(const std::vector<std::string>& options, const 
   return after;
 }
 
-// The names of the views that a loss needs, whether it does nothing unless they have a gradient,
-// and what it remembers before the first step.
-std::tuple<std::vector<std::string>, bool, c10::Dict<std::string, Tensor>> NeedsOfLoss(
-    const std::string& options, const std::vector<std::string>& modalities,
-    const std::vector<int64_t>& class_counts, int64_t num_classes) {
-  const std::unique_ptr<Loss> loss =
-      ValueOf(MakeLoss(options, InfoOf(modalities, Numbered(num_classes), class_counts)));
-  c10::Dict<std::string, Tensor> memory;
-  for (const auto& [name, tensor] : loss->State()) memory.insert(name, tensor.clone());
-  return {NamesOf(loss->views()), loss->teaches_views(), memory};
-}
-
 // The confidence label of each labelled utterance (core/confidence.h), and the weights of the two.
 std::tuple<Tensor, Tensor> LabelsOfConfidence(const Tensor& log_probs, const Tensor& view_log_probs,
                                               const Tensor& labels) {
@@ -141,7 +130,8 @@ std::tuple<Tensor, Tensor> LabelsOfConfidence(const Tensor& log_probs, const Ten
 TORCH_LIBRARY_FRAGMENT(cmerc, library) {
   library.def(
       "losses(str[] options, Tensor log_probs, Tensor? features, Tensor labels, str[] views, "
-      "Tensor[] view_log_probs, str[] modalities, int[] class_counts, Tensor[] memory) -> Tensor[]",
+      "Tensor[] view_log_probs, str[] modalities, int[] class_counts, Tensor[] memory, bool "
+      "drawn=False) -> Tensor[]",
       &ComputeLosses);
   library.def(
       "loss(str options, Tensor log_probs, Tensor? features, Tensor labels, str[] views, "
@@ -152,10 +142,6 @@ TORCH_LIBRARY_FRAGMENT(cmerc, library) {
       "views, "
       "Tensor[] view_log_probs, str[] modalities, int[] class_counts, Tensor[] memory) -> Tensor[]",
       &RememberStep);
-  library.def(
-      "needs_of_loss(str options, str[] modalities, int[] class_counts, int num_classes) -> "
-      "(str[], bool, Dict(str, Tensor))",
-      &NeedsOfLoss);
   library.def(
       "confidence_labels(Tensor log_probs, Tensor view_log_probs, Tensor labels) -> (Tensor, "
       "Tensor)",

@@ -39,7 +39,11 @@ cmerc_wheel = rule(
     attrs = {
         "library": attr.label(allow_single_file = [".so"], mandatory = True),
         "license": attr.label(allow_single_file = True, mandatory = True),
-        "srcs": attr.label_list(allow_files = [".py", ".typed"]),
+        "srcs": attr.label_list(allow_files = [
+            ".py",
+            ".textproto",
+            ".typed",
+        ]),
         "version": attr.string(mandatory = True, doc = "That of version_header."),
         "version_header": attr.label(allow_single_file = [".h"], mandatory = True),
         "writer": attr.label(allow_single_file = [".py"], mandatory = True),

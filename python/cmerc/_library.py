@@ -18,14 +18,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def _load() -> None:
     """Raises ImportError where PyTorch is another one than the operators were built for."""
-    numbers = re.match(r"[0-9]+\.[0-9]+\.[0-9]+", torch.__version__)
+    folder, numbers = os.path.dirname(torch.__file__), re.match(r"[0-9]+\.[0-9]+\.[0-9]+", torch.__version__)
     if numbers is None or numbers.group() != TORCH:
-        raise ImportError(f"this cmerc was built for PyTorch {TORCH}, but torch is {torch.__version__} "
-                          f"({os.path.dirname(torch.__file__)}); build it for that one: "
-                          f"LIBTORCH={os.path.dirname(torch.__file__)} bazel build //python:wheel")
-    if not torch._C._GLIBCXX_USE_CXX11_ABI:
-        raise ImportError(f"torch {torch.__version__} ({os.path.dirname(torch.__file__)}) is not built with the C++11 "
-                          "ABI, which cmerc needs; PyPI's wheels are from 2.7 on")
+        raise ImportError(f"this cmerc was built for PyTorch {TORCH}, but torch is {torch.__version__} ({folder}); "
+                          f"build it for that one: LIBTORCH={folder} bazel build //python:wheel")
+    if not torch._C._GLIBCXX_USE_CXX11_ABI:  # Debian's and PyPI's may be of the same version
+        raise ImportError(f"torch {torch.__version__} ({folder}) is not built with the C++11 ABI, which cmerc needs; "
+                          "PyPI's wheels are from 2.7 on")
     # A library with plugins of one's own is named by the environment (python/ops.bzl).
     path = os.environ.get("CMERC_OPERATORS") or os.path.join(os.path.dirname(__file__), "libcmerc_ops.so")
     try:

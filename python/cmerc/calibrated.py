@@ -9,9 +9,8 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 import torch
 
 from ._library import eager, ops
-from .losses import Loss, context_mask, context_without, masked_mean
+from .losses import Loss
 
-CONTEXT_VIEWS = ("same_speaker", "other_speakers")
 VIEW_WEIGHTS = ("EPOCH_SNAPSHOT", "LIVE", "LIVE_WITH_GRADIENT", "LIVE_PAIRED")
 
 
@@ -22,11 +21,12 @@ class Prediction(NamedTuple):
     features: Optional[torch.Tensor]
 
 
-class _Plan(NamedTuple):
-    """What a step computes: losses by their names in `terms`, a weight each, and the views that they need."""
+class _Planned(NamedTuple):
+    """A loss of a step: its name in `terms`, its weight, the options that it is made of, the views that it needs."""
 
-    losses: Dict[str, Loss]
-    weights: List[float]
+    name: str
+    weight: float
+    options: str
     views: List[str]
 
 
@@ -34,7 +34,7 @@ def _get(batch: Any, name: str, default: Any = None) -> Any:
     return batch.get(name, default) if isinstance(batch, Mapping) else getattr(batch, name, default)
 
 
-def _with(batch: Any, **changes: Any) -> Any:
+def _with(batch: Any, changes: Mapping[str, Any]) -> Any:
     """A shallow copy of the batch with these entries; the batch itself stays as it is."""
     if hasattr(batch, "_replace"):
         return batch._replace(**changes)
@@ -74,37 +74,36 @@ class Calibrated(torch.nn.Module):
     A view is a copy of the batch with one entry changed, so the model has never heard of it; one that does not
     read "context" is calibrated over modalities alone: views=modalities.
 
-    losses: Loss objects, or pairs (weight, Loss); what one remembers from step to step (TargetShare) is in `memory` and
-    in state_dict(), and moves with each loss() in training mode with gradient. views: names of modalities, "same_speaker", "other_speakers";
-    default: all of them. view_weights: how views are predicted (docs/python.md). past: utterances draw on the past
-    alone. class_counts [C]: of the training split, for losses that want them. evidence_flags: width of each
-    modality; shows the model which evidence is missing by shifts that are learnt (docs/evidence.md); then optimize
-    parameters() of this module.
+    losses: Loss objects, or pairs (weight, Loss); what one remembers from step to step (TargetShare) is in `memory`
+    and in state_dict(), and moves with each loss() in training mode with gradient. views: names of modalities,
+    "same_speaker", "other_speakers"; default: all. view_weights: how they are predicted (docs/python.md).
+    views_per_step: how many of those that losses ask for loss() predicts in training mode, drawn anew from PyTorch's
+    generator; 0: all. past: utterances draw on the past alone. class_counts [C]: of the training split, for losses
+    that want them. evidence_flags: width of each modality; shows the model which evidence is missing by shifts that
+    are learnt (docs/evidence.md); then optimize parameters() of this module.
     """
 
     def __init__(self, model: torch.nn.Module, *, modalities: Sequence[str],
                  losses: Sequence[Union[Loss, Tuple[float, Loss]]], views: Optional[Sequence[str]] = None,
-                 view_weights: str = "LIVE_PAIRED", class_counts: Sequence[int] = (), past: bool = False,
-                 evidence_flags: Optional[Mapping[str, int]] = None) -> None:
+                 view_weights: str = "LIVE_PAIRED", views_per_step: int = 0, class_counts: Sequence[int] = (),
+                 past: bool = False, evidence_flags: Optional[Mapping[str, int]] = None) -> None:
         super().__init__()
-        all_views = list(modalities) + list(CONTEXT_VIEWS)
-        for view in views or ():
-            if view not in all_views:
-                raise ValueError(f"views has {view!r}, must be among {', '.join(all_views)}")
         if view_weights not in VIEW_WEIGHTS:
             raise ValueError(f"view_weights = {view_weights!r}, must be one of {', '.join(VIEW_WEIGHTS)}")
+        if views_per_step < 0:
+            raise ValueError(f"views_per_step = {views_per_step}, must be >= 0")
         self.model, self.modalities, self.past = model, list(modalities), past
-        self.views = all_views if views is None else list(views)
-        self.view_weights, self.class_counts = view_weights, list(class_counts)
+        self.views: List[str] = ops.views(self.modalities, views)
+        self.view_weights, self.views_per_step, self.class_counts = view_weights, views_per_step, list(class_counts)
         self.losses = [entry if isinstance(entry, tuple) else (1.0, entry) for entry in losses]
         # Of the last loss(): name of the plugin ("Nll", a second one "Nll:2") -> value before its weight.
         self.terms: Dict[str, torch.Tensor] = {}
         self.memory: Dict[str, torch.Tensor] = {}  # "TargetShare/weight/text" -> what it is after the last step
-        self._plan: Optional[_Plan] = None
+        self._plan: List[_Planned] = []
         self._snapshot: List[torch.nn.Module] = []  # in a list, so that it is no part of this module's state
         self.flags = torch.nn.ParameterList([
-            torch.nn.Parameter(torch.zeros(len(all_views), evidence_flags[name])) for name in self.modalities
-        ]) if evidence_flags else None
+            torch.nn.Parameter(torch.zeros(len(ops.views(self.modalities)), evidence_flags[name]))
+            for name in self.modalities] if evidence_flags else [])
 
     def new_epoch(self) -> None:
         """Keeps the weights as they are now; to be called before each epoch with view_weights="EPOCH_SNAPSHOT"."""
@@ -113,24 +112,26 @@ class Calibrated(torch.nn.Module):
 
     def forward(self, batch: Any) -> Any:
         """What the model returns for the batch."""
-        return self.model(self._shown(self._whole(batch)))
+        return self.model(self._seen(batch, flags=self.flags))
 
     @eager
     def loss(self, batch: Any, labels: Optional[torch.Tensor] = None) -> torch.Tensor:
-        """The weighted sum of the losses, a scalar; `terms` then has each of them."""
-        batch = self._whole(batch)
+        """The weighted sum of the losses, a scalar; `terms` then has each of those of which a view was predicted."""
+        batch = self._seen(batch)
         labels = self._labels(batch, labels)
         begin = self._random_states()
         full = self._predict(self.model, batch)
-        plan = self._planned(full.log_probs.shape[1], batch)
-        views = [one.log_probs for one in self._views(batch, plan.views, begin)]
-        arguments = ([loss.text for loss in plan.losses.values()], full.log_probs, full.features, labels, plan.views,
-                     views, self.modalities, self.class_counts, list(self.memory.values()))
-        values = ops.losses(*arguments)
+        losses = self._planned(full.log_probs.shape[1], batch)
+        asked = list(dict.fromkeys(view for loss in losses for view in loss.views))
+        views = self._drawn(asked)
+        losses = [loss for loss in losses if not loss.views or set(views) & set(loss.views)]
+        arguments = ([loss.options for loss in losses], full.log_probs, full.features, labels, views,
+                     self._without(batch, views, begin), self.modalities, self.class_counts, list(self.memory.values()))
+        values = ops.losses(*arguments, len(views) < len(asked))
         if self.memory and self.training and torch.is_grad_enabled():
             self.memory = dict(zip(self.memory, ops.remember_step(*arguments)))
-        self.terms = {name: value.detach() for name, value in zip(plan.losses, values)}
-        return torch.stack([weight * value for weight, value in zip(plan.weights, values)]).sum()
+        self.terms = {loss.name: value.detach() for loss, value in zip(losses, values)}
+        return torch.stack([loss.weight * value for loss, value in zip(losses, values)]).sum()
 
     def get_extra_state(self) -> Dict[str, torch.Tensor]:
         """What losses remember, for state_dict()."""
@@ -143,40 +144,28 @@ class Calibrated(torch.nn.Module):
     @torch.no_grad()
     def predict(self, batch: Any) -> Tuple[Prediction, Dict[str, torch.Tensor]]:
         """In evaluation mode: the prediction, and of each of `views` log_probs [N, C] without it."""
-        batch = self._whole(batch)
+        batch = self._seen(batch)
         with _evaluating(self):
             full = self._predict(self.model, batch)
-            views = {view: self._predict(self.model, self.without(batch, view), view).log_probs for view in self.views}
-        return full, views
+            return full, {view: self._predict(self.model, batch, view).log_probs for view in self.views}
 
     def without(self, batch: Any, view: str) -> Any:
         """The batch without one source of evidence; all else is shared with it."""
-        batch = self._whole(batch)
-        if view in self.modalities:
-            streams = _get(batch, view)
-            def mean(stream: torch.Tensor) -> torch.Tensor:
-                return masked_mean(stream, _get(batch, "lengths"), past=self.past)
-            masked = mean(streams) if isinstance(streams, torch.Tensor) else [mean(stream) for stream in streams]
-            return _with(batch, **{view: masked})
-        if _get(batch, "speakers") is None:
-            raise ValueError(f'the view {view!r} needs batch["speakers"], [B, T] int64; leave it out: '
-                             f"views={self.modalities}")
-        return _with(batch, context=context_without(view, _get(batch, "context"), _get(batch, "speakers")))
+        return self._seen(batch, view)
 
-    def _whole(self, batch: Any) -> Any:
-        """The batch with a context."""
-        missing = [name for name in self.modalities + ["lengths"] if _get(batch, name) is None]
+    @eager
+    def _seen(self, batch: Any, view: str = "", flags: Sequence[torch.Tensor] = ()) -> Any:
+        """The batch with a context, without `view`, and with features shifted where evidence is missing."""
+        given = {name: _get(batch, name) for name in self.modalities + ["lengths"]}
+        missing = [name for name, value in given.items() if value is None]
         if missing:
-            raise ValueError(f"the batch has no {', '.join(missing)}; want {', '.join(self.modalities)}, lengths")
-        if _get(batch, "context") is not None:
-            return batch
-        first = _get(batch, self.modalities[0])
-        first = first if isinstance(first, torch.Tensor) else first[0]
-        context = context_mask(_get(batch, "lengths"), past=self.past).to(first.device)
-        more = first.shape[1] - context.shape[1]  # rows that are padding of every conversation
-        if more < 0:
-            raise ValueError(f"lengths holds {context.shape[1]}, but {self.modalities[0]} has {first.shape[1]} rows")
-        return _with(batch, context=torch.nn.functional.pad(context, (0, more, 0, more)))
+            raise ValueError(f"the batch has no {', '.join(missing)}; want {', '.join(given)}")
+        lengths = given.pop("lengths")
+        streams = {name: [one] if isinstance(one, torch.Tensor) else list(one) for name, one in given.items()}
+        seen, context = ops.seen_batch(view, streams, lengths, _get(batch, "context"), _get(batch, "speakers"),
+                                       _get(batch, "evidence"), list(flags), self.past)
+        changes = {name: seen[name][0] if isinstance(one, torch.Tensor) else seen[name] for name, one in given.items()}
+        return _with(batch, {**changes, "context": context})
 
     def _valid(self, batch: Any) -> torch.Tensor:
         """[B, T] bool: which rows of padded tensors are utterances."""
@@ -184,133 +173,97 @@ class Calibrated(torch.nn.Module):
         lengths = _get(batch, "lengths").to(context.device)
         return torch.arange(context.shape[1], device=context.device) < lengths.unsqueeze(1)
 
-    def _labels(self, batch: Any, labels: Optional[torch.Tensor]) -> torch.Tensor:
+    def _labels(self, batch: Any, labels: Optional[torch.Tensor] = None) -> torch.Tensor:
+        """[N] int64: those of the utterances that are no padding."""
         labels = _get(batch, "labels") if labels is None else labels
         if labels is None:
             raise ValueError("there are no labels: neither given nor in the batch")
-        return labels[self._valid(batch)] if labels.dim() == 2 else labels
+        return labels[self._valid(self._seen(batch))] if labels.dim() == 2 else labels
 
-    @eager
-    def _shown(self, batch: Any, removed: Optional[str] = None) -> Any:
-        """The batch with features shifted where evidence is missing; itself without evidence flags."""
-        if self.flags is None:
-            return batch
-        evidence = _get(batch, "evidence")
-        if evidence is None:
-            evidence = self._valid(batch).unsqueeze(2).repeat(1, 1, len(self.modalities) + 2)
-        if removed is not None:
-            index = (self.modalities + list(CONTEXT_VIEWS)).index(removed)
-            evidence = evidence.clone()
-            evidence[:, :, index] = False
-        given = [_get(batch, name) for name in self.modalities]
-        streams = [[one] if isinstance(one, torch.Tensor) else list(one) for one in given]
-        shown = iter(ops.show_evidence(sum(streams, []), [len(one) for one in streams], evidence,
-                                       _get(batch, "lengths"), list(self.flags)))
-        of_modality = [[next(shown) for _ in one] for one in streams]
-        return _with(batch, **{name: many[0] if isinstance(one, torch.Tensor) else many
-                               for name, one, many in zip(self.modalities, given, of_modality)})
-
-    def _predict(self, model: torch.nn.Module, batch: Any, removed: Optional[str] = None) -> Prediction:
-        result = model(self._shown(batch, removed))
+    def _predict(self, model: torch.nn.Module, batch: Any, view: str = "") -> Prediction:
+        """What the model says without `view`. batch: one that has a context."""
+        result = model(self._seen(batch, view, self.flags))
         if isinstance(result, torch.Tensor):
-            log_probs, features = result, None
-        elif isinstance(result, (tuple, list)) and not hasattr(result, "log_probs"):
-            log_probs, features = result
-        else:
-            log_probs, features = _get(result, "log_probs"), _get(result, "features")
+            result = result, None
+        elif hasattr(result, "log_probs") or not isinstance(result, (tuple, list)):
+            result = _get(result, "log_probs"), _get(result, "features")
         valid = self._valid(batch)
-        log_probs, features = (tensor[valid] if tensor is not None and tensor.dim() == 3 else tensor
-                               for tensor in (log_probs, features))
-        return Prediction(log_probs, features)
+        return Prediction(*(one[valid] if one is not None and one.dim() == 3 else one for one in result))
 
-    def _planned(self, num_classes: int, batch: Any) -> _Plan:
-        """The losses, restricted to `views`, and what they need; looks at the model the first time."""
-        if self._plan is not None:
+    def _drawn(self, views: List[str]) -> List[str]:
+        """Those that a step predicts of the views that losses ask for, each as likely as any other."""
+        if not self.training or self.views_per_step == 0 or self.views_per_step >= len(views):
+            return views
+        return [views[index] for index in torch.randperm(len(views))[:self.views_per_step].sort().values]
+
+    def _planned(self, num_classes: int, batch: Any) -> List[_Planned]:
+        """The losses of a step, which ask for no other views than `views`; looks at the model the first time."""
+        if self._plan:
             return self._plan
-        plan, memory, data = _Plan({}, [], []), {}, (self.modalities, num_classes, self.class_counts)
+        losses: Dict[str, Tuple[float, Loss]] = {}
         for number, (weight, loss) in enumerate(self.losses, 1):
-            if weight == 0:
-                continue
-            asked, teaches, remembered = loss.needs(*data)
-            if not set(asked) <= set(self.views):
-                loss, (asked, teaches, remembered) = self._restricted(loss, asked, *data)
-            if teaches and self.view_weights in ("EPOCH_SNAPSHOT", "LIVE"):
-                raise ValueError(f"view_weights = {self.view_weights!r}: {loss.plugin} teaches the predictions without a "
-                                 'source of evidence, which have no gradient then; view_weights="LIVE_PAIRED"')
-            name = f"{loss.plugin}:{number}" if loss.plugin in plan.losses else loss.plugin
-            plan.losses[name] = loss
-            plan.weights.append(weight)
-            plan.views.extend(view for view in asked if view not in plan.views)
-            memory.update({f"{name}/{key}": value for key, value in remembered.items()})
-        if not plan.losses:
+            if weight != 0:
+                losses[f"{loss.plugin}:{number}" if loss.plugin in losses else loss.plugin] = weight, loss
+        if not losses:
             raise ValueError("there is no loss with a weight above 0")
+        options, views, memory = ops.plan_losses(
+            list(losses), [loss.text for _, loss in losses.values()], self.views, self.view_weights,
+            self.views_per_step, self.modalities, self.class_counts, num_classes)
         if self.memory and self.memory.keys() != memory.keys():
             raise ValueError(f"the state that was loaded is of losses that remember {', '.join(self.memory)}, these "
                              f"remember {', '.join(memory) or 'nothing'}")
-        self._check(batch, plan.views)
-        self.memory = {name: self.memory.get(name, value) for name, value in memory.items()}
-        self._plan = plan
-        return plan
-
-    def _restricted(self, loss: Loss, asked: Sequence[str], *data: Any) -> Tuple[Loss, Any]:
-        """A loss that asks for more than `views`, over those of them, and what it then needs."""
-        allowed = [view for view in asked if view in self.views]
-        if allowed and "views" not in loss.options:
-            with contextlib.suppress(ValueError):  # of a loss whose views cannot be chosen
-                return loss.over(allowed), loss.over(allowed).needs(*data)
-        raise ValueError(f"the loss {loss.plugin} needs {', '.join(view for view in asked if view not in allowed)}, which "
-                         f"views={self.views} leaves out")
+        self._check(batch, list(dict.fromkeys(sum(views, []))))
+        self.memory = {**memory, **self.memory}
+        self._plan = [_Planned(name, weight, *made) for (name, (weight, _)), *made in zip(losses.items(), options, views)]
+        return self._plan
 
     @torch.no_grad()
-    def _check(self, batch: Any, needed: Sequence[str]) -> None:
+    def _check(self, batch: Any, views: Sequence[str]) -> None:
         """Raises ValueError where the model gives no log-probabilities; warns of a view that it cannot see."""
         with self._as_it_was(), _evaluating(self):
             full = self._predict(self.model, batch).log_probs
-            views = [self._predict(self.model, self.without(batch, view), view).log_probs for view in needed]
+            unseen = [view for view in views if self._predict(self.model, batch, view).log_probs.equal(full)]
         sums = full.exp().sum(1)
         if not bool(((sums - 1).abs() < 1e-3).all()):
             raise ValueError(f"the model gives no log-probabilities: exp of the {full.shape[1]} numbers of a row sums to "
                              f"{float(sums[(sums - 1).abs().argmax()]):.4g}, not 1; end it with log_softmax(-1)")
-        for view in (view for view, log_probs in zip(needed, views) if full.equal(log_probs)):
+        for view in unseen:
             entry = repr(view) if view in self.modalities else "'context'"
             warnings.warn(f"the model predicts the same without {view}: does it read batch[{entry}]? If not, leave the view "
                           f"out: views={[name for name in self.views if name != view]}", stacklevel=4)
 
-    def _random_states(self) -> List[Tuple[Optional[torch.device], torch.Tensor]]:
-        """The states of the generators that the model draws from."""
-        devices = {parameter.device for parameter in self.parameters() if parameter.is_cuda}
-        return [(None, torch.get_rng_state())] + [(device, torch.cuda.get_rng_state(device)) for device in devices]
-
-    def _set_random_states(self, states: List[Tuple[Optional[torch.device], torch.Tensor]]) -> None:
-        for device, state in states:
-            if device is None:
-                torch.set_rng_state(state)
-            else:
-                torch.cuda.set_rng_state(state, device)
+    def _random_states(self) -> List[Tuple[torch.Generator, torch.Tensor]]:
+        """The generators that the model draws from, and the states in which they are."""
+        devices = {parameter.device.index for parameter in self.parameters() if parameter.is_cuda}
+        generators = [torch.default_generator] + [torch.cuda.default_generators[index] for index in devices]
+        return [(generator, generator.get_state()) for generator in generators]
 
     @contextlib.contextmanager
     def _as_it_was(self) -> Iterator[None]:
         """Afterwards random numbers and buffers, such as running statistics, are as they were before."""
         states, buffers = self._random_states(), [buffer.clone() for buffer in self.buffers()]
         yield
-        self._set_random_states(states)
+        for generator, state in states:
+            generator.set_state(state)
         for buffer, kept in zip(self.buffers(), buffers):
             buffer.data.copy_(kept)  # past autograd, which may have kept the buffer
 
-    def _views(self, batch: Any, names: Sequence[str], begin: Any) -> List[Prediction]:
-        """The predictions of views, as view_weights says; `begin`: the random states before the full prediction."""
-        if not names:
+    def _without(self, batch: Any, views: Sequence[str],
+                 begin: List[Tuple[torch.Generator, torch.Tensor]]) -> List[torch.Tensor]:
+        """log_probs [N, C] without each view, as view_weights says; `begin`: before the full prediction."""
+        if not views:
             return []
-        predictions = []
         if self.view_weights == "LIVE_PAIRED":
+            log_probs = []
             with self._as_it_was():  # as the full prediction alone leaves it
-                for name in names:
-                    self._set_random_states(begin)
-                    predictions.append(self._predict(self.model, self.without(batch, name), name))
-            return predictions
+                for view in views:
+                    for generator, state in begin:
+                        generator.set_state(state)
+                    log_probs.append(self._predict(self.model, batch, view).log_probs)
+            return log_probs
         if self.view_weights == "EPOCH_SNAPSHOT" and not self._snapshot:
             raise ValueError('view_weights = "EPOCH_SNAPSHOT": call new_epoch() before each epoch')
         model = self._snapshot[0] if self.view_weights == "EPOCH_SNAPSHOT" else self.model
-        with _evaluating(model), torch.set_grad_enabled(self.view_weights == "LIVE_WITH_GRADIENT" and
-                                                        torch.is_grad_enabled()):
-            return [self._predict(model, self.without(batch, name), name) for name in names]
+        with_gradient = self.view_weights == "LIVE_WITH_GRADIENT" and torch.is_grad_enabled()
+        with _evaluating(model), torch.set_grad_enabled(with_gradient):
+            return [self._predict(model, batch, view).log_probs for view in views]

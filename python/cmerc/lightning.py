@@ -52,9 +52,8 @@ def callback(attribute: str = "calibrated", class_names: Optional[Sequence[str]]
             loader = loaders[0] if isinstance(loaders, (list, tuple)) else loaders
             batches = (pl_module.transfer_batch_to_device(batch, pl_module.device, 0) for batch in loader)
             report = evaluate(getattr(pl_module, attribute), batches, class_names=class_names)["test"]
-            scores = {"weighted_f1": report["weighted_f1"], "ece": report["calibration"]["ece"], **means_over_views(report)}
-            for view in report.get("views", ()):
-                scores[f"share_surer_without/{view['view']}"] = view["share_surer_without"]
+            scores = {"weighted_f1": report["weighted_f1"], "ece": report["calibration"]["ece"], **means_over_views(report),
+                      **{f"share_surer_without/{one['view']}": one["share_surer_without"] for one in report.get("views", ())}}
             pl_module.log_dict({f"valid/{name}": value for name, value in scores.items()})
 
     return CalibrationCallback()

@@ -1,8 +1,9 @@
 """Losses, schedules and everything else that a plugin of CMERC computes, by the plugin's name and options."""
 from __future__ import annotations
 
+import os
 import re
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 import torch
 
@@ -25,13 +26,8 @@ def _value(value: Any, in_list: bool = False) -> str:
 
 
 def _fields(options: Mapping[str, Any]) -> str:
-    parts = []
-    for name, value in options.items():
-        if isinstance(value, (list, tuple)):
-            parts += [f"{name}: {_value(entry, in_list=True)}" for entry in value]
-        else:
-            parts.append(f"{name}: {_value(value)}")
-    return " ".join(parts)
+    return " ".join(f"{name}: {_value(entry, in_list=isinstance(value, (list, tuple)))}" for name, value in options.items()
+                    for entry in (value if isinstance(value, (list, tuple)) else [value]))
 
 
 def plugin_text(plugin: str, text: str = "", **options: Any) -> str:
@@ -52,22 +48,10 @@ class Loss:
     """
 
     def __init__(self, plugin: str, text: str = "", **options: Any) -> None:
-        self.plugin, self.text, self.options = plugin, plugin_text(plugin, text, **options), dict(options)
-        self._more = text
+        self.plugin, self.text = plugin, plugin_text(plugin, text, **options)
 
     def __repr__(self) -> str:
         return f"Loss({self.text!r})"
-
-    def over(self, views: Sequence[str]) -> Loss:
-        """The same loss over these views alone."""
-        return Loss(self.plugin, self._more, **{**self.options, "views": list(views)})
-
-    @eager
-    def needs(self, modalities: Sequence[str], num_classes: int,
-              class_counts: Sequence[int] = ()) -> tuple[list[str], bool, dict[str, torch.Tensor]]:
-        """The names of the views that it needs; whether it teaches them, and so needs their gradient; and what it
-        remembers before the first step, by name, which only Calibrated keeps."""
-        return ops.needs_of_loss(self.text, list(modalities), list(class_counts), num_classes)
 
     @eager
     def __call__(self, log_probs: torch.Tensor, labels: torch.Tensor, *, features: Optional[torch.Tensor] = None,
@@ -81,8 +65,20 @@ class Loss:
         training split, for losses that want to know.
         """
         views = views or {}
-        return ops.losses([self.text], log_probs, features, labels, list(views), list(views.values()),
-                              list(modalities), list(class_counts), [])[0]
+        return ops.loss(self.text, log_probs, features, labels, list(views), list(views.values()), list(modalities),
+                        list(class_counts))
+
+
+def recipe(widths: Mapping[str, int]) -> Dict[str, Any]:
+    """The calibration that we recommend, config/examples/cmerc_calibrated.textproto, as arguments of Calibrated.
+
+    widths: of the features of each modality, by its name.
+    """
+    with open(os.path.join(os.path.dirname(__file__), "cmerc_calibrated.textproto"), encoding="utf-8") as file:
+        plugins, options, weights, view_weights, flags, views_per_step = ops.calibration_of_config(file.read())
+    losses = [(weight, Loss(plugin, text)) for plugin, text, weight in zip(plugins, options, weights)]
+    return {"modalities": list(widths), "losses": losses, "view_weights": view_weights, "views_per_step": views_per_step,
+            "evidence_flags": dict(widths) if flags else None}
 
 
 def schedule(plugin: str, epoch: int, difficulties: torch.Tensor, text: str = "", **options: Any) -> torch.Tensor:
@@ -101,7 +97,7 @@ def plugins(name: str = "") -> str:
 @eager
 def masked_mean(features: torch.Tensor, lengths: torch.Tensor, *, past: bool = False,
                 padded_rows: bool = False) -> torch.Tensor:
-    """What a view puts in the place of a modality's features [B, T, D]: their mean over each conversation.
+    """[B, T, D]: what a view puts in the place of a modality's features [B, T, D], their mean over each conversation.
 
     lengths [B] int64. past: the mean of the utterances up to each one. padded_rows: over all T rows, as the
     official code takes it. Differentiable; 0 on padding unless padded_rows.
@@ -123,6 +119,6 @@ def context_without(view: str, context: torch.Tensor, speakers: torch.Tensor) ->
 
 @eager
 def confidence_labels(log_probs: torch.Tensor, view_log_probs: torch.Tensor,
-                      labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                      labels: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
     """[N] int64, 1 where the model is right and surer with all evidence than without; and the two's weights [2]."""
     return ops.confidence_labels(log_probs, view_log_probs, labels)

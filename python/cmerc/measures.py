@@ -22,21 +22,17 @@ class SplitPredictions(NamedTuple):
 
 def predict_split(calibrated: Calibrated, batches: Iterable[Any]) -> SplitPredictions:
     """Predicts batches, which have labels, in evaluation mode; tensors of the result are on the CPU."""
-    log_probs: List[torch.Tensor] = []
-    labels: List[torch.Tensor] = []
-    lengths: List[int] = []
-    views: Dict[str, List[torch.Tensor]] = {view: [] for view in calibrated.views}
+    full, views, labels, lengths = [], [], [], []
     for batch in batches:
-        full, without = calibrated.predict(batch)
-        log_probs.append(full.log_probs.cpu())
-        labels.append(calibrated._labels(calibrated._whole(batch), None).cpu())
+        prediction, without = calibrated.predict(batch)
+        full.append(prediction.log_probs.cpu())
+        views.append({view: one.cpu() for view, one in without.items()})
+        labels.append(calibrated._labels(batch).cpu())
         lengths += _get(batch, "lengths").tolist()
-        for view, one in without.items():
-            views[view].append(one.cpu())
-    if not log_probs:
+    if not full:
         raise ValueError("there is no batch to predict")
-    return SplitPredictions(torch.cat(log_probs), torch.cat(labels), lengths,
-                            {view: torch.cat(parts) for view, parts in views.items()})
+    return SplitPredictions(torch.cat(full), torch.cat(labels), lengths,
+                            {view: torch.cat([one[view] for one in views]) for view in views[0]})
 
 
 def evaluate(calibrated: Calibrated, test: Iterable[Any], *, valid: Optional[Iterable[Any]] = None,
@@ -48,16 +44,12 @@ def evaluate(calibrated: Calibrated, test: Iterable[Any], *, valid: Optional[Ite
     "scaled_views" and "warnings" (docs/metrics.md). A model that is not calibrated is scored as
     Calibrated(model, modalities=..., losses=[]).
     """
-    of_test = predict_split(calibrated, test)
-    names = list(class_names) if class_names else [str(c) for c in range(of_test.log_probs.shape[1])]
-    if valid is None:
-        of_valid = SplitPredictions(torch.zeros(0, len(names)), torch.zeros(0, dtype=torch.int64), [], {})
-    else:
-        of_valid = predict_split(calibrated, valid)
-    summary = json.loads(ops.evaluate(
-        of_test.log_probs, of_test.labels, of_test.lengths, list(of_test.views), list(of_test.views.values()),
-        of_valid.log_probs, of_valid.labels, of_valid.lengths, list(of_valid.views.values()),
-        calibrated.modalities, names, coverage))
+    scored = predict_split(calibrated, test)
+    names = list(class_names) if class_names else [str(number) for number in range(scored.log_probs.shape[1])]
+    none = SplitPredictions(torch.zeros(0, len(names)), torch.zeros(0, dtype=torch.int64), [], {})
+    held_out = none if valid is None else predict_split(calibrated, valid)
+    summary = json.loads(ops.evaluate(*scored[:3], list(scored.views), list(scored.views.values()), *held_out[:3],
+                                      list(held_out.views.values()), calibrated.modalities, names, coverage))
     return {key: summary[key] for key in ("test", "valid", "scaled_views", "warnings") if key in summary}
 
 
@@ -96,19 +88,17 @@ def prediction_sets(valid: SplitPredictions, log_probs: torch.Tensor, *, coverag
                     method: str = "split") -> torch.Tensor:
     """[N, C] bool: the classes that each utterance of log_probs [N, C] may be, the true one among them with
     probability `coverage`. method: "split", "class_conditional" or "adaptive" (docs/sets.md)."""
-    return ops.prediction_sets(valid.log_probs, valid.labels, valid.lengths, log_probs, coverage, method)
+    return ops.prediction_sets(*valid[:3], log_probs, coverage, method)
 
 
 def difficulties(calibrated: Calibrated, conversations: Iterable[Any]) -> torch.Tensor:
     """[n] float32: how far the model is from being surest with all evidence, for batches of one conversation each."""
     values = []
     for batch in conversations:
-        lengths = _get(batch, "lengths")
+        lengths, speakers = _get(batch, "lengths"), _get(batch, "speakers")
         if len(lengths) != 1:
             raise ValueError(f"a batch has {len(lengths)} conversations; the difficulty is of one")
         full, views = calibrated.predict(batch)
-        speakers = _get(batch, "speakers")
         count = 1 if speakers is None else int(speakers[0, :int(lengths[0])].max()) + 1
-        labels = calibrated._labels(calibrated._whole(batch), None)
-        values.append(ops.difficulty(full.log_probs, list(views.values()), labels, count))
+        values.append(ops.difficulty(full.log_probs, list(views.values()), calibrated._labels(batch), count))
     return torch.tensor(values, dtype=torch.float32)

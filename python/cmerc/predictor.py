@@ -14,21 +14,18 @@ from ._library import ops
 
 def _tensor(value: Any) -> torch.Tensor:
     """A float32 tensor of the same numbers, and of the same memory where that holds such numbers: of a tensor, an
-    array of NumPy, or whatever has DLPack's interface."""
-    if isinstance(value, torch.Tensor):
-        tensor = value.detach()
-    elif type(value).__module__.split(".")[0] == "numpy":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of arrays that cannot be written to, which nobody here does
-            try:
-                tensor = torch.from_numpy(value)
-            except ValueError:  # an array that is read backwards
-                tensor = torch.from_numpy(value.copy())
-    elif hasattr(value, "__dlpack__"):
-        tensor = torch.from_dlpack(value)
-    else:
-        tensor = torch.as_tensor(value)
-    return tensor.to("cpu", torch.float32)
+    array of NumPy, whatever has DLPack's interface, or lists."""
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array_interface__") and not isinstance(value, torch.Tensor):
+        value = torch.from_dlpack(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of arrays that cannot be written to, which nobody here does
+        try:
+            tensor = torch.as_tensor(value)
+        except ValueError:
+            if not hasattr(value, "__array_interface__"):
+                raise
+            tensor = torch.as_tensor(value.copy())  # of an array that is read backwards
+    return tensor.detach().to("cpu", torch.float32)
 
 
 def _streams(value: Any) -> List[torch.Tensor]:
@@ -52,12 +49,9 @@ class Predictor:
         description = json.loads(self._predictor.describe())
         self.modalities = [{"name": one["name"], "width": int(one["width"]), "num_streams": int(one["num_streams"])}
                            for one in description["modalities"]]
+        self.views: List[str] = ops.views([one["name"] for one in self.modalities])
         self.class_names: List[str] = description["class_names"]
         self.temperature: Optional[float] = self._predictor.temperature() or None
-
-    @property
-    def views(self) -> List[str]:
-        return [one["name"] for one in self.modalities] + ["same_speaker", "other_speakers"]
 
     def predict(self, conversations: Iterable[Mapping[str, Any]], *, explain: bool = False,
                 coverage: Optional[float] = None, method: str = "split", abstain_below: Optional[float] = None,
@@ -71,28 +65,29 @@ class Predictor:
         worth; coverage, method, abstain_below: as `--sets` and `--abstain_below` (docs/sets.md).
         """
         ops.answer_by(self._predictor, coverage or 0.0, method, abstain_below or 0.0)
-        conversations = list(conversations)
+        given = [{"id": str(number), **one} for number, one in enumerate(conversations)]
         answers: List[Dict[str, Any]] = []
-        for begin in range(0, len(conversations), batch_size):
-            answers += self._predict(conversations[begin:begin + batch_size], begin, self.views if explain else [])
+        for begin in range(0, len(given), batch_size):
+            answers += self._predict(given[begin:begin + batch_size], self.views if explain else [])
         return answers
 
-    def _predict(self, conversations: List[Mapping[str, Any]], begin: int, views: List[str]) -> List[Dict[str, Any]]:
-        ids = [str(one.get("id", number)) for number, one in enumerate(conversations, begin)]
-        for name, one in zip(ids, conversations):
+    def _predict(self, conversations: List[Dict[str, Any]], views: List[str]) -> List[Dict[str, Any]]:
+        """predict() of one batch."""
+        ids, speakers, features, present = [], [], [], []
+        for one in conversations:
             if "speakers" not in one or "features" not in one:
-                raise ValueError(f'conversation {name}: want "speakers" and "features", has {sorted(one)}')
-        speakers = [one["speakers"].tolist() if hasattr(one["speakers"], "tolist") else list(one["speakers"])
-                    for one in conversations]
-        features = [{name: _streams(value) for name, value in one["features"].items() if value is not None}
-                    for one in conversations]
-        present = [{name: torch.as_tensor(value, dtype=torch.bool) for name, value in one.get("present", {}).items()}
-                   for one in conversations]
+                raise ValueError(f'conversation {one["id"]}: want "speakers" and "features", has {sorted(one)}')
+            names = one["speakers"].tolist() if hasattr(one["speakers"], "tolist") else list(one["speakers"])
+            ids.append(str(one["id"]))
+            speakers.append(names)
+            features.append({name: _streams(value) for name, value in one["features"].items() if value is not None})
+            present.append({name: torch.as_tensor(value, dtype=torch.bool)
+                            for name, value in one.get("present", {}).items()})
         texts = ops.predict(self._predictor, ids, [[str(name) for name in names] for names in speakers], features,
                             present, views)
         answers = [json.loads(text) for text in texts]
         for answer, one, names in zip(answers, conversations, speakers):
-            answer["id"] = one.get("id", answer["id"])
+            answer["id"] = one["id"]
             for utterance, name in zip(answer["utterances"], names):
                 utterance["speaker"] = name
         return answers

@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "calibration/weighted_losses.h"
 #include "core/loss.h"
 #include "registry/registry.h"
 #include "tests/losses/loss_testing.h"
@@ -24,7 +26,7 @@ constexpr int64_t kClasses = 5;
 // What the operator, cmerc::losses or one with its arguments, returns to a call as Python's.
 std::vector<Tensor> CallOperator(const std::vector<std::string>& options, const LossInput& input,
                                  const DatasetInfo& info, const std::vector<Tensor>& memory = {},
-                                 const char* name = "cmerc::losses") {
+                                 const char* name = "cmerc::losses", bool drawn = false) {
   std::vector<std::string> modalities, views;
   std::vector<Tensor> view_log_probs;
   for (const ModalityInfo& modality : info.modalities) modalities.push_back(modality.name);
@@ -35,6 +37,7 @@ std::vector<Tensor> CallOperator(const std::vector<std::string>& options, const 
   torch::jit::Stack stack = {options, input.full.log_probs, input.full.features, input.labels,
                              views,   view_log_probs,       modalities,          info.class_counts,
                              memory};
+  if (name == std::string("cmerc::losses")) stack.emplace_back(drawn);
   c10::Dispatcher::singleton().findSchemaOrThrow(name, "").callBoxed(&stack);
   return stack.at(0).toTensorVector();
 }
@@ -130,6 +133,38 @@ TEST(LossesOperatorTest, ComputesAllOfOneInput) {
   EXPECT_TRUE(both[0].equal(CallOperator({options[0]}, input, info)[0]));
   EXPECT_TRUE(both[1].equal(CallOperator({options[1]}, input, info)[0]));
   EXPECT_FALSE(both[0].equal(both[1]));
+}
+
+TEST_P(OperatorsTest, LossesOfDrawnViewsAreThoseOfTraining) {
+  const DatasetInfo info = LossTestInfo(kClasses);
+  const auto loss = LossFromText(GetParam(), "", info);
+  ASSERT_TRUE(loss.ok()) << loss.status();
+  if ((*loss)->views().empty() || !CanDrawViews(**loss)) return;
+  LossInput input = Input(torch::kFloat32);
+  std::vector<View> drawn;
+  for (const size_t v : {0, 2}) drawn.push_back((*loss)->views().at(v % (*loss)->views().size()));
+  const auto is_drawn = [&](const ViewPrediction& view) {
+    return std::find(drawn.begin(), drawn.end(), view.view) != drawn.end();
+  };
+  const absl::StatusOr<Tensor> want = LossOfDrawn(**loss, drawn, input);
+  ASSERT_TRUE(want.ok()) << want.status();
+  input.views.erase(std::stable_partition(input.views.begin(), input.views.end(), is_drawn),
+                    input.views.end());
+  const std::string options = absl::StrCat("[type.googleapis.com/", GetParam(), "] {}");
+  EXPECT_TRUE(CallOperator({options}, input, info, {}, "cmerc::losses", true)[0].equal(*want));
+}
+
+TEST(LossesOperatorTest, ALossWithoutADrawnViewIsNoZero) {
+  const std::string options =
+      "[type.googleapis.com/cmerc.ViewNllOptions] { views: 'same_speaker' }";
+  LossInput input = Input(torch::kFloat32);
+  input.views.resize(1);
+  try {
+    CallOperator({options}, input, LossTestInfo(kClasses), {}, "cmerc::losses", true);
+    FAIL() << "nothing was thrown";
+  } catch (const std::invalid_argument& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("losses[0]: none of its views (same_speaker)"));
+  }
 }
 
 TEST(LossesOperatorTest, NoMemoryIsNotTakenForTheFirst) {

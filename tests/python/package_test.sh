@@ -43,7 +43,7 @@ if [[ $found != "$built" ]]; then
   skip "$python has torch $found, this is built with $built"
 fi
 
-export PYTHONDONTWRITEBYTECODE=1 CMERC_COMMAND=$PWD/bin/cmerc CMERC_ROOT=$PWD CMERC_WHEEL=$wheel
+export PYTHONDONTWRITEBYTECODE=1 CMERC_COMMAND=$PWD/bin/cmerc CMERC_ROOT=$PWD
 # From another folder, so that `cmerc` is the installed one.
 tests=$PWD/tests/python
 cd "$TEST_TMPDIR"

@@ -1,5 +1,6 @@
 """Any model, calibrated: what a training loop sees of it."""
 import dataclasses
+import itertools
 import warnings
 
 import pytest
@@ -97,7 +98,7 @@ def test_snapshot_is_of_the_start_of_the_epoch():
     torch.manual_seed(1)
     module.loss(batch())
     live = module.terms["CalibrationRanking"]
-    full = module.model(module._whole(batch()))
+    full = module.model(module._seen(batch()))
     assert full[0].requires_grad and not first.equal(live)
     assert not any(name.startswith("_snapshot") for name in module.state_dict())
     module.new_epoch()
@@ -169,6 +170,106 @@ def test_what_a_loss_remembers_moves_with_training():
         cmerc.Loss("TargetShare")(full.log_probs, truth[:, 0], views=views, modalities=MODALITIES)
 
 
+def of_all_views():
+    """Losses that ask for every view and are means over them, in float64, without dropout."""
+    losses = [cmerc.Loss("Nll"), (3, cmerc.Loss("ShrunkDistillation", shrinkage=0.2, center="UNIFORM")),
+              (0.5, cmerc.Loss("ViewNll")), (2, cmerc.Loss("CalibrationRanking", reduction="MEAN"))]
+    return calibrated(losses, model=Model(dropout=0), views_per_step=1).double()
+
+
+def test_draws_of_views_are_all_views_in_expectation():
+    """By enumeration of all draws: value and gradients."""
+    one = {name: value.double() if name in MODALITIES else value for name, value in batch().items()}
+
+    def value_and_gradients(module):
+        module.zero_grad()
+        value = module.loss(one)
+        value.backward()
+        return torch.cat([value.detach()[None]] + [parameter.grad.flatten() for parameter in module.parameters()])
+    module = of_all_views()
+    module.views_per_step = 0
+    want = value_and_gradients(module)
+    for count in (1, 2, 3):
+        module.views_per_step = count
+        of_draws = []
+        for draw in itertools.combinations(VIEWS, count):
+            module._drawn = lambda views, draw=draw: [view for view in views if view in draw]
+            of_draws.append(value_and_gradients(module))
+        assert len(of_draws) in (4, 6) and not of_draws[0].allclose(of_draws[1])
+        assert torch.stack(of_draws).mean(0).allclose(want, rtol=1e-12, atol=1e-12), count
+    # A sum over views becomes the V-th part of it.
+    summed = calibrated([cmerc.Loss("CalibrationRanking")], model=Model(dropout=0))
+    whole, parts = summed.loss(batch()), []
+    for view in VIEWS:
+        summed._drawn = lambda views, view=view: [view]
+        parts.append(summed.loss(batch()))
+    assert float(sum(parts) / 4) == pytest.approx(float(whole) / 4)
+
+
+def test_views_are_drawn_anew_for_every_step():
+    module, asked = of_all_views(), []
+    module.views_per_step = 2
+    one = {name: value.double() if name in MODALITIES else value for name, value in batch().items()}
+    module.loss(one)  # the first step looks at the model
+    predict = module._predict
+    module._predict = lambda model, one, view="": (asked.append(view), predict(model, one, view))[1]
+    torch.manual_seed(8)
+    for _ in range(300):
+        module.loss(one)
+    steps = [tuple(asked[begin:begin + 3]) for begin in range(0, 900, 3)]
+    assert len(asked) == 900 and {step[0] for step in steps} == {""}
+    counts = [sum(step[1:] == pair for step in steps) for pair in itertools.combinations(VIEWS, 2)]
+    assert sum(counts) == 300 and min(counts) > 25, counts  # of 50, in the order of the views
+    again = list(asked)
+    asked.clear()
+    torch.manual_seed(8)
+    for _ in range(300):
+        module.loss(one)
+    assert asked == again
+    asked.clear()
+    module.eval().loss(one)  # no step: all of them
+    assert asked == [""] + VIEWS
+
+
+def test_a_loss_of_which_no_view_was_drawn_is_left_out():
+    losses = [cmerc.Loss("Nll"), cmerc.Loss("ViewNll", views=["text"]), cmerc.Loss("ViewNll", views=["audio"])]
+    module, seen = calibrated(losses, model=Model(dropout=0), views_per_step=1), set()
+    for _ in range(10):
+        value = module.loss(batch())
+        assert float(value) == pytest.approx(float(sum(module.terms.values())))
+        seen.add(tuple(module.terms))
+    assert seen == {("Nll", "ViewNll"), ("Nll", "ViewNll:3")}
+
+
+@pytest.mark.parametrize("loss, options, said", [
+    (cmerc.Loss("TargetShare"), {"views_per_step": 2}, "views_per_step = 2: TargetShare cannot be computed from some"),
+    (cmerc.Loss("ViewNll"), {"views_per_step": -1}, "views_per_step = -1, must be >= 0"),
+    (cmerc.Loss("ShrunkDistillation", center="UNIFORM"), {"view_weights": "LIVE"}, "ShrunkDistillation teaches"),
+    (cmerc.Loss("ViewNll", 'views: "text" views: "same_speaker"'), {"views": MODALITIES}, "ViewNll needs same_speaker"),
+])
+def test_refuses_losses_that_no_step_can_be_taken_with(loss, options, said):
+    with pytest.raises(ValueError, match=said):
+        calibrated([cmerc.Loss("Nll"), loss], **options).loss(batch())
+
+
+def test_recipe_is_the_recommended_config():
+    recipe = cmerc.recipe(WIDTHS)
+    assert {name: value for name, value in recipe.items() if name != "losses"} == {
+        "modalities": MODALITIES, "view_weights": "LIVE_PAIRED", "views_per_step": 2, "evidence_flags": WIDTHS}
+    assert [(weight, loss.plugin) for weight, loss in recipe["losses"]] == [(1, "Nll"), (3, "ShrunkDistillation")]
+    of_recipe, written = (calibrated(losses, model=Model(dropout=0)) for losses in (
+        recipe["losses"], [cmerc.Loss("Nll"), (3, cmerc.Loss("ShrunkDistillation", shrinkage=0.2, center="UNIFORM"))]))
+    assert of_recipe.loss(batch()).equal(written.loss(batch()))
+    module = cmerc.Calibrated(Model(), **recipe)
+    module.loss(batch()).backward()
+    assert [tuple(flag.shape) for flag in module.flags] == [(4, 5), (4, 3)]
+    config = torch.ops.cmerc.calibration_of_config
+    for text, said in (("losses { warm_up_epochs: 2 loss { [type.googleapis.com/cmerc.NllOptions] {} } }", "warm_up_epochs"),
+                       ("calibration { masked_mean: PADDED_ROWS }", "PADDED_ROWS"), ("losses { los {} }", "los")):
+        with pytest.raises(ValueError, match=said):
+            config(text)
+
+
 def test_two_losses_of_a_plugin_are_two_terms():
     module = calibrated([cmerc.Loss("Nll"), cmerc.Loss("ViewNll", views=["text"]), cmerc.Loss("ViewNll", views=["audio"])])
     module.loss(batch())
@@ -237,7 +338,7 @@ def test_says_that_logits_are_none():
             return log_probs + 1, hidden
     with pytest.raises(ValueError, match="log_softmax"):
         calibrated(model=Logits()).loss(batch())
-    with pytest.raises(ValueError, match="views has 'smell'"):
+    with pytest.raises(ValueError, match='views has "smell"'):
         calibrated(views=["smell"])
     with pytest.raises(ValueError, match="view_weights = 'FROZEN'"):
         calibrated(view_weights="FROZEN")
@@ -263,7 +364,7 @@ def test_evidence_flags():
     # What the data lacks is shown in the same way, of that utterance alone.
     evidence = torch.ones(3, 4, 4, dtype=torch.bool)
     evidence[1, 0, 1] = False
-    shown = flagged._shown(flagged._whole(dict(one, evidence=evidence)))
+    shown = flagged._seen(dict(one, evidence=evidence), flags=flagged.flags)
     assert (shown["text"] != one["text"]).any(2).nonzero().tolist() == [[1, 0]]
     assert shown["audio"].equal(one["audio"])
 

@@ -1,4 +1,7 @@
 """The callback for PyTorch Lightning, where that is installed."""
+import sys
+import types
+
 import pytest
 import torch
 
@@ -18,11 +21,37 @@ def lightning():
     return None
 
 
-def test_says_that_there_is_no_lightning():
-    if lightning() is not None:
-        pytest.skip("Lightning is installed")
+def test_says_that_there_is_no_lightning(monkeypatch):
+    for name in ("lightning.pytorch", "pytorch_lightning"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match="pip install lightning"):
         cmerc.lightning.callback()
+
+
+def test_what_the_callback_does_when_it_is_called(monkeypatch):
+    """With a stand-in for Lightning, which has to be nowhere: the test below is of Lightning itself."""
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", types.SimpleNamespace(Callback=object))
+    callback, logged = cmerc.lightning.callback(class_names=["calm", "angry", "sad"]), {}
+    losses = [cmerc.Loss("Nll"), cmerc.Loss("CalibrationRanking"), cmerc.Loss("TargetShare", initial_weight=0.5)]
+    module = types.SimpleNamespace(calibrated=calibrated(losses, view_weights="EPOCH_SNAPSHOT"), log_dict=logged.update,
+                                   device="cpu", transfer_batch_to_device=lambda one, device, index: one)
+    batches = [batch(seed) for seed in range(3)]
+    trainer = types.SimpleNamespace(sanity_checking=True, val_dataloaders=[batches, []])
+    callback.on_train_epoch_start(trainer, module)
+    module.calibrated.loss(batches[0])  # which needs the snapshot
+    callback.on_train_batch_end(trainer, module, None, batches[0], 0)
+    assert logged == {**{f"loss/{name}": value for name, value in module.calibrated.terms.items()}, **module.calibrated.memory}
+    assert {"loss/Nll", "loss/CalibrationRanking", "TargetShare/weight/audio"} <= set(logged)
+    logged.clear()
+    callback.on_validation_epoch_end(trainer, module)
+    assert not logged
+    trainer.sanity_checking = False
+    callback.on_validation_epoch_end(trainer, module)
+    report = cmerc.evaluate(module.calibrated, batches)["test"]
+    assert logged["valid/weighted_f1"] == report["weighted_f1"] and logged["valid/ece"] == report["calibration"]["ece"]
+    assert logged["valid/share_surer_without/text"] == report["views"][0]["share_surer_without"]
+    assert logged["valid/share_of_right"] == cmerc.means_over_views(report)["share_of_right"]
 
 
 def test_callback(tmp_path):

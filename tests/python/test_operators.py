@@ -143,11 +143,15 @@ def test_gradcheck(loss):
     def value(full, features, *views):
         return loss(full, labels, features=features, views=dict(zip(VIEWS, views)), modalities=MODALITIES,
                     class_counts=[3, 4, 5])
-    needed = loss.needs(MODALITIES, 3, [3, 4, 5])
-    assert set(needed[0]) <= set(VIEWS)
+    def plan(view_weights):
+        return torch.ops.cmerc.plan_losses([loss.plugin], [loss.text], VIEWS, view_weights, 0, MODALITIES, [3, 4, 5], 3)
+    options, (needed,), memory = plan("LIVE_PAIRED")
+    assert set(needed) <= set(VIEWS) and memory == {}
+    assert cmerc.plugins(loss.plugin).count("cmerc." + loss.plugin) and loss.plugin in options[0]
     # Distillation holds the full prediction, and so does its numerical gradient.
     if loss.plugin == "ShrunkDistillation":
-        assert needed[1]
+        with pytest.raises(ValueError, match="teaches"):
+            plan("LIVE")
         assert torch.autograd.gradcheck(lambda *views: value(full.detach(), features, *views), views)
     else:
         assert torch.autograd.gradcheck(value, (full, features, *views))
@@ -233,15 +237,35 @@ def test_evidence_is_shown_with_a_gradient():
     evidence = torch.ones(1, 3, 4, dtype=torch.bool)
     evidence[0, 1, 1], evidence[0, 1, 3], evidence[0, 2] = False, False, False  # the last one is padding
     lengths = torch.tensor([2])
-    shown = torch.ops.cmerc.show_evidence([text, text * 2, audio], [2, 1], evidence, lengths, shifts)
-    for got, stream, shift in zip(shown, (text, text * 2, audio), (shifts[0], shifts[0], shifts[1])):
+    streams, nothing = {"text": [text, text * 2], "audio": [audio]}, (None, None)
+    shown, context = torch.ops.cmerc.seen_batch("", streams, lengths, *nothing, evidence, shifts)
+    assert list(shown) == ["text", "audio"] and context.equal(torch.tensor([[[1, 1, 0], [1, 1, 0], [0, 0, 0]]]).bool())
+    for got, stream, shift in zip(shown["text"] + shown["audio"], (text, text * 2, audio), (shifts[0], shifts[0], shifts[1])):
         want = stream.clone()
         want[0, 1] += shift[1] + shift[3]
         assert torch.allclose(got, want) and got[0, [0, 2]].equal(stream[0, [0, 2]])
     sum(one.sum() for one in shown).backward()
     assert shifts[0].grad.sum(1).tolist() == [0, 8, 0, 8] and shifts[1].grad.sum(1).tolist() == [0, 2, 0, 2]
     with pytest.raises(ValueError, match=r"want \[B, T, 4\] Bool"):
-        torch.ops.cmerc.show_evidence([text, audio], [1, 1], evidence.float(), lengths, shifts)
+        torch.ops.cmerc.seen_batch("", streams, lengths, *nothing, evidence.float(), shifts)
+
+
+@pytest.mark.parametrize("view, change, said", [
+    ("smell", {}, 'views has "smell", must be among text, audio, same_speaker'),
+    ("same_speaker", {}, 'the view "same_speaker" needs batch'),
+    ("same_speaker", {"speakers": torch.zeros(2)}, r"speakers \[2\] and Float; want"),
+    ("audio", {"streams": {"text": [torch.ones(1, 3, 4)], "audio": [torch.ones(1, 2, 4)]}}, r"audio has shape \[1, 2, 4\]"),
+    ("audio", {"streams": {"text": [torch.ones(1, 3, 4)], "audio": [torch.ones(1, 3)]}}, r"audio has shape \[1, 3\]"),
+    ("", {"streams": {"text": [], "audio": []}}, "text has no stream"), ("", {"streams": {}}, "no modality"),
+    ("", {"streams": {"text": [torch.ones(3)]}}, r"text has shape \[3\]"),
+    ("", {"lengths": torch.tensor([4])}, "lengths holds 4"),
+    ("", {"shifts": [torch.zeros(4, 4), torch.zeros(3, 2)]}, r"the shifts of audio have shape \[3, 2\], want \[4, D\]"),
+])
+def test_says_what_is_wrong_with_what_a_model_sees(view, change, said):
+    given = {"streams": {"text": [torch.ones(1, 3, 4)], "audio": [torch.ones(1, 3, 2)]}, "lengths": torch.tensor([2]),
+             "speakers": None, "shifts": [], **change}
+    with pytest.raises(ValueError, match=said):
+        torch.ops.cmerc.seen_batch(view, given["streams"], given["lengths"], None, given["speakers"], None, given["shifts"])
 
 
 def test_operators_alone_need_no_package():
