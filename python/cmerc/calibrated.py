@@ -30,8 +30,8 @@ class _Planned(NamedTuple):
     views: List[str]
 
 
-def _get(batch: Any, name: str, default: Any = None) -> Any:
-    return batch.get(name, default) if isinstance(batch, Mapping) else getattr(batch, name, default)
+def _get(batch: Any, name: str) -> Any:
+    return batch.get(name) if isinstance(batch, Mapping) else getattr(batch, name, None)
 
 
 def _with(batch: Any, changes: Mapping[str, Any]) -> Any:
