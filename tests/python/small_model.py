@@ -22,7 +22,7 @@ class Model(torch.nn.Module):
     def forward(self, batch):
         own = torch.cat([batch[name] for name in MODALITIES], 2)
         context = batch["context"] if self.reads_context else torch.ones_like(batch["context"])
-        weights = context.float() / context.sum(2, keepdim=True).clamp_min(1)
+        weights = context.to(own.dtype) / context.sum(2, keepdim=True).clamp_min(1)
         hidden = self.first(torch.cat([own, weights @ own], 2)).relu()
         if self.norm is not None:
             hidden = self.norm(hidden.transpose(1, 2)).transpose(1, 2)

@@ -244,7 +244,7 @@ def test_evidence_is_shown_with_a_gradient():
         want = stream.clone()
         want[0, 1] += shift[1] + shift[3]
         assert torch.allclose(got, want) and got[0, [0, 2]].equal(stream[0, [0, 2]])
-    sum(one.sum() for one in shown).backward()
+    sum(one.sum() for one in shown["text"] + shown["audio"]).backward()
     assert shifts[0].grad.sum(1).tolist() == [0, 8, 0, 8] and shifts[1].grad.sum(1).tolist() == [0, 2, 0, 2]
     with pytest.raises(ValueError, match=r"want \[B, T, 4\] Bool"):
         torch.ops.cmerc.seen_batch("", streams, lengths, *nothing, evidence.float(), shifts)
