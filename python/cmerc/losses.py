@@ -75,7 +75,9 @@ def recipe(widths: Mapping[str, int]) -> Dict[str, Any]:
     widths: of the features of each modality, by its name.
     """
     with open(os.path.join(os.path.dirname(__file__), "cmerc_calibrated.textproto"), encoding="utf-8") as file:
-        plugins, options, weights, view_weights, flags, views_per_step = ops.calibration_of_config(file.read())
+        # The rest is of a model and data that the plugins here need not have.
+        config = "\n".join(re.findall(r"^(?:losses|calibration) {.*?^}", file.read(), re.MULTILINE | re.DOTALL))
+    plugins, options, weights, view_weights, flags, views_per_step = ops.calibration_of_config(config)
     losses = [(weight, Loss(plugin, text)) for plugin, text, weight in zip(plugins, options, weights)]
     return {"modalities": list(widths), "losses": losses, "view_weights": view_weights, "views_per_step": views_per_step,
             "evidence_flags": dict(widths) if flags else None}
