@@ -163,9 +163,8 @@ absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& d
         "are of conversations that selected the epoch, and are optimistic");
     return outcome;
   }
-  ASSIGN_OR_RETURN(const SplitPredictions test,
-                   Measure(selected, data, data.test, losses, config, views,
-                           summary->mutable_test()));
+  ASSIGN_OR_RETURN(const SplitPredictions test, Measure(selected, data, data.test, losses, config,
+                                                        views, summary->mutable_test()));
   if (held_out.has_value()) {
     RETURN_IF_ERROR(
         ScoreHeldOut(*held_out, test, data.info, kReportedCoverage, summary->mutable_test()));
