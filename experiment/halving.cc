@@ -53,7 +53,7 @@ class Tournament {
   }
 
   // Adds the runs that a round needs.
-  void AddRuns(int round, std::vector<PlannedRun>* runs) {
+  void AddRuns(int round, std::vector<PlannedRun>* runs) const {
     // Where all have failed the cause may have been elsewhere, and be gone by now.
     if (std::all_of(left_.begin(), left_.end(),
                     [&](int number) { return HasFailed(number, round); })) {
