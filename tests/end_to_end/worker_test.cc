@@ -51,7 +51,7 @@ bool CanBeApart() {
 std::unique_ptr<RunningProgram> StartWorker(const std::string& folder,
                                             const std::vector<std::string>& more = {"--worker"}) {
   std::vector<std::string> args = {"experiment", "--config=plan.textproto", "--output=out/tiny",
-                                   "--patience_s=3", "--jobs=1"};
+                                   "--patience_s=2", "--jobs=1"};
   args.insert(args.end(), more.begin(), more.end());
   if (!CanBeApart()) return std::make_unique<RunningProgram>("bin/cmerc", args, folder);
   std::vector<std::string> apart = kApart;
@@ -80,7 +80,7 @@ void ExpectTheSameBytes(const std::string& plan, int rounds) {
   std::vector<std::unique_ptr<RunningProgram>> workers;
   for (int i = 0; i < 3; ++i) workers.push_back(StartWorker(folder));
   std::mt19937_64 random(3);
-  std::uniform_int_distribution<int> moment(0, 3000000);
+  std::uniform_int_distribution<int> moment(0, 2000000);
   int kills = 0;
   while (kills < rounds) {
     std::unique_ptr<RunningProgram>& worker = workers[random() % workers.size()];
