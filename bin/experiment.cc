@@ -153,53 +153,28 @@ absl::StatusOr<std::unique_ptr<Launcher>> MakeLauncher(const ExperimentPlan& pla
                    ", which spreads them itself; leave out --worker and --shard, or the launcher"));
 }
 
-// Does this process's part of the runs; returns those that failed.
-absl::StatusOr<std::vector<std::string>> DoPart(const std::vector<PlannedRun>& runs,
-                                                const ExperimentPlan& plan, const Flags& flags,
-                                                const WorkerFlags& worker, Launcher& launcher,
-                                                Claims& claims) {
-  const std::string output = flags.Get("output");
+// InvalidArgument: a process would do a part of the trials, and wait for no other.
+absl::Status CheckShard(const WorkerFlags& worker) {
+  if (worker.shards == 1) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "search: --shard does its part of the runs and waits for no other, but how a trial goes on "
+      "depends on all of them; give --worker in its place, to as many processes as you like");
+}
+
+// How this process does runs of the experiment. `runs` are those that all processes are to mean
+// alike when it next begins.
+RunnerOptions OptionsOf(const ExperimentPlan& plan, const Flags& flags, const WorkerFlags& worker,
+                        const Launcher& launcher, const std::vector<PlannedRun>& runs,
+                        Claims& claims) {
   RunnerOptions options;
   options.alone = !worker.worker;
-  options.begin = [&] {
-    RETURN_IF_ERROR(AgreeOnRuns(runs, output, worker.worker));
+  options.begin = [&plan, &flags, &worker, &runs] {
+    RETURN_IF_ERROR(AgreeOnRuns(runs, flags.Get("output"), worker.worker));
     return WritePlan(plan, flags);
   };
   options.should_stop = [] { return StopSignal() != 0; };
-  if (!launcher.LeavesRuns()) {
-    options.claims = &claims;
-    std::vector<std::string> folders;
-    for (const PlannedRun& run : runs) folders.push_back(RunFolder(output, run));
-    claims.Begin(folders);
-    claims.StartBeating();
-  }
-  CatchStopSignals(launcher.LeavesRuns() ? kLeavesJobs : kStopsAfterStep);
-  return DoRuns(worker.PartOf(runs), output, launcher, options);
-}
-
-// InvalidArgument: the trials of a search would be spread, and what comes next depends on all of
-// them.
-absl::Status CheckSearchedHere(const Launcher& launcher, bool worker) {
-  if (!worker && !launcher.LeavesRuns()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "search: trials are trained by one process on one machine; leave out --worker, --shard and "
-      "the launcher of the plan, and then do the runs with the options of search.md wherever you "
-      "like");
-}
-
-// Draws and compares options, and gives the best ones to the runs.
-absl::Status SearchHere(const SearchPlan& search, const ExperimentPlan& plan, const Flags& flags,
-                        Launcher& launcher, std::vector<PlannedRun>* runs,
-                        std::vector<std::string>* failures) {
-  RunnerOptions options;
-  options.begin = [&] { return WritePlan(plan, flags); };
-  options.should_stop = [] { return StopSignal() != 0; };
-  CatchStopSignals(kStopsAfterStep);
-  const std::string output = flags.Get("output");
-  const RunsDoer do_runs = [&](const std::vector<PlannedRun>& some) {
-    return DoRuns(some, output, launcher, options);
-  };
-  return SearchOptions(search, output, do_runs, runs, failures);
+  if (!launcher.LeavesRuns()) options.claims = &claims;
+  return options;
 }
 
 // Whether this process is to write the tables: all runs have ended, and no other worker does it.
@@ -222,19 +197,19 @@ absl::StatusOr<bool> WritesTables(const std::vector<PlannedRun>& runs, const std
 // Removes what processes that share the folder have told each other, where that is past.
 void RemoveTraces(const std::vector<PlannedRun>& runs, const std::string& output) {
   bool all = true;
-  for (const PlannedRun& run : runs) {
+  for (PlannedRun run : runs) {
     const std::string folder = RunFolder(output, run);
-    const bool finished = IsFinished(folder, run);
+    // A trial may have been dropped at any time.
+    if (run.trial.has_value()) run.stop_after = 1;
+    const bool finished = IsFinished(folder, run) || WhyFailed(run, output).has_value();
     if (finished) RemoveClaims(folder);
     all = all && finished;
   }
   if (all) unlink(WorkerRunsFile(output).c_str());
 }
 
-}  // namespace
-
-absl::Status ExperimentCommand(const Flags& flags) {
-  RETURN_IF_ERROR(CheckFlags(flags));
+// The plan as the command line changes it.
+absl::StatusOr<ExperimentPlan> LoadChangedPlan(const Flags& flags) {
   std::vector<std::string> warnings;
   absl::StatusOr<ExperimentPlan> plan = LoadPlan(flags.Get("config"), &warnings);
   PrintWarnings(warnings);
@@ -244,57 +219,92 @@ absl::Status ExperimentCommand(const Flags& flags) {
   }
   RETURN_IF_ERROR(plan.status());
   RETURN_IF_ERROR(ChangePlan(ChangesOf(flags), &*plan));
-  std::vector<std::string> warnings_of_sets;
+  return plan;
+}
+
+// Does the trials of a search and the runs as far as they are this process's, and writes the
+// tables.
+absl::Status DoExperiment(const ExperimentPlan& plan, const std::optional<SearchPlan>& search,
+                          const Flags& flags, const WorkerFlags& worker, Launcher& launcher,
+                          std::vector<PlannedRun> runs) {
+  const std::string output = flags.Get("output");
+  std::vector<PlannedRun> trials;
+  if (search.has_value()) trials = RunsOfTrials(*search);
+  Claims::Options claiming;
+  claiming.alone = !worker.worker;
+  claiming.patience = worker.patience;
+  Claims claims(claiming);
+  if (!launcher.LeavesRuns()) {
+    std::vector<std::string> folders;
+    for (const PlannedRun& trial : trials) folders.push_back(RunFolder(output, trial));
+    for (const PlannedRun& run : runs) folders.push_back(RunFolder(output, run));
+    claims.Begin(folders);
+    claims.StartBeating();
+  }
+  CatchStopSignals(launcher.LeavesRuns() ? kLeavesJobs : kStopsAfterStep);
+  std::vector<PlannedRun> meant;
+  const RunnerOptions options = OptionsOf(plan, flags, worker, launcher, meant, claims);
+  const size_t wanted = runs.size();
+  std::vector<FailedRun> failures;
+  if (search.has_value()) {
+    meant = TrialsToAgreeOn(*search);
+    const RunsDoer do_runs = [&](const std::vector<PlannedRun>& some) {
+      return DoRuns(some, output, launcher, options).status();
+    };
+    RETURN_IF_ERROR(SearchOptions(*search, output, do_runs, &runs, &failures));
+  }
+  meant = runs;
+  ASSIGN_OR_RETURN(const std::vector<FailedRun> failed_runs,
+                   DoRuns(worker.PartOf(runs), output, launcher, options));
+  bool writes = true;
+  if (worker.worker) {
+    ASSIGN_OR_RETURN(writes, WritesTables(runs, output, failed_runs.size(), claims));
+  }
+  failures.insert(failures.end(), failed_runs.begin(), failed_runs.end());
+  if (writes) {
+    ASSIGN_OR_RETURN(const std::vector<FinishedRun> finished, ReadFinishedRuns(runs, output));
+    ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(plan, runs, finished));
+    for (const FailedRun& failure : failures) results.add_failed_runs(failure.text());
+    RETURN_IF_ERROR(Publish(results, finished, output));
+    trials.insert(trials.end(), runs.begin(), runs.end());
+    RemoveTraces(trials, output);
+  }
+  if (failures.empty()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(failures.size(), " of ", wanted,
+                                             " runs failed; the same command repeats only those"));
+}
+
+}  // namespace
+
+absl::Status ExperimentCommand(const Flags& flags) {
+  RETURN_IF_ERROR(CheckFlags(flags));
+  ASSIGN_OR_RETURN(const ExperimentPlan plan, LoadChangedPlan(flags));
+  std::vector<std::string> warnings;
   ASSIGN_OR_RETURN(std::vector<PlannedRun> runs,
-                   RunsOf(*plan, kVersion, flags.All("set"), &warnings_of_sets));
-  PrintWarnings(warnings_of_sets);
+                   RunsOf(plan, kVersion, flags.All("set"), &warnings));
+  PrintWarnings(warnings);
   std::optional<SearchPlan> search;
-  if (plan->has_search()) {
-    ASSIGN_OR_RETURN(search, PlanSearch(*plan, runs, kVersion, flags.All("set")));
+  if (plan.has_search()) {
+    ASSIGN_OR_RETURN(search, PlanSearch(plan, runs, kVersion, flags.All("set")));
   }
   const std::string output = flags.Get("output");
   RETURN_IF_ERROR(CheckExperimentOutput(output, kResultFiles, FilesReadBy(flags, runs)));
+  ASSIGN_OR_RETURN(const WorkerFlags worker, WorkerFlags::Parse(flags));
   if (search.has_value()) {
     RETURN_IF_ERROR(CheckExperimentOutput(output, kSearchFiles, FilesReadBy(flags, runs)));
+    RETURN_IF_ERROR(CheckShard(worker));
   }
-  ASSIGN_OR_RETURN(const WorkerFlags worker, WorkerFlags::Parse(flags));
   ASSIGN_OR_RETURN(const std::unique_ptr<Launcher> launcher,
-                   MakeLauncher(*plan, output, worker.worker));
-  if (search.has_value()) RETURN_IF_ERROR(CheckSearchedHere(*launcher, worker.worker));
+                   MakeLauncher(plan, output, worker.worker));
   if (flags.has("dry_run")) {
     if (search.has_value()) PrintTrials(*search, output);
-    PrintDryRun(runs, *plan, output);
+    PrintDryRun(runs, plan, output);
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(launcher->CheckMachine());
   RETURN_IF_ERROR(MakeOutput(output));
   std::cout << runs.size() << " runs in " << output << "\n" << std::flush;
-  std::vector<std::string> failures;
-  const size_t wanted = runs.size();
-  if (search.has_value()) {
-    RETURN_IF_ERROR(SearchHere(*search, *plan, flags, *launcher, &runs, &failures));
-  }
-  Claims::Options claiming;
-  claiming.alone = !worker.worker;
-  claiming.patience = worker.patience;
-  Claims claims(claiming);
-  ASSIGN_OR_RETURN(const std::vector<std::string> failed_runs,
-                   DoPart(runs, *plan, flags, worker, *launcher, claims));
-  failures.insert(failures.end(), failed_runs.begin(), failed_runs.end());
-  bool writes = true;
-  if (worker.worker) {
-    ASSIGN_OR_RETURN(writes, WritesTables(runs, output, failures.size(), claims));
-  }
-  if (writes) {
-    ASSIGN_OR_RETURN(const std::vector<FinishedRun> finished, ReadFinishedRuns(runs, output));
-    ASSIGN_OR_RETURN(ExperimentResults results, GatherResults(*plan, runs, finished));
-    for (const std::string& failure : failures) results.add_failed_runs(failure);
-    RETURN_IF_ERROR(Publish(results, finished, output));
-    RemoveTraces(runs, output);
-  }
-  if (failures.empty()) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(failures.size(), " of ", wanted,
-                                             " runs failed; the same command repeats only those"));
+  return DoExperiment(plan, search, flags, worker, *launcher, std::move(runs));
 }
 
 }  // namespace cmerc

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "bin/version.h"
 #include "core/status.h"
+#include "experiment/run_files.h"
 #include "experiment/runner.h"
 #include "experiment/search_table.h"
 #include "metrics/json.h"
@@ -57,9 +58,17 @@ void PrintTrials(const SearchPlan& search, const std::string& output) {
   std::cout << runs << " runs of trials; with the options of the best of them:\n";
 }
 
+std::vector<PlannedRun> TrialsToAgreeOn(const SearchPlan& search) {
+  std::vector<PlannedRun> runs = RunsOfTrials(search);
+  const std::string of_all =
+      absl::StrCat("# one of ", runs.size(), ", halvings: ", search.halvings, "\n");
+  for (PlannedRun& run : runs) run.identity += of_all;
+  return runs;
+}
+
 absl::Status SearchOptions(const SearchPlan& search, const std::string& output,
                            const RunsDoer& do_runs, std::vector<PlannedRun>* runs,
-                           std::vector<std::string>* failures) {
+                           std::vector<FailedRun>* failures) {
   ASSIGN_OR_RETURN(const SearchResults results, DoSearch(search, output, do_runs));
   const std::vector<std::string> texts = {FormatSearch(results), ToJson(results, /*pretty=*/true)};
   for (size_t i = 0; i < texts.size(); ++i) {

@@ -19,12 +19,16 @@ inline constexpr std::array<const char*, 2> kSearchFiles = {"search.md", "search
 // Says which trials there are, with their options and how far they have got.
 void PrintTrials(const SearchPlan& search, const std::string& output);
 
+// The runs of trials as workers are to mean them alike (AgreeOnRuns()): which trials go on depends
+// on how many there are and how often they are compared, too.
+std::vector<PlannedRun> TrialsToAgreeOn(const SearchPlan& search);
+
 // Does the search in the folder `output` by `do_runs`, writes kSearchFiles there, prints what was
 // chosen, and puts it into `runs` as ApplyChosen() does, with its `failures`. Errors: those of
 // DoSearch() and ApplyChosen(), and of files that cannot be written.
 absl::Status SearchOptions(const SearchPlan& search, const std::string& output,
                            const RunsDoer& do_runs, std::vector<PlannedRun>* runs,
-                           std::vector<std::string>* failures);
+                           std::vector<FailedRun>* failures);
 
 }  // namespace cmerc
 

@@ -215,18 +215,6 @@ absl::Status CheckReplaceable(const std::string& output, const Kind& kind, const
                                         "; choose another name, or --overwrite to replace it"));
 }
 
-// Whether what is in the folder was written by a run, finished or not.
-bool IsOfRun(const std::string& folder) {
-  for (const std::string& one : {folder, UncalibratedFolder(folder)}) {
-    const std::string metrics = one + "/metrics.jsonl";
-    struct stat info {};
-    const bool begun = stat(metrics.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-    if (begun && (info.st_size == 0 || absl::StartsWith(HeadOf(metrics), "{\"epoch\":")))
-      return true;
-  }
-  return absl::StrContains(HeadOf(folder + "/summary.json"), "\"protocol\":");
-}
-
 // Whether `path` is the config.textproto of `output` and would hold the same bytes afterwards.
 bool StaysAsItIs(const std::string& path, const std::string& output, const RunConfig& config) {
   if (path != output + "/config.textproto") return false;
@@ -266,12 +254,12 @@ absl::Status CheckRunOutput(const Flags& flags, const std::string& output,
   struct stat info {};
   const bool finished = stat((output + "/summary.json").c_str(), &info) == 0;
   // What is there is gone on with, or left as it is.
-  if (flags.has("resume") && (CanResume(output) || (finished && IsOfRun(output)))) {
+  if (flags.has("resume") && (CanResume(output) || (finished && HoldsRun(output)))) {
     return absl::OkStatus();
   }
   std::vector<std::string> inputs = PathsIn(config);
   if (flags.has("config")) inputs.insert(inputs.begin(), flags.Get("config"));
-  const bool of_run = IsOfRun(output);
+  const bool of_run = HoldsRun(output);
   for (const std::string& file : RunFiles(output)) {
     if (StaysAsItIs(file, output, config)) continue;
     for (const std::string& input : inputs) {

@@ -169,7 +169,13 @@ Claims::~Claims() {
 
 void Claims::Begin(const std::vector<std::string>& folders) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const std::string& folder : folders) of_before_[folder] = LargestIn(folder);
+  for (const std::string& folder : folders) {
+    const int number = LargestIn(folder);
+    const bool failed =
+        number > 0 && absl::StartsWith(Parse(Contents(PathOf(folder, number))).state, kFailed);
+    // One that is held may fail yet.
+    of_before_[folder] = failed ? number : number - 1;
+  }
 }
 
 void Claims::StartBeating() {

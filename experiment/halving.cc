@@ -5,31 +5,34 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
-#include <map>
 #include <tuple>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "absl/strings/strip.h"
 #include "config/run.pb.h"
 #include "core/status.h"
 #include "experiment/run_files.h"
-#include "storage/atomic_file.h"
 #include "storage/run_folder.h"
 #include "storage/selection_score.h"
 
 namespace cmerc {
 namespace {
 
-std::string FailedFile(const std::string& folder) { return folder + "/failed.txt"; }
+// What a trial has come to in a round.
+struct RoundResult {
+  int trial;                    // its number
+  int epochs;                   // after which it was compared
+  std::optional<double> score;  // Standing::score
+  std::string why;              // it has failed
+};
 
-// The run of a trial as it is to be done for a round.
-PlannedRun ForRound(PlannedRun run, int halvings, int round) {
-  run.stop_after = RoundEpochs(run.config.training().epochs(), halvings, round);
-  return run;
+// Unavailable: a run has neither failed nor got as far as it was to get.
+absl::Status NotDone(const PlannedRun& run) {
+  return absl::UnavailableError(
+      absl::StrCat("search: ", run.path(),
+                   " was left to another process, and trials can only be compared when "
+                   "all of them are done; repeat the command when they are"));
 }
 
 // The search of one variant as it goes on.
@@ -51,36 +54,46 @@ class Tournament {
 
   // Adds the runs that a round needs.
   void AddRuns(int round, std::vector<PlannedRun>* runs) const {
+    // Where all have failed the cause may have been elsewhere, and be gone by now.
+    if (std::all_of(left_.begin(), left_.end(),
+                    [&](int number) { return HasFailed(number, round); })) {
+      ForgetFailures();
+    }
     for (const int number : left_) {
-      if (Failure(number).has_value()) continue;
-      for (const PlannedRun& run : TrialOf(number).runs) {
-        runs->push_back(ForRound(run, halvings_, round));
+      for (const PlannedRun& run : RunsOf(number, round)) {
+        if (!HasFailed(run)) runs->push_back(run);
       }
     }
   }
 
-  // Compares the trials that are left after the runs of a round; `failures` has why some failed, by
-  // path. Errors of WriteFileAtomically().
-  absl::Status Compare(int round, const std::map<std::string, std::string>& failures) {
+  // How each trial that is left stands after the runs of a round, by their files alone, so that
+  // every process finds the same. Unavailable: a run has neither failed nor got as far as it was
+  // to.
+  absl::StatusOr<std::vector<RoundResult>> ResultsOf(int round) const {
+    std::vector<RoundResult> results;
+    for (const int number : left_) {
+      ASSIGN_OR_RETURN(RoundResult result, ResultOf(number, round));
+      results.push_back(std::move(result));
+    }
+    return results;
+  }
+
+  // Compares the trials that are left.
+  void Compare(int round, const std::vector<RoundResult>& results) {
     std::vector<Standing> scores;
-    std::map<std::string, std::string> failed;  // folder of a run -> what its failed.txt says
-    for (const int number : left_) scores.push_back(ScoreOf(number, round, failures, &failed));
+    for (const RoundResult& result : results) {
+      Add(result);
+      scores.push_back({result.trial, result.score});
+    }
     const std::vector<Standing> ranked = Ranked(std::move(scores));
     const bool is_last = round == halvings_;
     const size_t go_on = is_last ? std::min<size_t>(1, GoOn(ranked)) : GoOn(ranked);
-    // Where all have failed the cause may be elsewhere, and be gone the next time.
-    if (go_on > 0) {
-      for (const auto& [folder, text] : failed) {
-        RETURN_IF_ERROR(WriteFileAtomically(FailedFile(folder), text));
-      }
-    }
     left_.clear();
     for (size_t i = 0; i < ranked.size(); ++i) {
       if (i < go_on) left_.push_back(ranked[i].trial);
       if (i >= go_on) Drop(ranked[i], go_on > 0 ? &ranked[go_on - 1] : nullptr, is_last);
     }
     if (is_last && go_on > 0) RemoveWeightsOfAll();
-    return absl::OkStatus();
   }
 
   SearchedVariant Result() const {
@@ -111,48 +124,66 @@ class Tournament {
     return search_.trials.front().runs.front().config.training().select_by();
   }
 
-  // Why the trial failed in an earlier round or call.
-  std::optional<std::string> Failure(int number) const {
-    for (const PlannedRun& run : TrialOf(number).runs) {
-      std::optional<std::string> why = WhyFailed(run, output_);
-      if (why.has_value()) return why;
+  // The runs of a trial as they are to be done for a round.
+  std::vector<PlannedRun> RunsOf(int number, int round) const {
+    std::vector<PlannedRun> runs = TrialOf(number).runs;
+    for (PlannedRun& run : runs) {
+      run.stop_after = RoundEpochs(run.config.training().epochs(), halvings_, round);
     }
-    return std::nullopt;
+    return runs;
   }
 
-  // The score of a trial after a round, which is added to what is found of it.
-  Standing ScoreOf(int number, int round, const std::map<std::string, std::string>& failures,
-                   std::map<std::string, std::string>* failed) {
-    SearchedTrial& found = Found(number);
-    std::optional<std::string> why = Failure(number);
+  // Whether it has, before it got as far as it is to get.
+  bool HasFailed(const PlannedRun& run) const {
+    return WhyFailed(run, output_).has_value() && !IsFinished(RunFolder(output_, run), run);
+  }
+  bool HasFailed(int number, int round) const {
+    const std::vector<PlannedRun> runs = RunsOf(number, round);
+    return std::any_of(runs.begin(), runs.end(),
+                       [&](const PlannedRun& run) { return HasFailed(run); });
+  }
+
+  void ForgetFailures() const {
+    for (const int number : left_) {
+      for (const PlannedRun& run : TrialOf(number).runs) ForgetFailure(run, output_);
+    }
+  }
+
+  absl::StatusOr<RoundResult> ResultOf(int number, int round) const {
+    RoundResult result{number, 0, std::nullopt, ""};
     double sum = 0;
-    int epochs = 0;
-    for (const PlannedRun& planned : TrialOf(number).runs) {
-      if (why.has_value()) break;
-      const PlannedRun run = ForRound(planned, halvings_, round);
+    for (const PlannedRun& run : RunsOf(number, round)) {
+      result.epochs = *run.stop_after;
       const std::string folder = RunFolder(output_, run);
-      epochs = *run.stop_after;
-      const absl::StatusOr<double> score = ValidationScore(folder, epochs, SelectedBy());
-      const auto failure = failures.find(run.path());
-      if (failure != failures.end()) {
-        why = failure->second;
+      const absl::StatusOr<double> score = ValidationScore(folder, *run.stop_after, SelectedBy());
+      // After the score was read: a process that begins the run anew first says that it is not
+      // finished.
+      if (!IsFinished(folder, run)) {
+        const std::optional<std::string> why = WhyFailed(run, output_);
+        if (!why.has_value()) return NotDone(run);
+        result.why = *why;
       } else if (!score.ok()) {
-        why = std::string(score.status().message());
+        result.why = std::string(score.status().message());
       } else if (!std::isfinite(*score)) {
-        why = "its score is not finite";
+        result.why = "its score is not finite";
       }
-      if (why.has_value()) (*failed)[folder] = absl::StrCat(run.identity, *why);
-      if (score.ok()) sum += *score;
+      if (!result.why.empty()) return result;
+      sum += *score;
     }
-    if (why.has_value()) {
-      found.mutable_failed()->set_value(*why);
-      return {number, std::nullopt};
+    result.score = sum / static_cast<double>(TrialOf(number).runs.size());
+    return result;
+  }
+
+  // Adds to what is found of a trial.
+  void Add(const RoundResult& result) {
+    SearchedTrial& found = Found(result.trial);
+    if (!result.score.has_value()) {
+      found.mutable_failed()->set_value(result.why);
+      return;
     }
-    const double mean = sum / static_cast<double>(TrialOf(number).runs.size());
     RoundScore* scored = found.add_scores();
-    scored->set_epochs(epochs);
-    scored->set_score(SelectedBy() == TrainingConfig::NLL ? -mean : mean);
-    return {number, mean};
+    scored->set_epochs(result.epochs);
+    scored->set_score(SelectedBy() == TrainingConfig::NLL ? -*result.score : *result.score);
   }
 
   // A trial does not go on; `last` is the last one that does.
@@ -187,32 +218,38 @@ class Tournament {
   std::vector<int> left_;              // the numbers of those that go on
 };
 
-// Path of a run -> why it failed, of the lines "PATH: why" of DoRuns().
-std::map<std::string, std::string> ByPath(const std::vector<std::string>& failures,
-                                          const std::vector<PlannedRun>& runs) {
-  std::map<std::string, std::string> by_path;
-  for (const PlannedRun& run : runs) {
-    for (absl::string_view failure : failures) {
-      if (absl::ConsumePrefix(&failure, absl::StrCat(run.path(), ": "))) {
-        by_path[run.path()] = std::string(failure);
-      }
-    }
+// Tournament::ResultsOf() each.
+absl::StatusOr<std::vector<std::vector<RoundResult>>> ResultsOf(
+    const std::vector<Tournament>& tournaments, int round) {
+  std::vector<std::vector<RoundResult>> results;
+  for (const Tournament& tournament : tournaments) {
+    ASSIGN_OR_RETURN(std::vector<RoundResult> of_one, tournament.ResultsOf(round));
+    results.push_back(std::move(of_one));
   }
-  return by_path;
+  return results;
 }
 
-// Unavailable: runs have neither failed nor got as far as they were to.
-absl::Status CheckDone(const std::vector<PlannedRun>& runs,
-                       const std::map<std::string, std::string>& failures,
-                       const std::string& output) {
-  for (const PlannedRun& run : runs) {
-    if (failures.count(run.path()) > 0 || IsFinished(RunFolder(output, run), run)) continue;
-    return absl::UnavailableError(
-        absl::StrCat("search: ", run.path(),
-                     " was left to another process, and trials can only be compared when "
-                     "all of them are done; repeat the command when they are"));
+// Does the runs of a round until all have ended, and compares what they have come to.
+absl::Status DoRound(int round, int halvings, const RunsDoer& do_runs,
+                     std::vector<Tournament>& tournaments) {
+  std::vector<PlannedRun> runs;
+  for (Tournament& tournament : tournaments) tournament.AddRuns(round, &runs);
+  const int parts = 1 << (halvings - round);
+  std::cout << "search, round " << round + 1 << " of " << halvings + 1 << ": " << runs.size()
+            << " runs up to " << (parts == 1 ? "the end" : absl::StrCat("1/", parts))
+            << " of their epochs\n"
+            << std::flush;
+  for (size_t attempt = 0;; ++attempt) {
+    RETURN_IF_ERROR(do_runs(runs));
+    absl::StatusOr<std::vector<std::vector<RoundResult>>> results = ResultsOf(tournaments, round);
+    if (results.ok()) {
+      for (size_t i = 0; i < tournaments.size(); ++i) tournaments[i].Compare(round, (*results)[i]);
+      return absl::OkStatus();
+    }
+    // A process that is ahead may have begun one of them anew, whose weights are gone: then it is
+    // waited for. No run is begun anew twice.
+    if (attempt >= runs.size()) return results.status();
   }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -237,13 +274,6 @@ size_t GoOn(const std::vector<Standing>& ranked) {
   return std::min((ranked.size() + 1) / 2, static_cast<size_t>(failed - ranked.begin()));
 }
 
-std::optional<std::string> WhyFailed(const PlannedRun& run, const std::string& output) {
-  const std::string text = Contents(FailedFile(RunFolder(output, run)));
-  absl::string_view why = text;
-  if (run.identity.empty() || !absl::ConsumePrefix(&why, run.identity)) return std::nullopt;
-  return std::string(why);
-}
-
 absl::StatusOr<SearchResults> DoSearch(const SearchPlan& plan, const std::string& output,
                                        const RunsDoer& do_runs) {
   std::vector<Tournament> tournaments;
@@ -251,17 +281,7 @@ absl::StatusOr<SearchResults> DoSearch(const SearchPlan& plan, const std::string
     tournaments.emplace_back(search, plan.halvings, output);
   }
   for (int round = 0; round <= plan.halvings; ++round) {
-    std::vector<PlannedRun> runs;
-    for (const Tournament& tournament : tournaments) tournament.AddRuns(round, &runs);
-    const int parts = 1 << (plan.halvings - round);
-    std::cout << "search, round " << round + 1 << " of " << plan.halvings + 1 << ": " << runs.size()
-              << " runs up to " << (parts == 1 ? "the end" : absl::StrCat("1/", parts))
-              << " of their epochs\n"
-              << std::flush;
-    ASSIGN_OR_RETURN(const std::vector<std::string> failures, do_runs(runs));
-    const std::map<std::string, std::string> by_path = ByPath(failures, runs);
-    RETURN_IF_ERROR(CheckDone(runs, by_path, output));
-    for (Tournament& tournament : tournaments) RETURN_IF_ERROR(tournament.Compare(round, by_path));
+    RETURN_IF_ERROR(DoRound(round, plan.halvings, do_runs, tournaments));
   }
   SearchResults results;
   for (const Tournament& tournament : tournaments) *results.add_searches() = tournament.Result();

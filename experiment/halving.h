@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "experiment/plan.h"
 #include "experiment/results.pb.h"
@@ -33,24 +34,22 @@ std::vector<Standing> Ranked(std::vector<Standing> scores);
 // failed.
 size_t GoOn(const std::vector<Standing>& ranked);
 
-// Does runs as DoRuns() does, and returns "RUN: why" for those that failed.
-using RunsDoer =
-    std::function<absl::StatusOr<std::vector<std::string>>(const std::vector<PlannedRun>& runs)>;
+// Does runs as DoRuns() does; its errors alone count.
+using RunsDoer = std::function<absl::Status(const std::vector<PlannedRun>& runs)>;
 
 // Trains the trials of all searches, round by round, by `do_runs`, whose errors are its own, and
-// tells of it on standard output. Unavailable: runs of a round were left to another process,
-// without which the trials cannot be compared. A run of a trial is in
-// OUTPUT/DATASET/VARIANT/trial-T/seed-N with the files of DoRuns(), but for
-//   finished.txt  says after how many epochs it has stopped
-//   failed.txt    the identity and why: a trial of which a run fails, while others of its search do
-//                 not, is ranked last and not tried again
+// tells of it on standard output. Any number of processes may do the same search in the same
+// folder: what a round has come to follows from the files of its runs alone, so that all of them
+// drop and choose the same trials, whoever trained them. Unavailable: a run has neither failed nor
+// got as far as it was to get, although `do_runs` has returned. A run of a trial is in
+// OUTPUT/DATASET/VARIANT/trial-T/seed-N with the files of DoRuns(), of which
+//   finished.txt  says after how many epochs it has stopped, and still does when it goes on
+//   failed.txt    is there where it has failed: its trial is ranked last and not tried again,
+//                 unless all that were left have failed, which the next call tries again
 // The weights of trials that are no longer needed are removed. What an earlier call has done for
 // the same trials is not done again.
 absl::StatusOr<SearchResults> DoSearch(const SearchPlan& plan, const std::string& output,
                                        const RunsDoer& do_runs);
-
-// Whether a run of a trial has failed and is not tried again; why, or nothing.
-std::optional<std::string> WhyFailed(const PlannedRun& run, const std::string& output);
 
 }  // namespace cmerc
 

@@ -21,7 +21,8 @@ struct Launch {
   size_t run;          // its number, by which Launcher::WaitForOne() tells of it
   std::string folder;  // holds its config.textproto; what it prints goes to train.log there
   bool resume;         // whether to go on with what the folder holds, instead of beginning anew
-  std::string identity = {};  // PlannedRun::identity
+  // FinishedText() of the run (experiment/run_files.h): what it is, and how far it is to get.
+  std::string identity = {};
 };
 
 // A run that has ended.

@@ -44,6 +44,15 @@ struct PlannedRun {
   std::string path() const;
 };
 
+// A run that has failed.
+struct FailedRun {
+  std::string path;  // PlannedRun::path()
+  std::string why;   // "failed with exit status 1: the loss is not finite"
+
+  // As users read it: "PATH: WHY".
+  std::string text() const { return path + ": " + why; }
+};
+
 // Reads the text-format ExperimentPlan in the file `path`. InvalidArgument names everything that is
 // wrong with the plan itself at once; what is wrong with the file is said as by LoadConfig().
 // Former names of fields are named in `warnings`, where given.

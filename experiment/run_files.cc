@@ -1,6 +1,7 @@
 #include "experiment/run_files.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -20,7 +21,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "experiment/fnv1a.h"
+#include "storage/atomic_file.h"
 #include "storage/selection_score.h"
+#include "storage/stop_after.h"
 
 namespace cmerc {
 namespace {
@@ -31,6 +34,8 @@ std::string Rest(std::ifstream& in) {
   text << in.rdbuf();
   return text.str();
 }
+
+std::string FailedFile(const std::string& folder) { return folder + "/failed.txt"; }
 
 std::string LogFile(const std::string& folder) { return folder + "/train.log"; }
 
@@ -78,6 +83,14 @@ std::string FinishedText(const PlannedRun& run) {
   return absl::StrCat(run.identity, kStopped, *run.stop_after, "\n");
 }
 
+std::string TextToFinish(const std::string& folder) {
+  PlannedRun run;
+  run.identity = Contents(BegunFile(folder));
+  const absl::StatusOr<int> stop_after = ReadStopAfter(folder);
+  if (stop_after.ok() && *stop_after > 0) run.stop_after = *stop_after;
+  return FinishedText(run);
+}
+
 std::string DigestOf(const std::string& identity) {
   return absl::StrFormat("%016x", Fnv1a(identity));
 }
@@ -89,6 +102,22 @@ bool IsFinished(const std::string& folder, const PlannedRun& run) {
   int epochs = 0;
   return absl::ConsumePrefix(&rest, run.identity) && absl::ConsumePrefix(&rest, kStopped) &&
          absl::SimpleAtoi(rest, &epochs) && epochs >= *run.stop_after;
+}
+
+absl::Status NoteFailure(const PlannedRun& run, const std::string& output, const std::string& why) {
+  return WriteFileAtomically(FailedFile(RunFolder(output, run)), absl::StrCat(run.identity, why));
+}
+
+std::optional<std::string> WhyFailed(const PlannedRun& run, const std::string& output) {
+  if (!run.trial.has_value() || run.identity.empty()) return std::nullopt;
+  const std::string text = Contents(FailedFile(RunFolder(output, run)));
+  absl::string_view why = text;
+  if (!absl::ConsumePrefix(&why, run.identity)) return std::nullopt;
+  return std::string(why);
+}
+
+void ForgetFailure(const PlannedRun& run, const std::string& output) {
+  unlink(FailedFile(RunFolder(output, run)).c_str());
 }
 
 absl::StatusOr<RunSummary> ReadSummary(const std::string& folder) {

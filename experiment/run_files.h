@@ -3,6 +3,7 @@
 #define CMERC_EXPERIMENT_RUN_FILES_H_
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -34,6 +35,9 @@ std::string BegunFile(const std::string& folder);
 // digits.
 std::string DigestOf(const std::string& identity);
 
+// What FinishedFile() is to hold of the run that has begun in `folder`, as its files tell it.
+std::string TextToFinish(const std::string& folder);
+
 // What FinishedFile() holds of a run that has succeeded: its identity, and for one that was to stop
 // after how many epochs.
 std::string FinishedText(const PlannedRun& run);
@@ -41,6 +45,17 @@ std::string FinishedText(const PlannedRun& run);
 // Whether the run in `folder` has succeeded, as the run that `run` is now: one that is to stop has
 // where it got as far or farther.
 bool IsFinished(const std::string& folder, const PlannedRun& run);
+
+// Notes that a run of a trial has failed, with the reason, for all processes that do the search.
+// Errors of WriteFileAtomically().
+absl::Status NoteFailure(const PlannedRun& run, const std::string& output, const std::string& why);
+
+// Why a run of a trial has failed, so that it is not tried again; nothing where it has not, or is
+// of no trial.
+std::optional<std::string> WhyFailed(const PlannedRun& run, const std::string& output);
+
+// Takes a note of a failure back: the run may be tried again.
+void ForgetFailure(const PlannedRun& run, const std::string& output);
 
 // The summary.json of a run. DataLoss: it is missing or cannot be read as a summary.
 absl::StatusOr<RunSummary> ReadSummary(const std::string& folder);

@@ -43,9 +43,12 @@ absl::Status MakeRunFolder(const std::string& folder) {
 // Prepares the folder of a run that is about to start and returns whether the run is to be resumed:
 // it was interrupted, and is still the run that the folder was begun for.
 absl::StatusOr<bool> PrepareRunFolder(const PlannedRun& run, const std::string& folder) {
-  unlink(FinishedFile(folder).c_str());
   const std::string begun = BegunFile(folder);
   const std::string before = Contents(begun);
+  // A trial that goes on where it stopped has still got as far as that: another process may be
+  // about to compare it with others.
+  const bool goes_on = before == run.identity && run.trial.has_value() && CanResume(folder);
+  if (!goes_on) unlink(FinishedFile(folder).c_str());
   if (before == run.identity) return true;
   // What another run has left must not be taken for what this one did when it is resumed. Nothing
   // is removed where no run of an experiment was.
@@ -106,7 +109,7 @@ class Runner {
   }
 
   // Does the runs; returns those that failed.
-  absl::StatusOr<std::vector<std::string>> Do() {
+  absl::StatusOr<std::vector<FailedRun>> Do() {
     while (!untried_.empty() || !taken_.empty() || launcher_.IsBusy()) {
       if (options_.should_stop()) return Stopped();
       for (const std::string& note : launcher_.TakeNotes()) progress_.Say(note);
@@ -157,34 +160,52 @@ class Runner {
     return false;
   }
 
+  // Whether a run is finished, or is of a trial that has failed.
+  bool HasEnded(size_t run) {
+    std::optional<std::string> why;
+    if (!IsFinished(Folder(run), runs_[run])) {
+      why = WhyFailed(runs_[run], output_);
+      if (!why.has_value()) return false;
+    }
+    others_.erase(run);
+    if (why.has_value()) {
+      EndElsewhere(run, *why);
+    } else {
+      progress_.Keep();
+    }
+    return true;
+  }
+
+  // A run has failed that another process has done.
+  void EndElsewhere(size_t run, const std::string& why) {
+    failures_.push_back({runs_[run].path(), why});
+    progress_.End(run, {true, absl::StrCat(why, " (by another worker)")}, 0);
+  }
+
   // Returns false where another process does the run.
   absl::StatusOr<bool> Try(size_t run) {
-    if (StateOf(runs_[run], output_) == RunState::kFinished) {
-      others_.erase(run);
-      progress_.Keep();
-      return true;
-    }
+    if (HasEnded(run)) return true;
     const std::string folder = Folder(run);
     RETURN_IF_ERROR(MakeRunFolder(folder));
     if (options_.claims != nullptr) {
       ASSIGN_OR_RETURN(const Claims::State state, Claim(run, folder));
       if (state == Claims::State::kTaken) return false;
       if (state == Claims::State::kFailed) return true;
-      // Done by another process between the two looks.
-      if (StateOf(runs_[run], output_) == RunState::kFinished) {
+      // By another process between the two looks.
+      if (HasEnded(run)) {
         options_.claims->Release(folder);
-        progress_.Keep();
         return true;
       }
     }
-    ASSIGN_OR_RETURN(const bool found, launcher_.Find({run, folder, false, runs_[run].identity}));
+    const std::string identity = FinishedText(runs_[run]);
+    ASSIGN_OR_RETURN(const bool found, launcher_.Find({run, folder, false, identity}));
     if (found) {
       progress_.Begin(run, "is under way");
       return true;
     }
     ASSIGN_OR_RETURN(const bool resume, PrepareRunFolder(runs_[run], folder));
     RETURN_IF_ERROR(WriteStopAfter(folder, runs_[run].stop_after.value_or(0)));
-    RETURN_IF_ERROR(launcher_.Start({run, folder, resume, runs_[run].identity}));
+    RETURN_IF_ERROR(launcher_.Start({run, folder, resume, identity}));
     progress_.Begin(run, launcher_.LeavesRuns() ? "goes into the queue"
                          : resume               ? "goes on"
                                                 : "begins");
@@ -204,10 +225,7 @@ class Runner {
       return answer.state;
     }
     others_.erase(run);
-    if (answer.state == Claims::State::kFailed) {
-      failures_.push_back(absl::StrCat(runs_[run].path(), ": ", answer.text));
-      progress_.End(run, {true, absl::StrCat(answer.text, " (by another worker)")}, 0);
-    }
+    if (answer.state == Claims::State::kFailed) EndElsewhere(run, answer.text);
     return answer.state;
   }
 
@@ -265,9 +283,16 @@ class Runner {
       return absl::OkStatus();
     }
     ASSIGN_OR_RETURN(const RunOutcome outcome, OutcomeOf(run, folder, ended));
-    if (claims != nullptr && outcome.failed) claims->Fail(folder, outcome.text);
+    if (outcome.failed) {
+      failures_.push_back({run.path(), outcome.text});
+      // Of a trial every process must know the same for good, also one that comes later.
+      if (run.trial.has_value()) {
+        RETURN_IF_ERROR(NoteFailure(run, output_, outcome.text));
+      } else if (claims != nullptr) {
+        claims->Fail(folder, outcome.text);
+      }
+    }
     if (claims != nullptr) claims->Release(folder);
-    if (outcome.failed) failures_.push_back(absl::StrCat(run.path(), ": ", outcome.text));
     progress_.End(ended.run, outcome, ended.seconds);
     return absl::OkStatus();
   }
@@ -277,7 +302,7 @@ class Runner {
   Launcher& launcher_;
   const RunnerOptions& options_;
   RunProgress progress_;
-  std::vector<std::string> failures_;
+  std::vector<FailedRun> failures_;
   std::deque<size_t> untried_;
   std::vector<size_t> taken_;             // by other processes
   std::map<size_t, std::string> others_;  // who they are
@@ -293,9 +318,9 @@ RunState StateOf(const PlannedRun& run, const std::string& output) {
   return Contents(BegunFile(folder)) == run.identity ? RunState::kInterrupted : RunState::kNew;
 }
 
-absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
-                                                const std::string& output, Launcher& launcher,
-                                                const RunnerOptions& options) {
+absl::StatusOr<std::vector<FailedRun>> DoRuns(const std::vector<PlannedRun>& runs,
+                                              const std::string& output, Launcher& launcher,
+                                              const RunnerOptions& options) {
   std::optional<FolderLock> lock;
   if (options.alone) {
     ASSIGN_OR_RETURN(FolderLock taken, LockOutput(output));

@@ -39,21 +39,22 @@ RunState StateOf(const PlannedRun& run, const std::string& output);
 // Does the runs that are not finished, as many at the same time as the launcher has room for, and
 // tells of each on standard output: that it begins and where its log is, how far it has got, and
 // how it ended. Where the launcher says how runs stand, a terminal shows that in a progress bar,
-// and standard error a line now and then. A run that fails does not stop the others. Returns "RUN:
-// why" for those that failed. `output`, the folder of the experiment, exists; a run is in
+// and standard error a line now and then. A run that fails does not stop the others. Returns those
+// that failed. `output`, the folder of the experiment, exists; a run is in
 // OUTPUT/DATASET/VARIANT/seed-N, or seed-N-test-K (PlannedRun::path()), with
 //   config.textproto  its config
 //   train.log         what `cmerc train` printed
 //   begun.txt         the identity of the run, written when it is begun: one that was interrupted
 //                     is resumed (`cmerc train --resume`)
-//   finished.txt      the identity again, written when it has succeeded
+//   finished.txt      FinishedText(), written when it has succeeded
 //   stop_after.txt    after how many epochs it is to stop (PlannedRun::stop_after), where it is
+//   failed.txt        of a trial: the identity, and why it has failed (NoteFailure())
 // InvalidArgument: another process runs this experiment. Cancelled: it was to stop; the message
 // says how to go on. Other errors: a file of it cannot be read or written, or a run cannot be
 // started. The runs that were started are then asked to save and stop, and waited for.
-absl::StatusOr<std::vector<std::string>> DoRuns(const std::vector<PlannedRun>& runs,
-                                                const std::string& output, Launcher& launcher,
-                                                const RunnerOptions& options = {});
+absl::StatusOr<std::vector<FailedRun>> DoRuns(const std::vector<PlannedRun>& runs,
+                                              const std::string& output, Launcher& launcher,
+                                              const RunnerOptions& options = {});
 
 }  // namespace cmerc
 

@@ -275,9 +275,20 @@ absl::StatusOr<SearchPlan> PlanSearch(const ExperimentPlan& plan,
   return planned;
 }
 
+std::vector<PlannedRun> RunsOfTrials(const SearchPlan& search) {
+  std::vector<PlannedRun> runs;
+  for (const VariantSearch& one : search.searches) {
+    for (const Trial& trial : one.trials) {
+      if (trial.same_as.has_value()) continue;
+      runs.insert(runs.end(), trial.runs.begin(), trial.runs.end());
+    }
+  }
+  return runs;
+}
+
 absl::Status ApplyChosen(const SearchPlan& plan, const SearchResults& results,
                          const std::string& version, std::vector<PlannedRun>* runs,
-                         std::vector<std::string>* failures) {
+                         std::vector<FailedRun>* failures) {
   std::vector<PlannedRun> with_options;
   for (PlannedRun& run : *runs) {
     const VariantSearch* search = SearchFor(plan, run);
@@ -287,12 +298,13 @@ absl::Status ApplyChosen(const SearchPlan& plan, const SearchResults& results,
       const auto failed =
           std::find_if(found.trials().begin(), found.trials().end(),
                        [](const SearchedTrial& trial) { return trial.has_failed(); });
-      failures->push_back(absl::StrCat(
-          run.path(), ": has no options, since all trials of ", ShownVariant(search->variant),
-          " that were left have failed",
-          failed == found.trials().end()
-              ? ""
-              : absl::StrCat("; trial ", failed->trial(), ": ", failed->failed().value())));
+      failures->push_back(
+          {run.path(), absl::StrCat("has no options, since all trials of ",
+                                    ShownVariant(search->variant), " that were left have failed",
+                                    failed == found.trials().end()
+                                        ? ""
+                                        : absl::StrCat("; trial ", failed->trial(), ": ",
+                                                       failed->failed().value()))});
       continue;
     }
     const Trial& chosen = search->trials[static_cast<size_t>(found.chosen().value() - 1)];

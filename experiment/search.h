@@ -48,11 +48,14 @@ absl::StatusOr<SearchPlan> PlanSearch(const ExperimentPlan& plan,
                                       const std::string& version,
                                       const std::vector<std::string>& sets);
 
-// Puts the chosen options into `runs`. Those for which none could be chosen are left out, and
-// "RUN: why" is added to `failures`. NotFound: a file that cannot be read.
+// Puts the chosen options into `runs`. Those for which none could be chosen are left out and
+// added to `failures`. NotFound: a file that cannot be read.
 absl::Status ApplyChosen(const SearchPlan& search, const SearchResults& results,
                          const std::string& version, std::vector<PlannedRun>* runs,
-                         std::vector<std::string>* failures);
+                         std::vector<FailedRun>* failures);
+
+// The runs of all trials, but for trials with the options of an earlier one.
+std::vector<PlannedRun> RunsOfTrials(const SearchPlan& search);
 
 // "training.learning_rate=0.001 backbone.dropout=0.4".
 std::string OptionsText(const std::vector<DrawnOption>& options);

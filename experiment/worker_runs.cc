@@ -47,8 +47,7 @@ absl::Status AgreeOnRuns(const std::vector<PlannedRun>& runs, const std::string&
       return absl::InvalidArgumentError(
           absl::StrCat("--output=", output, ": ", differs,
                        " is another run for this process than for the workers there: its config, "
-                       "its data files or the "
-                       "version of cmerc differ. ",
+                       "its data files, the search or the version of cmerc differ. ",
                        holder, " works on ", path,
                        "; give every worker the same plan and files, or stop the others first (if "
                        "that one is dead: "

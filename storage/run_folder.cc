@@ -3,9 +3,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "absl/strings/match.h"
@@ -22,6 +25,16 @@ namespace {
 bool Exists(const std::string& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0;
+}
+
+// What a file begins with, which tells its kind; "" where it cannot be read.
+std::string HeadOf(const std::string& path) {
+  constexpr size_t kHead = 1 << 12;
+  std::string head(kHead, '\0');
+  std::ifstream in(path, std::ios::binary);
+  in.read(&head[0], static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<size_t>(std::max<std::streamsize>(0, in.gcount())));
+  return head;
 }
 
 absl::Status Remove(const std::string& path) {
@@ -72,8 +85,15 @@ bool IsTemporary(const std::string& /*folder*/, const std::string& file) {
 std::string UncalibratedFolder(const std::string& output) { return output + "/uncalibrated"; }
 
 bool HoldsRun(const std::string& folder) {
-  return Exists(folder + "/metrics.jsonl") ||
-         Exists(UncalibratedFolder(folder) + "/metrics.jsonl") || Exists(folder + "/summary.json");
+  for (const std::string& one : {folder, UncalibratedFolder(folder)}) {
+    const std::string metrics = one + "/metrics.jsonl";
+    struct stat info {};
+    const bool begun = stat(metrics.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+    if (begun && (info.st_size == 0 || absl::StartsWith(HeadOf(metrics), "{\"epoch\":"))) {
+      return true;
+    }
+  }
+  return absl::StrContains(HeadOf(folder + "/summary.json"), "\"protocol\":");
 }
 
 std::string PlanFile(const std::string& output) { return output + "/cmerc_experiment.textproto"; }

@@ -13,7 +13,8 @@ namespace cmerc {
 // The folder that the model without calibration has within the folder `output` of a run.
 std::string UncalibratedFolder(const std::string& output);
 
-// Whether a run of `cmerc train`, finished or not, has written into `folder`.
+// Whether a run of `cmerc train`, finished or not, has written into `folder`: there are logs or a
+// summary as it writes them, not merely files of such names.
 bool HoldsRun(const std::string& folder);
 
 // The file in which the experiment in the folder `output` keeps its plan.

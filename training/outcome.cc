@@ -122,15 +122,18 @@ absl::Status WriteViews(const PreparedData& data, const std::vector<int64_t>& in
 }
 
 // Measures what scaling the views would do, by the factor that the validation split says.
-absl::Status AddScaledViews(Backbone& selected, const PreparedData& data,
-                            const std::vector<WeightedLoss>& losses, const RunConfig& config,
-                            const SplitPredictions& test, RunSummary* summary) {
-  ASSIGN_OR_RETURN(const SplitPredictions valid,
-                   PredictSplit(selected, data, data.valid, losses, config, test.views));
+absl::Status AddScaledViews(const SplitPredictions& valid, const SplitPredictions& test,
+                            const DatasetInfo& info, RunSummary* summary) {
   ASSIGN_OR_RETURN(const std::vector<ScaledViewsReport> reports,
-                   MeasureScaledViews(valid, test, data.info.num_classes()));
+                   MeasureScaledViews(valid, test, info.num_classes()));
   for (const ScaledViewsReport& report : reports) *summary->add_scaled_views() = report;
   return absl::OkStatus();
+}
+
+SplitPredictions WithoutViews(SplitPredictions predictions) {
+  predictions.views.clear();
+  predictions.view_log_probs.clear();
+  return predictions;
 }
 
 }  // namespace
@@ -141,12 +144,16 @@ absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& d
                                        RunSummary* summary) {
   RETURN_IF_ERROR(
       Measure(selected, data, data.train, losses, config, {}, summary->mutable_train()).status());
+  std::vector<View> views;
+  if (!data.test.empty()) views = AllViews(data.info);
+  std::optional<SplitPredictions> valid;
   std::optional<HeldOut> held_out;
   Outcome outcome;
   if (config.data().protocol() != DataConfig::OFFICIAL) {
-    ASSIGN_OR_RETURN(const SplitPredictions valid, Measure(selected, data, data.valid, losses,
-                                                           config, {}, summary->mutable_valid()));
-    ASSIGN_OR_RETURN(held_out, FitHeldOut(valid, data.info, summary));
+    ASSIGN_OR_RETURN(valid, PredictSplit(selected, data, data.valid, losses, config, views));
+    // The views of this split tell how to scale those of the test split, and are not scored.
+    ASSIGN_OR_RETURN(*summary->mutable_valid(), ScorePredictions(WithoutViews(*valid), data.info));
+    ASSIGN_OR_RETURN(held_out, FitHeldOut(*valid, data.info, summary));
     outcome.temperature = held_out->temperature;
     outcome.sets = held_out->sets;
   }
@@ -156,18 +163,15 @@ absl::StatusOr<Outcome> MeasureOutcome(Backbone& selected, const PreparedData& d
         "are of conversations that selected the epoch, and are optimistic");
     return outcome;
   }
-  ASSIGN_OR_RETURN(const SplitPredictions test,
-                   Measure(selected, data, data.test, losses, config, AllViews(data.info),
-                           summary->mutable_test()));
+  ASSIGN_OR_RETURN(const SplitPredictions test, Measure(selected, data, data.test, losses, config,
+                                                        views, summary->mutable_test()));
   if (held_out.has_value()) {
     RETURN_IF_ERROR(
         ScoreHeldOut(*held_out, test, data.info, kReportedCoverage, summary->mutable_test()));
   }
   *summary->mutable_test()->mutable_risk_coverage() =
       ScoreRiskCoverage(test, data.info, outcome.temperature, summary->test());
-  if (summary->has_valid()) {
-    RETURN_IF_ERROR(AddScaledViews(selected, data, losses, config, test, summary));
-  }
+  if (valid.has_value()) RETURN_IF_ERROR(AddScaledViews(*valid, test, data.info, summary));
   RETURN_IF_ERROR(WriteViews(data, data.test, test, absl::StrCat(folder, "/test_views.jsonl")));
   RETURN_IF_ERROR(WritePredictions(data, data.test, test, outcome.temperature,
                                    absl::StrCat(folder, "/test_predictions.jsonl")));

@@ -115,7 +115,12 @@ absl::Status SlurmLauncher::Begin() {
   }
   std::set<std::string> alive;
   for (const auto& [task, queued] : queue_) {
-    if (batches_.count(task.first) > 0 && IsUnderWay(queued.state)) alive.insert(queued.job);
+    const auto batch = batches_.find(task.first);
+    // The last of a task may still be in the queue when its run has ended.
+    if (batch != batches_.end() && IsUnderWay(queued.state) &&
+        !ExitOf(batch->second, task.second).has_value()) {
+      alive.insert(queued.job);
+    }
   }
   if (!alive.empty()) {
     notes_.push_back(absl::StrCat("found in the queue: job ", absl::StrJoin(alive, ", ")));
@@ -419,7 +424,7 @@ void SlurmLauncher::RemoveWhatIsDone() {
       if (exit.has_value()) {
         const std::string folder = absl::StrCat(context_.output, "/", batch.tasks[i].path);
         const std::string& digest = batch.tasks[i].digest;
-        needed = exit->status == 0 && DigestOf(Contents(BegunFile(folder))) == digest &&
+        needed = exit->status == 0 && DigestOf(TextToFinish(folder)) == digest &&
                  DigestOf(Contents(FinishedFile(folder))) != digest;
       } else {
         needed = queued != queue_.end() && IsUnderWay(queued->second.state);

@@ -100,10 +100,9 @@ void AddSearches(std::vector<BadPlan>* plans) {
         {"--set gives what search.draw[0] draws (training.batch_size); leave one of them out"}},
        "drawn.plan",
        "search { halvings: 0 draw { path: 'training.batch_size' uniform { min: 1 max: 8 } } }"});
-  add("SearchOfAWorker", "search_worker.plan",
-      "halvings: 0 " + rate("uniform { min: 0.1 max: 0.5 }"),
-      {"search: trials are trained by one process on one machine", "leave out --worker"});
-  plans->back().input.args.push_back("--worker");
+  add("SearchOfAShard", "search_shard.plan", "halvings: 0 " + rate("uniform { min: 0.1 max: 0.5 }"),
+      {"search: --shard does its part of the runs and waits for no other", "give --worker"});
+  plans->back().input.args.push_back("--shard=1/2");
 }
 
 std::vector<BadPlan> BadPlans() {

@@ -25,9 +25,9 @@
 namespace cmerc {
 namespace {
 
-// A folder with "tiny.textproto", and of its data "corpus.records" and "corpus.jsonl", in which
-// every fifth utterance lacks its audio.
-std::string FolderWithCorpus() {
+// Makes a folder with "tiny.textproto", and of its data "corpus.records" and "corpus.jsonl", in
+// which every fifth utterance lacks its audio.
+std::string MakeFolderWithCorpus() {
   const std::string folder = NewFolder();
   WriteFile(folder + "/tiny.textproto", TinyConfig());
   const auto convert = [&](const std::vector<std::string>& from, const std::string& to) {
@@ -54,6 +54,12 @@ std::string FolderWithCorpus() {
   return folder;
 }
 
+// That folder, the same for all tests, whose outputs have names of their own.
+const std::string& FolderWithCorpus() {
+  static const auto* folder = new std::string(MakeFolderWithCorpus());
+  return *folder;
+}
+
 // --set of a run on `file`.
 std::string OnFile(const std::string& file, bool in_memory) {
   return absl::StrCat("--set=data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: '",
@@ -67,7 +73,7 @@ Outcome Must(const std::vector<std::string>& args, const std::string& folder) {
 }
 
 TEST(OnDiskTest, AllCommandsWriteTheSameBytes) {
-  const std::string folder = FolderWithCorpus();
+  const std::string& folder = FolderWithCorpus();
   const std::vector<std::string> options = {
       "--set=data { standardize: true }",
       "--set=curriculum { scheduler { [type.googleapis.com/cmerc.BabyStepOptions] { epoch_ratio: "
@@ -112,7 +118,7 @@ TEST(OnDiskTest, AllCommandsWriteTheSameBytes) {
 }
 
 TEST(OnDiskTest, DataCommandsTellTheSame) {
-  const std::string folder = FolderWithCorpus();
+  const std::string& folder = FolderWithCorpus();
   const std::string in_memory = OnFile("corpus.jsonl", true);
   const std::string on_disk = OnFile("corpus.jsonl", false);
   EXPECT_EQ(Must({"data", "describe", "--config=tiny.textproto", on_disk}, folder).out,
@@ -129,7 +135,7 @@ TEST(OnDiskTest, DataCommandsTellTheSame) {
 }
 
 TEST(OnDiskTest, ARunThatIsKilledGoesOnToTheSameBytes) {
-  const std::string folder = FolderWithCorpus();
+  const std::string& folder = FolderWithCorpus();
   const auto command = [](const std::string& output) {
     return std::vector<std::string>{
         "train",    "--config=tiny.textproto",       "--set=training { epochs: 40 }",

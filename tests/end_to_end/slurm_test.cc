@@ -126,6 +126,70 @@ class SlurmTest : public testing::Test {
 std::string SlurmTest::why_not_;
 std::unique_ptr<SlurmCluster> SlurmTest::cluster_;
 
+// One task is told that its time is up, one node dies, the experiment is killed once and stopped
+// once. The first of the tests, since Slurm looks at time limits every 30 s from its start on.
+TEST_F(SlurmTest, TheSameBytesAsOnThisMachineWhateverHappens) {
+  // Slurm tells a task with a limit of a minute that this will be up in a minute when it looks
+  // next, which it does twice a minute.
+  const std::string plan = WithSlurm(TwelveRuns(), "partition: 'cpu' time: '1' array_limit: 8");
+  std::unique_ptr<RunningProgram> experiment = Start(plan);
+
+  // One run is held up until its time limit comes.
+  const std::string slow = folder_ + "/out/tiny/one/long/seed-1";
+  ASSERT_TRUE(Becomes([&] { return Lines(slow + "/metrics.jsonl") > 2; })) << ReadFile(out_);
+  const pid_t held = TrainProcess("out/tiny/one/long/seed-1");
+  ASSERT_NE(held, 0);
+  kill(held, SIGSTOP);
+  const std::string on = IsOnNode(held, "n1") ? "n2" : "n1";  // the others are done there
+
+  kill(experiment->pid(), SIGKILL);
+  experiment->Wait();
+  experiment = Start(plan);
+  EXPECT_TRUE(Becomes([&] { return Says("found in the queue: job "); })) << ReadFile(out_);
+  EXPECT_TRUE(Becomes([&] { return Says(": is under way; its log is "); })) << ReadFile(out_);
+
+  pid_t there = 0;
+  ASSERT_TRUE(Becomes([&] {
+    there = TrainProcess("/long/seed-");
+    if (there == held) there = TrainProcess("/plain/seed-");
+    return there != 0 && IsOnNode(there, on);
+  })) << ReadFile(out_);
+  cluster_->KillNode(on);
+  EXPECT_TRUE(Becomes([&] { return Says("NODE_FAIL"); })) << ReadFile(out_);
+  cluster_->StartNode(on);
+
+  kill(experiment->pid(), SIGINT);
+  const Outcome stopped = experiment->Wait();
+  EXPECT_EQ(stopped.exit_code, 128 + SIGINT);
+  EXPECT_THAT(stopped.err, AllOf(HasSubstr("stopped with "), HasSubstr(" of 12 runs done"),
+                                 HasSubstr("goes on without this process"),
+                                 HasSubstr("the same command again, which finds it"),
+                                 HasSubstr("to end it: scancel ")));
+  experiment = Start(plan);
+  // Meanwhile, what they are to be the same as.
+  const Ran local = RunPlan(NewFolder(), TwelveRuns());
+  EXPECT_EQ(local.outcome.exit_code, 0) << local.outcome.err;
+
+  // What was held goes on once it has been asked to save.
+  EXPECT_TRUE(Becomes([&] {
+    std::string asked;
+    for (const auto& [path, text] : Files(folder_ + "/out/tiny/slurm")) {
+      if (absl::EndsWith(path, ".out")) absl::StrAppend(&asked, text);
+    }
+    return absl::StrContains(asked, "asked to save and stop");
+  }));
+  kill(held, SIGCONT);
+  const Outcome outcome = experiment->Wait();
+  EXPECT_EQ(outcome.exit_code, 0) << ReadFile(out_) << outcome.err;
+  // That the time limit came may have been said before the experiment was stopped.
+  EXPECT_THAT(ReadFile(out_), AllOf(HasSubstr("\n[12/12] "), Not(HasSubstr("failed with"))));
+  EXPECT_EQ(ResultFiles(folder_), ResultFiles(local.folder));
+  for (const char* of_all : {"out-0", "out-1", "out-2"}) {
+    std::cout << "--- " << of_all << "\n" << ReadFile(folder_ + "/" + of_all);
+  }
+  std::cout << "--- standard error\n" << stopped.err << outcome.err;
+}
+
 TEST_F(SlurmTest, WhatSlurmRefusesIsSaid) {
   const std::string plan = Plan("seeds: 1");
   Outcome outcome = Run(WithSlurm(plan, "partition: 'gpu'"));
@@ -174,66 +238,32 @@ TEST_F(SlurmTest, FailuresAndWhatIsCancelledAreTold) {
   EXPECT_TRUE(std::filesystem::exists(folder_ + "/out/tiny/cancelled/seed-1/resume.pth"));
 }
 
-// One task is told that its time is up, one node dies, the experiment is killed once and stopped
-// once.
-TEST_F(SlurmTest, TheSameBytesAsOnThisMachineWhateverHappens) {
-  const Ran local = RunPlan(NewFolder(), TwelveRuns());
-  ASSERT_EQ(local.outcome.exit_code, 0) << local.outcome.err;
-  // Slurm tells a task with a limit of a minute that this will be up in a minute when it looks
-  // next, which it does twice a minute.
-  const std::string plan = WithSlurm(TwelveRuns(), "partition: 'cpu' time: '1' array_limit: 8");
-  std::unique_ptr<RunningProgram> experiment = Start(plan);
-
-  // One run is held up until its time limit comes.
-  const std::string slow = folder_ + "/out/tiny/one/long/seed-1";
-  ASSERT_TRUE(Becomes([&] { return Lines(slow + "/metrics.jsonl") > 2; })) << ReadFile(out_);
-  const pid_t held = TrainProcess("out/tiny/one/long/seed-1");
-  ASSERT_NE(held, 0);
-  kill(held, SIGSTOP);
-  const std::string on = IsOnNode(held, "n1") ? "n2" : "n1";  // the others are done there
-
+// A search asks for runs round by round; the experiment is killed between two of them.
+TEST_F(SlurmTest, TheTrialsOfASearchGoThroughTheQueue) {
+  const std::string plan = Plan(R"pb(
+    search {
+      trials: 3
+      halvings: 1
+      draw {
+        path: "training.learning_rate"
+        log_uniform { min: 1e-3 max: 1e-1 }
+      }
+      set { training { epochs: 4 } }
+    }
+  )pb");
+  std::unique_ptr<RunningProgram> experiment = Start(WithSlurm(plan, ""));
+  ASSERT_TRUE(Becomes([&] { return Says("search, round 2 of 2: 2 runs"); })) << ReadFile(out_);
   kill(experiment->pid(), SIGKILL);
   experiment->Wait();
-  experiment = Start(plan);
-  EXPECT_TRUE(Becomes([&] { return Says("found in the queue: job "); })) << ReadFile(out_);
-  EXPECT_TRUE(Becomes([&] { return Says(": is under way; its log is "); })) << ReadFile(out_);
-
-  pid_t there = 0;
-  ASSERT_TRUE(Becomes([&] {
-    there = TrainProcess("/long/seed-");
-    if (there == held) there = TrainProcess("/plain/seed-");
-    return there != 0 && IsOnNode(there, on);
-  })) << ReadFile(out_);
-  cluster_->KillNode(on);
-  EXPECT_TRUE(Becomes([&] { return Says("NODE_FAIL"); })) << ReadFile(out_);
-  cluster_->StartNode(on);
-
-  kill(experiment->pid(), SIGINT);
-  const Outcome stopped = experiment->Wait();
-  EXPECT_EQ(stopped.exit_code, 128 + SIGINT);
-  EXPECT_THAT(stopped.err, AllOf(HasSubstr("stopped with "), HasSubstr(" of 12 runs done"),
-                                 HasSubstr("goes on without this process"),
-                                 HasSubstr("the same command again, which finds it"),
-                                 HasSubstr("to end it: scancel ")));
-  experiment = Start(plan);
-
-  // What was held goes on once it has been asked to save.
-  EXPECT_TRUE(Becomes([&] {
-    std::string asked;
-    for (const auto& [path, text] : Files(folder_ + "/out/tiny/slurm")) {
-      if (absl::EndsWith(path, ".out")) absl::StrAppend(&asked, text);
-    }
-    return absl::StrContains(asked, "asked to save and stop");
-  }));
-  kill(held, SIGCONT);
-  const Outcome outcome = experiment->Wait();
+  EXPECT_THAT(ReadFile(out_), HasSubstr(" on the validation split within 2 epochs"));
+  const Outcome outcome = Run(WithSlurm(plan, ""));
   EXPECT_EQ(outcome.exit_code, 0) << ReadFile(out_) << outcome.err;
-  // That the time limit came may have been said before the experiment was stopped.
-  EXPECT_THAT(ReadFile(out_), AllOf(HasSubstr("\n[12/12] "), Not(HasSubstr("failed with"))));
+  EXPECT_THAT(ReadFile(out_), AllOf(HasSubstr("3 runs were finished already"),
+                                    HasSubstr(" on the validation split within 4 epochs"),
+                                    HasSubstr("Chosen by the search")));
+  const Ran local = RunPlan(NewFolder(), plan);
+  EXPECT_EQ(local.outcome.exit_code, 0) << local.outcome.err;
   EXPECT_EQ(ResultFiles(folder_), ResultFiles(local.folder));
-  for (const char* of_all : {"out-0", "out-1", "out-2"}) {
-    std::cout << "--- " << of_all << "\n" << ReadFile(folder_ + "/" + of_all);
-  }
 }
 
 }  // namespace

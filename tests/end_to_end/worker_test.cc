@@ -51,7 +51,7 @@ bool CanBeApart() {
 std::unique_ptr<RunningProgram> StartWorker(const std::string& folder,
                                             const std::vector<std::string>& more = {"--worker"}) {
   std::vector<std::string> args = {"experiment", "--config=plan.textproto", "--output=out/tiny",
-                                   "--patience_s=3", "--jobs=1"};
+                                   "--patience_s=2", "--jobs=1"};
   args.insert(args.end(), more.begin(), more.end());
   if (!CanBeApart()) return std::make_unique<RunningProgram>("bin/cmerc", args, folder);
   std::vector<std::string> apart = kApart;
@@ -60,12 +60,18 @@ std::unique_ptr<RunningProgram> StartWorker(const std::string& folder,
   return std::make_unique<RunningProgram>("/usr/bin/unshare", apart, folder);
 }
 
-TEST(WorkerTest, TheSameBytesHoweverManyAreKilled) {
-  int rounds = 6;
+// How many workers are killed.
+int Rounds(int in_short) {
+  int rounds = in_short;
   if (const char* asked = std::getenv("CMERC_WORKER_ROUNDS")) {
-    ASSERT_TRUE(absl::SimpleAtoi(asked, &rounds) && rounds > 0) << asked;
+    EXPECT_TRUE(absl::SimpleAtoi(asked, &rounds) && rounds > 0) << asked;
   }
-  const std::string plan = TwoByTwo(std::max(2, rounds / 3), /*epochs=*/20);
+  return rounds;
+}
+
+// Three workers do a plan, of which one after the other is killed and another takes its place; what
+// they leave is what one process leaves.
+void ExpectTheSameBytes(const std::string& plan, int rounds) {
   const Ran alone = RunPlan(NewFolder(), plan);
   ASSERT_EQ(alone.outcome.exit_code, 0) << alone.outcome.err;
 
@@ -74,7 +80,7 @@ TEST(WorkerTest, TheSameBytesHoweverManyAreKilled) {
   std::vector<std::unique_ptr<RunningProgram>> workers;
   for (int i = 0; i < 3; ++i) workers.push_back(StartWorker(folder));
   std::mt19937_64 random(3);
-  std::uniform_int_distribution<int> moment(0, 3000000);
+  std::uniform_int_distribution<int> moment(0, 2000000);
   int kills = 0;
   while (kills < rounds) {
     std::unique_ptr<RunningProgram>& worker = workers[random() % workers.size()];
@@ -99,21 +105,65 @@ TEST(WorkerTest, TheSameBytesHoweverManyAreKilled) {
   EXPECT_EQ(ResultFiles(folder), ResultFiles(alone.folder));
 }
 
-TEST(WorkerTest, ShardsAreDoneApartAndTheLastOneWritesTheTables) {
-  const Ran alone = RunPlan(NewFolder(), FourRuns());
+TEST(WorkerTest, TheSameBytesHoweverManyAreKilled) {
+  const int rounds = Rounds(4);
+  ExpectTheSameBytes(TwoByTwo(std::max(2, rounds / 3), /*epochs=*/20), rounds);
+}
+
+// Every worker goes from round to round, and drops the same trials.
+TEST(WorkerTest, ASearchIsDoneByAllWhoeverIsKilled) {
+  const int rounds = Rounds(2);
+  ExpectTheSameBytes(Plan(absl::StrCat(R"pb(search { halvings: 1
+                                                     draw {
+                                                       path: "training.learning_rate"
+                                                       log_uniform { min: 1e-3 max: 1e-1 }
+                                                     }
+                                                     set { training { epochs: 6 } }
+                                                     trials:)pb",
+                                       " ", std::max(4, rounds), " } seeds: 1 seeds: 2 ")),
+                     rounds);
+}
+
+TEST(WorkerTest, ATrialThatFailsIsToldByEveryWorker) {
+  const std::string plan = Plan(R"pb(
+    search {
+      trials: 8
+      halvings: 0
+      draw { path: "training.learning_rate" choice: "1e-3" choice: "1e30" }
+    }
+  )pb");
+  const Ran alone = RunPlan(NewFolder(), plan);
   ASSERT_EQ(alone.outcome.exit_code, 0) << alone.outcome.err;
   const std::string folder = NewFolder();
-  const Ran second = RunPlan(folder, FourRuns(), {"--shard=2/2"});
+  WriteFile(folder + "/plan.textproto", plan);
+  const auto one = StartWorker(folder), other = StartWorker(folder);
+  EXPECT_EQ(one->Wait().exit_code, 0);
+  EXPECT_EQ(other->Wait().exit_code, 0);
+  const std::map<std::string, std::string> files = ResultFiles(folder);
+  EXPECT_EQ(files, ResultFiles(alone.folder));
+  EXPECT_THAT(files.at("search.md"), HasSubstr("| failed: failed with exit status 1: "));
+  EXPECT_EQ(
+      std::count_if(files.begin(), files.end(),
+                    [](const auto& file) { return absl::EndsWith(file.first, "/failed.txt"); }),
+      1);
+}
+
+TEST(WorkerTest, ShardsAreDoneApartAndTheLastOneWritesTheTables) {
+  const std::string plan = TwoByTwo(/*seeds=*/1, /*epochs=*/2);
+  const Ran alone = RunPlan(NewFolder(), plan);
+  ASSERT_EQ(alone.outcome.exit_code, 0) << alone.outcome.err;
+  const std::string folder = NewFolder();
+  const Ran second = RunPlan(folder, plan, {"--shard=2/2"});
   EXPECT_EQ(second.outcome.exit_code, 0) << second.outcome.err;
   EXPECT_THAT(
       second.outcome.out,
       AllOf(HasSubstr("[2/2] "), HasSubstr("2 of the 4 runs of the experiment are finished")));
   EXPECT_FALSE(std::filesystem::exists(folder + "/out/tiny/results.md"));
-  const Ran first = RunPlan(folder, FourRuns(), {"--shard=1/2"});
+  const Ran first = RunPlan(folder, plan, {"--shard=1/2"});
   EXPECT_EQ(first.outcome.exit_code, 0) << first.outcome.err;
   EXPECT_THAT(first.outcome.out, HasSubstr("written to out/tiny"));
   EXPECT_EQ(ResultFiles(folder), ResultFiles(alone.folder));
-  EXPECT_THAT(RunPlan(folder, FourRuns()).outcome.out, HasSubstr("4 runs were finished already"));
+  EXPECT_THAT(RunPlan(folder, plan).outcome.out, HasSubstr("4 runs were finished already"));
 }
 
 // Asked to stop, a worker gives its run back; the next one goes on with it without any patience.

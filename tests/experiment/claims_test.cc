@@ -127,6 +127,11 @@ TEST_F(ClaimsTest, AFailureIsKnownToOthersAndTriedAgainByWhoComesLater) {
   EXPECT_EQ(text_, "failed with exit status 1: the disk is full");
   later->Begin({folder_});
   EXPECT_EQ(Take(*later), State::kMine);
+  // Who began while it was under way knows of what became of it.
+  const auto between = On("d", &b_);
+  between->Begin({folder_});
+  later->Fail(folder_, "failed again");
+  EXPECT_EQ(Take(*between), State::kFailed);
 }
 
 // Two processes that hold the lock of the experiment one after the other.

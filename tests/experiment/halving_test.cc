@@ -153,7 +153,7 @@ class SearchTest : public testing::Test {
 
   RunsDoer DoerBy(Launcher& launcher) {
     return [&](const std::vector<PlannedRun>& runs) {
-      return DoRuns(runs, output_, launcher, options_);
+      return DoRuns(runs, output_, launcher, options_).status();
     };
   }
 
@@ -267,14 +267,55 @@ TEST_F(SearchTest, MoreTrialsKeepThoseThatThereAre) {
 // Such as one that does a part of the runs alone.
 TEST_F(SearchTest, RunsThatAreLeftToOthersHaveNotFailed) {
   testing::internal::CaptureStdout();
-  const absl::StatusOr<SearchResults> results =
-      DoSearch(PlanOf(2, 0), output_, [](const std::vector<PlannedRun>&) {
-        return absl::StatusOr<std::vector<std::string>>(std::vector<std::string>());
-      });
+  const absl::StatusOr<SearchResults> results = DoSearch(
+      PlanOf(2, 0), output_, [](const std::vector<PlannedRun>&) { return absl::OkStatus(); });
   testing::internal::GetCapturedStdout();
   EXPECT_EQ(results.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(results.status().message()),
               HasSubstr("search: meld/gru/trial-1/seed-0 was left to another process"));
+}
+
+// Two processes in one folder; the second has done its part of the first round when the first one
+// ends the whole search.
+TEST_F(SearchTest, AProcessThatIsFarBehindFindsTheSame) {
+  const std::map<int, std::vector<double>> scores = {
+      {1, {0.1, 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3}},
+      {2, {0.3, 0.1, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4}},
+      {3, {0.2, 0.35}},  // among the best until it fails in the second round
+      {4, {0.25, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9}},
+  };
+  ScriptedLauncher first(scores), second(scores);
+  SearchedVariant ahead;
+  int round = 0;
+  const auto behind = DoSearch(PlanOf(4, 2), output_, [&](const std::vector<PlannedRun>& runs) {
+    const absl::Status status = DoerBy(second)(runs);
+    if (++round == 1) ahead = Do(PlanOf(4, 2), first);
+    return status;
+  });
+  ASSERT_TRUE(behind.ok()) << behind.status();
+  EXPECT_THAT(second.started_, ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(first.started_, ElementsAre(3, 2, 2));
+  EXPECT_EQ(ahead.chosen().value(), 2);
+  EXPECT_EQ(behind->searches(0).SerializeAsString(), ahead.SerializeAsString());
+  // A third one, too, that has come too late for all of them.
+  ScriptedLauncher third(scores);
+  EXPECT_EQ(Do(PlanOf(4, 2), third).SerializeAsString(), ahead.SerializeAsString());
+  EXPECT_THAT(third.started_, IsEmpty());
+}
+
+// One that is ahead trains a trial anew whose weights are gone, while another wants to compare it.
+TEST_F(SearchTest, ATrialThatIsBegunAnewIsWaitedFor) {
+  ScriptedLauncher first(Scores()), second(Scores());
+  const SearchedVariant found = Do(PlanOf(3, 2), first);
+  int calls = 0;
+  const auto again = DoSearch(PlanOf(3, 2), output_, [&](const std::vector<PlannedRun>& runs) {
+    const absl::Status status = DoerBy(second)(runs);
+    if (++calls == 1) std::filesystem::remove(output_ + "/meld/gru/trial-2/seed-0/finished.txt");
+    return status;
+  });
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(calls, 4) << "the first of three rounds twice";
+  EXPECT_EQ(again->searches(0).SerializeAsString(), found.SerializeAsString());
 }
 
 TEST_F(SearchTest, WhereAllFailNothingIsChosenAndAllAreTriedAgain) {
@@ -284,14 +325,15 @@ TEST_F(SearchTest, WhereAllFailNothingIsChosenAndAllAreTriedAgain) {
   EXPECT_THAT(table_, HasSubstr("| - | none: all that were left have failed | - |"));
   std::vector<PlannedRun> runs = {PlanOf(1, 2).searches[0].trials[0].runs[0]};
   runs[0].trial.reset();
-  std::vector<std::string> failures;
+  std::vector<FailedRun> failures;
   SearchResults results;
   *results.add_searches() = found;
   ASSERT_TRUE(ApplyChosen(PlanOf(2, 2), results, "1", &runs, &failures).ok());
   EXPECT_THAT(runs, IsEmpty());
-  EXPECT_THAT(failures, ElementsAre(AllOf(
-                            HasSubstr("meld/gru/seed-0: has no options, since all trials of gru"),
-                            HasSubstr("; trial 1: failed with exit status 1: "))));
+  ASSERT_EQ(failures.size(), 1U);
+  EXPECT_THAT(failures[0].text(),
+              AllOf(HasSubstr("meld/gru/seed-0: has no options, since all trials of gru"),
+                    HasSubstr("; trial 1: failed with exit status 1: ")));
   Do(PlanOf(2, 2), second);
   EXPECT_THAT(second.started_, Not(IsEmpty()));
 }

@@ -42,6 +42,13 @@ std::string EndedRuns(const std::string& out) {
   return first == std::string::npos ? "" : out.substr(first + 1);
 }
 
+// As users read them.
+std::vector<std::string> Texts(const std::vector<FailedRun>& failures) {
+  std::vector<std::string> texts;
+  for (const FailedRun& failure : failures) texts.push_back(failure.text());
+  return texts;
+}
+
 class RunnerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -59,14 +66,14 @@ class RunnerTest : public testing::Test {
   }
 
   // A run of each kind of tests/experiment/runner_child.cc, in this order.
-  absl::StatusOr<std::vector<std::string>> Do(const std::vector<std::string>& kinds,
-                                              const std::string& identity = "1") {
+  absl::StatusOr<std::vector<FailedRun>> Do(const std::vector<std::string>& kinds,
+                                            const std::string& identity = "1") {
     LocalLauncher launcher(program_, parallel_runs_);
     return Do(kinds, identity, launcher);
   }
 
-  absl::StatusOr<std::vector<std::string>> Do(const std::vector<std::string>& kinds,
-                                              const std::string& identity, Launcher& launcher) {
+  absl::StatusOr<std::vector<FailedRun>> Do(const std::vector<std::string>& kinds,
+                                            const std::string& identity, Launcher& launcher) {
     std::vector<PlannedRun> runs;
     for (const std::string& kind : kinds) {
       PlannedRun run;
@@ -84,7 +91,7 @@ class RunnerTest : public testing::Test {
   std::vector<std::string> Failures(const std::vector<std::string>& kinds) {
     const auto failures = Do(kinds);
     EXPECT_TRUE(failures.ok()) << failures.status();
-    return failures.value_or(std::vector<std::string>());
+    return Texts(failures.value_or(std::vector<FailedRun>()));
   }
 
   std::string output_;
@@ -115,11 +122,11 @@ TEST_F(RunnerTest, AnInterruptedRunIsResumedUnlessItIsAnotherOneByNow) {
   WriteFile(folder + "/resume.pth", "of the first");
   const auto another = Do({"is_interrupted"}, "2");
   ASSERT_TRUE(another.ok()) << another.status();
-  EXPECT_THAT(*another, ElementsAre(HasSubstr("exit status 130")));
+  EXPECT_THAT(Texts(*another), ElementsAre(HasSubstr("exit status 130")));
   EXPECT_FALSE(std::filesystem::exists(folder + "/resume.pth"));
   const auto again = Do({"is_interrupted"}, "2");
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_THAT(*again, IsEmpty());
+  EXPECT_THAT(Texts(*again), IsEmpty());
 }
 
 TEST_F(RunnerTest, AProgramThatCannotBeStarted) {
@@ -222,7 +229,7 @@ TEST_F(RunnerTest, RunsByAnotherLauncher) {
   FakeLauncher launcher;
   const auto failures = Do({"works", "is_late", "works"}, "1", launcher);
   ASSERT_TRUE(failures.ok()) << failures.status();
-  EXPECT_THAT(*failures,
+  EXPECT_THAT(Texts(*failures),
               ElementsAre(AllOf(StartsWith("is_late/seed-1: failed with time limit: see "),
                                 EndsWith("/is_late/seed-1/train.log"))));
   EXPECT_THAT(out_, StartsWith(absl::StrCat("works/seed-0: begins; its log is ", output_,
