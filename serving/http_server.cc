@@ -285,6 +285,8 @@ class HttpServer::Impl {
                      response);
       return false;
     }
+    // No more than a request that says a large size and leaves may cost.
+    body->reserve(std::min(**size, kMaxUnknownBody));
     const Deadline deadline = std::chrono::steady_clock::now() + options_.timeout;
     const bool complete = reader([&](const char* data, size_t length) {
       body->append(data, length);

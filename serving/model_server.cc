@@ -96,7 +96,9 @@ absl::StatusOr<ModelInferResponse> ModelServer::Infer(const ModelInferRequest& r
   const auto job =
       std::make_shared<PredictJob>(model, input.conversations, input.explain, deadline);
   RETURN_IF_ERROR(Submit(job, deadline));
-  const std::vector<std::string> lines = job->Lines();
+  // Few programs ask for the lines, which take longer to write than all else.
+  const bool has_lines = std::count(input.outputs.begin(), input.outputs.end(), kPrediction) > 0;
+  const std::vector<std::string> lines = has_lines ? job->Lines() : std::vector<std::string>();
   return WriteInferResponse(request, model->description, input, job->predictions(), lines);
 }
 
