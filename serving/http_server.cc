@@ -285,7 +285,7 @@ class HttpServer::Impl {
                      response);
       return false;
     }
-    // No more than a request that says a large size and leaves may cost.
+    // At once, up to what may well be no more than a claim.
     body->reserve(std::min(**size, kMaxUnknownBody));
     const Deadline deadline = std::chrono::steady_clock::now() + options_.timeout;
     const bool complete = reader([&](const char* data, size_t length) {
