@@ -258,8 +258,10 @@ def main():
     parser.add_argument("--swaps", type=int, default=0)
     parser.add_argument("--other")
     parser.add_argument("--margin_mb", type=float, default=16)
-    parser.add_argument("flags", nargs="*")
-    given = parser.parse_args()
+    # What follows "--" is the server's.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    given = parser.parse_args(sys.argv[1:end])
+    given.flags = sys.argv[end + 1:]
     if bool(given.swaps) != bool(given.other):
         parser.error("--swaps and --other=OTHER.pth belong together")
     if clients.grpc is None:
