@@ -207,7 +207,7 @@ TEST_F(DebTest, TheServerIsAPackageOfItsOwn) {
   for (const auto& [file, text] : Files(root)) {
     if (before.count(file) == 0) added.push_back(file);
   }
-  EXPECT_THAT(added, UnorderedElementsAre("usr/lib/cmerc/cmerc_serve",
+  EXPECT_THAT(added, UnorderedElementsAre("usr/lib/cmerc/cmerc_serve", "usr/share/doc/cmerc-serve",
                                           "usr/share/doc/cmerc-serve/changelog.gz",
                                           "usr/share/doc/cmerc-serve/copyright"));
   const Outcome with = RunUnpacked(root, {"serve", "--model=m=m.pth"}, folder);
