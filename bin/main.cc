@@ -103,8 +103,9 @@ absl::Status BecomeServer(char** argv) {
   }
   return absl::NotFoundError(
       absl::StrCat("cannot start ", folder, "/cmerc_serve: ", std::strerror(errno),
-                   "; the server is a program of its own: tools/setup.sh --serve, then bazel build "
-                   "//serving:cmerc_serve (docs/serve.md)"));
+                   "; the server is a program of its own: the Debian package cmerc-serve, or "
+                   "tools/setup.sh --serve, then bazel build //serving:cmerc_serve "
+                   "(docs/serve.md)"));
 }
 
 absl::Status Run(char** argv, const std::vector<std::string>& args) {

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Makes the Debian package of `cmerc`, for the Debian that it runs on. //packages:deb runs it.
+# Makes a Debian package, `cmerc` or `cmerc-serve`, for the Debian that it runs on. //packages:deb and
+# //packages:serve_deb run it.
 #
-#   packages/build_deb.sh OUT.deb VERSION FILE...
+#   packages/build_deb.sh PACKAGE OUT.deb VERSION FILE...
 #
 # FILE: whatever goes in; the end of its path says where. The same files give the same bytes, whenever,
 # wherever and by whomever it is done: no time, name, order or mode of this machine enters. Which packages
-# are needed is what dpkg-shlibdeps says of the two programs.
+# are needed is what dpkg-shlibdeps says of the programs.
 set -euo pipefail
 
 fail() {
@@ -13,10 +14,21 @@ fail() {
   exit 1
 }
 
-(($# > 2)) || fail "want OUT.deb VERSION FILE..."
-out=$(realpath --no-symlinks "$1")
-version=$2
-shift 2
+(($# > 3)) || fail "want PACKAGE OUT.deb VERSION FILE..."
+package=$1
+out=$(realpath --no-symlinks "$2")
+version=$3
+shift 3
+# The programs that it is about, and a package of ours that it needs of the very same version.
+needs=
+case $package in
+  cmerc) programs=(cmerc cmerc_engine) ;;
+  cmerc-serve)
+    programs=(cmerc_serve)
+    needs="cmerc (= $version), "
+    ;;
+  *) fail "there is no package $package; there are cmerc and cmerc-serve" ;;
+esac
 
 # The time that every file in the package has.
 export SOURCE_DATE_EPOCH=1704067200  # 2024-01-01
@@ -27,8 +39,8 @@ work=$(mktemp --directory)
 trap 'rm -rf "$work"' EXIT
 
 # The layout that Debian's tools know.
-readonly root=$work/debian/cmerc doc=usr/share/doc/cmerc
-mkdir -p "$root/DEBIAN" "$root/usr/bin"
+readonly root=$work/debian/$package doc=usr/share/doc/$package
+mkdir -p "$root/DEBIAN"
 
 # Makes the file $1 the file $2 of the package.
 put() { install -D --mode=644 "$1" "$root/$2"; }
@@ -49,7 +61,7 @@ control=
 for file in "$@"; do
   name=${file##*/}
   case /$file in
-    */bin/cmerc | */bin/cmerc_engine) put_program "$file" ;;
+    */bin/cmerc | */bin/cmerc_engine | */serving/cmerc_serve) put_program "$file" ;;
     */config/examples/*.textproto) put "$file" "usr/share/cmerc/examples/$name" ;;
     */config/experiments/*.textproto) put "$file" "usr/share/cmerc/experiments/$name" ;;
     */config/layouts/*.textproto) put "$file" "usr/share/cmerc/layouts/$name" ;;
@@ -60,16 +72,19 @@ for file in "$@"; do
     */packages/cmerc.1) put_compressed "$file" usr/share/man/man1/cmerc.1.gz ;;
     */packages/cmerc.bash) put "$file" usr/share/bash-completion/completions/cmerc ;;
     */packages/copyright) put "$file" "$doc/copyright" ;;
-    */packages/control) control=$file ;;
+    */packages/control | */packages/control-serve) control=$file ;;
     *) fail "$file: where it goes is not known; add it to the cases above this message" ;;
   esac
 done
-programs=("$root/usr/lib/cmerc/cmerc" "$root/usr/lib/cmerc/cmerc_engine")
+programs=("${programs[@]/#/$root/usr/lib/cmerc/}")
 for program in "${programs[@]}"; do
-  [[ -x $program ]] || fail "bin/${program##*/} is not among the files"
+  [[ -x $program ]] || fail "${program##*/} is not among the files"
 done
-[[ -n $control ]] || fail "packages/control is not among the files"
-ln -s ../lib/cmerc/cmerc "$root/usr/bin/cmerc"
+[[ -n $control ]] || fail "packages/control of $package is not among the files"
+if [[ $package == cmerc ]]; then
+  mkdir "$root/usr/bin"
+  ln -s ../lib/cmerc/cmerc "$root/usr/bin/cmerc"
+fi
 
 # A library that a program looks for in a folder of its own choice, as one flavor of OpenBLAS, comes from
 # the package of that very file; dpkg-shlibdeps would be content with any flavor.
@@ -88,7 +103,7 @@ for program in "${programs[@]}"; do
   done
 done > "$work/debian/shlibs.local"
 
-printf 'Source: cmerc\n\nPackage: cmerc\nArchitecture: any\n' > "$work/debian/control"
+printf 'Source: cmerc\n\nPackage: %s\nArchitecture: any\n' "$package" > "$work/debian/control"
 depends=$(cd "$work" && dpkg-shlibdeps -O --warnings=0 "${programs[@]/#/-e}" 2> "$work/said") ||
   fail "dpkg-shlibdeps cannot tell the packages of the libraries:"$'\n'"$(< "$work/said")"
 
@@ -96,11 +111,11 @@ depends=$(cd "$work" && dpkg-shlibdeps -O --warnings=0 "${programs[@]/#/-e}" 2> 
 size=$(find "$root" -path "$root/DEBIAN" -prune -o -printf '%y %s\n' |
   awk '{ kib += $1 == "f" ? int(($2 + 1023) / 1024) : 1 } END { print kib }')
 {
-  echo "Package: cmerc"
+  echo "Package: $package"
   echo "Version: $version"
   echo "Architecture: $(dpkg --print-architecture)"
   echo "Installed-Size: $size"
-  echo "Depends: ${depends#shlibs:Depends=}"
+  echo "Depends: $needs${depends#shlibs:Depends=}"
   cat "$control"
 } > "$root/DEBIAN/control"
 (cd "$root" && find usr -type f -print0 | sort --zero-terminated | xargs --null md5sum) \

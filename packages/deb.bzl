@@ -1,4 +1,4 @@
-"""cmerc_deb(): the Debian package of `cmerc`, for the Debian that it is built on."""
+"""cmerc_deb(): a Debian package, `cmerc` or `cmerc-serve`, for the Debian that it is built on."""
 
 load("@debian//:defs.bzl", "ARCHITECTURE", "MISSING", "VERSION")
 load("@libtorch//:defs.bzl", "LIBTORCH_ROOT")
@@ -17,10 +17,7 @@ DEB_REFUSED = _why_refused()
 
 DEB_VERSION = VERSION
 
-# The name of the file.
-DEB_NAME = "cmerc_%s_%s.deb" % (VERSION, ARCHITECTURE)
-
-# What goes into it; build_deb.sh knows where.
+# What goes into `cmerc`; build_deb.sh knows where.
 DEB_FILES = [
     "//:changelog",
     "//:readme",
@@ -38,6 +35,14 @@ DEB_FILES = [
     "//packages:copyright",
 ]
 
+# The server is a package of its own: gRPC and an HTTP library are for those who want it.
+SERVE_DEB_FILES = [
+    "//:changelog",
+    "//packages:control-serve",
+    "//packages:copyright",
+    "//serving:cmerc_serve",
+]
+
 def _refused_impl(ctx):
     fail("no Debian package can be made: " + ctx.attr.why)
 
@@ -46,8 +51,8 @@ _refused = rule(
     attrs = {"why": attr.string(mandatory = True)},
 )
 
-def cmerc_deb(name):
-    """DEB_NAME, or an error that says why there is none.
+def cmerc_deb(name, package, files):
+    """PACKAGE_VERSION_ARCHITECTURE.deb of these files, or an error that says why there is none.
 
     It is built when it is asked for, and not with //...: there it would be an error for whoever has
     another LibTorch.
@@ -57,9 +62,9 @@ def cmerc_deb(name):
         return
     native.genrule(
         name = name,
-        srcs = DEB_FILES,
-        outs = [DEB_NAME],
-        cmd = "$(location build_deb.sh) $@ %s $(SRCS)" % DEB_VERSION,
+        srcs = files,
+        outs = ["%s_%s_%s.deb" % (package, VERSION, ARCHITECTURE)],
+        cmd = "$(location build_deb.sh) %s $@ %s $(SRCS)" % (package, DEB_VERSION),
         tags = ["manual"],
         tools = ["build_deb.sh"],
     )

@@ -285,6 +285,8 @@ class HttpServer::Impl {
                      response);
       return false;
     }
+    // At once, up to what may well be no more than a claim.
+    body->reserve(std::min(**size, kMaxUnknownBody));
     const Deadline deadline = std::chrono::steady_clock::now() + options_.timeout;
     const bool complete = reader([&](const char* data, size_t length) {
       body->append(data, length);

@@ -255,7 +255,7 @@ class OutputWriter {
   }
 
   std::string ValuesOf(const std::string& output) const {
-    if (output == "prediction") {
+    if (output == kPrediction) {
       std::string bytes;
       for (const std::string& line : lines_) AppendText(line, &bytes);
       return bytes;
@@ -272,7 +272,7 @@ class OutputWriter {
   // -1 becomes the number that it stands for.
   int64_t Size(const std::string& output, int64_t size) const {
     if (size >= 0) return size;
-    return output == "prediction" ? static_cast<int64_t>(lines_.size()) : num_utterances_;
+    return output == kPrediction ? static_cast<int64_t>(lines_.size()) : num_utterances_;
   }
 
  private:
@@ -364,7 +364,7 @@ std::vector<TensorMetadata> OutputTensors(const ModelDescription& model) {
   if (model.sets) tensors.push_back(Tensor("set", "BOOL", {-1, classes}));
   if (model.abstains) tensors.push_back(Tensor("abstained", "BOOL", {-1}));
   tensors.push_back(Tensor("missing", "BOOL", {-1, static_cast<int64_t>(model.modalities.size())}));
-  tensors.push_back(Tensor("prediction", "BYTES", {-1}));
+  tensors.push_back(Tensor(kPrediction, "BYTES", {-1}));
   tensors.push_back(Tensor("without_label", "BYTES", {-1, views}));
   tensors.push_back(Tensor("without_log_prob_change", "FP64", {-1, views}));
   tensors.push_back(Tensor("without_confidence_change", "FP64", {-1, views}));

@@ -14,6 +14,9 @@
 
 namespace cmerc::serving {
 
+// The output tensor whose values are the lines that `cmerc predict` writes.
+constexpr char kPrediction[] = "prediction";
+
 // What a request asks for.
 struct InferInput {
   // CheckRecord() of datasets/formats/conversation.h holds for each.
@@ -39,8 +42,8 @@ absl::Status CheckNames(const ModelDescription& model);
 absl::StatusOr<InferInput> ReadInferRequest(const inference::ModelInferRequest& request,
                                             const ModelDescription& model, int64_t max_utterances);
 
-// The answer, `predictions` and `lines`, the same as `cmerc predict` writes them, one for each
-// conversation of `input`. Values are in raw_output_contents.
+// The answer: `predictions`, one for each conversation of `input`, and where kPrediction is among
+// its outputs `lines`, the same as `cmerc predict` writes them. Values are in raw_output_contents.
 inference::ModelInferResponse WriteInferResponse(
     const inference::ModelInferRequest& request, const ModelDescription& model,
     const InferInput& input, const std::vector<PredictedConversation>& predictions,

@@ -4,8 +4,8 @@
 # Usage: tools/setup.sh [--test] [--serve] [--fuzz] [--package] [--raw]
 #   --serve: also what //serving:cmerc_serve needs
 #   --test: also that, and what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, the packages
-#     of Python for //tests/end_to_end:pandas_test and //tests/python, and Slurm for slurm_test: tests skip
-#     themselves where those cannot be installed
+#     of Python for //tests/end_to_end:pandas_test and serve_soak_test and //tests/python, what serve_access_test calls,
+#     and Slurm for slurm_test: tests skip themselves where those cannot be installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
 #   --raw: also, where that can be had, espeak-ng and from PyPI the packages of examples/raw (700 MB, in
@@ -70,6 +70,9 @@ for argument in "$@"; do
   case "$argument" in
     --test)
       optional+=(
+        "curl               7.88.1 8.14.1"
+        "openssl            3.0.22 3.5.9"
+        "python3-grpcio     1.51.1 1.51.1"
         "python3-matplotlib 3.6.3  3.10.1"
         "python3-pandas     1.5.3  2.2.3"
         "python3-pytest     7.2.1  8.3.5"

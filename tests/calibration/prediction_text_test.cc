@@ -6,7 +6,14 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <random>
 #include <string>
+
+#include "metrics/json.h"
 
 namespace cmerc {
 namespace {
@@ -107,6 +114,45 @@ TEST(PredictionToJsonTest, NumbersAreNumbers) {
               StartsWith(R"({"id":-9007199254740993,"utterances":[{"id":"7","speaker")"));
   prediction.clear_utterances();
   EXPECT_EQ(PredictionToJson(prediction), R"({"id":"-9007199254740993","utterances":[]})");
+}
+
+// What is written by hand is what Protobuf writes, to the last digit.
+TEST(PredictionToJsonTest, NumbersAndNamesAreThoseOfProtobuf) {
+  PredictedConversation prediction;
+  prediction.set_id("c");
+  std::mt19937_64 random(7);
+  const auto any = [&random] {
+    // Of every exponent, and such as have few digits.
+    double value;
+    const uint64_t bits = random();
+    std::memcpy(&value, &bits, sizeof(value));
+    return random() % 2 == 0 ? value : std::round(std::fmod(value, 1e5)) / 8;
+  };
+  for (int i = 0; i < 300; ++i) {
+    PredictedUtterance* utterance = prediction.add_utterances();
+    utterance->set_label("joy & <co>");
+    utterance->set_confidence(any());
+    for (const char* name : {"z", "joy & <co>", "A b", "\xC3\xA9", ""}) {
+      (*utterance->mutable_probabilities())[name] = any();
+      if (i % 2 == 0) (*utterance->mutable_calibrated_probabilities())[name] = any();
+    }
+    if (i % 2 == 0) utterance->mutable_calibrated_confidence()->set_value(any());
+    for (int v = 0; v < i % 3; ++v) {
+      ViewChange* change = utterance->add_without();
+      change->set_view("same_speaker");
+      change->set_label("z");
+      change->set_log_prob_change(any());
+      if (v > 0) change->set_confidence_change(-0.0);
+    }
+    if (i % 5 == 0) utterance->mutable_missing()->add_values()->set_string_value("au\"dio");
+    if (i % 5 < 2) utterance->mutable_set();
+    if (i % 5 == 1) utterance->mutable_set()->add_values()->set_string_value("z");
+    if (i % 4 < 2) utterance->mutable_abstained()->set_value(i % 4 == 0);
+  }
+  prediction.mutable_utterances(0)->set_confidence(std::nan(""));
+  prediction.mutable_utterances(1)->set_confidence(-std::numeric_limits<double>::infinity());
+  prediction.mutable_utterances(2)->set_confidence(std::numeric_limits<double>::denorm_min());
+  EXPECT_EQ(PredictionToJson(prediction), ToJson(prediction, /*pretty=*/false));
 }
 
 // Whatever names hold, utterances are told apart.

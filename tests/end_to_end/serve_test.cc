@@ -2,15 +2,12 @@
 // and the server is stopped without losing a request, and clients of others understand it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +22,7 @@
 #include "tests/bin/cmerc_process.h"
 #include "tests/bin/files.h"
 #include "tests/end_to_end/predicting.h"
+#include "tests/end_to_end/running_server.h"
 #include "tests/serving/raw_client.h"
 
 namespace cmerc {
@@ -35,59 +33,11 @@ using serving::HttpAnswer;
 using testing::ElementsAreArray;
 using testing::HasSubstr;
 
-// A server that runs until Stop().
-class Server {
- public:
-  Server(const std::string& folder, const std::vector<std::string>& more) {
-    std::vector<std::string> args = {"serve", "--model=tiny=run/selected.pth", "--http_port=0",
-                                     "--grpc_port=0"};
-    args.insert(args.end(), more.begin(), more.end());
-    const std::string fifo = NewFolder() + "/out";
-    EXPECT_EQ(mkfifo(fifo.c_str(), 0600), 0);
-    Surroundings surroundings;
-    surroundings.standard_output = fifo;
-    program_ = std::make_unique<RunningProgram>("bin/cmerc", args, folder, surroundings);
-    // "listening at http://127.0.0.1:8000 and, for gRPC, at 127.0.0.1:8001"; nothing where it ends.
-    std::ifstream out(fifo);
-    std::string line;
-    std::getline(out, line);
-    const size_t end = line.find(" and");
-    if (end == std::string::npos) return;
-    http_ = std::atoi(line.substr(line.rfind(':', end) + 1).c_str());
-    grpc_ = std::atoi(line.substr(line.rfind(':') + 1).c_str());
-  }
-
-  int http() const { return http_; }
-  int grpc() const { return grpc_; }
-  void Signal(int signal) const { EXPECT_EQ(kill(program_->pid(), signal), 0); }
-  Outcome Wait() { return program_->Wait(); }
-  Outcome Stop() {
-    Signal(SIGTERM);
-    return Wait();
-  }
-  HttpAnswer Predict(const std::string& lines, const std::string& query = "") const {
-    return Ask(http_, "POST", "/cmerc/models/tiny/predict" + query, lines);
-  }
-
- private:
-  std::unique_ptr<RunningProgram> program_;
-  int http_ = 0, grpc_ = 0;
-};
-
 class ServeTest : public PredictFixture {
  protected:
-  // Runs a command of the shell in the fixture's folder.
-  static Outcome Shell(const std::string& command, const std::vector<std::string>& more = {}) {
-    std::vector<std::string> args = {"-ec", command};
-    args.insert(args.end(), more.begin(), more.end());
-    Surroundings surroundings;
-    surroundings.unset = {"BUILD_WORKING_DIRECTORY"};
-    return RunProgram("/bin/sh", args, *folder_, surroundings);
-  }
-
-  // The same of a Python, which wants to be called by its own name.
+  // Runs a Python, which wants to be called by its own name, in the fixture's folder.
   static Outcome Python(const std::vector<std::string>& args) {
-    return Shell("exec \"$0\" \"$@\"", args);
+    return Shell(*folder_, "exec \"$0\" \"$@\"", args);
   }
 
   // What a conversation has of a modality, as JSON.
@@ -290,6 +240,40 @@ TEST_F(ServeTest, RequestsThatDoNotFitTheModelAreRefusedByName) {
   EXPECT_EQ(server.Stop().exit_code, 0);
 }
 
+// Features of another extractor than that of the training data mean something else.
+TEST_F(ServeTest, FeaturesOfAnotherExtractorAreRefused) {
+  std::vector<std::string> corpus;
+  const std::vector<std::string> labelled = Lines(ReadFile(*folder_ + "/labelled.jsonl"));
+  const auto made_by = [](absl::string_view line, const std::string& extractor) {
+    return absl::StrCat("{\"extractors\":{\"text\":\"", extractor, "\"},", line.substr(1));
+  };
+  for (size_t i = 0; i < labelled.size(); ++i) {
+    const char* split = i < 5 ? "train" : i < 7 ? "valid" : "test";
+    corpus.push_back(absl::StrCat("{\"split\":\"", split, "\",",
+                                  absl::string_view(made_by(labelled[i], "bert 1")).substr(1)));
+  }
+  Write("extracted.jsonl", corpus);
+  WriteFile(*folder_ + "/extracted.textproto", R"(
+    data { dataset { [type.googleapis.com/cmerc.RecordsOptions] { file: "extracted.jsonl" } } }
+    backbone { [type.googleapis.com/cmerc.GruOptions] { hidden_width: 4 linear_width: 4 } }
+    losses { loss { [type.googleapis.com/cmerc.NllOptions] {} } }
+    training { epochs: 1 })");
+  const Outcome trained =
+      RunCmerc({"train", "--config=extracted.textproto", "--output=extracted"}, *folder_);
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  Server server(*folder_, {"--model=extracted=extracted/selected.pth", "--extractor=cat"});
+  const std::string path = "/cmerc/models/extracted/predict";
+  EXPECT_EQ(Ask(server.http(), "POST", path, made_by(lines_->at(0), "bert 1")).status, 200);
+  EXPECT_EQ(Ask(server.http(), "POST", path, lines_->at(0)).status, 200);  // does not say
+  for (const char* query : {"", "?explain=true", "?extract=true"}) {
+    const HttpAnswer refused =
+        Ask(server.http(), "POST", path + query, made_by(lines_->at(0), "bert 2"));
+    EXPECT_EQ(refused.status, 400) << query;
+    EXPECT_THAT(refused.body, HasSubstr(R"(extractors.text is \"bert 2\", want \"bert 1\")"));
+  }
+  EXPECT_EQ(server.Stop().exit_code, 0);
+}
+
 TEST_F(ServeTest, AWrongCommandLineIsRefusedBeforeAnythingIsLoaded) {
   WriteFile(*folder_ + "/short", "secret\n");
   const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
@@ -362,7 +346,7 @@ TEST_F(ServeTest, TheCommandsOfTheGuideWork) {
   Write("new.jsonl", *lines_);
   const std::string commands = ShownOf("sh", "curl", server);
   EXPECT_GE(std::count(commands.begin(), commands.end(), '\n'), 8);
-  const Outcome shell = Shell(commands);
+  const Outcome shell = Shell(*folder_, commands);
   EXPECT_EQ(shell.exit_code, 0) << commands << shell.err;
   EXPECT_THAT(shell.out, HasSubstr("cmerc_utterances_total{model=\"meld\"}"));
   EXPECT_EQ(server.Stop().exit_code, 0);

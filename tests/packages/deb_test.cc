@@ -1,5 +1,5 @@
-// The Debian package: what it says of itself, what it holds, and that it works where it is
-// unpacked.
+// The Debian packages: what they say of themselves, what they hold, and that they work where they
+// are unpacked.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -21,10 +21,10 @@ namespace {
 using testing::AllOf;
 using testing::Contains;
 using testing::ContainsRegex;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
+using testing::UnorderedElementsAre;
 
 // What this command of a shell prints; it must succeed and complain of nothing.
 std::string Printed(const std::string& command) {
@@ -49,13 +49,16 @@ class DebTest : public testing::Test {
       if (entry.path().extension() == ".deb") found.push_back(entry.path().filename());
     }
     const std::string architecture = Lines(Printed("dpkg --print-architecture"))[0];
-    ASSERT_THAT(found, ElementsAre(absl::StrCat("cmerc_", kVersion, "_", architecture, ".deb")));
-    deb_ = std::filesystem::absolute("packages/" + found[0]);
+    const std::string rest = absl::StrCat("_", kVersion, "_", architecture, ".deb");
+    ASSERT_THAT(found, UnorderedElementsAre("cmerc" + rest, "cmerc-serve" + rest));
+    deb_ = std::filesystem::absolute("packages/cmerc" + rest);
+    serve_deb_ = std::filesystem::absolute("packages/cmerc-serve" + rest);
   }
 
-  std::string Field(const std::string& name) const {
-    return Printed(absl::StrCat("dpkg-deb --field '", deb_, "' ", name));
+  static std::string FieldOf(const std::string& deb, const std::string& name) {
+    return Printed(absl::StrCat("dpkg-deb --field '", deb, "' ", name));
   }
+  std::string Field(const std::string& name) const { return FieldOf(deb_, name); }
 
   // The folder in which the package has been unpacked.
   std::string Unpacked() const {
@@ -64,7 +67,7 @@ class DebTest : public testing::Test {
     return root;
   }
 
-  std::string deb_;
+  std::string deb_, serve_deb_;
 };
 
 TEST_F(DebTest, SaysWhatItIs) {
@@ -183,6 +186,33 @@ TEST_F(DebTest, HelpAndMessagesNameConfigsThatAreThere) {
       absl::StrCat("cmerc: config config/examples/quickstart.textproto does not exist; check the "
                    "path (",
                    root, "/usr/share/cmerc/examples/ has configs to start from)\n"));
+}
+
+// gRPC and the like are for those who want the server.
+TEST_F(DebTest, TheServerIsAPackageOfItsOwn) {
+  EXPECT_EQ(FieldOf(serve_deb_, "Package"), "cmerc-serve\n");
+  EXPECT_EQ(FieldOf(serve_deb_, "Version"), absl::StrCat(kVersion, "\n"));
+  EXPECT_THAT(FieldOf(serve_deb_, "Depends"),
+              AllOf(StartsWith(absl::StrCat("cmerc (= ", kVersion, "), ")),
+                    ContainsRegex("libgrpc\\+\\+1[0-9.a-z]*( |,)"), ContainsRegex("libcpp-httplib"),
+                    ContainsRegex("libtorch[0-9.]+ \\(>= "), HasSubstr("libopenblas0-openmp")));
+  EXPECT_THAT(Field("Depends"), AllOf(Not(HasSubstr("grpc")), Not(HasSubstr("httplib"))));
+  const std::string root = Unpacked(), folder = NewFolder();
+  const Outcome without = RunUnpacked(root, {"serve", "--model=m=m.pth"}, folder);
+  EXPECT_EQ(without.exit_code, 2);
+  EXPECT_THAT(without.err, HasSubstr("the Debian package cmerc-serve"));
+  const auto before = Files(root);
+  Printed(absl::StrCat("dpkg-deb --extract '", serve_deb_, "' '", root, "'"));
+  std::vector<std::string> added;
+  for (const auto& [file, text] : Files(root)) {
+    if (before.count(file) == 0) added.push_back(file);
+  }
+  EXPECT_THAT(added, UnorderedElementsAre("usr/lib/cmerc/cmerc_serve", "usr/share/doc/cmerc-serve",
+                                          "usr/share/doc/cmerc-serve/changelog.gz",
+                                          "usr/share/doc/cmerc-serve/copyright"));
+  const Outcome with = RunUnpacked(root, {"serve", "--model=m=m.pth"}, folder);
+  EXPECT_EQ(with.exit_code, 2);
+  EXPECT_THAT(with.err, HasSubstr("m.pth"));
 }
 
 }  // namespace

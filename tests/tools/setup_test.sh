@@ -56,6 +56,9 @@ installed libcpp-httplib-dev 0.11.4+ds-1+deb12u1
 installed clang-format 1:14.0-55.7~deb12u1
 installed clang-tidy 1:14.0-55.7~deb12u1
 installed python3 3.11.2-1+b1
+installed curl 7.88.1-10+deb12u15
+installed openssl 3.0.22-1~deb12u2
+installed python3-grpcio 1.51.1-3+b1
 installed python3-matplotlib 3.6.3-1+b1
 installed python3-pandas 1.5.3+dfsg-2
 installed python3-pytest 7.2.1-2
@@ -136,6 +139,9 @@ installed libgrpc++-dev 1.51.1-4.1+b7
 installed protobuf-compiler-grpc 1.51.1-4.1+b7
 installed libcpp-httplib-dev 0.18.7-1
 installed python3 3.13.5-1
+installed curl 8.14.1-2+deb13u7
+installed openssl 3.5.9-1~deb13u1
+installed python3-grpcio 1.51.1-6
 installed python3-matplotlib 3.10.1+dfsg1-4
 installed python3-pandas 2.2.3+dfsg-9
 installed python3-pytest 8.3.5-2
