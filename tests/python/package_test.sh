@@ -30,7 +30,7 @@ environment=$TEST_TMPDIR/environment
 # What $python has, which may be in a virtual environment itself.
 "$python" -c 'import sys; print(*[one for one in sys.path if one.endswith("-packages")], sep="\n")' \
   > "$(echo "$environment"/lib/python*/site-packages)/tested.pth"
-"$environment/bin/pip" install --quiet --no-index --no-deps --disable-pip-version-check "$wheel"
+"$environment/bin/pip" install --quiet --ignore-installed --no-index --no-deps --disable-pip-version-check "$wheel"
 site=$(echo "$environment"/lib/python*/site-packages/cmerc)
 if grep --quiet --text '__asan_init\|__tsan_init' "$site/libcmerc_ops.so"; then
   skip "this is built with a sanitizer, which Python is not"

@@ -32,14 +32,18 @@ def _is_torch_root(rctx, root):
     return (rctx.path(root + "/" + _API + "/torch/torch.h").exists and
             rctx.path(root + "/lib/libtorch.so").exists)
 
-def _version(rctx, api):
-    # "#define TORCH_VERSION_MAJOR 1", then _MINOR and _PATCH.
-    numbers = []
-    for part in ["MAJOR", "MINOR", "PATCH"]:
-        for line in rctx.read(api + "/torch/version.h").split("\n"):
-            if line.startswith("#define TORCH_VERSION_%s " % part):
-                numbers.append(line.split(" ")[2])
-    return ".".join(numbers)
+def _version(rctx, root):
+    # "#define TORCH_VERSION_MAJOR 1", then _MINOR and _PATCH; 2.11 has them in the second header.
+    for header in [root + "/" + _API + "/torch/version.h", root + "/include/torch/headeronly/version.h"]:
+        numbers = []
+        for part in ["MAJOR", "MINOR", "PATCH"]:
+            lines = rctx.read(header).split("\n") if rctx.path(header).exists else []
+            for line in lines:
+                if line.startswith("#define TORCH_VERSION_%s " % part):
+                    numbers.append(line.split(" ")[2])
+        if len(numbers) == 3:
+            return ".".join(numbers)
+    fail("%s/%s/torch/version.h does not say which version of LibTorch it is" % (root, _API))
 
 def _check_abi(rctx, lib):
     # Wheels before 2.7 or so are built with _GLIBCXX_USE_CXX11_ABI=0, which cannot be linked
@@ -61,7 +65,7 @@ def _from_folder(rctx, root):
         libs = ["-ltorch", "-ltorch_cuda", "-lc10_cuda", "-ltorch_cpu", "-lc10"]
     return struct(
         root = root,
-        version = _version(rctx, root + "/" + _API),
+        version = _version(rctx, root),
         cuda = cuda,
         # One source directory, not a glob: 8,000 headers as single inputs cost 14 s once and
         # more than 1 s per sandboxed compile.
@@ -93,7 +97,7 @@ def _from_system(rctx):
     rctx.symlink(api, "api_include")
     return struct(
         root = "/usr",
-        version = _version(rctx, api),
+        version = _version(rctx, "/usr"),
         cuda = False,
         hdrs = "[\"api_include\"]",
         includes = ["api_include"],
