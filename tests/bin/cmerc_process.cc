@@ -47,13 +47,15 @@ RunningProgram::RunningProgram(const std::string& program, const std::vector<std
   const std::string capture = NewFolder();
   out_ = capture + "/out";
   err_ = capture + "/err";
+  // Before it begins: it may be killed at any time.
   WriteFile(out_, "");
+  WriteFile(err_, "");
   child_ = fork();
   if (child_ == 0) {
     Redirect(STDIN_FILENO, surroundings.standard_input, O_RDONLY);
     Redirect(STDOUT_FILENO,
              surroundings.standard_output.empty() ? out_ : surroundings.standard_output, O_WRONLY);
-    Redirect(STDERR_FILENO, err_, O_WRONLY | O_CREAT | O_TRUNC);
+    Redirect(STDERR_FILENO, err_, O_WRONLY);
     setenv("BUILD_WORKING_DIRECTORY", folder.c_str(), 1);
     for (const auto& [name, value] : surroundings.environment) {
       setenv(name.c_str(), value.c_str(), 1);

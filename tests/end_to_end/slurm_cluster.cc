@@ -45,7 +45,8 @@ class FreePorts {
   std::vector<int> files_;
 };
 
-// The times are short: a node is down when it has not answered for six seconds.
+// The times are short: a node is down when it has not answered for six seconds, and is asked for no
+// longer than MessageTimeout each time.
 constexpr char kConfig[] = R"(ClusterName=cmerc
 SlurmctldHost=HOST(127.0.0.1)
 SlurmctldPort=PORT0
@@ -69,6 +70,7 @@ SwitchType=switch/none
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 SlurmdTimeout=6
+MessageTimeout=4
 KillWait=10
 NodeName=n1 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT1 CPUs=1 State=UNKNOWN
 NodeName=n2 NodeHostname=HOST NodeAddr=127.0.0.1 Port=PORT2 CPUs=1 State=UNKNOWN

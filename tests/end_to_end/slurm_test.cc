@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -167,12 +168,13 @@ TEST_F(SlurmTest, TheSameBytesAsOnThisMachineWhateverHappens) {
                                  HasSubstr("to end it: scancel ")));
   experiment = Start(plan);
   // Meanwhile, what they are to be the same as.
-  const Ran local = RunPlan(NewFolder(), TwelveRuns());
-  EXPECT_EQ(local.outcome.exit_code, 0) << local.outcome.err;
+  std::future<Ran> by_local =
+      std::async(std::launch::async, [] { return RunPlan(NewFolder(), TwelveRuns()); });
 
   // What was held goes on once it has been asked to save.
   EXPECT_TRUE(Becomes([&] {
     std::string asked;
+    if (!std::filesystem::exists(folder_ + "/out/tiny/slurm")) return false;
     for (const auto& [path, text] : Files(folder_ + "/out/tiny/slurm")) {
       if (absl::EndsWith(path, ".out")) absl::StrAppend(&asked, text);
     }
@@ -181,6 +183,8 @@ TEST_F(SlurmTest, TheSameBytesAsOnThisMachineWhateverHappens) {
   kill(held, SIGCONT);
   const Outcome outcome = experiment->Wait();
   EXPECT_EQ(outcome.exit_code, 0) << ReadFile(out_) << outcome.err;
+  const Ran local = by_local.get();
+  EXPECT_EQ(local.outcome.exit_code, 0) << local.outcome.err;
   // That the time limit came may have been said before the experiment was stopped.
   EXPECT_THAT(ReadFile(out_), AllOf(HasSubstr("\n[12/12] "), Not(HasSubstr("failed with"))));
   EXPECT_EQ(ResultFiles(folder_), ResultFiles(local.folder));
