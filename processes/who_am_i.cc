@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "core/status.h"
@@ -14,23 +15,36 @@ namespace {
 // More processes than anyone starts; it keeps sums within int.
 constexpr int kMostProcesses = 1 << 20;
 
-// The variables of one launcher. local_rank may be "".
+// The variables of one launcher.
 struct Names {
   const char* launcher;
   const char* rank;
   const char* size;
   const char* local_rank;
+  // What tells launches apart, the same for all processes of one.
+  std::vector<const char*> launch;
 };
 
-constexpr Names kTorchrun = {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"};
-constexpr Names kSlurm = {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"};
-constexpr Names kLaunchers[] = {
-    kTorchrun,
-    {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-     "OMPI_COMM_WORLD_LOCAL_RANK"},
-    {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
-    kSlurm,
-};
+constexpr char kTorchrunRank[] = "RANK";
+constexpr char kSlurmTasks[] = "SLURM_STEP_NUM_TASKS";
+
+const std::vector<Names>& Launchers() {
+  static const auto* const launchers = new std::vector<Names>{
+      {"torchrun", kTorchrunRank, "WORLD_SIZE", "LOCAL_RANK", {}},
+      {"Open MPI's mpirun",
+       "OMPI_COMM_WORLD_RANK",
+       "OMPI_COMM_WORLD_SIZE",
+       "OMPI_COMM_WORLD_LOCAL_RANK",
+       {"PMIX_NAMESPACE"}},
+      {"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", {}},
+      {"srun",
+       "SLURM_PROCID",
+       kSlurmTasks,
+       "SLURM_LOCALID",
+       {"SLURM_JOB_ID", "SLURM_STEP_ID", "SLURM_RESTART_COUNT"}},
+  };
+  return *launchers;
+}
 
 // What to do about variables that are wrong.
 constexpr char kWayOut[] =
@@ -72,6 +86,12 @@ absl::StatusOr<std::optional<ProcessIdentity>> ByLauncher(const Names& names,
     ASSIGN_OR_RETURN(identity.local_rank,
                      Number(environment, names.local_rank, 0, identity.size - 1));
   }
+  for (const char* name : names.launch) {
+    const char* const value = environment(name);
+    if (value == nullptr) continue;
+    absl::StrAppend(&identity.started_by, identity.started_by.empty() ? "" : " ", name, "=",
+                    absl::CEscape(value));
+  }
   return std::make_optional(identity);
 }
 
@@ -104,14 +124,14 @@ absl::StatusOr<ProcessIdentity> WhoAmI(const Environment& environment) {
   std::optional<ProcessIdentity> found;
   // By hand: no torchrun has set RANK and WORLD_SIZE.
   bool by_hand = false;
-  for (const Names& names : kLaunchers) {
+  for (const Names& names : Launchers()) {
     // `sbatch` and `salloc` set the first variable for a script that no step runs.
-    if (names.rank == kSlurm.rank && environment(kSlurm.size) == nullptr) continue;
+    if (names.size == kSlurmTasks && environment(kSlurmTasks) == nullptr) continue;
     ASSIGN_OR_RETURN(const std::optional<ProcessIdentity> identity, ByLauncher(names, environment));
     if (!identity.has_value()) continue;
     if (!found.has_value()) {
       found = identity;
-      by_hand = names.rank == kTorchrun.rank && environment("TORCHELASTIC_RUN_ID") == nullptr;
+      by_hand = names.rank == kTorchrunRank && environment("TORCHELASTIC_RUN_ID") == nullptr;
       continue;
     }
     // One launcher starts another, such as srun a torchrun for each host: the inner one counts.
@@ -124,13 +144,14 @@ absl::StatusOr<ProcessIdentity> WhoAmI(const Environment& environment) {
     }
   }
   if (!found.has_value()) return ProcessIdentity();
-  if (found->size > 1) RETURN_IF_ERROR(ReadAddress(environment, &*found));
+  if (found->size == 1) return *found;
+  RETURN_IF_ERROR(ReadAddress(environment, &*found));
   return *found;
 }
 
 std::vector<std::string> LaunchVariables() {
   std::vector<std::string> variables;
-  for (const Names& names : kLaunchers) {
+  for (const Names& names : Launchers()) {
     variables.insert(variables.end(), {names.rank, names.size, names.local_rank});
   }
   return variables;

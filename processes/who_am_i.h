@@ -21,6 +21,8 @@ struct ProcessIdentity {
   // Whether something else already listens at that address (torchrun's agent), so that rank 0 must
   // not.
   bool agent_store = false;
+  // What tells this launch from others in the same folder, as far as the launcher says it.
+  std::string started_by;
   int attempt = 0;  // how often torchrun has started the processes again
 };
 
