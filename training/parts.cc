@@ -10,7 +10,7 @@ namespace {
 using torch::Tensor;
 
 // Rows of [B, T, ...], padded to `longest`; dense, unless it stands for more than it holds.
-Tensor CutPadded(const Tensor& padded, const Run& conversations, int64_t longest) {
+Tensor CutPadded(const Tensor& padded, const Slice& conversations, int64_t longest) {
   const Tensor cut =
       padded.narrow(0, conversations.begin, conversations.size()).narrow(1, 0, longest);
   return padded.stride(0) == 0 && padded.numel() > 1 ? cut : cut.contiguous();
@@ -18,11 +18,11 @@ Tensor CutPadded(const Tensor& padded, const Run& conversations, int64_t longest
 
 }  // namespace
 
-Run RunOf(int64_t total, int64_t runs, int64_t index) {
-  return {total * index / runs, total * (index + 1) / runs};
+Slice SliceOf(int64_t total, int64_t slices, int64_t index) {
+  return {total * index / slices, total * (index + 1) / slices};
 }
 
-Batch CutBatch(const Batch& batch, const Run& conversations) {
+Batch CutBatch(const Batch& batch, const Slice& conversations) {
   Batch part;
   part.scope = batch.scope;
   part.lengths = batch.lengths.narrow(0, conversations.begin, conversations.size()).contiguous();
@@ -59,7 +59,7 @@ void PartSums::Add(Node node) {
   nodes_.push_back(std::move(node));
 }
 
-std::vector<PartSums::Node> PartSums::NodesOf(const Run& parts) {
+std::vector<PartSums::Node> PartSums::NodesOf(const Slice& parts) {
   PartSums sums;
   for (int64_t part = parts.begin; part < parts.end; ++part) sums.Add({part, 1, Tensor()});
   return sums.nodes();

@@ -13,19 +13,19 @@
 namespace cmerc {
 
 // Things in a row: those from `begin` to end - 1.
-struct Run {
+struct Slice {
   int64_t begin = 0;
   int64_t end = 0;
   int64_t size() const { return end - begin; }
 };
 
-// The `index`-th of so many runs that `total` things are divided into: sizes differ by at most one,
-// and are 0 where there are fewer things than runs.
-Run RunOf(int64_t total, int64_t runs, int64_t index);
+// The `index`-th of so many slices that `total` things are divided into: sizes differ by at most
+// one, and are 0 where there are fewer things than slices.
+Slice SliceOf(int64_t total, int64_t slices, int64_t index);
 
 // These conversations of a batch, of which there is at least one, padded to the longest of them:
 // the batch that they would be by themselves.
-Batch CutBatch(const Batch& batch, const Run& conversations);
+Batch CutBatch(const Batch& batch, const Slice& conversations);
 
 // Sums over the parts along the binary tree whose leaves they are: ((0 + 1) + (2 + 3)) + ... Which
 // process has computed a part, and so in which order the sums are made, changes no bit.
@@ -45,8 +45,8 @@ class PartSums {
   // The sums so far, the fewest of which the tree has all that was added.
   const std::vector<Node>& nodes() const { return nodes_; }
 
-  // nodes() after the parts of a run, without sums.
-  static std::vector<Node> NodesOf(const Run& parts);
+  // nodes() after the parts of a slice, without sums.
+  static std::vector<Node> NodesOf(const Slice& parts);
 
  private:
   std::vector<Node> nodes_;

@@ -82,8 +82,8 @@ std::vector<Tensor> Unflatten(const Tensor& flat, const std::vector<Tensor>& par
 
 }  // namespace
 
-Run StepInParts::PartsOf(int rank) {
-  return RunOf(context_.training.parts(), processes().size(), rank);
+Slice StepInParts::PartsOf(int rank) {
+  return SliceOf(context_.training.parts(), processes().size(), rank);
 }
 
 absl::Status StepInParts::PredictParts(const Batch& batch) {
@@ -91,9 +91,9 @@ absl::Status StepInParts::PredictParts(const Batch& batch) {
   const Tensor rows = batch.lengths.cumsum(0) - batch.lengths;
   const WholeBatchStatistics statistics(context_.live, batch);
   PartStreams streams(batch.labels.device());
-  const Run parts = PartsOf(processes().rank());
+  const Slice parts = PartsOf(processes().rank());
   for (int64_t p = parts.begin; p < parts.end; ++p) {
-    const Run conversations = RunOf(batch.num_conversations(), context_.training.parts(), p);
+    const Slice conversations = SliceOf(batch.num_conversations(), context_.training.parts(), p);
     parts_.emplace_back();
     if (conversations.size() == 0) continue;
     streams.Begin(p);

@@ -48,7 +48,7 @@ class StepInParts {
 
   ProcessGroup& processes() { return context_.processes != nullptr ? *context_.processes : alone_; }
   // The parts that process `rank` predicts.
-  Run PartsOf(int rank);
+  Slice PartsOf(int rank);
   // Predicts the parts of this process; those without a conversation stay empty.
   absl::Status PredictParts(const Batch& batch);
   // [N, W]: the outputs of all parts side by side, gathered from all processes.
