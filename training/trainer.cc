@@ -402,10 +402,10 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
     }
   }
   ASSIGN_OR_RETURN(Trained trained, TrainStage(std::move(plan)));
+  if (!options.Writes()) return std::move(trained.summary);
   if (uncalibrated_summary.has_value()) {
     *trained.summary.mutable_uncalibrated() = *std::move(uncalibrated_summary);
   }
-  if (!options.Writes()) return std::move(trained.summary);
   RETURN_IF_ERROR(WriteSummary(trained.summary, output));
   RETURN_IF_ERROR(FinishRun(output));
   return std::move(trained.summary);
