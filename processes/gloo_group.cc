@@ -10,6 +10,7 @@
 #include <torch/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -130,6 +131,7 @@ absl::Status CheckRows(const std::vector<torch::Tensor>& rows, absl::string_view
 std::vector<torch::Tensor> GatherData(Gloo& gloo, const torch::Tensor& mine,
                                       const std::vector<torch::Tensor>& rows) {
   std::vector<int64_t> lengths;
+  lengths.reserve(rows.size());
   for (const torch::Tensor& row : rows) lengths.push_back(row.data_ptr<int64_t>()[kShape]);
   std::vector<int64_t> shape = mine.sizes().vec();
   shape[0] = *std::max_element(lengths.begin(), lengths.end());

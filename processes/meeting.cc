@@ -171,7 +171,8 @@ absl::StatusOr<StorePointer> MeetAtAddress(const ProcessIdentity& identity, Dead
 
 // A store of this launch alone, in one that may have served others: the n-th time that all of its
 // processes meet there. FailedPrecondition: another process has this one's rank.
-absl::StatusOr<StorePointer> OfThisLaunch(const ProcessIdentity& identity, StorePointer store) {
+absl::StatusOr<StorePointer> OfThisLaunch(const ProcessIdentity& identity,
+                                          const StorePointer& store) {
   auto attempt =
       c10::make_intrusive<c10d::PrefixStore>(absl::StrCat("cmerc/", identity.attempt), store);
   int64_t time = 0;
@@ -249,10 +250,11 @@ absl::StatusOr<Meeting> Meet(const ProcessIdentity& identity, const Member& self
   const absl::Cleanup remove_file = [&] {
     if (in_folder && identity.rank == 0) std::remove(MeetingFile(folder).c_str());
   };
-  ASSIGN_OR_RETURN(StorePointer common, in_folder ? MeetInFolder(identity, self, folder, deadline)
+  ASSIGN_OR_RETURN(const StorePointer common, in_folder
+                                                  ? MeetInFolder(identity, self, folder, deadline)
                                                   : MeetAtAddress(identity, deadline));
   Meeting meeting;
-  ASSIGN_OR_RETURN(meeting.store, OfThisLaunch(identity, std::move(common)));
+  ASSIGN_OR_RETURN(meeting.store, OfThisLaunch(identity, common));
   absl::Status status = CatchTorch([&]() -> absl::Status {
     if (identity.rank == 0) meeting.store->set(kLaunchKey, Bytes(absl::StrCat(NewLaunch())));
     meeting.store->set(Key(identity.rank), Bytes(Text(self, identity.size)));

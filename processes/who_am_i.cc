@@ -48,7 +48,7 @@ const std::vector<Names>& Launchers() {
 
 // What to do about variables that are wrong.
 constexpr char kWayOut[] =
-    "; start the processes by torchrun --no-python, mpirun or srun, or unset the variable for one "
+    "; start the processes by torchrun --no_python, mpirun or srun, or unset the variable for one "
     "process";
 
 // The value of the variable `name`, which is set, as a number from `least` to `most`.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "processes/meeting.h"
 #include "processes/process_group.h"
+#include "processes/sockets.h"
 #include "tests/bin/files.h"
 #include "tests/processes/ranks.h"
 
@@ -262,6 +263,60 @@ TEST(JoinTest, WhoHasNotComeIsNamed) {
   EXPECT_THAT(alone.Results(),
               ElementsAre(AllOf(HasSubstr("rank 0 of 2 has not come"),
                                 HasSubstr("on a file system that their hosts share"))));
+}
+
+// A port that nobody has.
+int FreePort() {
+  int port = 0;
+  EXPECT_TRUE(Listen(&port).ok());
+  return port;
+}
+
+ProcessIdentity AtAddress(int rank, int size, int port) {
+  ProcessIdentity identity = RankOf(rank, size);
+  identity.address = "localhost";
+  identity.port = port;
+  return identity;
+}
+
+TEST(JoinTest, TheyMeetAtAnAddress) {
+  const int port = FreePort();
+  Ranks ranks("/nonexistent");
+  for (int rank = 0; rank < 3; ++rank) {
+    ranks.Start(AtAddress(rank, 3, port),
+                [](ProcessGroup& group) { return Show(group.Any(group.rank() == 2, "?")); });
+  }
+  EXPECT_THAT(ranks.Results(), Each("1"));
+}
+
+TEST(JoinTest, AnAddressThatCannotBeUsed) {
+  const auto work = [](ProcessGroup&) { return std::string("met"); };
+  int port = 0;
+  const absl::StatusOr<Socket> somebody = Listen(&port);
+  ASSERT_TRUE(somebody.ok());
+  Ranks taken("/nonexistent");
+  taken.Start(AtAddress(0, 2, port), work);
+  EXPECT_THAT(taken.Results(),
+              ElementsAre(AllOf(HasSubstr(absl::StrCat("UNAVAILABLE: MASTER_ADDR=localhost, "
+                                                       "MASTER_PORT=",
+                                                       port, ": rank 0 cannot listen there; ")),
+                                HasSubstr("choose a port that is free"))));
+  Ranks alone("/nonexistent");
+  alone.Start(AtAddress(1, 2, FreePort()), work, std::chrono::seconds(1));
+  EXPECT_THAT(alone.Results(),
+              ElementsAre(HasSubstr("rank 0 does not answer there; it has ended")));
+}
+
+TEST(JoinTest, ARankThatTwoHaveIsRefused) {
+  Ranks ranks(NewFolder());
+  for (const int rank : {0, 1, 1}) {
+    ranks.Start(
+        RankOf(rank, 3), [](ProcessGroup&) { return std::string("met"); }, std::chrono::seconds(2));
+  }
+  const std::string all = absl::StrJoin(ranks.Results(), "\n");
+  EXPECT_THAT(all, AllOf(HasSubstr("another process is rank 1 of 3 already; are there two launches "
+                                   "of the same --output or MASTER_PORT?"),
+                         HasSubstr("rank 2 has not come"), Not(HasSubstr("met"))));
 }
 
 TEST(JoinTest, LaunchesThatMixAreRefused) {
