@@ -22,6 +22,7 @@
 #include "bin/commands.h"
 #include "bin/environment.h"
 #include "bin/exit_status.h"
+#include "bin/launch.h"
 #include "config/catalogue.h"
 #include "core/status.h"
 #include "core/torch_status.h"
@@ -111,6 +112,8 @@ absl::Status Run(const std::vector<std::string>& args) {
       {"--version", VersionCommand},
   };
   ASSIGN_OR_RETURN(const CommandLine line, ParseCommandLine(args));
+  RETURN_IF_ERROR(CheckOneProcess(line.command, line.flags));
+  if (line.command != "train") ForgetLauncher();
   return commands.at(line.command)(line.flags);
 }
 

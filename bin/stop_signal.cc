@@ -42,4 +42,8 @@ void CatchStopSignals(const char* message) {
 
 int StopSignal() { return noted; }
 
+void NoteStopOfAll() {
+  if (noted == 0) noted = SIGTERM;
+}
+
 }  // namespace cmerc

@@ -20,6 +20,10 @@ void CatchStopSignals(const char* message);
 // The signal that was noted; 0: none.
 int StopSignal();
 
+// Where no signal was noted, as if it had been SIGTERM: another process was told to stop, and this
+// one stops with it.
+void NoteStopOfAll();
+
 }  // namespace cmerc
 
 #endif  // CMERC_BIN_STOP_SIGNAL_H_

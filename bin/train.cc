@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "bin/commands.h"
 #include "bin/configs_folder.h"
 #include "bin/environment.h"
+#include "bin/launch.h"
 #include "bin/output.h"
 #include "bin/session.h"
 #include "bin/stop_signal.h"
@@ -26,6 +28,9 @@
 #include "core/printable.h"
 #include "core/status.h"
 #include "metrics/text_report.h"
+#include "processes/join.h"
+#include "processes/process_group.h"
+#include "processes/who_am_i.h"
 #include "storage/folder_lock.h"
 #include "storage/run_folder.h"
 #include "storage/selection_score.h"
@@ -252,16 +257,19 @@ std::string ClassWeights(const RunConfig& config, const DatasetInfo& info) {
   return text;
 }
 
-// Trains in `output`, a folder that this process has locked.
+// Trains in `output`, a folder that rank 0 has made and locked.
 absl::Status TrainIn(const std::string& output, const Flags& flags, const RunConfig& config,
-                     torch::Device device) {
+                     torch::Device device, const ProcessIdentity& identity) {
   RETURN_IF_ERROR(CheckEarlierRun(flags, config, output));
   TrainOptions options = OptionsOf(flags);
   ASSIGN_OR_RETURN(options.stop_after, ReadStopAfter(output));
   if (options.resume && Exists(output + "/summary.json")) {
     std::cout << output << " holds a finished run: see summary.json there; nothing to do\n";
-    return FinishRun(output);
+    return identity.rank == 0 ? FinishRun(output) : absl::OkStatus();
   }
+  // Before anything is read, so that what one process cannot read ends all of them.
+  ASSIGN_OR_RETURN(const std::unique_ptr<ProcessGroup> processes, Join(identity, output));
+  if (identity.size > 1) options.processes = processes.get();
   ASSIGN_OR_RETURN(PreparedData data, LoadData(config));
   data.device = device;
 
@@ -272,7 +280,7 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
     std::cout << "nothing was saved there to go on with: begins with the first epoch\n"
               << std::flush;
   }
-  CatchStopSignals(kStopsAfterStep);
+  CatchStopSignals(identity.rank == 0 ? kStopsAfterStep : "");
   const absl::StatusOr<RunSummary> summary = Train(config, data, output, Versions(), options);
   if (options.stop_after > 0 && absl::IsCancelled(summary.status()) && StopSignal() == 0) {
     std::cout << "\nstopped " << summary.status().message() << ", as " << StopAfterFile(output)
@@ -280,9 +288,26 @@ absl::Status TrainIn(const std::string& output, const Flags& flags, const RunCon
               << output << "\n";
     return absl::OkStatus();
   }
+  // All processes stop for a signal to one of them.
+  if (identity.size > 1 && absl::IsCancelled(summary.status())) NoteStopOfAll();
   if (!summary.ok()) return WithWayOn(summary.status(), output);
   Print(*summary, config, options, output);
   return absl::OkStatus();
+}
+
+// What `status` says, with the rank of the process that says it where there are several.
+absl::Status OfRank(const ProcessIdentity& identity, const absl::Status& status) {
+  if (identity.size == 1) return status;
+  return Annotate(status, absl::StrCat("rank ", identity.rank, " of ", identity.size));
+}
+
+// Trains as another process than rank 0, which makes the folder and writes into it.
+absl::Status TrainBesideRank0(const std::string& output, const Flags& flags,
+                              const RunConfig& config, torch::Device device,
+                              const ProcessIdentity& identity) {
+  // What stands there already is as wrong here as it is there.
+  if (Exists(output)) RETURN_IF_ERROR(CheckRunOutput(flags, output, config));
+  return TrainIn(output, flags, config, device, identity);
 }
 
 }  // namespace
@@ -297,7 +322,12 @@ absl::Status TrainCommand(const Flags& flags) {
                                                : LoadConfig(config_path, {}));
   ASSIGN_OR_RETURN(const torch::Device device, FindDevice(config.training().device()));
   PrepareDevice(device);
+  ASSIGN_OR_RETURN(const ProcessIdentity identity, TrainingProcess(flags, config));
   const std::string output = flags.has("output") ? flags.Get("output") : FreshFolder(config_path);
+  if (identity.rank > 0) {
+    const SilentStreams silent;
+    return OfRank(identity, TrainBesideRank0(output, flags, config, device, identity));
+  }
   std::vector<std::string> created;
   const absl::Cleanup remove_empty_folders = [&created] {
     for (auto it = created.rbegin(); it != created.rend(); ++it) rmdir(it->c_str());
@@ -305,7 +335,7 @@ absl::Status TrainCommand(const Flags& flags) {
   RETURN_IF_ERROR(MakeFolders(output, &created));
   RETURN_IF_ERROR(CheckRunOutput(flags, output, config));
   ASSIGN_OR_RETURN(const FolderLock lock, LockOutput(output));
-  return TrainIn(output, flags, config, device);
+  return OfRank(identity, TrainIn(output, flags, config, device, identity));
 }
 
 }  // namespace cmerc

@@ -88,6 +88,7 @@ class Validator {
     CheckFolds(config.data());
     CheckRounding(config);
     CheckTraining(config.training());
+    CheckParts(config);
     CheckContext(config);
     CheckLosses(config);
     if (config.has_curriculum()) CheckCurriculum(config.curriculum());
@@ -180,6 +181,26 @@ class Validator {
                        ", must be below 1 / learning_rate = ", 1 / training.learning_rate(),
                        " with ADAMW, which scales weights by 1 - learning_rate * weight_decay in "
                        "every step"));
+    }
+  }
+
+  void CheckParts(const RunConfig& config) {
+    const int parts = config.training().parts();
+    if (parts <= 0) return;
+    if ((parts & (parts - 1)) != 0) {
+      Report(absl::StrCat("training.parts = ", parts,
+                          ", must be 0 or a power of two: 1, 2, 4, 8 and so on up to 1024"));
+    }
+    if (config.training().cuda_graphs()) {
+      Report(
+          "training.parts: a step in parts cannot be replayed as training.cuda_graphs does; leave "
+          "one of them out");
+    }
+    if (config.calibration().masked_mean() == CalibrationConfig::PADDED_ROWS) {
+      Report(
+          "training.parts: with calibration.masked_mean: PADDED_ROWS the mean depends on the "
+          "longest conversation of the batch, which a part does not know; set masked_mean: "
+          "REAL_UTTERANCES, or parts: 0");
     }
   }
 

@@ -58,6 +58,15 @@ class Backbone : public torch::nn::Module {
   // other has anything to do.
   virtual void UseBatchStatistics(BatchStatistics /*statistics*/) {}
 
+  // For a batch that is predicted in parts, in training: takes the statistics of the whole batch,
+  // which alone enter the running ones, and normalizes the passes from now on by them, whatever
+  // UseBatchStatistics() says, until ReleaseStatistics(). The statistics depend on no parameter.
+  // False, the default: nothing was done, since this backbone does not normalize over the batch; one
+  // that does and returns false cannot be trained in parts (training/parts_check.h). May throw what
+  // LibTorch throws.
+  virtual bool HoldStatisticsOf(const Batch& /*batch*/) { return false; }
+  virtual void ReleaseStatistics() {}
+
   // From now on Forward() and ForwardAll() pass features on that show Batch::evidence
   // (core/evidence_flags.h), whose parameters join those of the backbone as "evidence_flags.0" and
   // so on. They are all 0 at first: then, and for utterances that lack nothing, predictions are

@@ -5,7 +5,8 @@
 #   --serve: also what //serving:cmerc_serve needs
 #   --test: also that, and what //tests/tools:lint_test, //tests/packages/... and tools/lint.sh need, the packages
 #     of Python for //tests/end_to_end:pandas_test and serve_soak_test and //tests/python, what serve_access_test calls,
-#     and Slurm for slurm_test: tests skip themselves where those cannot be installed
+#     Slurm for slurm_test, and mpirun and ip for the tests of processes: tests skip themselves where those cannot be
+#     installed
 #   --package: also what //packages:deb needs
 #   --fuzz: also what tests/fuzz/run.sh needs
 #   --raw: also, where that can be had, espeak-ng and from PyPI the packages of examples/raw (700 MB, in
@@ -20,6 +21,7 @@ packages=(
   "g++                  12.2.0      14.2.0"
   "pkgconf              1.8.1       1.8.1"
   "libtorch-dev         1.13.1      2.6.0"
+  "libgloo-dev          0.0         0.0"     # how processes talk that train one model: headers alone
   "libopenblas0-openmp  0.3.21      0.3.29"  # by name: LibTorch would take any BLAS, also a slow one
   "libabsl-dev          20220623.1  20240722.0"
   "libboost-dev         1.74.0.3    1.83.0.2"  # headers alone
@@ -78,7 +80,9 @@ for argument in "$@"; do
         "python3-pytest     7.2.1  8.3.5"
         "python3-torch      1.13.1 2.6.0"
         "python3-venv       3.11.2 3.13.5"
+        "iproute2           6.1.0  6.15.0"
         "munge              0.5.15 0.5.16"
+        "openmpi-bin        4.1.4  5.0.7"
         "slurm-client       22.05.8 24.11.5"
         "slurmctld          22.05.8 24.11.5"
         "slurmd             22.05.8 24.11.5"

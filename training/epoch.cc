@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "calibration/labelled.h"
 #include "calibration/random_removal.h"
 #include "core/status.h"
@@ -18,6 +19,8 @@
 #include "profile/scope.h"
 #include "registry/registry.h"
 #include "storage/module_state.h"
+#include "training/agreement.h"
+#include "training/digest.h"
 #include "training/epoch_order.h"
 #include "training/stopwatch.h"
 
@@ -45,8 +48,9 @@ absl::Status ReportState(const Loss& loss, LossReport* report) {
   });
 }
 
-StepContext InEpoch(StepContext context, int epoch) {
+StepContext InEpoch(StepContext context, const StagePlan& plan, int epoch) {
   context.epoch = epoch;
+  context.processes = plan.options.processes;
   return context;
 }
 
@@ -55,7 +59,7 @@ StepContext InEpoch(StepContext context, int epoch) {
 Epoch::Epoch(const StagePlan& plan, const StepContext& context, RecordedSteps* recorded,
              StepProfile* profile, TrainingState& state)
     : plan_(plan),
-      context_(InEpoch(context, state.progress.epochs() + 1)),
+      context_(InEpoch(context, plan, state.progress.epochs() + 1)),
       recorded_(recorded),
       profile_(profile),
       state_(state),
@@ -83,12 +87,14 @@ absl::StatusOr<EpochReport> Epoch::Train() {
                      " conversations has a labelled utterance, so that there is nothing to train "
                      "on; leave the curriculum out, or such conversations"));
   }
+  RETURN_IF_ERROR(CheckBegunAlike());
   progress_.emplace(
       absl::StrFormat("%sepoch %d/%d", plan_.label, number_, plan_.config.training().epochs()),
       steps_, "step");
   while (done_.steps < steps_) {
     const int64_t step = done_.steps;
-    if (plan_.options.StopRequested()) {
+    ASSIGN_OR_RETURN(const bool stop, plan_.options.StopRequested());
+    if (stop) {
       return absl::CancelledError(
           absl::StrCat("in epoch ", number_, ", after step ", step, " of ", steps_));
     }
@@ -101,6 +107,17 @@ absl::StatusOr<EpochReport> Epoch::Train() {
   }
   progress_.reset();
   return Report();
+}
+
+absl::Status Epoch::CheckBegunAlike() const {
+  if (plan_.options.processes == nullptr) return absl::OkStatus();
+  return Annotate(
+      CheckAlike(plan_.options.processes,
+                 {{"epoch", absl::StrCat(number_)},
+                  {"steps done", absl::StrCat(done_.steps)},
+                  {"conversations", absl::StrJoin(done_.conversations, " ")},
+                  {"digest of the weights", absl::StrCat(WeightsDigest(StateOf(state_.live)))}}),
+      absl::StrCat("epoch ", number_));
 }
 
 absl::Status Epoch::TakeOrSkip(int64_t step) {

@@ -41,7 +41,8 @@ class Epoch {
   //
   // Cancelled: it was asked to stop, and has done so between two steps. OutOfRange: a step was
   // refused (see TrainStep()) and training.on_non_finite does not skip it, or every step was
-  // skipped. FailedPrecondition: no conversation of the epoch has a label. Other codes: those of
+  // skipped. FailedPrecondition: no conversation of the epoch has a label, or the processes that
+  // train the model do not begin alike. Unavailable: one of them is gone. Other codes: those of
   // TrainStep(). The message names epoch, step and conversations.
   absl::StatusOr<EpochReport> Train();
 
@@ -54,6 +55,8 @@ class Epoch {
   int64_t LabelledOf(int64_t step) const;
   // The first step from `step` on with labels; steps_ where there is none.
   int64_t NextLabelled(int64_t step) const;
+  // FailedPrecondition: another process begins the epoch with other weights or conversations.
+  absl::Status CheckBegunAlike() const;
   // Takes a step, or skips it where it is refused.
   absl::Status TakeOrSkip(int64_t step);
   // Without what training.drop_evidence removes.

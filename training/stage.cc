@@ -23,6 +23,7 @@
 #include "storage/run_folder.h"
 #include "storage/selection_score.h"
 #include "storage/trained_backbone.h"
+#include "training/agreement.h"
 #include "training/digest.h"
 #include "training/epoch.h"
 #include "training/outcome.h"
@@ -163,7 +164,7 @@ Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Bac
   const TrainingConfig& training = plan_.config.training();
   optimizer_.DecoupleWeightDecay(training.optimizer() == TrainingConfig::ADAMW);
   state_.progress.set_data_digest(plan_.data_digest);
-  if (plan_.options.profile) profile_.emplace();
+  if (plan_.options.profile && plan_.options.Writes()) profile_.emplace();
   if (training.patience() > 0) {
     first_of_all_ = FirstEpochOfAll(plan_.curriculum, plan_.data.train.size(), training.epochs());
   }
@@ -174,16 +175,28 @@ Stage::Stage(StagePlan plan, std::shared_ptr<Backbone> live, std::shared_ptr<Bac
 
 absl::Status Stage::OpenFiles() {
   const std::string resume_file = ResumeFile(plan_.output);
-  ASSIGN_OR_RETURN(folder_, OpenFolder::Open(plan_.output));
+  const bool writes = plan_.options.Writes();
+  if (writes) {
+    ASSIGN_OR_RETURN(folder_, OpenFolder::Open(plan_.output));
+  }
   std::error_code none;
-  if (plan_.options.resume && std::filesystem::exists(resume_file, none)) {
+  const bool saved = plan_.options.resume && std::filesystem::exists(resume_file, none);
+  // What rank 0 sees before it writes anything.
+  ASSIGN_OR_RETURN(const double goes_on,
+                   FromRank0(plan_.options.processes, saved ? 1 : 0, "whether the run goes on"));
+  if (goes_on == 1) {
     ASSIGN_OR_RETURN(selected_, RestoreStage(plan_, &state_));
-    ASSIGN_OR_RETURN(log_, TrainingLog::Continue(plan_.output, state_.progress.log()));
   } else {
     RETURN_IF_ERROR(Start());
-    ASSIGN_OR_RETURN(log_, TrainingLog::Create(plan_.output, plan_.options.tensorboard));
   }
   state_.progress.set_threads(at::get_num_threads());
+  return writes ? OpenLog(goes_on == 1) : absl::OkStatus();
+}
+
+absl::Status Stage::OpenLog(bool goes_on) {
+  ASSIGN_OR_RETURN(log_, goes_on ? TrainingLog::Continue(plan_.output, state_.progress.log())
+                                 : TrainingLog::Create(plan_.output, plan_.options.tensorboard));
+  const std::string resume_file = ResumeFile(plan_.output);
   saver_.emplace(resume_file, *log_, metadata_);
   const std::optional<CurriculumReport> curriculum =
       plan_.curriculum.Report(plan_.config.training().epochs());
@@ -244,16 +257,22 @@ absl::Status Stage::TrainEpoch() {
   timing.set_epoch(state_.progress.epochs() + 1);
   absl::StatusOr<EpochReport> trained = TrainSteps(&timing);
   if (absl::IsCancelled(trained.status())) {
-    RETURN_IF_ERROR(folder_->CheckThere());
-    RETURN_IF_ERROR(saver_->Save(state_));
+    RETURN_IF_ERROR(SaveState());
   }
   ASSIGN_OR_RETURN(EpochReport report, std::move(trained));
   timing.set_train_seconds(ToMicrosecond(stopwatch.Seconds()));
   RETURN_IF_ERROR(ReportProfile(report));
 
-  ASSIGN_OR_RETURN(const SplitReport scores, Score());
+  // One process scores for all, so that they select the same.
+  SplitReport scores;
+  if (plan_.options.Writes()) {
+    ASSIGN_OR_RETURN(scores, Score());
+  }
   *(test_selects_ ? report.mutable_test() : report.mutable_valid()) = scores;
-  const double score = SelectionScore(scores, plan_.config.training().select_by());
+  ASSIGN_OR_RETURN(
+      const double score,
+      FromRank0(plan_.options.processes,
+                SelectionScore(scores, plan_.config.training().select_by()), "the epoch's score"));
   const bool better = !state_.progress.has_best() ||
                       IsBetter(score, state_.progress.best(), plan_.config.data().round_scores());
   RETURN_IF_ERROR(SaveWeights(better, score));
@@ -292,8 +311,18 @@ absl::StatusOr<SplitReport> Stage::Score() {
   return scores;
 }
 
-absl::Status Stage::SaveWeights(bool better, double score) {
+absl::Status Stage::SaveState() {
+  if (!saver_.has_value()) return absl::OkStatus();
   RETURN_IF_ERROR(folder_->CheckThere());
+  return saver_->Save(state_);
+}
+
+absl::Status Stage::WriteWeights(const std::string& path, const StateDict& weights) const {
+  return plan_.options.Writes() ? WriteCheckpoint(path, weights, metadata_) : absl::OkStatus();
+}
+
+absl::Status Stage::SaveWeights(bool better, double score) {
+  if (folder_.has_value()) RETURN_IF_ERROR(folder_->CheckThere());
   const int epoch = state_.progress.epochs() + 1;
   const StateDict weights = TensorsOf(scored());
   metadata_.set_epoch(epoch);
@@ -309,13 +338,13 @@ absl::Status Stage::SaveWeights(bool better, double score) {
     state_.progress.set_selected_epoch(epoch);
     selected_ = {StateOf(scored()), epoch};
     state_.progress.set_selected_digest(WeightsDigest(selected_.weights));
-    RETURN_IF_ERROR(WriteCheckpoint(plan_.SelectedFile(), weights, metadata_));
+    RETURN_IF_ERROR(WriteWeights(plan_.SelectedFile(), weights));
   }
-  return WriteCheckpoint(absl::StrCat(plan_.output, "/last.pth"), weights, metadata_);
+  return WriteWeights(absl::StrCat(plan_.output, "/last.pth"), weights);
 }
 
 absl::Status Stage::FinishEpoch(const EpochReport& report, const TimingReport& timing) {
-  RETURN_IF_ERROR(log_->WriteEpoch(report, timing, *live_));
+  if (log_ != nullptr) RETURN_IF_ERROR(log_->WriteEpoch(report, timing, *live_));
   live_->zero_grad(/*set_to_none=*/true);
   const int epochs = state_.progress.epochs() + 1;
   state_.progress.set_epochs(epochs);
@@ -324,7 +353,8 @@ absl::Status Stage::FinishEpoch(const EpochReport& report, const TimingReport& t
                                              report.steps_without_labels().value());
   }
   state_.epoch = EpochProgress();
-  return saver_->IsDue() || IsOver() || IsToStop() ? saver_->Save(state_) : absl::OkStatus();
+  const bool saves = saver_.has_value() && (saver_->IsDue() || IsOver() || IsToStop());
+  return saves ? saver_->Save(state_) : absl::OkStatus();
 }
 
 void Stage::PrintEpoch(const EpochReport& report, bool better, double seconds) const {
@@ -352,8 +382,9 @@ void Stage::PrintEnd() const {
 }
 
 absl::StatusOr<RunSummary> Stage::Summarize() {
-  if (plan_.options.StopRequested()) return absl::CancelledError("after the last epoch");
-  RETURN_IF_ERROR(log_->Close());
+  ASSIGN_OR_RETURN(const bool stop, plan_.options.StopRequested());
+  if (stop) return absl::CancelledError("after the last epoch");
+  if (log_ != nullptr) RETURN_IF_ERROR(log_->Close());
   RETURN_IF_ERROR(LoadState(selected_.weights, *live_, "the selected epoch"));
   RunSummary summary;
   summary.set_protocol(ProtocolDescription(plan_.config.data()));
@@ -373,6 +404,7 @@ absl::StatusOr<RunSummary> Stage::Summarize() {
   if (!plan_.curriculum.warning().empty()) summary.add_warnings(plan_.curriculum.warning());
   DescribeTraining(plan_.config.training(), state_.progress, &summary);
   AddClassWeights(plan_, &summary);
+  if (!plan_.options.Writes()) return summary;
   ASSIGN_OR_RETURN(const Outcome outcome, MeasureOutcome(*live_, plan_.data, plan_.losses,
                                                          plan_.config, plan_.output, &summary));
   if (!outcome.temperature.has_value() && !outcome.sets.has_value()) return summary;

@@ -40,7 +40,7 @@ class Stage {
   absl::Status TrainEpochs();
 
   // Takes over the selected weights, measures them on all splits and writes the predictions of the
-  // test split. Cancelled: it was asked to stop.
+  // test split: in the process that writes. Cancelled: it was asked to stop.
   absl::StatusOr<RunSummary> Summarize();
 
   // The model: that of the selected epoch once it is summarized.
@@ -55,6 +55,12 @@ class Stage {
         std::shared_ptr<Backbone> average);
 
   absl::Status OpenFiles();
+  // What rank 0 writes into, and curriculum.json.
+  absl::Status OpenLog(bool goes_on);
+  // Writes resume.pth, where this process does.
+  absl::Status SaveState();
+  // Writes a checkpoint of these weights, where this process does.
+  absl::Status WriteWeights(const std::string& path, const StateDict& weights) const;
   // Copies what the plan starts with into the model. DataLoss: the config wants it and it is gone.
   absl::Status Start();
   // Whether `epochs` are all that are trained.
@@ -89,9 +95,9 @@ class Stage {
   TrainingState state_;
   CheckpointMetadata metadata_;
   SelectedWeights selected_;          // of the best epoch so far
-  std::optional<OpenFolder> folder_;  // plan_.output
+  std::optional<OpenFolder> folder_;  // plan_.output, of the process that writes
   int first_of_all_ = 1;              // the first epoch that trains on every conversation
-  std::unique_ptr<TrainingLog> log_;
+  std::unique_ptr<TrainingLog> log_;  // both of the process that writes
   std::optional<Saver> saver_;
   std::optional<StepProfile> profile_;     // until the first epoch is over
   std::optional<RecordedSteps> recorded_;  // with training.cuda_graphs on a GPU

@@ -11,6 +11,7 @@
 #include "config/run.pb.h"
 #include "core/backbone.h"
 #include "core/view.h"
+#include "processes/process_group.h"
 
 namespace cmerc {
 
@@ -27,6 +28,8 @@ struct StepContext {
   int epoch = std::numeric_limits<int>::max();
   // The views that the step predicts; null: all that the losses ask for.
   const std::vector<View>* drawn = nullptr;
+  // Those that take the step together, with training.parts; null: this process alone.
+  ProcessGroup* processes = nullptr;
 };
 
 }  // namespace cmerc

@@ -4,6 +4,9 @@
 
 #include <functional>
 
+#include "absl/status/statusor.h"
+#include "processes/process_group.h"
+
 namespace cmerc {
 
 struct TrainOptions {
@@ -22,9 +25,20 @@ struct TrainOptions {
   int stop_after = 0;
   // Asked between steps: true ends training with Cancelled, once all is saved that `resume` needs.
   std::function<bool()> should_stop;
+  // The processes that train the model together, with training.parts: all of them call Train() with
+  // the same arguments, and see the same folder. Only rank 0 writes into it. Null: this process
+  // alone.
+  ProcessGroup* processes = nullptr;
 
-  // Whether training is to end now.
-  bool StopRequested() const { return should_stop != nullptr && should_stop(); }
+  // Whether this process is the one that writes.
+  bool Writes() const { return processes == nullptr || processes->rank() == 0; }
+
+  // Whether training is to end now: whether any of the processes is asked to. Unavailable: one is
+  // gone.
+  absl::StatusOr<bool> StopRequested() const {
+    const bool stop = should_stop != nullptr && should_stop();
+    return processes == nullptr ? stop : processes->Any(stop, "whether to stop");
+  }
 };
 
 }  // namespace cmerc

@@ -1,67 +1,31 @@
 #include "training/train_step.h"
 
+#include <optional>
 #include <utility>
 
 #include "calibration/labelled.h"
-#include "calibration/predict_views.h"
 #include "calibration/weighted_losses.h"
 #include "core/status.h"
 #include "core/to_device.h"
 #include "core/torch_status.h"
 #include "profile/scope.h"
-#include "training/autocast.h"
 #include "training/gradients.h"
 #include "training/step_checks.h"
+#include "training/step_in_parts.h"
 #include "training/step_numbers.h"
+#include "training/step_predictions.h"
 
 namespace cmerc {
 namespace {
 
-absl::StatusOr<Prediction> PredictInFull(const StepContext& context, const Batch& batch) {
-  const ProfileScope scope("full prediction");
-  const Autocast autocast(context.training.precision(), batch.labels.device());
-  return context.live.Forward(batch);
-}
-
-std::vector<View> ViewsOfStep(const StepContext& context) {
-  return context.drawn != nullptr ? *context.drawn : ViewsOf(context.losses, context.epoch);
-}
-
-absl::StatusOr<std::vector<ViewPrediction>> PredictViewsOfLosses(const StepContext& context,
-                                                                 const Batch& batch) {
-  const ProfileScope scope("predictions of views");
-  const Autocast autocast(context.training.precision(), batch.labels.device());
-  return PredictViews(context.for_views, batch, ViewsOfStep(context), context.calibration,
-                      context.calibration.view_weights() == CalibrationConfig::LIVE_WITH_GRADIENT);
-}
-
-absl::StatusOr<LossInput> PredictInPairs(const StepContext& context, const Batch& batch) {
-  const ProfileScope scope("full prediction and views");
-  const Autocast autocast(context.training.precision(), batch.labels.device());
-  ASSIGN_OR_RETURN(LossInput input,
-                   PredictPaired(context.live, batch, ViewsOfStep(context), context.calibration));
-  input.full = ToFloat32(input.full);
-  for (ViewPrediction& view : input.views) view.prediction = ToFloat32(view.prediction);
-  return input;
-}
-
-// What the model predicts for all utterances.
-absl::StatusOr<LossInput> PredictAll(const StepContext& context, const Batch& batch) {
-  if (context.calibration.view_weights() == CalibrationConfig::LIVE_PAIRED) {
-    return PredictInPairs(context, batch);
-  }
-  ASSIGN_OR_RETURN(const Prediction full, PredictInFull(context, batch));
-  ASSIGN_OR_RETURN(std::vector<ViewPrediction> views, PredictViewsOfLosses(context, batch));
-  for (ViewPrediction& view : views) view.prediction = ToFloat32(view.prediction);
-  return LossInput{ToFloat32(full), std::move(views), batch.labels};
-}
-
-// What the losses see.
-absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch) {
+// What the losses see; `parts` is null where the step is undivided.
+absl::StatusOr<LossInput> Predict(const StepContext& context, const Batch& batch,
+                                  StepInParts* parts) {
   if (batch.labelled.defined() && batch.labelled.size(0) == 0) {
     return absl::InvalidArgumentError("no utterance of the batch has a label to learn from");
   }
-  ASSIGN_OR_RETURN(LossInput all, PredictAll(context, batch));
+  ASSIGN_OR_RETURN(LossInput all,
+                   parts != nullptr ? parts->Predict(batch) : PredictAll(context, batch));
   return CatchTorch(
       [&]() -> absl::StatusOr<LossInput> { return OnlyLabelled(std::move(all), batch.labelled); });
 }
@@ -138,7 +102,9 @@ std::vector<torch::Tensor> Differentiate(const torch::Tensor& total,
 absl::StatusOr<ComputedStep> ComputeStep(const StepContext& context, const Batch& batch) {
   const torch::Device device = batch.labels.device();
   ComputedStep step;
-  ASSIGN_OR_RETURN(step.input, Predict(context, batch));
+  std::optional<StepInParts> parts;
+  if (context.training.parts() > 0) parts.emplace(context);
+  ASSIGN_OR_RETURN(step.input, Predict(context, batch, parts.has_value() ? &*parts : nullptr));
   StepTensors numbers;
   RETURN_IF_ERROR(ComputeLosses(context, step.input, &numbers));
   RETURN_IF_ERROR(CatchTorch([&] {
@@ -151,11 +117,16 @@ absl::StatusOr<ComputedStep> ComputeStep(const StepContext& context, const Batch
     return CheckLosses(context, Decode(Encode(numbers), context.losses.size()), step.input);
   }));
   ForgetFeaturesOfViews(step.input);
-  RETURN_IF_ERROR(CatchTorch([&] {
-    step.gradients = Differentiate(numbers.total, ParametersOf(context.optimizer));
+  const std::vector<torch::Tensor> parameters = ParametersOf(context.optimizer);
+  RETURN_IF_ERROR(CatchTorch([&]() -> absl::Status {
+    step.gradients = Differentiate(numbers.total, parameters);
+    if (parts.has_value()) {
+      ASSIGN_OR_RETURN(step.gradients, parts->PassOn(parameters));
+    }
     const ProfileScope scope("optimiser");
     numbers.squares_of_gradients = ToDevice(SumOfSquares(step.gradients), device);
     step.numbers = Encode(numbers);
+    return absl::OkStatus();
   }));
   Detach(step.input);
   return step;

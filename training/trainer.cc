@@ -1,6 +1,7 @@
 #include "training/trainer.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <iostream>
@@ -16,6 +17,7 @@
 #include "calibration/missing.h"
 #include "calibration/past_check.h"
 #include "calibration/weighted_losses.h"
+#include "config/loader.h"
 #include "core/learning_rate.h"
 #include "core/official_model.h"
 #include "core/printable.h"
@@ -26,11 +28,14 @@
 #include "registry/registry.h"
 #include "storage/atomic_file.h"
 #include "storage/checkpoint.h"
+#include "storage/module_state.h"
 #include "storage/open_folder.h"
 #include "storage/run_folder.h"
 #include "storage/trained_backbone.h"
+#include "training/agreement.h"
 #include "training/digest.h"
 #include "training/known_batches.h"
+#include "training/parts_check.h"
 #include "training/stage.h"
 #include "training/stage_plan.h"
 #include "training/starting_weights.h"
@@ -174,9 +179,27 @@ absl::StatusOr<std::unique_ptr<LearningRate>> CreateLearningRate(const TrainingC
                   "training.learning_rate_schedule");
 }
 
+// What cannot be of a run of several processes.
+void AddProblemsOfProcesses(const RunConfig& config, const PreparedData& data,
+                            const ProcessGroup* processes, std::vector<std::string>* problems) {
+  if (processes == nullptr || processes->size() == 1) return;
+  if (config.training().parts() < processes->size()) {
+    problems->push_back(absl::StrCat("training.parts = ", config.training().parts(),
+                                     ", must not be below the number of ",
+                                     "processes that train the model, ", processes->size()));
+  }
+  if (!data.device.is_cpu()) {
+    problems->emplace_back(
+        "training.device: several processes train on processors only; set device: \"cpu\", or "
+        "start "
+        "one process");
+  }
+}
+
 // InvalidArgument: all that is wrong with the config, a line each. A run that `goes_on` has its
 // starting weights and does not read them again.
-absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data, bool goes_on) {
+absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& data, bool goes_on,
+                                  const ProcessGroup* processes) {
   absl::StatusOr<std::vector<WeightedLoss>> losses = MakeLosses(config, data.info);
   const absl::StatusOr<std::shared_ptr<Backbone>> backbone = MakeBackbone(config, data.info);
   at::Generator begun = at::detail::getDefaultCPUGenerator().clone();
@@ -187,10 +210,13 @@ absl::StatusOr<Plugins> CheckPlan(const RunConfig& config, const PreparedData& d
 
   std::vector<std::string> problems = ProblemsOf(config, data, losses.ok() ? &*losses : nullptr);
   AddSplitsWithoutLabels(config, data, &problems);
+  AddProblemsOfProcesses(config, data, processes, &problems);
   if (!losses.ok()) problems.emplace_back(losses.status().message());
   if (backbone.ok()) {
     const absl::Status past = CheckPast(**backbone, PluginType(config.backbone()));
     if (!past.ok()) problems.push_back(absl::StrCat("backbone: ", past.message()));
+    const absl::Status parts = CheckParts(**backbone, PluginType(config.backbone()), config);
+    if (!parts.ok()) problems.push_back(absl::StrCat("backbone: ", parts.message()));
   } else {
     problems.emplace_back(backbone.status().message());
   }
@@ -284,6 +310,23 @@ absl::Status CheckBatches(const RunConfig& config, const PreparedData& data, con
   return absl::OkStatus();
 }
 
+// FailedPrecondition: the processes that are to train the model do not have the same.
+absl::Status CheckProcesses(const RunConfig& config, uint64_t data_digest, const Plugins& plugins,
+                            const std::map<std::string, std::string>& versions,
+                            const TrainOptions& options) {
+  Facts facts(versions.begin(), versions.end());
+  facts.emplace_back("threads", absl::StrCat(at::get_num_threads()));
+  facts.emplace_back("config", ResolvedConfig(config));
+  facts.emplace_back("digest of the data", absl::StrCat(data_digest));
+  facts.emplace_back("digest of the first weights",
+                     absl::StrCat(WeightsDigest(StateOf(*plugins.backbone))));
+  if (plugins.start.has_value()) {
+    facts.emplace_back("digest of training.init_checkpoint",
+                       absl::StrCat(WeightsDigest(plugins.start->taken)));
+  }
+  return CheckAlike(options.processes, facts);
+}
+
 absl::Status WriteSummary(const RunSummary& summary, const std::string& output) {
   return WriteFileAtomically(absl::StrCat(output, "/summary.json"),
                              ToJson(summary, /*pretty=*/true));
@@ -295,7 +338,7 @@ absl::StatusOr<Trained> TrainUncalibrated(const StagePlan& plan) {
   const RunConfig config = WithoutCalibration(plan.config, plan.losses);
   ASSIGN_OR_RETURN(std::vector<WeightedLoss> losses, MakeLosses(config, plan.data.info));
   const std::string folder = UncalibratedFolder(plan.output);
-  RETURN_IF_ERROR(MakeFolder(folder));
+  if (plan.options.Writes()) RETURN_IF_ERROR(MakeFolder(folder));
   TrainOptions options = plan.options;
   options.profile = false;
   options.stop_after = 0;
@@ -304,7 +347,7 @@ absl::StatusOr<Trained> TrainUncalibrated(const StagePlan& plan) {
       TrainStage({config, plan.data, folder, "uncalibrated  ", std::move(losses),
                   Curriculum(plan.data), plan.versions, std::move(options), plan.data_digest,
                   plan.learning_rate, plan.start, /*keep_start=*/true}));
-  RETURN_IF_ERROR(WriteSummary(trained.summary, folder));
+  if (plan.options.Writes()) RETURN_IF_ERROR(WriteSummary(trained.summary, folder));
   return trained;
 }
 
@@ -314,8 +357,11 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
                                        const std::map<std::string, std::string>& versions,
                                        const TrainOptions& options) {
   // What can be wrong with the config is said before anything is trained.
-  const bool goes_on = options.resume && CanResume(output);
-  ASSIGN_OR_RETURN(Plugins plugins, CheckPlan(config, data, goes_on));
+  ASSIGN_OR_RETURN(const double begun,
+                   FromRank0(options.processes, options.resume && CanResume(output) ? 1 : 0,
+                             "whether the run goes on"));
+  const bool goes_on = begun == 1;
+  ASSIGN_OR_RETURN(Plugins plugins, CheckPlan(config, data, goes_on, options.processes));
   const bool compare = config.training().compare_uncalibrated();
   const bool waits = WaitsForUncalibrated(config, plugins.scheduler.get());
   Curriculum curriculum(data);
@@ -326,7 +372,11 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
   }
   RETURN_IF_ERROR(
       CheckBatches(config, data, plugins, waits ? nullptr : &curriculum, options.profile));
-  RETURN_IF_ERROR(goes_on ? ContinueRun(output) : BeginRun(config, output));
+  const uint64_t data_digest = DataDigest(data);
+  RETURN_IF_ERROR(CheckProcesses(config, data_digest, plugins, versions, options));
+  if (options.Writes()) {
+    RETURN_IF_ERROR(goes_on ? ContinueRun(output) : BeginRun(config, output));
+  }
   StagePlan plan{config,
                  data,
                  output,
@@ -335,7 +385,7 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
                  std::move(curriculum),
                  versions,
                  options,
-                 DataDigest(data),
+                 data_digest,
                  std::move(plugins.learning_rate),
                  std::move(plugins.start)};
   std::optional<RunSummary> uncalibrated_summary;
@@ -352,6 +402,7 @@ absl::StatusOr<RunSummary> TrainStages(const RunConfig& config, const PreparedDa
     }
   }
   ASSIGN_OR_RETURN(Trained trained, TrainStage(std::move(plan)));
+  if (!options.Writes()) return std::move(trained.summary);
   if (uncalibrated_summary.has_value()) {
     *trained.summary.mutable_uncalibrated() = *std::move(uncalibrated_summary);
   }

@@ -38,7 +38,8 @@ namespace cmerc {
 // line each), a batch that is known before is too large (training/known_batches.h), or what
 // `resume` finds does not fit config and data. Cancelled: options.should_stop said so, or
 // options.stop_after epochs are trained. Unavailable:
-// `output` was moved or deleted meanwhile; that is seen when it is next saved. OutOfRange: a loss,
+// `output` was moved or deleted meanwhile; that is seen when it is next saved; or one of
+// options.processes is gone. OutOfRange: a loss,
 // a gradient or a buffer is not finite (see TrainStep()). FailedPrecondition: what would have been
 // InvalidArgument before anything was written, such as a batch that the backbone refuses. Other
 // codes: a file cannot be read or written, or LibTorch failed. What was written until then stays.

@@ -88,6 +88,19 @@ class M3Net final : public Backbone, public OfficialModel, public BatchLimit {
     for (const ModalityEncoder& encoder : encoders_) encoder.UseBatchStatistics(statistics);
   }
 
+  bool HoldStatisticsOf(const Batch& batch) override {
+    const Packing packing(batch);
+    bool holds = false;
+    for (const ModalityEncoder& encoder : encoders_) {
+      const std::vector<Tensor>& streams = batch.modalities[encoder.modality()].streams;
+      holds = encoder.HoldStatisticsOf(streams, packing) || holds;
+    }
+    return holds;
+  }
+  void ReleaseStatistics() override {
+    for (const ModalityEncoder& encoder : encoders_) encoder.ReleaseStatistics();
+  }
+
   std::string Departure() const override { return M3NetDeparture(options_); }
   std::string Doubt(const std::map<std::string, Tensor>& state) const override {
     return M3NetDoubt(options_, info(), state);

@@ -74,6 +74,16 @@ ModalityEncoder::Rows ModalityEncoder::MakeRows(const std::vector<Tensor>& strea
   return {rows, distinct, padded};
 }
 
+bool ModalityEncoder::HoldStatisticsOf(const std::vector<Tensor>& streams,
+                                       const Packing& packing) const {
+  if (!norms_.OverBatch(/*training=*/true)) return false;
+  const torch::NoGradGuard no_grad;
+  norms_.BeginHold();
+  MakeRows(streams, packing, /*training=*/true);
+  norms_.EndHold();
+  return true;
+}
+
 RecurrentRows ModalityEncoder::EncoderInput(const Rows& rows, const Packing& packing) {
   return {rows.values, packing.lengths(), rows.padded ? packing.max_length() : 0,
           rows.distinct.input_of()};

@@ -55,6 +55,11 @@ class ModalityEncoder {
     norms_.UseBatchStatistics(statistics);
   }
 
+  // The statistics of a whole batch, which hold until Release(); false: it has none. See
+  // Backbone::HoldStatisticsOf().
+  bool HoldStatisticsOf(const std::vector<torch::Tensor>& streams, const Packing& packing) const;
+  void ReleaseStatistics() const { norms_.Release(); }
+
   // The rows as recurrent.h wants them.
   static RecurrentRows EncoderInput(const Rows& rows, const Packing& packing);
 

@@ -52,7 +52,7 @@ Tensor StreamNorms::NormalizeRows(const Tensor& rows, size_t begin, size_t end, 
   switch (norm_) {
     case M3NetOptions::BN:
       // One row has no variance (the official code crashes): as in evaluation.
-      return training && rows.size(0) > 1
+      return training && (rows.size(0) > 1 || IsKept(begin))
                  ? NormalizeByBatch(rows, begin, end, num_streams)
                  : NormalizeByRunningStatistics(rows, begin, end, num_streams);
     case M3NetOptions::LN:
@@ -86,15 +86,39 @@ Tensor StreamNorms::NormalizeByRunningStatistics(const Tensor& rows, size_t begi
 }
 
 void StreamNorms::UseBatchStatistics(Backbone::BatchStatistics statistics) const {
+  if (passes_->held) return;
   passes_->statistics = statistics;
   if (statistics != Backbone::BatchStatistics::kKept) passes_->kept.clear();
+}
+
+void StreamNorms::BeginHold() const {
+  Release();
+  UseBatchStatistics(Backbone::BatchStatistics::kOwnAndKeep);
+}
+
+void StreamNorms::EndHold() const {
+  UseBatchStatistics(Backbone::BatchStatistics::kKept);
+  passes_->held = true;
+  // A part that is the whole batch has a gradient, too.
+  for (auto& [begin, pass] : passes_->kept) pass.normalized = Tensor();
+}
+
+void StreamNorms::Release() const {
+  passes_->held = false;
+  UseBatchStatistics(Backbone::BatchStatistics::kOwn);
+}
+
+bool StreamNorms::IsKept(size_t begin) const {
+  return passes_->statistics == Backbone::BatchStatistics::kKept && passes_->kept.count(begin) > 0;
 }
 
 Tensor StreamNorms::NormalizeByKept(const Pass& kept, const Tensor& rows, size_t begin, size_t end,
                                     size_t num_streams) const {
   // The same rows are the same bits, and are not normalized again, unless a gradient goes through
   // them (core/evidence_flags.h): that of the kept ones goes elsewhere.
-  if (!rows.requires_grad() && torch::equal(rows, kept.rows)) return kept.normalized;
+  if (kept.normalized.defined() && !rows.requires_grad() && torch::equal(rows, kept.rows)) {
+    return kept.normalized;
+  }
   const auto count = static_cast<double>(kept.rows.size(0));
   const Tensor deviation =
       (kept.variance * ((count - 1) / count) + batch_norms_[begin]->options.eps()).sqrt();
@@ -106,9 +130,8 @@ Tensor StreamNorms::NormalizeByKept(const Pass& kept, const Tensor& rows, size_t
 
 Tensor StreamNorms::NormalizeByBatch(const Tensor& rows, size_t begin, size_t end,
                                      size_t num_streams) const {
-  const auto kept = passes_->kept.find(begin);
-  if (passes_->statistics == Backbone::BatchStatistics::kKept && kept != passes_->kept.end()) {
-    return NormalizeByKept(kept->second, rows, begin, end, num_streams);
+  if (IsKept(begin)) {
+    return NormalizeByKept(passes_->kept.at(begin), rows, begin, end, num_streams);
   }
   // With a momentum of 1 the running statistics become those of the batch.
   const Tensor batch_mean = torch::zeros_like(batch_norms_[begin]->running_mean);

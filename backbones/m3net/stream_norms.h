@@ -50,6 +50,12 @@ class StreamNorms {
   // BN: see Backbone::UseBatchStatistics(). All copies of this handle obey.
   void UseBatchStatistics(Backbone::BatchStatistics statistics) const;
 
+  // BN: see Backbone::HoldStatisticsOf(). What is normalized between Begin and End, without
+  // gradient, is the whole batch.
+  void BeginHold() const;
+  void EndHold() const;
+  void Release() const;
+
   // LN2: mean 0 and variance 1 over all features of a conversation, [B, T, D] -> [B, T, D]. Without
   // `count_padding` the result is 0 on padding; with it, as in the official code, padding counts as
   // rows of the conversation.
@@ -60,15 +66,18 @@ class StreamNorms {
   // What a pass in training normalized, for the passes that are paired with it.
   struct Pass {
     torch::Tensor rows;        // [R, D]
-    torch::Tensor normalized;  // [R, D]
+    torch::Tensor normalized;  // [R, D]; undefined once it is held
     torch::Tensor mean;        // [D]
     torch::Tensor variance;    // [D], as the running one counts it: over R - 1
   };
   struct Passes {
     Backbone::BatchStatistics statistics = Backbone::BatchStatistics::kOwn;
     std::map<size_t, Pass> kept;  // by the first of the streams that were normalized at once
+    bool held = false;            // those of a whole batch, which stay until Release()
   };
 
+  // Whether these streams are normalized by statistics that an earlier pass left.
+  bool IsKept(size_t begin) const;
   torch::Tensor NormalizeByBatch(const torch::Tensor& rows, size_t begin, size_t end,
                                  size_t num_streams) const;
   torch::Tensor NormalizeByKept(const Pass& kept, const torch::Tensor& rows, size_t begin,

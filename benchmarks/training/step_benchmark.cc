@@ -8,7 +8,8 @@
 // peak_MB: the most memory that a process holds which does nothing but steps on the longest batch,
 // LibTorch and the batch included; measured in one of its own per recipe.
 //
-// Step/Iemocap/averaged has AdamW in place of Adam, and an average of the weights after every step.
+// Step/Iemocap/averaged has AdamW in place of Adam, and an average of the weights after every step;
+// Step/Iemocap/parts8 and Step/Meld/parts8 take each step in eight parts, on this one process.
 //
 // LongConversation is M3Net alone, forward and backward, on one conversation of as many utterances
 // as its name says.
@@ -115,6 +116,9 @@ class Run {
     sum_.emplace(*live_, OnDevice(*average_));
   }
 
+  // Steps are taken in so many parts.
+  void InParts(int parts) { training_.set_parts(parts); }
+
   void StepOnEveryBatch() {
     for (const Batch& batch : corpus_.batches) {
       const absl::StatusOr<StepReport> step =
@@ -192,10 +196,14 @@ void CountSteps(benchmark::State& state, int64_t steps) {
                                                          benchmark::Counter::kInvert);
 }
 
-void Step(benchmark::State& state, const Recipe& recipe, const Place& place, bool averaged) {
+// What steps may be taken with.
+enum class Extra { kNothing, kAverage, kParts };
+
+void Step(benchmark::State& state, const Recipe& recipe, const Place& place, Extra extra) {
   torch::manual_seed(1);
   Run run(recipe, place);
-  if (averaged) run.Average();
+  if (extra == Extra::kAverage) run.Average();
+  if (extra == Extra::kParts) run.InParts(8);
   const auto pass = [&run] { run.StepOnEveryBatch(); };
   WarmUp(state, place.device, pass);
   if (std::getenv("CMERC_PROFILE") != nullptr) {
@@ -249,12 +257,12 @@ void Register(const torch::Device& device) {
   };
   for (const Recipe& recipe : kRecipes) {
     const std::string name = absl::StrCat(where, "Step/", recipe.name);
-    add(name, Step, recipe, Place{device, TrainingConfig::FLOAT32}, false);
-    if (&recipe == kRecipes) {
-      add(name + "/averaged", Step, recipe, Place{device, TrainingConfig::FLOAT32}, true);
-    }
+    const Place place{device, TrainingConfig::FLOAT32};
+    add(name, Step, recipe, place, Extra::kNothing);
+    if (&recipe == kRecipes) add(name + "/averaged", Step, recipe, place, Extra::kAverage);
+    if (recipe.semantics == CORRECTED) add(name + "/parts8", Step, recipe, place, Extra::kParts);
     if (!device.is_cpu()) {
-      add(name + "/bf16", Step, recipe, Place{device, TrainingConfig::BF16}, false);
+      add(name + "/bf16", Step, recipe, Place{device, TrainingConfig::BF16}, Extra::kNothing);
     }
   }
   // A processor would take minutes for the longer one.

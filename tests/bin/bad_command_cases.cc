@@ -6,6 +6,68 @@
 #include "tests/bin/bad_arguments.h"
 
 namespace cmerc {
+namespace {
+
+// Variables of torchrun, mpirun and srun that do not fit each other or the command.
+void AddLaunches(std::vector<BadInput>* cases) {
+  const std::string parts = "--set=training { parts: 2 }";
+  const std::vector<BadInput> more = {
+      {"RankWithoutTheNumberOfProcesses",
+       Train({}),
+       {"RANK is set without WORLD_SIZE, which torchrun sets beside it", "start the processes by",
+        "or unset the variable for one process"},
+       {{"RANK", "0"}}},
+      {"RankThatIsNoNumber",
+       Train({}),
+       {"OMPI_COMM_WORLD_RANK=one, must be a number from 0 to "},
+       {{"OMPI_COMM_WORLD_RANK", "one"}, {"OMPI_COMM_WORLD_SIZE", "2"}}},
+      {"RankBeyondTheProcesses",
+       Train({}),
+       {"RANK=2 with WORLD_SIZE=2: ranks are counted from 0 to 1"},
+       {{"RANK", "2"}, {"WORLD_SIZE", "2"}}},
+      {"RankOfTwoLaunchers",
+       Train({}),
+       {"this process is 0 of 2 by torchrun (RANK, WORLD_SIZE), but 1 of 2 by Open MPI's mpirun",
+        "start it by one of them, or unset the variables of the other"},
+       {{"RANK", "0"},
+        {"WORLD_SIZE", "2"},
+        {"OMPI_COMM_WORLD_RANK", "1"},
+        {"OMPI_COMM_WORLD_SIZE", "2"}}},
+      {"AddressWithoutAPort",
+       Train({}),
+       {"MASTER_PORT is missing beside MASTER_ADDR", "set both, or neither"},
+       {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "localhost"}}},
+      {"ProcessesWithoutParts",
+       Train({}),
+       {"2 processes were started by torchrun (RANK, WORLD_SIZE), and without parts a step is of "
+        "one process",
+        "set training { parts: 8 }"},
+       {{"RANK", "0"}, {"WORLD_SIZE", "2"}}},
+      {"MoreProcessesThanParts",
+       Train({parts}),
+       {"3 processes were started by PMI (PMI_RANK, PMI_SIZE), but training { parts: 2 } has work "
+        "for at most 2",
+        "start fewer, or set more parts"},
+       {{"PMI_RANK", "2"}, {"PMI_SIZE", "3"}}},
+      {"ProcessesWithoutAFolder",
+       {"train", "--config=tiny.textproto", parts},
+       {"2 processes were started by srun (SLURM_PROCID, SLURM_STEP_NUM_TASKS); name the folder of "
+        "the run for all of them: --output=DIR"},
+       {{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}},
+      {"ProcessesThatAreProfiled",
+       Train({parts, "--profile"}),
+       {"--profile: 2 processes were started by torchrun", "profile one process"},
+       {{"RANK", "1"}, {"WORLD_SIZE", "2"}}},
+      {"ProcessesForACommandOfOne",
+       Evaluate({"--output=out/scores.json"}),
+       {"2 processes were started by srun", "`cmerc evaluate` is done by one; start it once",
+        "unset these variables where each process does something else"},
+       {{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}},
+  };
+  cases->insert(cases->end(), more.begin(), more.end());
+}
+
+}  // namespace
 
 void AddCommandLine(std::vector<BadInput>* cases) {
   const std::string commands =
@@ -84,6 +146,7 @@ void AddEnvironment(std::vector<BadInput>* cases) {
        {"cannot change to BUILD_WORKING_DIRECTORY=/nonexistent", "No such file or directory",
         "start from a folder that exists", "unset the variable"},
        {{"BUILD_WORKING_DIRECTORY", "/nonexistent"}}});
+  AddLaunches(cases);
   const std::string message = "cannot write to standard output; is it closed, or the disk full?";
   for (const auto& [name, command] : {std::make_pair("Help", "help"), {"Plugins", "plugins"}}) {
     cases->push_back(

@@ -94,7 +94,7 @@ TEST(ParseConfigTest, UnknownFields) {
             "compare_uncalibrated, gradient_clip_norm, on_non_finite, device, "
             "precision, cuda_graphs, drop_evidence, init_checkpoint, init_parameters, init_skip, "
             "optimizer, "
-            "learning_rate_schedule, patience, select_by, ema_decay");
+            "learning_rate_schedule, patience, select_by, ema_decay, parts");
   EXPECT_EQ(ProblemsIn(std::string(kData) + kLoss + "backbone { hidden_width: 3 }"),
             "\n  f:3:12: expected [type.googleapis.com/TYPE] { ... }, got hidden_width"
             "\n  backbone: no backbone is given; write [type.googleapis.com/TYPE] { } with a TYPE "

@@ -77,6 +77,18 @@ TEST_F(ManyMachinesTest, FromOneMachineToSeveral) {
   EXPECT_EQ(Table("parts"), Table("sweep"));
 }
 
+TEST_F(ManyMachinesTest, OneModelOnSeveralProcesses) {
+  if (!std::filesystem::exists("/usr/bin/mpirun")) {
+    GTEST_SKIP() << "there is no mpirun (tools/setup.sh --test installs openmpi-bin)";
+  }
+  // More processes than processors, and maybe root.
+  const Outcome outcome = Do("One model", {{"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+                                           {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+                                           {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.out << outcome.err;
+  EXPECT_TRUE(std::filesystem::exists(folder_ + "/runs/three/summary.json"));
+}
+
 TEST_F(ManyMachinesTest, ToSlurm) {
   if (const std::string why = SlurmCluster::WhyNot(); !why.empty()) GTEST_SKIP() << why;
   const SlurmCluster cluster;

@@ -39,6 +39,7 @@ installed bazel-bootstrap 4.2.3+ds-9
 installed g++ 4:12.2.0-3
 installed pkgconf 1.8.1-2
 installed libtorch-dev 1.13.1+dfsg-4
+installed libgloo-dev 0.0~git20220518.5b14351-3
 installed libopenblas0-openmp 0.3.21+ds-4
 installed libabsl-dev 20220623.1-1+deb12u3
 installed libboost-dev 1.74.0.3
@@ -64,7 +65,9 @@ installed python3-pandas 1.5.3+dfsg-2
 installed python3-pytest 7.2.1-2
 installed python3-torch 1.13.1+dfsg-4
 installed python3-venv 3.11.2-1+b1
+installed iproute2 6.1.0-3
 installed munge 0.5.15-2+deb12u1
+installed openmpi-bin 4.1.4-3+b1
 installed slurm-client 22.05.8-4+deb12u3
 installed slurmctld 22.05.8-4+deb12u3
 installed slurmd 22.05.8-4+deb12u3
@@ -124,6 +127,7 @@ installed bazel-bootstrap 4.2.3+ds-11
 installed g++ 4:14.2.0-1
 installed pkgconf 1.8.1-4
 installed libtorch-dev 2.6.0+dfsg-7
+installed libgloo-dev 0.0~git20240626.2dc3f15-1
 installed libopenblas0-openmp 0.3.29+ds-3
 installed libabsl-dev 20240722.0-4
 installed libboost-dev 1.83.0.2+b2
@@ -147,7 +151,9 @@ installed python3-pandas 2.2.3+dfsg-9
 installed python3-pytest 8.3.5-2
 installed python3-torch 2.6.0+dfsg-7
 installed python3-venv 3.13.5-1
+installed iproute2 6.15.0-1
 installed munge 0.5.16-1
+installed openmpi-bin 5.0.7-1
 installed slurm-client 24.11.5-4
 installed slurmctld 24.11.5-4
 installed slurmd 24.11.5-4

@@ -4,6 +4,8 @@ Either $LIBTORCH, an unpacked libtorch archive or a site-packages/torch folder, 
 system's (Debian: libtorch-dev). Never the torch of some python3: a `pip install torch` must not
 silently change what is built. `cmerc --version` says which one it was.
 
+@libtorch//:gloo says whether the headers of the Gloo that this LibTorch has are there too.
+
 @libtorch//:defs.bzl then holds LIBTORCH_ROOT, LIBTORCH_VERSION and LIBTORCH_CUDA (a bool).
 """
 
@@ -19,6 +21,12 @@ cc_library(
     defines = {defines},
     includes = {includes},
     linkopts = {linkopts},
+)
+
+# Nothing of Gloo but what its headers have is used directly: libtorch_cpu.so has the rest.
+cc_library(
+    name = "gloo",
+    defines = {gloo_defines},
 )
 """
 
@@ -67,6 +75,8 @@ def _from_folder(rctx, root):
         root = root,
         version = _version(rctx, root),
         cuda = cuda,
+        # The system's Gloo is another one.
+        gloo = rctx.path(root + "/include/gloo/context.h").exists,
         # One source directory, not a glob: 8,000 headers as single inputs cost 14 s once and
         # more than 1 s per sandboxed compile.
         hdrs = "[\"include\"]",
@@ -99,6 +109,7 @@ def _from_system(rctx):
         root = "/usr",
         version = _version(rctx, "/usr"),
         cuda = False,
+        gloo = rctx.path("/usr/include/gloo/context.h").exists,
         hdrs = "[\"api_include\"]",
         includes = ["api_include"],
         linkopts = _openblas_openmp(rctx) + ["-ltorch", "-ltorch_cpu", "-lc10"],
@@ -119,6 +130,7 @@ def _libtorch_configure_impl(rctx):
         includes = repr(found.includes),
         # The code of at::parallel_for() is in the caller, so the caller needs the threads of LibTorch.
         linkopts = repr(found.linkopts + ["-lgomp"]),
+        gloo_defines = repr(["USE_C10D_GLOO"] if found.gloo else []),
     ), executable = False)
     rctx.file("defs.bzl", _DEFS.format(
         root = repr(found.root),
