@@ -1,5 +1,6 @@
 // Whole runs of several processes: the files of one.
 #include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -19,22 +20,26 @@ namespace {
 using testing::HasSubstr;
 
 // Everything that could have a part of its own in several processes: dropout, drawn views, views of
-// a snapshot, an average, a schedule, a clipped norm, early stopping.
+// a snapshot, an average, a schedule, a clipped norm.
 RunConfig Rich() {
-  RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum, R"pb(
-    calibration { views_per_step: 2 }
-    training {
-      parts: 4
-      drop_evidence: 0.2
-      ema_decay: 0.5
-      gradient_clip_norm: 0.5
-      compare_uncalibrated: true
-      learning_rate_schedule {
-        [type.googleapis.com/cmerc.CosineRateOptions] {}
-      }
-    }
-  )pb"));
-  config.mutable_training()->set_batch_size(4);
+  RunConfig config = Config(absl::StrCat(kTask, kRanking, kCurriculum));
+  const bool merged = google::protobuf::TextFormat::MergeFromString(
+      R"pb(
+        calibration { views_per_step: 2 }
+        training {
+          batch_size: 4
+          parts: 4
+          drop_evidence: 0.2
+          ema_decay: 0.5
+          gradient_clip_norm: 0.5
+          compare_uncalibrated: true
+          learning_rate_schedule {
+            [type.googleapis.com/cmerc.CosineRateOptions] {}
+          }
+        }
+      )pb",
+      &config);
+  EXPECT_TRUE(merged);
   return config;
 }
 
