@@ -33,7 +33,7 @@ TEST(OverrideTest, ErrorsNameTheFragment) {
       "gradient_clip_norm, on_non_finite, device, precision, cuda_graphs, drop_evidence, "
       "init_checkpoint, "
       "init_parameters, init_skip, optimizer, learning_rate_schedule, patience, select_by, "
-      "ema_decay"
+      "ema_decay, parts"
       "\n  --set='training {':1:10: \"{\" is never closed");
 }
 
@@ -186,6 +186,7 @@ training {
   patience: 0
   select_by: WEIGHTED_F1
   ema_decay: 0
+  parts: 0
 }
 )");
 }

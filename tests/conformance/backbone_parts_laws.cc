@@ -98,18 +98,17 @@ TEST_P(BackbonePartsLaws, AnyNumberOfProcessesTakesTheSameStep) {
     const RunConfig config = ConfigOf(4, weights);
     const Outcome alone = Step(config, Dropout::kAsGiven);
     ASSERT_TRUE(alone.report.ok()) << alone.report.status();
-    for (const int size : {2, 3, 4}) {
-      SCOPED_TRACE(absl::StrCat(CalibrationConfig::Weights_Name(weights), ", of ", size));
-      std::vector<Outcome> outcomes(size);
-      RunInLockstep(size, [&](ProcessGroup& group) {
-        outcomes[group.rank()] = Step(config, Dropout::kAsGiven, &group);
-      });
-      for (const Outcome& outcome : outcomes) {
-        ASSERT_TRUE(outcome.report.ok()) << outcome.report.status();
-        EXPECT_EQ(outcome.report->losses, alone.report->losses);
-        for (const auto& [name, value] : alone.state) {
-          EXPECT_TRUE(outcome.state.at(name).equal(value)) << name;
-        }
+    SCOPED_TRACE(CalibrationConfig::Weights_Name(weights));
+    // A number that does not divide the parts.
+    std::vector<Outcome> outcomes(3);
+    RunInLockstep(3, [&](ProcessGroup& group) {
+      outcomes[group.rank()] = Step(config, Dropout::kAsGiven, &group);
+    });
+    for (const Outcome& outcome : outcomes) {
+      ASSERT_TRUE(outcome.report.ok()) << outcome.report.status();
+      EXPECT_EQ(outcome.report->losses, alone.report->losses);
+      for (const auto& [name, value] : alone.state) {
+        EXPECT_TRUE(outcome.state.at(name).equal(value)) << name;
       }
     }
   }
