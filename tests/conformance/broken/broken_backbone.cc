@@ -108,6 +108,12 @@ class BrokenBackbone final : public Backbone {
       odd_ = !odd_;
       if (odd_) hidden = 1.1 * hidden;
     }
+    if (Has(Options::COUNTS_CONVERSATIONS) && is_training()) {
+      hidden = hidden * (1 + 0.1 * static_cast<double>(batch.num_conversations()));
+    }
+    if (Has(Options::COUNTS_PASSES) && is_training() && dropout_ > 0) {
+      hidden = hidden * (1 + 0.1 * static_cast<double>(++passes_));
+    }
     if (Has(Options::UNREGISTERED_TENSOR)) hidden = hidden * scale_;
     if (Has(Options::COUNTS_ITS_MODULES))
       hidden = 0.25 * static_cast<double>(children().size()) * hidden;
@@ -201,6 +207,7 @@ class BrokenBackbone final : public Backbone {
   Tensor memory_;
   Tensor last_;
   bool odd_ = false;
+  int64_t passes_ = 0;
 };
 
 const Registered<BrokenBackboneOptions> kRegistered(Backbones(), BrokenBackbone::Create);
