@@ -61,9 +61,9 @@ class Backbone : public torch::nn::Module {
   // For a batch that is predicted in parts, in training: takes the statistics of the whole batch,
   // which alone enter the running ones, and normalizes the passes from now on by them, whatever
   // UseBatchStatistics() says, until ReleaseStatistics(). The statistics depend on no parameter.
-  // False, the default: nothing was done, since this backbone does not normalize over the batch; one
-  // that does and returns false cannot be trained in parts (training/parts_check.h). May throw what
-  // LibTorch throws.
+  // False, the default: nothing was done, since this backbone does not normalize over the batch;
+  // one that does and returns false cannot be trained in parts (training/parts_check.h). May throw
+  // what LibTorch throws.
   virtual bool HoldStatisticsOf(const Batch& /*batch*/) { return false; }
   virtual void ReleaseStatistics() {}
 
