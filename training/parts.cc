@@ -51,7 +51,7 @@ void PartSums::Add(Node node) {
   while (!nodes_.empty() && nodes_.back().size == node.size &&
          nodes_.back().first % (2 * node.size) == 0) {
     Node& sibling = nodes_.back();
-    if (node.sum.defined()) node.sum = sibling.sum + node.sum;
+    if (node.sum.defined()) node.sum = sibling.sum.add_(node.sum);
     node.first = sibling.first;
     node.size *= 2;
     nodes_.pop_back();

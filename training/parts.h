@@ -39,7 +39,7 @@ class PartSums {
   };
 
   // Nodes come in the order of their parts, without gaps, and all sums have one shape. Takes over
-  // node.sum.
+  // node.sum, and adds to it in place.
   void Add(Node node);
 
   // The sums so far, the fewest of which the tree has all that was added.

@@ -52,14 +52,14 @@ Tensor Flatten(const std::vector<Tensor>& parameters) {
   int64_t numbers = static_cast<int64_t>(parameters.size());
   for (const Tensor& parameter : parameters) numbers += parameter.numel();
   const torch::NoGradGuard no_grad;
-  Tensor flat = torch::zeros({numbers}, torch::kFloat32);
+  Tensor flat = torch::empty({numbers}, torch::kFloat32);
   int64_t begin = 0;
   int64_t flag = numbers - static_cast<int64_t>(parameters.size());
   for (const Tensor& parameter : parameters) {
-    if (parameter.grad().defined()) {
-      flat.narrow(0, begin, parameter.numel()).copy_(parameter.grad().flatten());
-      flat[flag] = 1;
-    }
+    const Tensor& gradient = parameter.grad();
+    const Tensor place = flat.narrow(0, begin, parameter.numel()).view(parameter.sizes());
+    gradient.defined() ? place.copy_(gradient) : place.zero_();
+    flat[flag] = gradient.defined() ? 1 : 0;
     begin += parameter.numel();
     ++flag;
   }
@@ -174,9 +174,11 @@ absl::StatusOr<Tensor> StepInParts::SumOverParts(const std::vector<Tensor>& para
   int64_t number = PartsOf(processes().rank()).begin;
   for (Part& part : parts_) mine.Add({number++, 1, GradientsOf(part, parameters)});
   std::vector<Tensor> sums;
-  for (const PartSums::Node& node : mine.nodes()) sums.push_back(node.sum);
+  for (const PartSums::Node& node : mine.nodes()) sums.push_back(node.sum.unsqueeze(0));
+  // They are large: one is not copied.
+  const Tensor given = sums.size() == 1 ? sums[0] : torch::cat(sums);
   ASSIGN_OR_RETURN(const std::vector<Tensor> all,
-                   processes().AllGather(torch::stack(sums), "gradients of the parts"));
+                   processes().AllGather(given, "gradients of the parts"));
   PartSums total;
   for (int rank = 0; rank < processes().size(); ++rank) {
     const std::vector<PartSums::Node> nodes = PartSums::NodesOf(PartsOf(rank));

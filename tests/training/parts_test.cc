@@ -85,7 +85,8 @@ TEST(PartSumsTest, TheOrderDoesNotDependOnWhoAdds) {
     for (int64_t rank = 0; rank < processes; ++rank) {
       const Slice run = SliceOf(8, processes, rank);
       PartSums mine;
-      for (int64_t part = run.begin; part < run.end; ++part) mine.Add({part, 1, numbers[part]});
+      for (int64_t part = run.begin; part < run.end; ++part)
+        mine.Add({part, 1, numbers[part].clone()});
       const std::vector<PartSums::Node> nodes = PartSums::NodesOf(run);
       ASSERT_EQ(mine.nodes().size(), nodes.size());
       for (size_t i = 0; i < nodes.size(); ++i) {
